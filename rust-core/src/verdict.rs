@@ -1,0 +1,76 @@
+//! What the checks found in a render.
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::PixelBox;
+
+/// Everything the checks found. A render passes when no finding is an error.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Verdict {
+    /// False as soon as one finding is an [`Severity::Error`].
+    pub passed: bool,
+    /// In the order the checks ran.
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// Folds findings into a verdict.
+    pub fn of(findings: Vec<Finding>) -> Self {
+        let passed = findings.iter().all(|finding| finding.severity != Severity::Error);
+        Self { passed, findings }
+    }
+}
+
+/// One thing a check found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What kind of thing.
+    pub code: FindingCode,
+    /// How bad it is.
+    pub severity: Severity,
+    /// A sentence for people: what, where, and what to do.
+    pub message: String,
+    /// Where, in pixels from the top left; absent when it concerns the whole image.
+    #[serde(rename = "box")]
+    pub place: Option<PixelBox>,
+    /// The words that were asked for, where words are concerned.
+    pub expected: Option<String>,
+    /// The words that were read, where a reader ran.
+    pub read: Option<String>,
+    /// The measured figure (a contrast ratio, a share of pixels), in the unit the message names.
+    pub score: Option<f64>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// A person should look.
+    Warning,
+    /// The render must not be used.
+    Error,
+}
+
+/// Kinds of findings; append only, people filter by these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingCode {
+    /// Nothing is drawn, or nearly nothing.
+    Blank,
+    /// The picture is not of the size that was asked for.
+    WrongSize,
+    /// Ink of a text layer leaves its box.
+    TextOutsideBox,
+    /// Ink of a text layer leaves the safe area.
+    TextOutsideSafeArea,
+    /// Two text layers lie on each other.
+    TextOverlap,
+    /// Letters are too close in lightness to what is behind them.
+    LowContrast,
+    /// Letters are too small to read.
+    TextTooSmall,
+    /// Words were asked for and no reader could check them.
+    TextUnverified,
+}

@@ -1,0 +1,1 @@
+//! The built-in engine: a scene with a subject, drawn from a prompt.

@@ -1,0 +1,1 @@
+//! Setting text layers over a picture: shaping, fitting, painting.
