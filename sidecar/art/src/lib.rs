@@ -5,5 +5,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod scene;
 pub mod text;

@@ -1,1 +1,74 @@
 //! Setting text layers over a picture: shaping, fitting, painting.
+//!
+//! ```text
+//! layer ─► locale (fonts, direction, capitals) ─► wrap (where lines may break)
+//!       ─► fit (lines and size, by ink) ─► shape (glyphs) ─► mask (coverage) ─► paint
+//! ```
+//!
+//! Nothing here asks the machine for a font, a locale or a transcendental function, so the same
+//! layer gives the same bytes everywhere; `tests` holds the hashes that prove it.
+//! What the words are, and whether the outcome is good, is decided elsewhere (see [`crate::check`]).
+
+mod book;
+mod error;
+mod face;
+mod fit;
+mod glyph;
+mod locale;
+mod mask;
+mod paint;
+mod shape;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+use thumbforge_core::colour::Rgb;
+use thumbforge_core::image::{ImageBuf, PixelBox};
+use thumbforge_core::text_layer::TextLayer;
+
+pub use book::FontBook;
+pub use error::{FontError, TextError};
+pub use mask::Coverage;
+
+/// Version of how layers are set: part of a recipe's key, raised whenever a change here moves pixels.
+pub const VERSION: u32 = 1;
+
+/// What one layer became: what the checks need to judge it.
+#[derive(Debug, Clone)]
+pub struct SetLayer {
+    /// Name of the layer.
+    pub name: String,
+    /// The words as set: capitals applied, break points taken.
+    pub lines: Vec<String>,
+    /// Locale of the words.
+    pub locale: String,
+    /// The box that ink had to stay in.
+    pub area: PixelBox,
+    /// Bounds of letters and outline; the shadow and the plate are no ink.
+    pub ink: PixelBox,
+    /// Chosen font size in pixels.
+    pub size_px: f32,
+    /// Height in pixels of what a reader must make out: a small letter, or a whole character of dense scripts.
+    pub letter_px: f32,
+    /// Colours of the letters at the top and the bottom of the ink.
+    pub fill: [Rgb; 2],
+    /// Colour and reach in pixels of the outline.
+    pub outline: Option<(Rgb, f32)>,
+    /// How much of each pixel within `ink` letters and outline cover.
+    pub coverage: Coverage,
+    /// Names of the fonts that gave glyphs, in order of first use.
+    pub fonts: Vec<String>,
+}
+
+/// Sets `layers` over `image`, the first one lowest.
+///
+/// # Errors
+/// The first layer that cannot be set. `image` is unchanged then.
+pub fn set(image: &mut ImageBuf, layers: &[TextLayer], fonts: &FontBook) -> Result<Vec<SetLayer>, TextError> {
+    let extent = image.extent();
+    let fitted = fonts.with_bench(|bench| {
+        layers.iter().map(|layer| fit::fit(layer, extent, fonts, bench)).collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(fitted.into_iter().map(|fitted| paint::paint(image, fitted)).collect())
+}
