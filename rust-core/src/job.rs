@@ -185,6 +185,9 @@ pub struct JobSpec {
     pub lossy: bool,
     /// What an error of the checks means.
     pub gate: Gate,
+    /// Share of each side that text keeps clear of, where the manifest names one; it judges and draws nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_inset: Option<f64>,
 }
 
 /// Engine, model and account that an attempt goes to.

@@ -17,9 +17,7 @@ impl Clock {
     /// Milliseconds since 1970 in UTC.
     pub fn now_ms(&self) -> u64 {
         match self {
-            Self::Machine => {
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-            }
+            Self::Machine => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
             Self::Held(now) => now.load(Ordering::Relaxed),
         }
     }

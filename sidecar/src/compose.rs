@@ -50,7 +50,8 @@ fn mirror(image: &mut ImageBuf) {
 /// Rec. 709 luma in 16-bit fixed point: 0.2126, 0.7152, 0.0722.
 fn grayscale(image: &mut ImageBuf) {
     for pixel in image.pixels_mut().chunks_exact_mut(4) {
-        let luma = (u32::from(pixel[0]) * 13_933 + u32::from(pixel[1]) * 46_871 + u32::from(pixel[2]) * 4_732 + 32_768) >> 16;
+        let luma =
+            (u32::from(pixel[0]) * 13_933 + u32::from(pixel[1]) * 46_871 + u32::from(pixel[2]) * 4_732 + 32_768) >> 16;
         pixel[..3].fill(luma as u8);
     }
 }

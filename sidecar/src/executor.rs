@@ -72,8 +72,7 @@ impl Executor {
         let (tasks, receiver) = bounded(slots * 2);
         let running: Arc<Mutex<HashMap<JobId, Cancel>>> = Arc::default();
         for number in 0..workers.max(1) {
-            let worker =
-                Worker { tools: tools.clone(), dispatcher: dispatcher.clone(), running: running.clone() };
+            let worker = Worker { tools: tools.clone(), dispatcher: dispatcher.clone(), running: running.clone() };
             let receiver = receiver.clone();
             std::thread::Builder::new().name(format!("draw-{number}")).spawn(move || worker.run(&receiver))?;
         }
@@ -193,9 +192,16 @@ impl Tools {
             (outcome, failure)
         })?;
         if spec.gate == Gate::Enforce && !render.verdict.passed {
-            let worst = render.verdict.findings.iter().find(|finding| finding.severity == thumbforge_core::verdict::Severity::Error);
+            let worst = render
+                .verdict
+                .findings
+                .iter()
+                .find(|finding| finding.severity == thumbforge_core::verdict::Severity::Error);
             let said = worst.map(|finding| finding.message.clone()).unwrap_or_default();
-            return Err(failed(Failure::new(ErrorCode::VerificationFailed, format!("failed to pass the checks: {said}"))));
+            return Err(failed(Failure::new(
+                ErrorCode::VerificationFailed,
+                format!("failed to pass the checks: {said}"),
+            )));
         }
         Ok(Box::new(render))
     }
@@ -218,7 +224,7 @@ impl Tools {
         if cancel.is_raised() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
-        let verdict = verify::verify(&composed, recipe);
+        let verdict = verify::verify(&composed, spec);
         let realised_key = route.realisation.key(planned);
         let provenance = Provenance {
             version: png::PROVENANCE_VERSION,

@@ -119,8 +119,9 @@ impl Journal {
         if found == 0 {
             create(&connection).map_err(sqlite)?;
         }
-        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(sqlite)?;
+        let reader =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(sqlite)?;
         reader.execute_batch("PRAGMA busy_timeout=5000; PRAGMA mmap_size=268435456;").map_err(sqlite)?;
         let path: Arc<Path> = path.into();
         Ok(Self { writer: writer::Writer::start(connection, path.clone()), reader: Arc::new(Mutex::new(reader)), path })

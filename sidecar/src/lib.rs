@@ -8,4 +8,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod clock;
+pub mod compose;
+pub mod config;
+pub mod dispatch;
+pub mod engine;
+pub mod executor;
+pub mod fonts;
+pub mod intake;
+pub mod journal;
+pub mod metrics;
 pub mod output;
+pub mod publish;
+pub mod router;
+pub mod store;
+pub mod verify;

@@ -44,7 +44,18 @@ impl Default for Metrics {
         let bounds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
         let render_seconds = Histogram::new(bounds);
         registry.register("render_seconds", "Wall time of one attempt that gave a render", render_seconds.clone());
-        Self { registry, accepted, cached, rendered, failed, cancelled, refused, spend_micros_usd, open, render_seconds }
+        Self {
+            registry,
+            accepted,
+            cached,
+            rendered,
+            failed,
+            cancelled,
+            refused,
+            spend_micros_usd,
+            open,
+            render_seconds,
+        }
     }
 }
 

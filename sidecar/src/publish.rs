@@ -48,13 +48,12 @@ impl Publisher {
     /// A job ended.
     pub fn ended(&self, job: JobId, ending: &Ending) {
         let event = match ending {
-            Ending::Done { render, .. } => JobEvent {
-                job,
-                state: "done",
-                realised_key: Some(render.realised_key.to_string()),
-                error: None,
-            },
-            Ending::Failed(failure) => JobEvent { job, state: "failed", realised_key: None, error: Some(failure.clone()) },
+            Ending::Done { render, .. } => {
+                JobEvent { job, state: "done", realised_key: Some(render.realised_key.to_string()), error: None }
+            }
+            Ending::Failed(failure) => {
+                JobEvent { job, state: "failed", realised_key: None, error: Some(failure.clone()) }
+            }
             Ending::Cancelled => JobEvent { job, state: "cancelled", realised_key: None, error: None },
         };
         let _ = self.sender.send(event);

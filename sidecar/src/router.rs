@@ -185,7 +185,10 @@ fn to(
     here: &EnginesHere,
 ) -> Result<Route, Failure> {
     let Some(card) = here.get(engine) else {
-        return Err(Failure::new(ErrorCode::ModelUnavailable, format!("failed to draw with {model}: no engine {engine}")));
+        return Err(Failure::new(
+            ErrorCode::ModelUnavailable,
+            format!("failed to draw with {model}: no engine {engine}"),
+        ));
     };
     let dropped: Vec<&str> = Field::ALL
         .into_iter()

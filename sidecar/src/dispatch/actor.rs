@@ -114,7 +114,7 @@ impl<A: Acts> Actor<A> {
     }
 
     /// The only place that waits.
-    async fn next(&self, receiver: &mut mpsc::Receiver<Message>) -> Option<Message> {
+    async fn next(&mut self, receiver: &mut mpsc::Receiver<Message>) -> Option<Message> {
         let Some(deadline_ms) = self.state.next_deadline_ms() else { return receiver.recv().await };
         let left = Duration::from_millis(deadline_ms.saturating_sub(self.clock.now_ms()));
         tokio::select! {

@@ -67,7 +67,8 @@ pub(crate) fn cover(image: &ImageBuf, size: Extent) -> Result<ImageBuf, String> 
         return Ok(image.clone());
     }
     let from = image.extent();
-    let source = ImageRef::new(from.width, from.height, image.pixels(), PixelType::U8x4).map_err(|err| err.to_string())?;
+    let source =
+        ImageRef::new(from.width, from.height, image.pixels(), PixelType::U8x4).map_err(|err| err.to_string())?;
     let mut target = Image::new(size.width, size.height, PixelType::U8x4);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))

@@ -99,7 +99,13 @@ pub fn spec_from_json(json: &str) -> Result<JobSpec, Failure> {
 }
 
 /// Writes a job, or finds the open one that asks for the same.
-pub fn accept(connection: &Connection, spec: &JobSpec, json: &str, planned: PlannedKey, now_ms: u64) -> rusqlite::Result<Accepted> {
+pub fn accept(
+    connection: &Connection,
+    spec: &JobSpec,
+    json: &str,
+    planned: PlannedKey,
+    now_ms: u64,
+) -> rusqlite::Result<Accepted> {
     let id: Option<u64> = connection
         .prepare_cached(
             "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, deadline_ms, created_ms, updated_ms)
@@ -150,7 +156,13 @@ fn inputs(spec: &JobSpec) -> impl Iterator<Item = ContentHash> + '_ {
 }
 
 /// Writes down a job that was answered from the store before it was journalled.
-pub fn note_cached(connection: &Connection, spec: &JobSpec, json: &str, render: &Render, now_ms: u64) -> rusqlite::Result<JobId> {
+pub fn note_cached(
+    connection: &Connection,
+    spec: &JobSpec,
+    json: &str,
+    render: &Render,
+    now_ms: u64,
+) -> rusqlite::Result<JobId> {
     let id: u64 = connection
         .prepare_cached(
             "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, realised, cached, created_ms, updated_ms)
@@ -224,15 +236,25 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
 }
 
 fn set_state(connection: &Connection, job: JobId, state: JobState, now_ms: u64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE jobs SET state = ?2, updated_ms = ?3 WHERE id = ?1")?
-        .execute((job.0, state.word(), now_ms))?;
+    connection.prepare_cached("UPDATE jobs SET state = ?2, updated_ms = ?3 WHERE id = ?1")?.execute((
+        job.0,
+        state.word(),
+        now_ms,
+    ))?;
     Ok(())
 }
 
-fn end_attempt(connection: &Connection, job: JobId, attempt: u32, outcome: Outcome, now_ms: u64) -> rusqlite::Result<()> {
+fn end_attempt(
+    connection: &Connection,
+    job: JobId,
+    attempt: u32,
+    outcome: Outcome,
+    now_ms: u64,
+) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE attempts SET ended_ms = ?3, outcome = ?4 WHERE job_id = ?1 AND n = ?2 AND ended_ms IS NULL")?
+        .prepare_cached(
+            "UPDATE attempts SET ended_ms = ?3, outcome = ?4 WHERE job_id = ?1 AND n = ?2 AND ended_ms IS NULL",
+        )?
         .execute((job.0, attempt, now_ms, outcome.word()))?;
     Ok(())
 }
@@ -311,7 +333,10 @@ pub fn evict(
 
 /// Every file that the store should hold.
 pub fn known_blobs(connection: &Connection) -> rusqlite::Result<Vec<ContentHash>> {
-    connection.prepare_cached("SELECT hash FROM blobs ORDER BY hash")?.query_map([], |row| row.get(0).map(ContentHash))?.collect()
+    connection
+        .prepare_cached("SELECT hash FROM blobs ORDER BY hash")?
+        .query_map([], |row| row.get(0).map(ContentHash))?
+        .collect()
 }
 
 /// Forgets a file that is gone.
@@ -324,10 +349,8 @@ pub fn forget_blob(connection: &Connection, hash: ContentHash) -> rusqlite::Resu
 ///
 /// A job found in flight more than [`limits::CRASHES_MAX`] times is failed: it is what ends the process.
 pub fn recover(connection: &Connection, now_ms: u64) -> rusqlite::Result<Vec<Open>> {
-    connection.execute(
-        "UPDATE attempts SET ended_ms = ?1, outcome = 'interrupted' WHERE ended_ms IS NULL",
-        [now_ms],
-    )?;
+    connection
+        .execute("UPDATE attempts SET ended_ms = ?1, outcome = 'interrupted' WHERE ended_ms IS NULL", [now_ms])?;
     connection.execute(
         "UPDATE jobs SET crashes = crashes + 1 WHERE state IN ('planning', 'running', 'verifying', 'repairing')",
         [],

@@ -80,10 +80,8 @@ struct Shared {
 impl Writer {
     pub(super) fn start(connection: Connection, path: Arc<Path>) -> Self {
         let (sender, receiver) = bounded(limits::JOURNAL_QUEUE_MAX);
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || run(connection, &path, &receiver))
-            .ok();
+        let thread =
+            std::thread::Builder::new().name("journal".into()).spawn(move || run(connection, &path, &receiver)).ok();
         let sender = thread.is_some().then_some(sender);
         Self { shared: Arc::new(Shared { sender: Mutex::new(sender), thread: Mutex::new(thread) }) }
     }

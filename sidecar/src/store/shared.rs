@@ -58,14 +58,12 @@ impl SharedCache {
         if record.exists() {
             return;
         }
-        let written = serde_json::to_vec(render)
-            .map_err(std::io::Error::other)
-            .and_then(|json| {
-                fs::create_dir_all(record.parent().unwrap_or(&self.root))?;
-                // The record comes last: a picture without one is not read.
-                replace(&picture, bytes)?;
-                replace(&record, &json)
-            });
+        let written = serde_json::to_vec(render).map_err(std::io::Error::other).and_then(|json| {
+            fs::create_dir_all(record.parent().unwrap_or(&self.root))?;
+            // The record comes last: a picture without one is not read.
+            replace(&picture, bytes)?;
+            replace(&record, &json)
+        });
         if let Err(err) = written {
             tracing::warn!(path = %record.display(), %err, "could not share a render");
         }
