@@ -1,1 +1,3 @@
-//! thumbforge-tests
+//! What several suites share: a seeded source of randomness, and a rig around real processes.
+
+pub mod seed;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{JobId, RealisedKey};
-use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Route};
+use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Render, Route};
 
 use super::event::{Effect, Event, Planned};
 use crate::journal::{Open, Record};
@@ -18,16 +18,16 @@ use crate::journal::{Open, Record};
 enum Phase {
     /// Its turn.
     Queued,
-    /// The router.
-    Planning,
+    /// The router. A key that was released after the router looked into the store makes it look again.
+    Planning { released: Vec<RealisedKey> },
     /// The drawing of the same realised key by another job.
     Following,
     /// Its attempt to become durable.
     Starting { route: Box<Route>, key: RealisedKey },
     /// The engine.
     Drawing { key: RealisedKey },
-    /// Its ending to become durable.
-    Finishing,
+    /// Its ending to become durable; until then nobody else may draw its key, for the store does not know of it.
+    Finishing { key: Option<RealisedKey> },
 }
 
 #[derive(Debug)]
@@ -92,6 +92,8 @@ pub struct State {
     batch: Turns,
     /// Who draws which key, and who waits for it.
     drawing: HashMap<RealisedKey, (JobId, Vec<JobId>)>,
+    /// At most one a slot.
+    planning: BTreeSet<JobId>,
     deadlines: BTreeSet<(u64, JobId)>,
     busy: usize,
     slots: usize,
@@ -107,6 +109,7 @@ impl State {
             interactive: Turns::default(),
             batch: Turns::default(),
             drawing: HashMap::new(),
+            planning: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             busy: 0,
             slots: slots.max(1),
@@ -174,18 +177,26 @@ impl State {
     fn planned(&mut self, job: JobId, planned: Planned, effects: &mut Vec<Effect>) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         if let Some(stop) = entry.stopping {
+            self.planning.remove(&job);
             self.busy -= 1;
-            return self.finish(job, None, stop.ending(), effects);
+            return self.finish(job, None, stop.ending(), None, effects);
         }
+        if let (Planned::Draw { key, .. }, Phase::Planning { released }) = (&planned, &mut entry.phase)
+            && std::mem::take(released).contains(key)
+        {
+            effects.push(Effect::Plan(job));
+            return;
+        }
+        self.planning.remove(&job);
         match planned {
             Planned::Refused(failure) => {
                 self.busy -= 1;
-                self.finish(job, None, Ending::Failed(failure), effects);
+                self.finish(job, None, Ending::Failed(failure), None, effects);
             }
             Planned::Cached(render) => {
                 let attempts = entry.open.attempts;
                 self.busy -= 1;
-                self.finish(job, None, Ending::Done { render, cached: true, attempts }, effects);
+                self.finish(job, None, Ending::Done { render, cached: true, attempts }, None, effects);
             }
             Planned::Draw { key, .. } if self.drawing.contains_key(&key) => {
                 entry.advance(JobState::Waiting);
@@ -215,14 +226,17 @@ impl State {
                 };
                 entry.phase = Phase::Drawing { key };
                 if let Some(stop) = entry.stopping {
-                    self.end_drawing(job, key);
-                    return self.finish(job, Some((attempt, Outcome::Cancelled)), stop.ending(), effects);
+                    self.busy -= 1;
+                    return self.finish(job, Some((attempt, Outcome::Cancelled)), stop.ending(), None, effects);
                 }
                 effects.push(Effect::Draw { job, attempt, route });
             }
             Record::Finished { job, ending, .. } => {
                 if let Some(entry) = self.jobs.remove(&job) {
                     entry.forget_deadline(&mut self.deadlines);
+                    if let Phase::Finishing { key: Some(key) } = entry.phase {
+                        self.release(job, key);
+                    }
                     effects.push(Effect::Answer(job, ending));
                 }
             }
@@ -235,8 +249,13 @@ impl State {
         let job = record.job();
         let Some(entry) = self.jobs.remove(&job) else { return };
         entry.forget_deadline(&mut self.deadlines);
-        if let Phase::Starting { key, .. } | Phase::Drawing { key } = entry.phase {
-            self.end_drawing(job, key);
+        match entry.phase {
+            Phase::Starting { key, .. } | Phase::Drawing { key } => {
+                self.busy -= 1;
+                self.release(job, key);
+            }
+            Phase::Finishing { key: Some(key) } => self.release(job, key),
+            _ => {}
         }
         effects.push(Effect::Answer(job, Ending::Failed(failure)));
     }
@@ -245,30 +264,32 @@ impl State {
         &mut self,
         job: JobId,
         attempt: u32,
-        result: Result<Box<thumbforge_core::job::Render>, (Outcome, Failure)>,
+        result: Result<Box<Render>, (Outcome, Failure)>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
-        let Phase::Drawing { key } = entry.phase else {
-            panic!("job {job}: an attempt ended while none was drawing");
-        };
+        assert!(matches!(entry.phase, Phase::Drawing { .. }), "job {job}: an attempt ended while none was drawing");
         let stopping = entry.stopping;
         if result.is_ok() {
             entry.advance(JobState::Verifying);
         }
-        self.end_drawing(job, key);
-        let (outcome, ending) = match (result, stopping) {
-            (Ok(_), Some(stop)) => (Outcome::Rendered, stop.ending()),
-            (Ok(render), None) => (Outcome::Rendered, Ending::Done { render, cached: false, attempts: attempt }),
-            (Err((outcome, _)), Some(stop)) => (outcome, stop.ending()),
-            (Err((outcome, failure)), None) => (outcome, Ending::Failed(failure)),
+        self.busy -= 1;
+        let (outcome, ending, late) = match (result, stopping) {
+            (Ok(render), Some(stop)) => (Outcome::Rendered, stop.ending(), Some(render)),
+            (Ok(render), None) => (Outcome::Rendered, Ending::Done { render, cached: false, attempts: attempt }, None),
+            (Err((outcome, _)), Some(stop)) => (outcome, stop.ending(), None),
+            (Err((outcome, failure)), None) => (outcome, Ending::Failed(failure), None),
         };
-        self.finish(job, Some((attempt, outcome)), ending, effects);
+        self.finish(job, Some((attempt, outcome)), ending, late, effects);
     }
 
-    /// Frees the slot and the key; whoever followed takes another turn and finds the store, or draws itself.
-    fn end_drawing(&mut self, job: JobId, key: RealisedKey) {
-        self.busy -= 1;
+    /// Frees a key; whoever followed takes another turn and finds the store, or draws itself.
+    fn release(&mut self, job: JobId, key: RealisedKey) {
+        for planning in &self.planning {
+            if let Some(Entry { phase: Phase::Planning { released }, .. }) = self.jobs.get_mut(planning) {
+                released.push(key);
+            }
+        }
         let Some((drawer, followers)) = self.drawing.remove(&key) else { return };
         debug_assert_eq!(drawer, job, "only the drawer ends a drawing");
         for follower in followers {
@@ -283,15 +304,26 @@ impl State {
         }
     }
 
-    fn finish(&mut self, job: JobId, attempt: Option<(u32, Outcome)>, ending: Ending, effects: &mut Vec<Effect>) {
+    fn finish(
+        &mut self,
+        job: JobId,
+        attempt: Option<(u32, Outcome)>,
+        ending: Ending,
+        late: Option<Box<Render>>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         entry.advance(match &ending {
             Ending::Done { .. } => JobState::Done,
             Ending::Failed(_) => JobState::Failed,
             Ending::Cancelled => JobState::Cancelled,
         });
-        entry.phase = Phase::Finishing;
-        effects.push(Effect::Record(Record::Finished { job, attempt, ending }));
+        let key = match entry.phase {
+            Phase::Starting { key, .. } | Phase::Drawing { key } => Some(key),
+            _ => None,
+        };
+        entry.phase = Phase::Finishing { key };
+        effects.push(Effect::Record(Record::Finished { job, attempt, ending, late }));
     }
 
     fn stop(&mut self, job: JobId, stop: Stop, effects: &mut Vec<Effect>) {
@@ -303,16 +335,16 @@ impl State {
             Phase::Queued => {
                 let open = entry.open.clone();
                 self.lane(open.lane).remove(&open);
-                self.finish(job, None, stop.ending(), effects);
+                self.finish(job, None, stop.ending(), None, effects);
             }
-            Phase::Following => self.finish(job, None, stop.ending(), effects),
-            Phase::Planning | Phase::Starting { .. } => entry.stopping = Some(stop),
+            Phase::Following => self.finish(job, None, stop.ending(), None, effects),
+            Phase::Planning { .. } | Phase::Starting { .. } => entry.stopping = Some(stop),
             Phase::Drawing { .. } => {
                 entry.stopping = Some(stop);
                 effects.push(Effect::Stop(job));
             }
             // Its ending is on its way to the disk: too late to take it back.
-            Phase::Finishing => {}
+            Phase::Finishing { .. } => {}
         }
     }
 
@@ -333,7 +365,8 @@ impl State {
             let Some(job) = next else { return };
             let Some(entry) = self.jobs.get_mut(&job) else { continue };
             entry.advance(JobState::Planning);
-            entry.phase = Phase::Planning;
+            entry.phase = Phase::Planning { released: Vec::new() };
+            self.planning.insert(job);
             self.busy += 1;
             effects.push(Effect::Plan(job));
         }

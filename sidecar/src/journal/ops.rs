@@ -56,6 +56,8 @@ pub enum Record {
         attempt: Option<(u32, Outcome)>,
         /// How the job ended.
         ending: Ending,
+        /// A render that came too late for the job; kept, since it is drawn and perhaps paid for.
+        late: Option<Box<Render>>,
     },
     /// An attempt ended and the job goes on.
     Returned {
@@ -207,7 +209,10 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
             end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
             set_state(connection, *job, JobState::Queued, now_ms)?;
         }
-        Record::Finished { job, attempt, ending } => {
+        Record::Finished { job, attempt, ending, late } => {
+            if let Some(render) = late {
+                keep_render(connection, render, now_ms)?;
+            }
             if let Some((attempt, outcome)) = attempt {
                 end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
             }

@@ -1,0 +1,34 @@
+//! Dispatcher and journal in a seeded world: crashes, failed writes, failed and slow drawings, duplicates,
+//! cancels and deadlines, thousands of schedules. The state machine and the SQL are the real ones.
+//!
+//! A schedule that breaks an invariant panics with its seed; `THUMBFORGE_SEED=n` runs that one alone.
+
+mod world;
+
+use world::World;
+
+/// Schedules of one run: about 10 s in the test profile.
+const SCHEDULES: u64 = 3000;
+
+#[test]
+fn no_schedule_loses_doubles_or_starves_a_job() {
+    let only: Option<u64> = std::env::var("THUMBFORGE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds = only.map_or(0..SCHEDULES, |seed| seed..seed + 1);
+    let mut seen = world::Tally::default();
+    for seed in seeds {
+        let outcome = std::panic::catch_unwind(|| World::new(seed).run());
+        match outcome {
+            Ok(tally) => seen.add(&tally),
+            Err(panic) => {
+                eprintln!("schedule failed: run it alone with THUMBFORGE_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    println!("{seen:?}");
+    if only.is_none() {
+        // The world must really have been rough, or passing means little.
+        assert!(seen.crashes > SCHEDULES && seen.unrecorded > SCHEDULES / 10 && seen.cancelled > SCHEDULES / 10);
+        assert!(seen.cached > SCHEDULES && seen.failed > SCHEDULES / 2 && seen.deadlines > SCHEDULES / 20);
+    }
+}

@@ -1,0 +1,381 @@
+//! One seeded world: a clock that jumps to the next thing on its way, hands that are slow or fail, and a disk that
+//! keeps exactly what was committed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey};
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, Lane, Outcome, Render, Route};
+use thumbforge_core::model::ModelId;
+use thumbforge_core::recipe::{Realisation, Recipe};
+use thumbforge_core::verdict::Verdict;
+use thumbforge_sidecar::dispatch::{Effect, Event, Planned, State};
+use thumbforge_sidecar::journal::{Open, Record, in_memory, ops};
+use thumbforge_tests::seed::Seed;
+
+/// What happened over many worlds, so that a run can show that it was rough.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) jobs: u64,
+    pub(crate) crashes: u64,
+    pub(crate) unrecorded: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) cached: u64,
+    pub(crate) rendered: u64,
+    pub(crate) failed: u64,
+    pub(crate) deadlines: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.jobs += other.jobs;
+        self.crashes += other.crashes;
+        self.unrecorded += other.unrecorded;
+        self.cancelled += other.cancelled;
+        self.cached += other.cached;
+        self.rendered += other.rendered;
+        self.failed += other.failed;
+        self.deadlines += other.deadlines;
+    }
+}
+
+/// Something on its way to the dispatcher.
+enum Coming {
+    /// Delivered as it is.
+    Event(Event),
+    /// Committed when its time comes, then reported.
+    Write(Record),
+    /// A person asks for a picture.
+    Submit(Box<JobSpec>),
+    /// A person takes one back.
+    Cancel,
+    /// The process dies.
+    Crash,
+}
+
+pub(crate) struct World {
+    seed: Seed,
+    now_ms: u64,
+    disk: rusqlite::Connection,
+    state: State,
+    slots: usize,
+    coming: BTreeMap<(u64, u64), Coming>,
+    order: u64,
+    /// Every job that was acknowledged, in any life of the process.
+    acknowledged: HashSet<JobId>,
+    lanes: HashMap<JobId, (Lane, Option<u64>)>,
+    drawing: HashMap<JobId, RealisedKey>,
+    stopped: HashSet<JobId>,
+    answered: HashSet<JobId>,
+    /// Jobs that this life of the dispatcher holds.
+    held: HashSet<JobId>,
+    waiting_interactive: HashSet<JobId>,
+    faults: bool,
+    tally: Tally,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut seed = Seed::new(seed);
+        let slots = 1 + seed.below(4) as usize;
+        Self {
+            seed,
+            now_ms: 1_000,
+            disk: in_memory().expect("a journal in memory"),
+            state: State::new(slots),
+            slots,
+            coming: BTreeMap::new(),
+            order: 0,
+            acknowledged: HashSet::new(),
+            lanes: HashMap::new(),
+            drawing: HashMap::new(),
+            stopped: HashSet::new(),
+            answered: HashSet::new(),
+            held: HashSet::new(),
+            waiting_interactive: HashSet::new(),
+            faults: true,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(crate) fn run(mut self) -> Tally {
+        for _ in 0..8 + self.seed.below(16) {
+            let spec = self.some_job();
+            self.within(400, Coming::Submit(spec));
+        }
+        for _ in 0..self.seed.below(4) {
+            self.within(500, Coming::Cancel);
+        }
+        for _ in 0..1 + self.seed.below(3) {
+            self.within(600, Coming::Crash);
+        }
+        self.until_quiet();
+        // Whatever a fault left behind, the next start without faults must bring to an end.
+        self.faults = false;
+        self.crash();
+        self.until_quiet();
+        self.check_end();
+        self.tally
+    }
+
+    fn until_quiet(&mut self) {
+        let mut steps = 0;
+        loop {
+            let coming_at = self.coming.first_key_value().map(|(key, _)| key.0);
+            let Some(at) = [coming_at, self.state.next_deadline_ms()].into_iter().flatten().min() else { return };
+            self.now_ms = self.now_ms.max(at);
+            if coming_at == Some(at)
+                && let Some((_, coming)) = self.coming.pop_first()
+            {
+                self.arrive(coming);
+            } else {
+                self.tell(Event::Tick);
+            }
+            steps += 1;
+            assert!(steps < 20_000, "the world does not come to rest");
+        }
+    }
+
+    fn arrive(&mut self, coming: Coming) {
+        match coming {
+            Coming::Event(Event::Drawn { job, attempt, result }) => {
+                self.drawing.remove(&job);
+                if let Ok(render) = &result {
+                    // The store writes file and row before the worker answers.
+                    ops::keep_blob(&self.disk, render.blob, 1, self.now_ms).expect("a blob row");
+                }
+                self.tell(Event::Drawn { job, attempt, result });
+            }
+            Coming::Event(event) => self.tell(event),
+            Coming::Write(record) => self.write(record),
+            Coming::Submit(spec) => self.submit(&spec),
+            Coming::Cancel => {
+                let mut ids: Vec<JobId> = self.acknowledged.iter().copied().collect();
+                ids.sort_unstable();
+                if !ids.is_empty() {
+                    let job = ids[self.seed.below(ids.len() as u64) as usize];
+                    self.tell(Event::Cancel(job));
+                }
+            }
+            Coming::Crash => self.crash(),
+        }
+    }
+
+    fn submit(&mut self, spec: &JobSpec) {
+        let json = ops::spec_to_json(spec);
+        let planned = spec.recipe.planned_key();
+        let accepted = ops::accept(&self.disk, spec, &json, planned, self.now_ms).expect("accepted");
+        let Open { id, lane, deadline_ms, .. } = accepted.open;
+        self.acknowledged.insert(id);
+        self.lanes.insert(id, (lane, deadline_ms));
+        self.tally.jobs += u64::from(accepted.fresh);
+        self.within(5, Coming::Event(Event::Accepted(accepted.open)));
+    }
+
+    fn write(&mut self, record: Record) {
+        if self.faults && self.seed.chance(3) {
+            self.tally.unrecorded += 1;
+            let job = record.job();
+            self.lose(job);
+            return self.tell(Event::Unrecorded(record, Failure::new(ErrorCode::DiskFull, "the disk is full")));
+        }
+        ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
+        self.within(3, Coming::Event(Event::Recorded(record)));
+    }
+
+    /// The dispatcher lets go of a job that the journal could not follow; its events may still come and must do no harm.
+    fn lose(&mut self, job: JobId) {
+        self.waiting_interactive.remove(&job);
+    }
+
+    fn crash(&mut self) {
+        self.tally.crashes += u64::from(self.faults);
+        let coming = std::mem::take(&mut self.coming);
+        for (key, coming) in coming {
+            match coming {
+                // People outlive the process.
+                Coming::Submit(_) | Coming::Cancel | Coming::Crash => drop(self.coming.insert(key, coming)),
+                // A write may have reached the disk although nobody heard of it.
+                Coming::Write(record) if self.seed.chance(50) => {
+                    ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
+                }
+                // A file may have reached the store although its attempt was not written down.
+                Coming::Event(Event::Drawn { result: Ok(render), .. }) if self.seed.chance(50) => {
+                    ops::keep_blob(&self.disk, render.blob, 1, self.now_ms).expect("a blob row");
+                }
+                Coming::Event(_) | Coming::Write(_) => {}
+            }
+        }
+        self.drawing.clear();
+        self.stopped.clear();
+        self.answered.clear();
+        self.waiting_interactive.clear();
+        self.held.clear();
+        self.state = State::new(self.slots);
+        for open in ops::recover(&self.disk, self.now_ms).expect("recovers") {
+            self.tell(Event::Accepted(open));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Event::Accepted(open) = &event
+            && self.take_up(open.id)
+            && open.lane == Lane::Interactive
+            && open.deadline_ms.is_none_or(|at| at > self.now_ms)
+        {
+            self.waiting_interactive.insert(open.id);
+        }
+        for effect in self.state.apply(event, self.now_ms) {
+            self.perform(effect);
+        }
+    }
+
+    /// Whether the dispatcher did not hold the job. One that it let go of after a failed write may be taken up again.
+    fn take_up(&mut self, job: JobId) -> bool {
+        self.answered.remove(&job);
+        self.held.insert(job)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Plan(job) => self.plan(job),
+            Effect::Record(record) => {
+                self.waiting_interactive.remove(&record.job());
+                self.within(8, Coming::Write(record));
+            }
+            Effect::Draw { job, attempt, route } => self.draw(job, attempt, &route),
+            Effect::Stop(job) => {
+                assert!(self.drawing.contains_key(&job), "job {job} is stopped and not drawn");
+                self.stopped.insert(job);
+            }
+            Effect::Answer(job, ending) => {
+                assert!(self.answered.insert(job), "job {job} is answered twice");
+                self.waiting_interactive.remove(&job);
+                self.held.remove(&job);
+                let row = ops::job(&self.disk, job).expect("reads").expect("is there");
+                let told_of_fault = matches!(&ending, Ending::Failed(failure) if failure.code == ErrorCode::DiskFull);
+                assert!(told_of_fault || row.state.is_final(), "job {job} is answered before its ending is durable");
+            }
+            Effect::Drained => {}
+        }
+    }
+
+    fn plan(&mut self, job: JobId) {
+        let (lane, deadline_ms) = self.lanes[&job];
+        assert!(deadline_ms.is_none_or(|at| at > self.now_ms), "job {job} starts after its deadline");
+        if lane == Lane::Batch {
+            assert!(self.waiting_interactive.is_empty(), "batch job {job} overtakes {:?}", self.waiting_interactive);
+        }
+        self.waiting_interactive.remove(&job);
+        let (json, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
+        let spec = ops::spec_from_json(&json).expect("its own spec");
+        let route = route(&spec.recipe, planned);
+        let key = route.realisation.key(planned);
+        let planned = if spec.recipe.prompt.starts_with("refused") {
+            Planned::Refused(Failure::new(ErrorCode::ModelUnavailable, "no such engine"))
+        } else if let Some(render) = ops::find_render(&self.disk, key).expect("reads") {
+            Planned::Cached(Box::new(render))
+        } else {
+            Planned::Draw { route: Box::new(route), key }
+        };
+        self.within(4, Coming::Event(Event::Planned { job, planned }));
+    }
+
+    fn draw(&mut self, job: JobId, attempt: u32, route: &Route) {
+        let (_, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
+        let key = route.realisation.key(planned);
+        assert!(!self.drawing.values().any(|other| *other == key), "key {key} is drawn by two at once");
+        self.drawing.insert(job, key);
+        assert!(self.drawing.len() <= self.slots, "more drawings than slots");
+        let result = if self.faults && self.seed.chance(10) {
+            Err((Outcome::Failed, Failure::new(ErrorCode::EngineFailed, "the engine failed")))
+        } else {
+            Ok(Box::new(render(planned, key, route)))
+        };
+        let slow = if self.seed.chance(10) { 300 } else { 30 };
+        self.within(slow, Coming::Event(Event::Drawn { job, attempt, result }));
+    }
+
+    fn within(&mut self, span_ms: u64, coming: Coming) {
+        let at = self.now_ms + 1 + self.seed.below(span_ms);
+        self.order += 1;
+        self.coming.insert((at, self.order), coming);
+    }
+
+    fn some_job(&mut self) -> Box<JobSpec> {
+        let word = if self.seed.chance(5) { "refused" } else { "picture" };
+        let prompt = format!("{word} {}", self.seed.below(10));
+        let lane = if self.seed.chance(30) { Lane::Interactive } else { Lane::Batch };
+        Box::new(JobSpec {
+            recipe: Recipe::from_prompt(&prompt, Extent { width: 64, height: 64 }),
+            asset: AssetRef { name: format!("asset {}", self.seed.below(5)), locale: String::new() },
+            lane,
+            priority: self.seed.below(3) as i32,
+            client: format!("client {}", self.seed.below(3)),
+            deadline_ms: self.seed.chance(10).then(|| 1_000 + self.seed.below(600)),
+            placeholder: false,
+            lossy: false,
+            gate: Gate::Report,
+            safe_inset: None,
+        })
+    }
+
+    fn check_end(&mut self) {
+        for job in &self.acknowledged {
+            let row = ops::job(&self.disk, *job).expect("reads").expect("an acknowledged job is in the journal");
+            assert!(row.state.is_final(), "job {job} was accepted and is {:?} at the end", row.state);
+            match (row.state.word(), row.error.map(|failure| failure.code)) {
+                ("done", _) => {
+                    let key = row.realised_key.expect("a done job has a key");
+                    assert!(
+                        ops::find_render(&self.disk, key).expect("reads").is_some(),
+                        "job {job} is done without a render"
+                    );
+                }
+                ("cancelled", _) => self.tally.cancelled += 1,
+                (_, Some(ErrorCode::DeadlineExceeded)) => self.tally.deadlines += 1,
+                _ => self.tally.failed += 1,
+            }
+        }
+        let count = |sql: &str| self.disk.query_row(sql, [], |row| row.get::<_, u64>(0)).expect("counts");
+        let twice = count(
+            "SELECT count(*) FROM (SELECT realised FROM attempts WHERE outcome = 'rendered' GROUP BY realised HAVING count(*) > 1)",
+        );
+        assert_eq!(twice, 0, "a key was rendered twice");
+        assert_eq!(count("SELECT count(*) FROM attempts WHERE outcome IS NULL"), 0, "an attempt was left open");
+        assert_eq!(count("SELECT count(*) FROM inputs"), 0, "an ended job still holds inputs");
+        self.tally.rendered += count("SELECT count(*) FROM attempts WHERE outcome = 'rendered'");
+        self.tally.cached += count("SELECT count(*) FROM jobs WHERE cached = 1");
+        assert_eq!(self.state.open(), 0, "the dispatcher still holds jobs");
+    }
+}
+
+fn route(recipe: &Recipe, planned: PlannedKey) -> Route {
+    let realisation = Realisation {
+        engine: "builtin".into(),
+        engine_version: "1".into(),
+        wire_model: "builtin".into(),
+        weights: None,
+        device_class: "any".into(),
+        seed: recipe.seed_for(planned),
+        dropped: Vec::new(),
+    };
+    Route { engine: "builtin".into(), model: ModelId::builtin(), placeholder_for: None, realisation }
+}
+
+fn render(planned: PlannedKey, key: RealisedKey, route: &Route) -> Render {
+    Render {
+        planned_key: planned,
+        realised_key: key,
+        blob: ContentHash::of(key.as_bytes()),
+        pixels: PixelHash(key.0),
+        size: Extent { width: 64, height: 64 },
+        realisation: route.realisation.clone(),
+        model: route.model.clone(),
+        placeholder_for: None,
+        verdict: Verdict::of(Vec::new()),
+        latency_ms: 1,
+        cost_micros_usd: 0,
+    }
+}
