@@ -26,11 +26,7 @@ pub enum ExtentError {
     #[error("read a size from {0:?}: write width and height in pixels, as in 512x512")]
     Form(String),
     /// A side outside [`limits::SIDE_MIN`]`..=`[`limits::SIDE_MAX`].
-    #[error(
-        "draw at {width}x{height}: each side must be {} to {} pixels",
-        limits::SIDE_MIN,
-        limits::SIDE_MAX
-    )]
+    #[error("draw at {width}x{height}: each side must be {} to {} pixels", limits::SIDE_MIN, limits::SIDE_MAX)]
     Side {
         /// Asked width in pixels.
         width: u64,

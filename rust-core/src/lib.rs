@@ -14,8 +14,12 @@
 #![forbid(unsafe_code)]
 
 pub mod colour;
+pub mod error;
 pub mod id;
 pub mod image;
+pub mod job;
 pub mod limits;
+pub mod model;
+pub mod recipe;
 pub mod text_layer;
 pub mod verdict;

@@ -17,5 +17,33 @@ pub const SEED_MAX: u64 = (1 << 53) - 1;
 /// Most adapters (LoRA files) of one recipe.
 pub const ADAPTERS_MAX: usize = 8;
 
+/// Most jobs that are open at once: a studio's nightly locale run ten times over; each costs about 200 bytes of memory.
+pub const OPEN_JOBS_MAX: usize = 100_000;
+/// Most events on their way to the dispatcher; senders wait beyond it, since each is answered in microseconds.
+pub const DISPATCH_EVENTS_MAX: usize = 1024;
+/// Most writes gathered into one durable transaction: past it a commit takes longer than the fsync it saves.
+pub const GROUP_COMMIT_MAX: usize = 512;
+/// Most writes waiting for the journal's thread; submitters beyond it wait, which is what slows them to the disk's pace.
+pub const JOURNAL_QUEUE_MAX: usize = 4096;
+/// Times that a job may be found in flight after the process died before it is held to be what kills the process.
+pub const CRASHES_MAX: u32 = 8;
+/// Most events that a slow listener of job events may lag behind before it is told to catch up.
+pub const LISTENER_LAG_MAX: usize = 1024;
+/// Longest HTTP body in bytes: a 4096×4096 RGBA picture in base64 and a mask beside it.
+pub const BODY_BYTES_MAX: usize = 192 << 20;
+/// Longest body of a request that carries no picture.
+pub const TEXT_BODY_BYTES_MAX: usize = 1 << 20;
+/// HTTP requests a second that one sidecar answers, with [`HTTP_BURST`] at once: far above any editor, far below a busy loop.
+pub const HTTP_PER_SECOND: u32 = 2000;
+/// Requests that may come at once.
+pub const HTTP_BURST: u32 = 4000;
+/// Most pictures of one `/v1/images/generations` request, as the original has it.
+pub const IMAGES_PER_REQUEST_MAX: u32 = 10;
+/// Default size of the store in bytes: about 20,000 finished thumbnails.
+pub const STORE_BYTES_DEFAULT: u64 = 10 << 30;
+/// Most rows that a listing of jobs returns at once.
+pub const LISTING_MAX: usize = 1000;
+
 const _: () = assert!(SIDE_MIN < SIDE_MAX);
+const _: () = assert!(BODY_BYTES_MAX > (SIDE_MAX as usize * SIDE_MAX as usize * 4) / 3 * 4 * 2);
 const _: () = assert!(LAYERS_MAX * LAYER_TEXT_BYTES_MAX < 1 << 20);

@@ -1,0 +1,280 @@
+//! Jobs, attempts and renders; and the legal life of a job in one `match`.
+//!
+//! ```text
+//! queued ─► planning ─► running ─► verifying ─► done
+//!   ▲          │          │  │         ├──────► repairing ─► planning
+//!   │          ▼          ▼  └─────►   └──────► failed
+//!   └────── waiting    ambiguous ─► planning | done | failed
+//! every state that is not final may become cancelled or failed
+//! ```
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::error::Failure;
+use crate::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey};
+use crate::image::Extent;
+use crate::model::ModelId;
+use crate::recipe::{Realisation, Recipe};
+use crate::verdict::Verdict;
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Journalled, and waiting for its turn.
+    Queued,
+    /// A route is being chosen.
+    Planning,
+    /// An engine draws it.
+    Running,
+    /// The checks look at it.
+    Verifying,
+    /// A failed check is being mended.
+    Repairing,
+    /// Held by a rate limit, a budget or a schedule.
+    Waiting,
+    /// A call went out and nobody knows what became of it.
+    Ambiguous,
+    /// There is a render.
+    Done,
+    /// There will be none.
+    Failed,
+    /// Somebody took it back.
+    Cancelled,
+}
+
+/// A change of state that the life of a job does not have; a bug, never an input error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("take job {job} from {from:?} to {to:?}: no such edge")]
+pub struct IllegalEdge {
+    /// The job.
+    pub job: JobId,
+    /// Where it stands.
+    pub from: JobState,
+    /// Where it was to go.
+    pub to: JobState,
+}
+
+impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Queued,
+        Self::Planning,
+        Self::Running,
+        Self::Verifying,
+        Self::Repairing,
+        Self::Waiting,
+        Self::Ambiguous,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The word in SQL, JSON and C#.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Planning => "planning",
+            Self::Running => "running",
+            Self::Verifying => "verifying",
+            Self::Repairing => "repairing",
+            Self::Waiting => "waiting",
+            Self::Ambiguous => "ambiguous",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
+    /// Whether nothing comes after it.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    /// The legal edges, all of them.
+    pub const fn may_become(self, next: Self) -> bool {
+        use JobState::*;
+        match (self, next) {
+            (Queued, Planning | Waiting) => true,
+            (Planning, Running | Waiting | Done) => true,
+            (Running, Verifying | Waiting | Ambiguous) => true,
+            (Verifying, Done | Repairing) => true,
+            (Repairing, Planning) => true,
+            (Waiting, Queued) => true,
+            (Ambiguous, Planning | Done) => true,
+            // After a crash an attempt that cost nothing is simply planned again.
+            (Planning | Running | Verifying | Repairing, Queued) => true,
+            (from, Failed | Cancelled) => !from.is_final(),
+            _ => false,
+        }
+    }
+
+    /// The only way from one state to the next.
+    ///
+    /// # Errors
+    /// [`IllegalEdge`], which is a bug report.
+    pub const fn step(self, job: JobId, next: Self) -> Result<Self, IllegalEdge> {
+        if self.may_become(next) { Ok(next) } else { Err(IllegalEdge { job, from: self, to: next }) }
+    }
+}
+
+/// Who waits for a job: a person, or a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// A person in an editor or at a terminal; always first.
+    Interactive,
+    /// A build script.
+    Batch,
+}
+
+impl Lane {
+    /// The word in SQL and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// What happens when the checks find an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Findings are told, and the render is kept.
+    Report,
+    /// An error fails the job.
+    Enforce,
+}
+
+/// The place in the Unity project that an image belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AssetRef {
+    /// Name in the manifest; empty for a bare prompt.
+    pub name: String,
+    /// BCP 47 tag; empty where the image has no words.
+    pub locale: String,
+}
+
+/// What was asked: a recipe, for an asset, by somebody, under conditions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Everything that decides the pixels.
+    pub recipe: Recipe,
+    /// What it is for.
+    pub asset: AssetRef,
+    /// Who waits.
+    pub lane: Lane,
+    /// Within a lane, higher first.
+    pub priority: i32,
+    /// Who asked; turns are shared fairly among clients.
+    pub client: String,
+    /// Unix time in milliseconds after which nobody wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// Whether the built-in engine may stand in for a model that is not there.
+    pub placeholder: bool,
+    /// Whether a route may drop fields that it cannot honour; they are listed in the result.
+    pub lossy: bool,
+    /// What an error of the checks means.
+    pub gate: Gate,
+    /// Share of each side that text keeps clear of, where the manifest names one; it judges and draws nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_inset: Option<f64>,
+}
+
+/// Engine, model and account that an attempt goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Engine by name.
+    pub engine: String,
+    /// Model of the catalogue; the one asked for may differ when this is a stand-in.
+    pub model: ModelId,
+    /// The model that was named and that this route stands in for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder_for: Option<ModelId>,
+    /// What would draw it here, as far as known before drawing.
+    pub realisation: Realisation,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It gave a render.
+    Rendered,
+    /// It gave an error.
+    Failed,
+    /// It was stopped because the job was cancelled.
+    Cancelled,
+    /// The process ended while it ran, and it had cost nothing.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The word in SQL and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rendered => "rendered",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// An image with provenance: what the store keeps and a job ends with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Render {
+    /// What was decided.
+    pub planned_key: PlannedKey,
+    /// What drew it.
+    pub realised_key: RealisedKey,
+    /// Its finished PNG in the store.
+    pub blob: ContentHash,
+    /// Its pixels.
+    pub pixels: PixelHash,
+    /// Its size.
+    pub size: Extent,
+    /// What drew it, in words.
+    pub realisation: Realisation,
+    /// Model of the catalogue.
+    pub model: ModelId,
+    /// The model that it stands in for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder_for: Option<ModelId>,
+    /// What the checks found.
+    pub verdict: Verdict,
+    /// Wall time of drawing, checking and encoding.
+    pub latency_ms: u64,
+    /// What it cost, in millionths of a US dollar.
+    pub cost_micros_usd: u64,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// With a render; `cached` says that it was there already.
+    Done {
+        /// The render.
+        render: Box<Render>,
+        /// Whether it was taken from the store.
+        cached: bool,
+        /// Tries it took.
+        attempts: u32,
+    },
+    /// Without.
+    Failed(Failure),
+    /// Taken back.
+    Cancelled,
+}
+
+#[cfg(test)]
+mod tests;

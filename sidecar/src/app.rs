@@ -1,0 +1,163 @@
+//! The composition root: builds every part, wires bounded channels between them, and owns the shutdown.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use thiserror::Error;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::limits;
+use thumbforge_core::model::Catalogue;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dispatch::Dispatcher;
+use crate::engine::Engines;
+use crate::executor::{Executor, Tools};
+use crate::fonts::Fonts;
+use crate::intake::Intake;
+use crate::journal::{Journal, JournalError, ops};
+use crate::metrics::Metrics;
+use crate::publish::Publisher;
+use crate::store::{SharedCache, Store, StoreError};
+
+/// Why the sidecar did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("use the data directory {path}: {source}")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "use the data directory {path}: another Thumbforge process uses it; \
+         stop that one, or name another directory with --data-dir"
+    )]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The journal says no.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store says no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl StartError {
+    /// As it reaches people and machines.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::DataDir { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Failure::new(ErrorCode::DiskFull, format!("failed to {self}"))
+            }
+            Self::DataDir { .. } => Failure::new(ErrorCode::Storage, format!("failed to {self}")),
+            Self::InUse { .. } => Failure::new(ErrorCode::DataDirInUse, format!("failed to {self}")),
+            Self::Journal(err) => err.failure(),
+            Self::Store(err) => err.failure(),
+        }
+    }
+}
+
+/// A running sidecar, in this process.
+pub struct App {
+    intake: Intake,
+    journal: Journal,
+    config: Config,
+    drained: oneshot::Receiver<()>,
+    /// Jobs that an earlier process left open.
+    pub recovered: usize,
+    /// Held for as long as the process owns the data directory.
+    _lock: File,
+}
+
+impl App {
+    /// Takes the data directory, recovers what an earlier process left, and starts every part.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let lock = own(&config)?;
+        let clock = Clock::Machine;
+        let journal = Journal::open(&config.data_dir.join("journal.sqlite"))?;
+        let now_ms = clock.now_ms();
+        let open = journal.write(move |connection| ops::recover(connection, now_ms)).durable().await?;
+        let shared = config.shared_cache.as_deref().and_then(SharedCache::open);
+        let store = Store::open(
+            &config.data_dir.join("store"),
+            journal.clone(),
+            clock.clone(),
+            config.store_bytes_max,
+            shared,
+        )?;
+        let tools = Arc::new(Tools {
+            journal: journal.clone(),
+            engines: Engines::discover(&store),
+            store: store.clone(),
+            catalogue: Arc::new(Catalogue::built_in()),
+            fonts: Fonts::default(),
+            clock: clock.clone(),
+        });
+        let (publisher, metrics) = (Publisher::default(), Arc::new(Metrics::default()));
+        // Twice the workers: while one attempt waits for its record to be durable, another draws.
+        let slots = config.workers * 2;
+        let mailbox = mpsc::channel(limits::DISPATCH_EVENTS_MAX);
+        let address = Dispatcher::address(mailbox.0.clone());
+        let executor =
+            Executor::start(config.workers, slots, tools.clone(), address, publisher.clone(), metrics.clone())
+                .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+        let (drained_sender, drained) = oneshot::channel();
+        let recovered = open.len();
+        let dispatcher = Dispatcher::start(slots, open, journal.clone(), clock, mailbox, executor, drained_sender);
+        let swept = store.clone();
+        let before = SystemTime::now();
+        tokio::task::spawn_blocking(move || swept.sweep(before));
+        tracing::debug!(recovered, elapsed_ms = began.elapsed().as_millis() as u64, "sidecar started");
+        let intake = Intake::new(tools, dispatcher, publisher, metrics, recovered);
+        Ok(Self { intake, journal, config, drained, recovered, _lock: lock })
+    }
+
+    /// The door.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Stops intake, waits for what runs, leaves what is queued to the next start, and folds the journal's log.
+    pub async fn drain(self) {
+        self.intake.close();
+        self.intake.drain().await;
+        if tokio::time::timeout(self.config.drain, self.drained).await.is_err() {
+            tracing::warn!("stopped while drawings were still running; they are taken up at the next start");
+        }
+        let journal = self.journal;
+        // Closing joins a thread, which no task may wait for in place.
+        let _ = tokio::task::spawn_blocking(move || journal.close()).await;
+    }
+}
+
+/// Makes the data directory private to the user and locks it.
+fn own(config: &Config) -> Result<File, StartError> {
+    let path = &config.data_dir;
+    let failed = |source| StartError::DataDir { path: path.clone(), source };
+    fs::create_dir_all(path).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: path.clone() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

@@ -1,0 +1,171 @@
+//! The task around [`State`]: it waits for an event, lets the state decide, and performs what was decided.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thumbforge_core::id::JobId;
+use thumbforge_core::job::{Ending, Route};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Effect, Event, State};
+use crate::clock::Clock;
+use crate::journal::{Journal, Record, ops};
+
+/// Somebody who wants to hear how a job ends.
+pub type Waiter = oneshot::Sender<Ending>;
+
+/// What the dispatcher can ask of the rest of the sidecar. Each call returns at once and answers with an [`Event`].
+pub trait Acts: Send + 'static {
+    /// Asks router and store; answers [`Event::Planned`].
+    fn plan(&mut self, job: JobId);
+    /// Draws; answers [`Event::Drawn`].
+    fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>);
+    /// Stops a drawing, which still answers [`Event::Drawn`].
+    fn stop(&mut self, job: JobId);
+    /// Hears every ending, for listeners and metrics.
+    fn ended(&mut self, job: JobId, ending: &Ending);
+    /// Hears how many jobs are open.
+    fn census(&mut self, state: &State);
+}
+
+/// What reaches the dispatcher: events, and people who wait.
+pub enum Message {
+    /// Something happened.
+    Event(Event),
+    /// Somebody waits for a job; answered at once with `None`-like drop if it is not open.
+    Wait(JobId, Waiter),
+}
+
+/// The address of the running dispatcher.
+#[derive(Clone)]
+pub struct Dispatcher {
+    mailbox: mpsc::Sender<Message>,
+}
+
+impl Dispatcher {
+    /// Starts the task. `open` are the jobs that the journal still holds.
+    pub fn start<A: Acts>(
+        slots: usize,
+        open: Vec<ops::Open>,
+        journal: Journal,
+        clock: Clock,
+        mailbox: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
+        acts: A,
+        drained: oneshot::Sender<()>,
+    ) -> Self {
+        let (sender, receiver) = mailbox;
+        let actor = Actor {
+            state: State::new(slots),
+            waiters: HashMap::new(),
+            journal,
+            clock,
+            events: sender.clone(),
+            acts,
+            drained: Some(drained),
+        };
+        tokio::spawn(actor.run(open, receiver));
+        Self { mailbox: sender }
+    }
+
+    /// Tells the dispatcher; waits while its mailbox is full.
+    pub async fn tell(&self, event: Event) {
+        // A closed mailbox means that the process ends; there is nobody left to tell.
+        let _ = self.mailbox.send(Message::Event(event)).await;
+    }
+
+    /// Tells the dispatcher from a thread that is not a task.
+    pub fn tell_blocking(&self, event: Event) {
+        let _ = self.mailbox.blocking_send(Message::Event(event));
+    }
+
+    /// Registers a waiter; must come before the event that could end the job.
+    pub async fn wait(&self, job: JobId, waiter: Waiter) {
+        let _ = self.mailbox.send(Message::Wait(job, waiter)).await;
+    }
+
+    /// An address for a mailbox whose dispatcher is about to start.
+    pub fn address(mailbox: mpsc::Sender<Message>) -> Self {
+        Self { mailbox }
+    }
+}
+
+struct Actor<A> {
+    state: State,
+    waiters: HashMap<JobId, Vec<Waiter>>,
+    journal: Journal,
+    clock: Clock,
+    events: mpsc::Sender<Message>,
+    acts: A,
+    drained: Option<oneshot::Sender<()>>,
+}
+
+impl<A: Acts> Actor<A> {
+    async fn run(mut self, open: Vec<ops::Open>, mut receiver: mpsc::Receiver<Message>) {
+        for open in open {
+            self.decide(Event::Accepted(open));
+        }
+        while let Some(message) = self.next(&mut receiver).await {
+            match message {
+                Message::Event(event) => self.decide(event),
+                Message::Wait(job, waiter) => self.waiters.entry(job).or_default().push(waiter),
+            }
+        }
+    }
+
+    /// The only place that waits.
+    async fn next(&mut self, receiver: &mut mpsc::Receiver<Message>) -> Option<Message> {
+        let Some(deadline_ms) = self.state.next_deadline_ms() else { return receiver.recv().await };
+        let left = Duration::from_millis(deadline_ms.saturating_sub(self.clock.now_ms()));
+        tokio::select! {
+            message = receiver.recv() => message,
+            () = tokio::time::sleep(left) => Some(Message::Event(Event::Tick)),
+        }
+    }
+
+    fn decide(&mut self, event: Event) {
+        let now_ms = self.clock.now_ms();
+        for effect in self.state.apply(event, now_ms) {
+            self.perform(effect, now_ms);
+        }
+        self.acts.census(&self.state);
+    }
+
+    /// The only place that acts.
+    fn perform(&mut self, effect: Effect, now_ms: u64) {
+        match effect {
+            Effect::Plan(job) => self.acts.plan(job),
+            Effect::Draw { job, attempt, route } => self.acts.draw(job, attempt, route),
+            Effect::Stop(job) => self.acts.stop(job),
+            Effect::Record(record) => self.record(record, now_ms),
+            Effect::Answer(job, ending) => {
+                self.acts.ended(job, &ending);
+                for waiter in self.waiters.remove(&job).unwrap_or_default() {
+                    // Whoever went away finds the job by its number.
+                    let _ = waiter.send(ending.clone());
+                }
+            }
+            Effect::Drained => {
+                if let Some(drained) = self.drained.take() {
+                    let _ = drained.send(());
+                }
+            }
+        }
+    }
+
+    fn record(&self, record: Record, now_ms: u64) {
+        let shared = Arc::new(record);
+        let written = shared.clone();
+        let pending = self.journal.write(move |connection| ops::apply(connection, &written, now_ms));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let result = pending.durable().await;
+            let record = Arc::unwrap_or_clone(shared);
+            let event = match result {
+                Ok(()) => Event::Recorded(record),
+                Err(err) => Event::Unrecorded(record, err.failure()),
+            };
+            let _ = events.send(Message::Event(event)).await;
+        });
+    }
+}

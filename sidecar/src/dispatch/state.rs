@@ -1,0 +1,376 @@
+//! The dispatcher's mind: which jobs there are, where each stands, and whose turn it is.
+//!
+//! [`State::apply`] is pure: the same events at the same times give the same effects, which the simulation relies on.
+//! It reads no clock, waits for nothing and touches nothing.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::{JobId, RealisedKey};
+use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Route};
+
+use super::event::{Effect, Event, Planned};
+use crate::journal::{Open, Record};
+
+/// Where a job stands in more detail than [`JobState`] has: what it waits for.
+#[derive(Debug)]
+enum Phase {
+    /// Its turn.
+    Queued,
+    /// The router.
+    Planning,
+    /// The drawing of the same realised key by another job.
+    Following,
+    /// Its attempt to become durable.
+    Starting { route: Box<Route>, key: RealisedKey },
+    /// The engine.
+    Drawing { key: RealisedKey },
+    /// Its ending to become durable.
+    Finishing,
+}
+
+#[derive(Debug)]
+struct Entry {
+    open: Open,
+    state: JobState,
+    phase: Phase,
+    /// Why it is to end as soon as what it waits for has come.
+    stopping: Option<Stop>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    Cancelled,
+    Deadline,
+}
+
+/// Clients that wait in one lane; each turn goes to the next client's best job.
+#[derive(Debug, Default)]
+struct Turns {
+    clients: VecDeque<String>,
+    jobs: HashMap<String, BTreeSet<(Reverse<i32>, JobId)>>,
+}
+
+impl Turns {
+    fn push(&mut self, open: &Open) {
+        let jobs = self.jobs.entry(open.client.clone()).or_default();
+        if jobs.is_empty() {
+            self.clients.push_back(open.client.clone());
+        }
+        jobs.insert((Reverse(open.priority), open.id));
+    }
+
+    fn pop(&mut self) -> Option<JobId> {
+        let client = self.clients.pop_front()?;
+        let jobs = self.jobs.get_mut(&client)?;
+        let (_, job) = jobs.pop_first()?;
+        if jobs.is_empty() {
+            self.jobs.remove(&client);
+        } else {
+            self.clients.push_back(client);
+        }
+        Some(job)
+    }
+
+    fn remove(&mut self, open: &Open) {
+        if let Some(jobs) = self.jobs.get_mut(&open.client) {
+            jobs.remove(&(Reverse(open.priority), open.id));
+            if jobs.is_empty() {
+                self.jobs.remove(&open.client);
+                self.clients.retain(|client| *client != open.client);
+            }
+        }
+    }
+}
+
+/// Everything the dispatcher knows.
+#[derive(Debug)]
+pub struct State {
+    jobs: HashMap<JobId, Entry>,
+    interactive: Turns,
+    batch: Turns,
+    /// Who draws which key, and who waits for it.
+    drawing: HashMap<RealisedKey, (JobId, Vec<JobId>)>,
+    deadlines: BTreeSet<(u64, JobId)>,
+    busy: usize,
+    slots: usize,
+    draining: bool,
+    drained: bool,
+}
+
+impl State {
+    /// `slots` jobs may be planned or drawn at once; one of them is kept for people when there are two or more.
+    pub fn new(slots: usize) -> Self {
+        Self {
+            jobs: HashMap::new(),
+            interactive: Turns::default(),
+            batch: Turns::default(),
+            drawing: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            busy: 0,
+            slots: slots.max(1),
+            draining: false,
+            drained: false,
+        }
+    }
+
+    /// Jobs that have not ended.
+    pub fn open(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// When time alone will change something, in Unix milliseconds.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Open jobs by state, for the metrics.
+    pub fn census(&self) -> BTreeMap<JobState, usize> {
+        let mut census = BTreeMap::new();
+        for entry in self.jobs.values() {
+            *census.entry(entry.state).or_default() += 1;
+        }
+        census
+    }
+
+    /// Decides what follows from `event` at `now_ms`.
+    ///
+    /// # Panics
+    /// On an edge that the life of a job does not have: a bug, which the simulation looks for.
+    pub fn apply(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Accepted(open) => self.accepted(open),
+            Event::Planned { job, planned } => self.planned(job, planned, &mut effects),
+            Event::Recorded(record) => self.recorded(record, &mut effects),
+            Event::Unrecorded(record, failure) => self.unrecorded(&record, failure, &mut effects),
+            Event::Drawn { job, attempt, result } => self.drawn(job, attempt, result, &mut effects),
+            Event::Cancel(job) => self.stop(job, Stop::Cancelled, &mut effects),
+            Event::Tick => {}
+            Event::Drain => self.draining = true,
+        }
+        self.expire(now_ms, &mut effects);
+        self.give_turns(&mut effects);
+        if self.draining && !self.drained && self.jobs.values().all(|entry| matches!(entry.phase, Phase::Queued)) {
+            self.drained = true;
+            effects.push(Effect::Drained);
+        }
+        effects
+    }
+
+    fn accepted(&mut self, open: Open) {
+        let id = open.id;
+        if self.jobs.contains_key(&id) {
+            return;
+        }
+        if let Some(at) = open.deadline_ms {
+            self.deadlines.insert((at, id));
+        }
+        self.lane(open.lane).push(&open);
+        self.jobs.insert(id, Entry { open, state: JobState::Queued, phase: Phase::Queued, stopping: None });
+    }
+
+    fn planned(&mut self, job: JobId, planned: Planned, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if let Some(stop) = entry.stopping {
+            self.busy -= 1;
+            return self.finish(job, None, stop.ending(), effects);
+        }
+        match planned {
+            Planned::Refused(failure) => {
+                self.busy -= 1;
+                self.finish(job, None, Ending::Failed(failure), effects);
+            }
+            Planned::Cached(render) => {
+                let attempts = entry.open.attempts;
+                self.busy -= 1;
+                self.finish(job, None, Ending::Done { render, cached: true, attempts }, effects);
+            }
+            Planned::Draw { key, .. } if self.drawing.contains_key(&key) => {
+                entry.advance(JobState::Waiting);
+                entry.phase = Phase::Following;
+                self.busy -= 1;
+                if let Some((_, followers)) = self.drawing.get_mut(&key) {
+                    followers.push(job);
+                }
+            }
+            Planned::Draw { route, key } => {
+                entry.advance(JobState::Running);
+                let attempt = entry.open.attempts + 1;
+                entry.open.attempts = attempt;
+                entry.phase = Phase::Starting { route: route.clone(), key };
+                self.drawing.insert(key, (job, Vec::new()));
+                effects.push(Effect::Record(Record::Started { job, attempt, route }));
+            }
+        }
+    }
+
+    fn recorded(&mut self, record: Record, effects: &mut Vec<Effect>) {
+        match record {
+            Record::Started { job, attempt, .. } => {
+                let Some(entry) = self.jobs.get_mut(&job) else { return };
+                let Phase::Starting { route, key } = std::mem::replace(&mut entry.phase, Phase::Queued) else {
+                    panic!("job {job}: a started record came back while it was not starting");
+                };
+                entry.phase = Phase::Drawing { key };
+                if let Some(stop) = entry.stopping {
+                    self.end_drawing(job, key);
+                    return self.finish(job, Some((attempt, Outcome::Cancelled)), stop.ending(), effects);
+                }
+                effects.push(Effect::Draw { job, attempt, route });
+            }
+            Record::Finished { job, ending, .. } => {
+                if let Some(entry) = self.jobs.remove(&job) {
+                    entry.forget_deadline(&mut self.deadlines);
+                    effects.push(Effect::Answer(job, ending));
+                }
+            }
+            Record::Returned { .. } => {}
+        }
+    }
+
+    /// The journal failed: this process lets go of the job, and the next one finds it as it was last written.
+    fn unrecorded(&mut self, record: &Record, failure: Failure, effects: &mut Vec<Effect>) {
+        let job = record.job();
+        let Some(entry) = self.jobs.remove(&job) else { return };
+        entry.forget_deadline(&mut self.deadlines);
+        if let Phase::Starting { key, .. } | Phase::Drawing { key } = entry.phase {
+            self.end_drawing(job, key);
+        }
+        effects.push(Effect::Answer(job, Ending::Failed(failure)));
+    }
+
+    fn drawn(
+        &mut self,
+        job: JobId,
+        attempt: u32,
+        result: Result<Box<thumbforge_core::job::Render>, (Outcome, Failure)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Phase::Drawing { key } = entry.phase else {
+            panic!("job {job}: an attempt ended while none was drawing");
+        };
+        let stopping = entry.stopping;
+        if result.is_ok() {
+            entry.advance(JobState::Verifying);
+        }
+        self.end_drawing(job, key);
+        let (outcome, ending) = match (result, stopping) {
+            (Ok(_), Some(stop)) => (Outcome::Rendered, stop.ending()),
+            (Ok(render), None) => (Outcome::Rendered, Ending::Done { render, cached: false, attempts: attempt }),
+            (Err((outcome, _)), Some(stop)) => (outcome, stop.ending()),
+            (Err((outcome, failure)), None) => (outcome, Ending::Failed(failure)),
+        };
+        self.finish(job, Some((attempt, outcome)), ending, effects);
+    }
+
+    /// Frees the slot and the key; whoever followed takes another turn and finds the store, or draws itself.
+    fn end_drawing(&mut self, job: JobId, key: RealisedKey) {
+        self.busy -= 1;
+        let Some((drawer, followers)) = self.drawing.remove(&key) else { return };
+        debug_assert_eq!(drawer, job, "only the drawer ends a drawing");
+        for follower in followers {
+            if let Some(entry) = self.jobs.get_mut(&follower)
+                && matches!(entry.phase, Phase::Following)
+            {
+                entry.advance(JobState::Queued);
+                entry.phase = Phase::Queued;
+                let open = entry.open.clone();
+                self.lane(open.lane).push(&open);
+            }
+        }
+    }
+
+    fn finish(&mut self, job: JobId, attempt: Option<(u32, Outcome)>, ending: Ending, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        entry.advance(match &ending {
+            Ending::Done { .. } => JobState::Done,
+            Ending::Failed(_) => JobState::Failed,
+            Ending::Cancelled => JobState::Cancelled,
+        });
+        entry.phase = Phase::Finishing;
+        effects.push(Effect::Record(Record::Finished { job, attempt, ending }));
+    }
+
+    fn stop(&mut self, job: JobId, stop: Stop, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if entry.stopping.is_some() {
+            return;
+        }
+        match entry.phase {
+            Phase::Queued => {
+                let open = entry.open.clone();
+                self.lane(open.lane).remove(&open);
+                self.finish(job, None, stop.ending(), effects);
+            }
+            Phase::Following => self.finish(job, None, stop.ending(), effects),
+            Phase::Planning | Phase::Starting { .. } => entry.stopping = Some(stop),
+            Phase::Drawing { .. } => {
+                entry.stopping = Some(stop);
+                effects.push(Effect::Stop(job));
+            }
+            // Its ending is on its way to the disk: too late to take it back.
+            Phase::Finishing => {}
+        }
+    }
+
+    fn expire(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        while let Some((at, job)) = self.deadlines.first().copied()
+            && at <= now_ms
+        {
+            self.deadlines.remove(&(at, job));
+            self.stop(job, Stop::Deadline, effects);
+        }
+    }
+
+    fn give_turns(&mut self, effects: &mut Vec<Effect>) {
+        while !self.draining && self.busy < self.slots {
+            // The last slot is for people, so that no night build makes an artist wait for more than one drawing.
+            let batch_may = self.slots == 1 || self.busy + 1 < self.slots;
+            let next = self.interactive.pop().or_else(|| if batch_may { self.batch.pop() } else { None });
+            let Some(job) = next else { return };
+            let Some(entry) = self.jobs.get_mut(&job) else { continue };
+            entry.advance(JobState::Planning);
+            entry.phase = Phase::Planning;
+            self.busy += 1;
+            effects.push(Effect::Plan(job));
+        }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut Turns {
+        match lane {
+            Lane::Interactive => &mut self.interactive,
+            Lane::Batch => &mut self.batch,
+        }
+    }
+}
+
+impl Entry {
+    /// The only assignment to `state`.
+    fn advance(&mut self, next: JobState) {
+        match self.state.step(self.open.id, next) {
+            Ok(state) => self.state = state,
+            Err(bug) => panic!("failed to {bug}"),
+        }
+    }
+
+    fn forget_deadline(&self, deadlines: &mut BTreeSet<(u64, JobId)>) {
+        if let Some(at) = self.open.deadline_ms {
+            deadlines.remove(&(at, self.open.id));
+        }
+    }
+}
+
+impl Stop {
+    fn ending(self) -> Ending {
+        match self {
+            Self::Cancelled => Ending::Cancelled,
+            Self::Deadline => Ending::Failed(Failure::new(
+                ErrorCode::DeadlineExceeded,
+                "failed to draw before the deadline: ask for more time, or for fewer pictures at once",
+            )),
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! The journal's SQL, as plain functions over a connection.
+//!
+//! The row form of a job is written by hand here and ages on its own: `specs.json` carries a version,
+//! and [`spec_from_json`] reads every version there ever was.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde::{Deserialize, Serialize};
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey};
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::limits;
+
+/// A job was written, or found to be on its way already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The job as the dispatcher holds it.
+    pub open: Open,
+    /// False when the same client had already asked for the same thing and it is still open.
+    pub fresh: bool,
+}
+
+/// An open job as the dispatcher holds it; small, because there may be [`limits::OPEN_JOBS_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// Its number.
+    pub id: JobId,
+    /// Who waits.
+    pub lane: Lane,
+    /// Within a lane, higher first.
+    pub priority: i32,
+    /// Who asked.
+    pub client: String,
+    /// Unix time in milliseconds after which nobody wants it.
+    pub deadline_ms: Option<u64>,
+    /// Tries so far.
+    pub attempts: u32,
+}
+
+/// A change to write down.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// An attempt is about to run.
+    Started {
+        /// The job.
+        job: JobId,
+        /// Its number within the job, from 1.
+        attempt: u32,
+        /// Where it goes.
+        route: Box<Route>,
+    },
+    /// The job has ended.
+    Finished {
+        /// The job.
+        job: JobId,
+        /// The attempt that ended with it and how, if one ran.
+        attempt: Option<(u32, Outcome)>,
+        /// How the job ended.
+        ending: Ending,
+    },
+    /// An attempt ended and the job goes on.
+    Returned {
+        /// The job.
+        job: JobId,
+        /// Which attempt.
+        attempt: u32,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+impl Record {
+    /// The job it concerns.
+    pub fn job(&self) -> JobId {
+        match self {
+            Self::Started { job, .. } | Self::Finished { job, .. } | Self::Returned { job, .. } => *job,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpecRecord {
+    version: u32,
+    spec: JobSpec,
+}
+
+/// The spec as it stands in the journal.
+pub fn spec_to_json(spec: &JobSpec) -> String {
+    serde_json::to_string(&SpecRecord { version: 1, spec: spec.clone() }).unwrap_or_default()
+}
+
+/// Reads a spec of any version.
+///
+/// # Errors
+/// A [`Failure`] of code `corrupt` for what no version wrote.
+pub fn spec_from_json(json: &str) -> Result<JobSpec, Failure> {
+    serde_json::from_str::<SpecRecord>(json)
+        .map(|record| record.spec)
+        .map_err(|err| Failure::new(ErrorCode::Corrupt, format!("failed to read a job from the journal: {err}")))
+}
+
+/// Writes a job, or finds the open one that asks for the same.
+pub fn accept(
+    connection: &Connection,
+    spec: &JobSpec,
+    json: &str,
+    planned: PlannedKey,
+    now_ms: u64,
+) -> rusqlite::Result<Accepted> {
+    let id: Option<u64> = connection
+        .prepare_cached(
+            "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, deadline_ms, created_ms, updated_ms)
+             VALUES (:client, :asset, :locale, :planned, 'queued', :lane, :priority, :deadline_ms, :now, :now)
+             ON CONFLICT DO NOTHING RETURNING id",
+        )?
+        .query_row(
+            named_params! {
+                ":client": spec.client, ":asset": spec.asset.name, ":locale": spec.asset.locale,
+                ":planned": planned.0, ":lane": spec.lane.word(), ":priority": spec.priority,
+                ":deadline_ms": spec.deadline_ms, ":now": now_ms,
+            },
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(id) = id {
+        connection.prepare_cached("INSERT INTO specs (job_id, json) VALUES (?1, ?2)")?.execute((id, json))?;
+        for blob in inputs(spec) {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO inputs (job_id, blob) VALUES (?1, ?2)")?
+                .execute((id, blob.0))?;
+        }
+        let open = Open {
+            id: JobId(id),
+            lane: spec.lane,
+            priority: spec.priority,
+            client: spec.client.clone(),
+            deadline_ms: spec.deadline_ms,
+            attempts: 0,
+        };
+        return Ok(Accepted { open, fresh: true });
+    }
+    let open = connection
+        .prepare_cached(
+            "SELECT id, lane, priority, client, deadline_ms, attempts FROM jobs
+             WHERE planned = ?1 AND client = ?2 AND asset = ?3 AND locale = ?4
+             AND state NOT IN ('done', 'failed', 'cancelled')",
+        )?
+        .query_row((planned.0, &spec.client, &spec.asset.name, &spec.asset.locale), open_from_row)?;
+    Ok(Accepted { open, fresh: false })
+}
+
+/// Files of the store that a job needs while it is open.
+fn inputs(spec: &JobSpec) -> impl Iterator<Item = ContentHash> + '_ {
+    let art = spec.recipe.art.iter().map(|art| art.content);
+    let fonts = spec.recipe.text.iter().filter_map(|layer| layer.style.font.as_ref()?.content);
+    art.chain(fonts).chain(spec.recipe.adapters.iter().map(|adapter| adapter.content))
+}
+
+/// Writes down a job that was answered from the store before it was journalled.
+pub fn note_cached(
+    connection: &Connection,
+    spec: &JobSpec,
+    json: &str,
+    render: &Render,
+    now_ms: u64,
+) -> rusqlite::Result<JobId> {
+    let id: u64 = connection
+        .prepare_cached(
+            "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, realised, cached, created_ms, updated_ms)
+             VALUES (?1, ?2, ?3, ?4, 'done', ?5, ?6, ?7, 1, ?8, ?8) RETURNING id",
+        )?
+        .query_row(
+            (
+                &spec.client,
+                &spec.asset.name,
+                &spec.asset.locale,
+                render.planned_key.0,
+                spec.lane.word(),
+                spec.priority,
+                render.realised_key.0,
+                now_ms,
+            ),
+            |row| row.get(0),
+        )?;
+    connection.prepare_cached("INSERT INTO specs (job_id, json) VALUES (?1, ?2)")?.execute((id, json))?;
+    touch(connection, render.blob, now_ms)?;
+    Ok(JobId(id))
+}
+
+/// Writes a change down; the caller holds the transaction.
+pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite::Result<()> {
+    match record {
+        Record::Started { job, attempt, route } => {
+            connection
+                .prepare_cached("UPDATE jobs SET state = 'running', attempts = ?2, updated_ms = ?3 WHERE id = ?1")?
+                .execute((job.0, attempt, now_ms))?;
+            let planned: [u8; 32] = connection
+                .prepare_cached("SELECT planned FROM jobs WHERE id = ?1")?
+                .query_row([job.0], |row| row.get(0))?;
+            let realised = route.realisation.key(PlannedKey(planned));
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (job_id, n, engine, model, realised, started_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute((job.0, attempt, &route.engine, route.model.as_str(), realised.0, now_ms))?;
+        }
+        Record::Returned { job, attempt, outcome } => {
+            end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
+            set_state(connection, *job, JobState::Queued, now_ms)?;
+        }
+        Record::Finished { job, attempt, ending } => {
+            if let Some((attempt, outcome)) = attempt {
+                end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
+            }
+            match ending {
+                Ending::Done { render, cached, .. } => {
+                    keep_render(connection, render, now_ms)?;
+                    connection
+                        .prepare_cached(
+                            "UPDATE jobs SET state = 'done', realised = ?2, cached = ?3, updated_ms = ?4 WHERE id = ?1",
+                        )?
+                        .execute((job.0, render.realised_key.0, cached, now_ms))?;
+                }
+                Ending::Failed(failure) => {
+                    connection
+                        .prepare_cached(
+                            "UPDATE jobs SET state = 'failed', error_code = ?2, error = ?3, updated_ms = ?4 WHERE id = ?1",
+                        )?
+                        .execute((job.0, failure.code.word(), &failure.message, now_ms))?;
+                }
+                Ending::Cancelled => set_state(connection, *job, JobState::Cancelled, now_ms)?,
+            }
+            connection.prepare_cached("DELETE FROM inputs WHERE job_id = ?1")?.execute([job.0])?;
+        }
+    }
+    Ok(())
+}
+
+fn set_state(connection: &Connection, job: JobId, state: JobState, now_ms: u64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE jobs SET state = ?2, updated_ms = ?3 WHERE id = ?1")?.execute((
+        job.0,
+        state.word(),
+        now_ms,
+    ))?;
+    Ok(())
+}
+
+fn end_attempt(
+    connection: &Connection,
+    job: JobId,
+    attempt: u32,
+    outcome: Outcome,
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE attempts SET ended_ms = ?3, outcome = ?4 WHERE job_id = ?1 AND n = ?2 AND ended_ms IS NULL",
+        )?
+        .execute((job.0, attempt, now_ms, outcome.word()))?;
+    Ok(())
+}
+
+/// Remembers a render under its realised key; the first one stays.
+pub fn keep_render(connection: &Connection, render: &Render, now_ms: u64) -> rusqlite::Result<()> {
+    let json = serde_json::to_string(render).unwrap_or_default();
+    connection
+        .prepare_cached(
+            "INSERT INTO renders (realised, planned, blob, json, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (realised) DO UPDATE SET blob = excluded.blob, json = excluded.json
+             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = renders.blob)",
+        )?
+        .execute((render.realised_key.0, render.planned_key.0, render.blob.0, json, now_ms))?;
+    Ok(())
+}
+
+/// The render of a realised key whose file is still in the store.
+pub fn find_render(connection: &Connection, realised: RealisedKey) -> rusqlite::Result<Option<Render>> {
+    let json: Option<String> = connection
+        .prepare_cached("SELECT json FROM renders JOIN blobs ON hash = blob WHERE realised = ?1")?
+        .query_row([realised.0], |row| row.get(0))
+        .optional()?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// Notes that a file lies in the store.
+pub fn keep_blob(connection: &Connection, hash: ContentHash, size: u64, now_ms: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO blobs (hash, size, last_used_ms) VALUES (?1, ?2, ?3)
+             ON CONFLICT (hash) DO UPDATE SET last_used_ms = excluded.last_used_ms",
+        )?
+        .execute((hash.0, size, now_ms))?;
+    Ok(())
+}
+
+/// Notes that a file of the store was used.
+pub fn touch(connection: &Connection, hash: ContentHash, now_ms: u64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE blobs SET last_used_ms = ?2 WHERE hash = ?1")?.execute((hash.0, now_ms))?;
+    Ok(())
+}
+
+/// Bytes that the store holds.
+pub fn stored_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT coalesce(sum(size), 0) FROM blobs")?.query_row([], |row| row.get(0))
+}
+
+/// Forgets the files used longest ago until at most `bytes_max` remain, except those that `pinned` or an open job needs.
+/// The caller removes the files after the commit.
+pub fn evict(
+    connection: &Connection,
+    bytes_max: u64,
+    pinned: &dyn Fn(ContentHash) -> bool,
+) -> rusqlite::Result<Vec<ContentHash>> {
+    let mut held = stored_bytes(connection)?;
+    let mut evicted = Vec::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT hash, size FROM blobs WHERE NOT EXISTS (SELECT 1 FROM inputs WHERE blob = hash) ORDER BY last_used_ms",
+    )?;
+    let mut rows = statement.query([])?;
+    while held > bytes_max
+        && let Some(row) = rows.next()?
+    {
+        let (hash, size) = (ContentHash(row.get(0)?), row.get::<_, u64>(1)?);
+        if !pinned(hash) {
+            held = held.saturating_sub(size);
+            evicted.push(hash);
+        }
+    }
+    for hash in &evicted {
+        connection.prepare_cached("DELETE FROM blobs WHERE hash = ?1")?.execute([hash.0])?;
+    }
+    Ok(evicted)
+}
+
+/// Every file that the store should hold.
+pub fn known_blobs(connection: &Connection) -> rusqlite::Result<Vec<ContentHash>> {
+    connection
+        .prepare_cached("SELECT hash FROM blobs ORDER BY hash")?
+        .query_map([], |row| row.get(0).map(ContentHash))?
+        .collect()
+}
+
+/// Forgets a file that is gone.
+pub fn forget_blob(connection: &Connection, hash: ContentHash) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM blobs WHERE hash = ?1")?.execute([hash.0])?;
+    Ok(())
+}
+
+/// Takes up what an earlier process left open: attempts found in flight are interrupted, their jobs queued again.
+///
+/// A job found in flight more than [`limits::CRASHES_MAX`] times is failed: it is what ends the process.
+pub fn recover(connection: &Connection, now_ms: u64) -> rusqlite::Result<Vec<Open>> {
+    connection
+        .execute("UPDATE attempts SET ended_ms = ?1, outcome = 'interrupted' WHERE ended_ms IS NULL", [now_ms])?;
+    connection.execute(
+        "UPDATE jobs SET crashes = crashes + 1 WHERE state IN ('planning', 'running', 'verifying', 'repairing')",
+        [],
+    )?;
+    connection.execute(
+        "UPDATE jobs SET state = 'failed', error_code = 'internal', updated_ms = ?2,
+           error = 'the sidecar ended ' || crashes || ' times while it drew this; please report the recipe'
+         WHERE crashes > ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
+        (limits::CRASHES_MAX, now_ms),
+    )?;
+    connection.execute(
+        "UPDATE jobs SET state = 'queued' WHERE state IN ('planning', 'running', 'verifying', 'repairing', 'waiting')",
+        [],
+    )?;
+    connection.execute(
+        "DELETE FROM inputs WHERE job_id IN (SELECT id FROM jobs WHERE state IN ('done', 'failed', 'cancelled'))",
+        [],
+    )?;
+    connection
+        .prepare(
+            "SELECT id, lane, priority, client, deadline_ms, attempts FROM jobs WHERE state = 'queued' ORDER BY id LIMIT ?1",
+        )?
+        .query_map([limits::OPEN_JOBS_MAX], open_from_row)?
+        .collect()
+}
+
+fn open_from_row(row: &Row<'_>) -> rusqlite::Result<Open> {
+    let lane: String = row.get(1)?;
+    Ok(Open {
+        id: JobId(row.get(0)?),
+        lane: if lane == Lane::Interactive.word() { Lane::Interactive } else { Lane::Batch },
+        priority: row.get(2)?,
+        client: row.get(3)?,
+        deadline_ms: row.get(4)?,
+        attempts: row.get(5)?,
+    })
+}
+
+/// What was asked of a job, as it was written down.
+pub fn spec(connection: &Connection, job: JobId) -> rusqlite::Result<Option<(String, PlannedKey)>> {
+    connection
+        .prepare_cached("SELECT json, planned FROM specs JOIN jobs ON id = job_id WHERE job_id = ?1")?
+        .query_row([job.0], |row| Ok((row.get(0)?, PlannedKey(row.get(1)?))))
+        .optional()
+}
+
+/// A job as people look at it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobRow {
+    /// Its number.
+    pub id: JobId,
+    /// What it is for.
+    #[serde(flatten)]
+    pub asset: AssetView,
+    /// Who asked.
+    pub client: String,
+    /// Where it stands, as last written down.
+    pub state: JobState,
+    /// Who waits.
+    pub lane: Lane,
+    /// Tries so far.
+    pub attempts: u32,
+    /// What was decided.
+    pub planned_key: PlannedKey,
+    /// What drew it, once done.
+    pub realised_key: Option<RealisedKey>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// Unix time in milliseconds.
+    pub created_ms: u64,
+    /// Unix time in milliseconds.
+    pub updated_ms: u64,
+}
+
+/// The asset's two words, as they stand beside the rest.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AssetView {
+    /// Name in the manifest.
+    pub asset: String,
+    /// BCP 47 tag.
+    pub locale: String,
+}
+
+impl JobRow {
+    /// The asset as the domain has it.
+    pub fn asset_ref(&self) -> AssetRef {
+        AssetRef { name: self.asset.asset.clone(), locale: self.asset.locale.clone() }
+    }
+}
+
+const JOB_COLUMNS: &str =
+    "id, asset, locale, client, state, lane, attempts, planned, realised, error_code, error, created_ms, updated_ms";
+
+fn job_from_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    let state: String = row.get(4)?;
+    let lane: String = row.get(5)?;
+    let code: Option<String> = row.get(9)?;
+    let message: Option<String> = row.get(10)?;
+    let error = code.map(|word| {
+        let code = ErrorCode::ALL.iter().copied().find(|code| code.word() == word).unwrap_or(ErrorCode::Internal);
+        Failure::new(code, message.unwrap_or_default())
+    });
+    Ok(JobRow {
+        id: JobId(row.get(0)?),
+        asset: AssetView { asset: row.get(1)?, locale: row.get(2)? },
+        client: row.get(3)?,
+        state: JobState::from_word(&state).unwrap_or(JobState::Failed),
+        lane: if lane == Lane::Interactive.word() { Lane::Interactive } else { Lane::Batch },
+        attempts: row.get(6)?,
+        planned_key: PlannedKey(row.get(7)?),
+        realised_key: row.get::<_, Option<[u8; 32]>>(8)?.map(RealisedKey),
+        error,
+        created_ms: row.get(11)?,
+        updated_ms: row.get(12)?,
+    })
+}
+
+/// One job.
+pub fn job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<JobRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
+        .query_row([id.0], job_from_row)
+        .optional()
+}
+
+/// The newest jobs, newest first, of one state or of all.
+pub fn jobs(connection: &Connection, state: Option<JobState>, count: usize) -> rusqlite::Result<Vec<JobRow>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {JOB_COLUMNS} FROM jobs WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2"
+        ))?
+        .query_map((state.map(JobState::word), count.min(limits::LISTING_MAX)), job_from_row)?
+        .collect()
+}

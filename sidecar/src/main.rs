@@ -1,0 +1,3 @@
+//! The `thumbforge` binary: parse, call the library, exit.
+
+fn main() {}

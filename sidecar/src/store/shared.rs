@@ -1,0 +1,79 @@
+//! A folder on the team's network where finished renders are shared: what one machine drew, no other draws again.
+//!
+//! `ab/<realised key>.json` names the picture's hash, `ab/<realised key>.png` holds it.
+//! Everything read from there is checked: another machine, or a broken network, may have written anything.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thumbforge_core::id::{ContentHash, RealisedKey};
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::Render;
+
+use crate::output;
+
+/// A shared folder.
+#[derive(Debug, Clone)]
+pub struct SharedCache {
+    root: PathBuf,
+}
+
+impl SharedCache {
+    /// The shared cache at `root`; the folder must exist, so that an unmounted share is not filled on the local disk.
+    pub fn open(root: &Path) -> Option<Self> {
+        if root.is_dir() {
+            return Some(Self { root: root.to_owned() });
+        }
+        tracing::warn!(path = %root.display(), "the shared cache is not there; going on without it");
+        None
+    }
+
+    fn paths(&self, key: RealisedKey) -> (PathBuf, PathBuf) {
+        let hex = key.to_string();
+        let folder = self.root.join(&hex[..2]);
+        (folder.join(format!("{hex}.json")), folder.join(format!("{hex}.png")))
+    }
+
+    /// A render and its bytes, if both are there and belong together.
+    pub fn get(&self, key: RealisedKey) -> Option<(Render, Vec<u8>)> {
+        let (record, picture) = self.paths(key);
+        let render: Render = serde_json::from_slice(&fs::read(&record).ok()?).ok()?;
+        let bytes = fs::read(&picture).ok()?;
+        let genuine = render.realised_key == key
+            && render.realisation.key(render.planned_key) == key
+            && ContentHash::of(&bytes) == render.blob
+            && output::png::decode(&bytes).is_ok_and(|image| {
+                let Extent { width, height } = render.size;
+                image.hash() == render.pixels && image.extent() == Extent { width, height }
+            });
+        if !genuine {
+            tracing::warn!(path = %picture.display(), "a picture of the shared cache is not what it says; ignored");
+        }
+        genuine.then_some((render, bytes))
+    }
+
+    /// Offers a render to the team; a share that refuses costs a warning and nothing else.
+    pub fn put(&self, render: &Render, bytes: &[u8]) {
+        let (record, picture) = self.paths(render.realised_key);
+        if record.exists() {
+            return;
+        }
+        let written = serde_json::to_vec(render).map_err(std::io::Error::other).and_then(|json| {
+            fs::create_dir_all(record.parent().unwrap_or(&self.root))?;
+            // The record comes last: a picture without one is not read.
+            replace(&picture, bytes)?;
+            replace(&record, &json)
+        });
+        if let Err(err) = written {
+            tracing::warn!(path = %record.display(), %err, "could not share a render");
+        }
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut temp = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut temp, bytes)?;
+    temp.persist(path).map_err(|err| err.error)?;
+    Ok(())
+}
