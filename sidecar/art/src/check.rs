@@ -1,1 +1,71 @@
-//! Judging a finished picture.
+//! Judging a finished picture by its pixels and by where its text lies.
+//!
+//! Everything here is a pure function of what was drawn; nothing is read back by a model or an OCR engine,
+//! that is done elsewhere. Each check is one file; the bounds of all of them stand in [`bounds`].
+
+mod blank;
+pub mod bounds;
+mod contrast;
+mod layout;
+
+#[cfg(test)]
+mod tests;
+
+use thumbforge_core::image::{Extent, ImageBuf, PixelBox};
+use thumbforge_core::verdict::{Finding, FindingCode, Severity};
+
+use crate::text::SetLayer;
+
+/// What there is to judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Checks<'a> {
+    /// The size that was asked for.
+    pub expected: Extent,
+    /// The picture before text was set: text must not hide that nothing was drawn.
+    pub art: &'a ImageBuf,
+    /// The picture with its text.
+    pub finished: &'a ImageBuf,
+    /// What [`crate::text::set`] told of each layer.
+    pub set: &'a [SetLayer],
+    /// Share of each side that text keeps clear of; [`bounds::SAFE_INSET`] where nobody says otherwise.
+    pub safe_inset: f64,
+    /// Width in pixels at which people see the picture at its smallest; its own width where nobody says otherwise.
+    pub shown_width: u32,
+}
+
+impl Checks<'_> {
+    /// Runs every check. What cannot be judged, because the size is wrong, is left out.
+    pub fn run(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = blank::check(self.art).into_iter().collect();
+        if let Some(wrong) = layout::wrong_size(self) {
+            findings.push(wrong);
+            return findings;
+        }
+        for layer in self.set {
+            findings.extend(layout::outside(self, layer));
+            findings.extend(layout::too_small(self, layer));
+            findings.extend(contrast::check(self.finished, layer));
+        }
+        findings.extend(layout::overlaps(self.set));
+        findings
+    }
+}
+
+/// A finding about a place, without words that were read.
+fn finding(
+    code: FindingCode,
+    severity: Severity,
+    message: String,
+    place: Option<PixelBox>,
+    score: f64,
+) -> Finding {
+    Finding {
+        code,
+        severity,
+        message,
+        place,
+        expected: None,
+        read: None,
+        score: Some(score),
+    }
+}

@@ -17,6 +17,7 @@ mod glyph;
 mod locale;
 mod mask;
 mod paint;
+mod raster;
 mod shape;
 mod wrap;
 
@@ -25,11 +26,12 @@ mod tests;
 
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::image::{ImageBuf, PixelBox};
-use thumbforge_core::text_layer::TextLayer;
+use thumbforge_core::text_layer::{TextLayer, Weight};
 
 pub use book::FontBook;
 pub use error::{FontError, TextError};
 pub use mask::Coverage;
+pub(crate) use paint::gradient;
 
 /// Version of how layers are set: part of a recipe's key, raised whenever a change here moves pixels.
 pub const VERSION: u32 = 1;
@@ -49,26 +51,49 @@ pub struct SetLayer {
     pub ink: PixelBox,
     /// Chosen font size in pixels.
     pub size_px: f32,
-    /// Height in pixels of what a reader must make out: a small letter, or a whole character of dense scripts.
-    pub letter_px: f32,
+    /// Height of what a reader must make out.
+    pub letter: LetterHeight,
+    /// Weight of the letters.
+    pub weight: Weight,
     /// Colours of the letters at the top and the bottom of the ink.
     pub fill: [Rgb; 2],
     /// Colour and reach in pixels of the outline.
     pub outline: Option<(Rgb, f32)>,
+    /// Bounds of the plate, if there is one.
+    pub plate: Option<PixelBox>,
     /// How much of each pixel within `ink` letters and outline cover.
     pub coverage: Coverage,
     /// Names of the fonts that gave glyphs, in order of first use.
     pub fonts: Vec<String>,
 }
 
+/// Height in pixels of what a reader must make out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LetterHeight {
+    /// Of a small letter, such as x.
+    Small(f32),
+    /// Of a whole character, in Chinese, Japanese and Korean.
+    Whole(f32),
+}
+
 /// Sets `layers` over `image`, the first one lowest.
 ///
 /// # Errors
 /// The first layer that cannot be set. `image` is unchanged then.
-pub fn set(image: &mut ImageBuf, layers: &[TextLayer], fonts: &FontBook) -> Result<Vec<SetLayer>, TextError> {
+pub fn set(
+    image: &mut ImageBuf,
+    layers: &[TextLayer],
+    fonts: &FontBook,
+) -> Result<Vec<SetLayer>, TextError> {
     let extent = image.extent();
     let fitted = fonts.with_bench(|bench| {
-        layers.iter().map(|layer| fit::fit(layer, extent, fonts, bench)).collect::<Result<Vec<_>, _>>()
+        layers
+            .iter()
+            .map(|layer| fit::fit(layer, extent, fonts, bench))
+            .collect::<Result<Vec<_>, _>>()
     })?;
-    Ok(fitted.into_iter().map(|fitted| paint::paint(image, fitted)).collect())
+    Ok(fitted
+        .into_iter()
+        .map(|fitted| paint::paint(image, fitted))
+        .collect())
 }

@@ -1,22 +1,42 @@
-//! x
-use super::glyph::Outlines;
-#[test]
-fn dbg() {
-    let face = super::face::packaged(super::face::Family::Sans, thumbforge_core::text_layer::Weight::Bold);
-    let font = face.font().unwrap();
-    for c in "Giảmgálớnưỡ".chars() {
-        let g = skrifa::MetadataProvider::charmap(&font).map(c).unwrap().to_u32();
-        let mut o = Outlines::default();
-        let (p, b) = o.get(face, g, &[]).drawn.clone().unwrap();
-        println!("{c} {b:?} {:?}", p.bounds());
+//! What setting text must hold: same bytes everywhere, ink in its box, lines and fonts as each script wants them.
+
+mod fit;
+mod fonts;
+mod golden;
+mod shape;
+mod wrap;
+
+use thumbforge_core::image::{Extent, ImageBuf};
+use thumbforge_core::text_layer::{TextLayer, TextStyle};
+
+use super::{FontBook, SetLayer, TextError, set};
+
+/// A picture of one colour that text stands out from.
+fn picture(side: u32) -> ImageBuf {
+    ImageBuf::filled(
+        Extent {
+            width: side,
+            height: side,
+        },
+        [60, 40, 110, 255],
+    )
+}
+
+fn layer(locale: &str, text: &str, style: TextStyle) -> TextLayer {
+    TextLayer {
+        name: "title".to_owned(),
+        text: text.to_owned(),
+        locale: locale.to_owned(),
+        style,
     }
-    let fonts = super::FontBook::packaged();
-    fonts.with_bench(|bench| {
-        let locale = super::locale::Locale::parse("vi");
-        let s = super::shape::Setting { choice: super::locale::Choice::new(locale, thumbforge_core::text_layer::Weight::Bold, None), locale, direction: Default::default(), tracking: 0.0, variations: vec![] };
-        for w in ["Giảm", "giá", "lớn", "ưỡng", "ỡ", "Giảm giá lớn ưỡng"] {
-        let l = bench.line(w.into(), &s).unwrap();
-        println!("{w} {:?} {:?}", l.ink, l.glyphs.iter().map(|g| (g.id, g.x, g.y)).collect::<Vec<_>>());
-        }
-    });
+}
+
+/// Sets one layer at 256 pixels with the packaged fonts.
+fn set_one(locale: &str, text: &str, style: TextStyle) -> Result<SetLayer, TextError> {
+    let mut set = set(
+        &mut picture(256),
+        &[layer(locale, text, style)],
+        &FontBook::packaged(),
+    )?;
+    Ok(set.remove(0))
 }

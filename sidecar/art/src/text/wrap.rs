@@ -14,6 +14,8 @@ use super::locale::script;
 /// How good a place is to break a line at, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Grade {
+    /// After a mark that ends a clause, where a reader pauses anyway.
+    Clause,
     /// Between words or phrases.
     Word,
     /// At a soft hyphen.
@@ -23,7 +25,7 @@ pub(super) enum Grade {
 }
 
 /// Every grade, best first.
-pub(super) const GRADES: [Grade; 3] = [Grade::Word, Grade::Hyphen, Grade::Inside];
+pub(super) const GRADES: [Grade; 4] = [Grade::Clause, Grade::Word, Grade::Hyphen, Grade::Inside];
 
 /// Text that is never broken, up to the next place where it may be.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,21 +55,40 @@ impl Paragraph {
         let mut start = 0;
         for at in 1..=characters.len() {
             let end = at == characters.len();
-            let opportunity = analysis.char_info().get(at).is_some_and(|info| info.is_soft_wrap_opportunity());
+            let opportunity = analysis
+                .char_info()
+                .get(at)
+                .is_some_and(|info| info.is_soft_wrap_opportunity())
+                || characters
+                    .get(at)
+                    .is_some_and(|&(_, next)| beside_quote(characters[at - 1].1, next));
             if !(end || opportunity) {
                 continue;
             }
-            let blank = characters[start..at].iter().rev().take_while(|(_, c)| c.is_whitespace()).count();
+            let blank = characters[start..at]
+                .iter()
+                .rev()
+                .take_while(|(_, c)| c.is_whitespace())
+                .count();
             let solid = at - blank;
             let byte = |at: usize| characters.get(at).map_or(text.len(), |&(byte, _)| byte);
-            let after = match characters.get(at) {
-                Some(&(_, next)) => {
-                    grade(characters[at - 1].1, next, analysis.char_info().get(at).is_some_and(|i| i.is_word_boundary()))
-                }
-                None => Grade::Word,
+            let word_boundary = analysis
+                .char_info()
+                .get(at)
+                .is_some_and(|info| info.is_word_boundary());
+            let after = match (characters.get(at), characters[..solid].last()) {
+                (None, _) | (_, None) => Grade::Clause,
+                (_, Some(&(_, before))) if ends_clause(before) => Grade::Clause,
+                _ if blank > 0 => Grade::Word,
+                (Some(&(_, next)), Some(&(_, before))) => grade(before, next, word_boundary),
             };
             let width = |range: Range<usize>| advances.get(range).unwrap_or(&[]).iter().sum();
-            pieces.push(Piece { bytes: byte(start)..byte(solid), width: width(start..solid), space: width(solid..at), after });
+            pieces.push(Piece {
+                bytes: byte(start)..byte(solid),
+                width: width(start..solid),
+                space: width(solid..at),
+                after,
+            });
             start = at;
         }
         Self { text, pieces }
@@ -75,8 +96,12 @@ impl Paragraph {
 
     /// The words of a line, soft hyphens resolved.
     fn words(&self, line: &Range<usize>) -> String {
-        let Some(pieces) = self.pieces.get(line.clone()) else { return String::new() };
-        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return String::new() };
+        let Some(pieces) = self.pieces.get(line.clone()) else {
+            return String::new();
+        };
+        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
+            return String::new();
+        };
         let mut words: String = self.text[first.bytes.start..last.bytes.end].replace('\u{ad}', "");
         if last.after == Grade::Hyphen && line.end < self.pieces.len() {
             words.push('-');
@@ -85,20 +110,55 @@ impl Paragraph {
     }
 }
 
+/// Places that Unicode's rules miss: curly quotes stand between Chinese words without spaces.
+fn beside_quote(before: char, next: char) -> bool {
+    let opens = matches!(next, '“' | '‘') && (eastern(before) || closing_mark(before));
+    let closes = matches!(before, '”' | '’') && eastern(next);
+    opens || closes
+}
+
+fn closing_mark(c: char) -> bool {
+    matches!(
+        c,
+        '，' | '。' | '、' | '！' | '？' | '；' | '：' | '…' | '）' | '」' | '』' | '】' | '》'
+    )
+}
+
+/// Marks after which a reader pauses. The full stop is none: "Vol. 2" has one.
+fn ends_clause(c: char) -> bool {
+    closing_mark(c)
+        || matches!(
+            c,
+            ',' | ';' | ':' | '!' | '?' | '–' | '—' | '،' | '؛' | '؟' | '।'
+        )
+}
+
+fn eastern(c: char) -> bool {
+    // The long vowel mark belongs to two scripts, so Unicode gives it none.
+    c == 'ー' || matches!(script(c), Script::Han | Script::Hiragana | Script::Katakana)
+}
+
 fn grade(before: char, next: char, word_boundary: bool) -> Grade {
     if before == '\u{ad}' {
         return Grade::Hyphen;
     }
     let (left, right) = (script(before), script(next));
-    let east = |script| matches!(script, Script::Han | Script::Hiragana | Script::Katakana);
     if left == Script::Hangul && right == Script::Hangul {
         return Grade::Inside;
     }
-    if !(east(left) && east(right)) {
+    // A number and its counter.
+    if before.is_ascii_digit() && right == Script::Han {
+        return Grade::Inside;
+    }
+    if !(eastern(before) && eastern(next)) {
         return Grade::Word;
     }
     // Hiragana after a word is mostly its particle or ending, which belongs to it.
-    if word_boundary && right != Script::Hiragana { Grade::Word } else { Grade::Inside }
+    if word_boundary && right != Script::Hiragana {
+        Grade::Word
+    } else {
+        Grade::Inside
+    }
 }
 
 /// One way to break the paragraphs into lines.
@@ -120,7 +180,10 @@ impl Breaking {
 
     /// The words of each line.
     pub(super) fn lines(&self, paragraphs: &[Paragraph]) -> Vec<String> {
-        self.lines.iter().map(|(at, line)| paragraphs[*at].words(line)).collect()
+        self.lines
+            .iter()
+            .map(|(at, line)| paragraphs[*at].words(line))
+            .collect()
     }
 }
 
@@ -143,7 +206,11 @@ pub(super) fn breakings(paragraphs: &[Paragraph], lines_max: usize, hyphen: f32)
 
 /// The narrowest block of at most `lines` lines: the smallest width at which filling line by line needs no more.
 fn evenest(paragraphs: &[Paragraph], lines: usize, grade: Grade, hyphen: f32) -> Breaking {
-    let total: f32 = paragraphs.iter().flat_map(|p| &p.pieces).map(|piece| piece.width + piece.space).sum();
+    let total: f32 = paragraphs
+        .iter()
+        .flat_map(|p| &p.pieces)
+        .map(|piece| piece.width + piece.space)
+        .sum();
     // A hair more than everything in one line, since sums in another order round differently.
     let (mut low, mut high) = (0.0_f32, total * 1.001 + hyphen + 0.001);
     for _ in 0..ROUNDS {
@@ -160,7 +227,11 @@ fn evenest(paragraphs: &[Paragraph], lines: usize, grade: Grade, hyphen: f32) ->
 
 /// Fills lines up to `width` ems. A piece that is wider stands alone and makes the outcome wider than asked.
 fn filled(paragraphs: &[Paragraph], width: f32, grade: Grade, hyphen: f32) -> Breaking {
-    let mut breaking = Breaking { width: 0.0, grade: Grade::Word, lines: Vec::new() };
+    let mut breaking = Breaking {
+        width: 0.0,
+        grade: Grade::Clause,
+        lines: Vec::new(),
+    };
     for (at, paragraph) in paragraphs.iter().enumerate() {
         let last = paragraph.pieces.len();
         let mut start = 0;
@@ -170,7 +241,11 @@ fn filled(paragraphs: &[Paragraph], width: f32, grade: Grade, hyphen: f32) -> Br
             for (next, piece) in paragraph.pieces.iter().enumerate().skip(start) {
                 used += piece.width;
                 let breakable = next + 1 == last || piece.after <= grade;
-                let drawn = if next + 1 < last && piece.after == Grade::Hyphen { used + hyphen } else { used };
+                let drawn = if next + 1 < last && piece.after == Grade::Hyphen {
+                    used + hyphen
+                } else {
+                    used
+                };
                 if breakable && (drawn <= width || end.is_none()) {
                     (end, end_width) = (Some(next + 1), drawn);
                 }

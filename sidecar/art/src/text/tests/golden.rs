@@ -1,0 +1,155 @@
+//! The same layer gives the same bytes on any machine and any number of threads.
+//!
+//! That no CPU extension matters was also proved by building anew for one that has them:
+//! `RUSTFLAGS="-C target-feature=+avx2,+fma" CARGO_TARGET_DIR=/tmp/fma cargo test -p thumbforge-art golden`.
+
+use std::path::Path;
+
+use thumbforge_core::colour::Rgb;
+use thumbforge_core::text_layer::{Fill, Plate, TextStyle, Weight};
+
+use super::*;
+
+/// Locale, text, the first 16 digits of the pixel hash. A change here moves pixels of every recipe with text:
+/// raise [`super::super::VERSION`] with it, or [`FontBook::VERSION`] if a font changed.
+const GOLDEN: [(&str, &str, &str); 15] = [
+    ("en", "SALE", ""),
+    ("de", "Ausverkauf – Größe", ""),
+    ("tr", "İNDİRİM ığüşöç", ""),
+    ("ja", "セール 限定", ""),
+    ("ko", "판매 세일", ""),
+    ("zh-Hans", "特价 促销", ""),
+    ("ar", "تخفيضات كبيرة 50%", ""),
+    ("he", "מבצע חם", ""),
+    ("hi", "सेल शुरू हिन्दी", ""),
+    ("th", "ลดราคา น้ำ", ""),
+    ("vi", "Giảm giá lớn ưỡng", ""),
+    ("uk", "Знижки їжак ґ", ""),
+    ("el", "Προσφορές ΐΰ", ""),
+    ("de", "Drachen\u{ad}ernte\u{ad}schlacht", ""),
+    ("ja", "CHRONICLE of 竜騎士", ""),
+];
+
+fn style() -> TextStyle {
+    let fill = Fill::Gradient([Rgb([255, 250, 214]), Rgb([255, 178, 40])]);
+    TextStyle {
+        area: [0.05, 0.1, 0.9, 0.6],
+        fill,
+        ..TextStyle::default()
+    }
+}
+
+fn hash(locale: &str, text: &str, style: TextStyle) -> String {
+    let mut image = picture(256);
+    set(
+        &mut image,
+        &[layer(locale, text, style)],
+        &FontBook::packaged(),
+    )
+    .expect("it fits");
+    image.hash().to_string()[..16].to_owned()
+}
+
+#[test]
+fn every_script_has_its_golden_pixels() {
+    let drawn: Vec<_> = GOLDEN
+        .iter()
+        .map(|&(locale, text, _)| (locale, text, hash(locale, text, style())))
+        .collect();
+    let expected: Vec<_> = GOLDEN
+        .iter()
+        .map(|&(locale, text, hash)| (locale, text, hash.to_owned()))
+        .collect();
+    assert_eq!(drawn, expected);
+}
+
+#[test]
+fn a_plate_and_the_regular_weight_have_their_golden_pixels() {
+    let plate = Some(Plate {
+        colour: Rgb([255, 210, 60]),
+        opacity: 0.9,
+        radius: 0.5,
+        padding: [0.4, 0.2],
+    });
+    let badge = TextStyle {
+        plate,
+        outline: None,
+        shadow: None,
+        weight: Weight::Regular,
+        ..style()
+    };
+    assert_eq!(hash("en", "€ 4.99", badge), "");
+}
+
+#[test]
+fn eight_threads_draw_the_same() {
+    let fonts = FontBook::packaged();
+    let layers: Vec<_> = GOLDEN
+        .iter()
+        .map(|(locale, text, _)| layer(locale, text, style()))
+        .collect();
+    let draw = || {
+        let mut image = picture(128);
+        set(&mut image, &layers, &fonts).expect("they fit");
+        image.hash()
+    };
+    let alone = draw();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(draw)).collect();
+        for thread in threads {
+            assert_eq!(thread.join().expect("no panic"), alone);
+        }
+    });
+}
+
+#[test]
+fn what_was_set_before_does_not_matter() {
+    let fonts = FontBook::packaged();
+    let draw = |at: usize| {
+        let (locale, text, _) = GOLDEN[at];
+        let mut image = picture(128);
+        set(&mut image, &[layer(locale, text, style())], &fonts).expect("it fits");
+        image.hash()
+    };
+    let forwards: Vec<_> = (0..GOLDEN.len()).map(draw).collect();
+    let mut backwards: Vec<_> = (0..GOLDEN.len()).rev().map(draw).collect();
+    backwards.reverse();
+    assert_eq!(forwards, backwards);
+}
+
+/// The standard library's transcendental functions differ between systems; `libm`'s do not.
+#[test]
+fn no_code_of_this_crate_calls_a_transcendental_of_the_standard_library() {
+    let banned = [
+        "sin", "cos", "tan", "sin_cos", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh",
+        "exp", "exp2", "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "powf", "powi", "cbrt",
+        "hypot", "mul_add",
+    ];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut calls = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).expect("a source file");
+            for (number, line) in source.lines().enumerate() {
+                if banned.iter().any(|name| {
+                    line.contains(&format!(".{name}("))
+                        || line.contains(&format!("f32::{name}"))
+                        || line.contains(&format!("f64::{name}"))
+                }) {
+                    calls.push(format!(
+                        "{}:{}: {}",
+                        path.display(),
+                        number + 1,
+                        line.trim()
+                    ));
+                }
+            }
+        }
+    }
+    assert_eq!(calls, Vec::<String>::new(), "use libm");
+}
