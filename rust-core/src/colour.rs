@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// An sRGB colour, written `#rrggbb` or `#rgb`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"))]
 pub struct Rgb(pub [u8; 3]);
 
 /// A text that is no colour.

@@ -16,7 +16,26 @@ pub const LAYERS_MAX: usize = 16;
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 /// Most adapters (LoRA files) of one recipe.
 pub const ADAPTERS_MAX: usize = 8;
+/// Largest manifest in bytes: 100,000 assets written out at length.
+pub const MANIFEST_BYTES_MAX: usize = 64 << 20;
+/// Largest string table in bytes: 100,000 keys in ten locales.
+pub const STRINGS_BYTES_MAX: usize = 64 << 20;
+/// Largest tier file in bytes: it has two rows.
+pub const TIER_FILE_BYTES_MAX: usize = 1 << 20;
+/// Largest prompt file in bytes: 100,000 prompts of the length that text encoders read.
+pub const PROMPT_FILE_BYTES_MAX: usize = 64 << 20;
+/// Largest lock file in bytes: a million outputs.
+pub const LOCK_BYTES_MAX: usize = 512 << 20;
+/// Most nodes of an XML file: what its size allows in practice, against files made to eat memory.
+pub const XML_NODES_MAX: u32 = 8_000_000;
+/// Longest path of an output or input in bytes; with a project's own folder it must be openable on Windows.
+pub const PATH_BYTES_MAX: usize = 400;
+/// Longest part of a path in bytes: file systems end at 255, and a temporary name needs room for its suffix.
+pub const PATH_PART_BYTES_MAX: usize = 200;
+/// Most images of one plan: ten times the largest project we measure.
+pub const IMAGES_MAX: usize = 1_000_000;
 
+<<<<<<< HEAD
 /// Most jobs that are open at once: a studio's nightly locale run ten times over; each costs about 200 bytes of memory.
 pub const OPEN_JOBS_MAX: usize = 100_000;
 /// Most events on their way to the dispatcher; senders wait beyond it, since each is answered in microseconds.
@@ -44,6 +63,9 @@ pub const STORE_BYTES_DEFAULT: u64 = 10 << 30;
 /// Most rows that a listing of jobs returns at once.
 pub const LISTING_MAX: usize = 1000;
 
+=======
+const _: () = assert!(PATH_PART_BYTES_MAX < 255 && PATH_PART_BYTES_MAX < PATH_BYTES_MAX);
+>>>>>>> plan
 const _: () = assert!(SIDE_MIN < SIDE_MAX);
 const _: () = assert!(BODY_BYTES_MAX > (SIDE_MAX as usize * SIDE_MAX as usize * 4) / 3 * 4 * 2);
 const _: () = assert!(LAYERS_MAX * LAYER_TEXT_BYTES_MAX < 1 << 20);

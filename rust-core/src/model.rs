@@ -68,6 +68,13 @@ pub struct UnknownModel {
     hint: String,
 }
 
+impl UnknownModel {
+    /// What to do: the nearest spelling, or where all are listed.
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+}
+
 /// A catalogue file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CatalogueError {
@@ -174,18 +181,22 @@ fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '_' | '-' | '·')).flat_map(char::to_lowercase).collect()
 }
 
-/// Levenshtein's distance in characters, for "did you mean".
+/// How many letters must be added, left out, changed or swapped with their neighbour, for "did you mean".
 pub fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let (mut before, mut row): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
+    let mut previous = None;
     for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+        let mut next = vec![i + 1];
         for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+            let mut least = (row[j] + usize::from(ca != *cb)).min(row[j + 1] + 1).min(next[j] + 1);
+            if j > 0 && previous == Some(*cb) && b[j - 1] == ca {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
+        previous = Some(ca);
     }
     row[b.len()]
 }

@@ -1,0 +1,864 @@
+//! Assets × locales → recipes.
+//!
+//! Whatever an image shares with its siblings is made once: a template is compiled once,
+//! a prompt that names no locale is filled in once per asset.
+//! The more specific word wins: command line, asset, template, tier row, model's default.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use minijinja::{Environment, Value};
+
+use crate::error::ErrorCode;
+use crate::id::ContentHash;
+use crate::image::Extent;
+use crate::job::AssetRef;
+use crate::limits;
+use crate::locale::{Chain, Strings, same_locale};
+use crate::manifest::body::{self, MissingString, TierRow, Variable};
+use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
+use crate::manifest::path::{check_output, folded};
+use crate::manifest::source::{did_you_mean, excerpt, nearest};
+use crate::manifest::template::{Compiled, Scope as Names, TemplateFault, compile, environment};
+use crate::manifest::tiers::{TierFile, overlaid};
+use crate::manifest::wanted::{Expansion, NamedProfile, Overrides, Scope, Skipped, Wanted};
+use crate::manifest::{DEFAULT_SIZE, Files, Manifest};
+use crate::model::{Catalogue, ModelId};
+use crate::recipe::{Adapter, ArtFile, Intent, Recipe, RecipeError, Settings, TemplateRef, Tier};
+use crate::text_layer::{TextLayer, TextStyle};
+
+/// Every image of the manifest, sorted by output.
+///
+/// # Errors
+/// Everything that is wrong, up to [`ERRORS_MAX`](super::ERRORS_MAX) at once.
+pub fn expand(
+    manifest: &Manifest,
+    strings: &Strings,
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    overrides: &Overrides,
+) -> Result<Expansion, ManifestErrors> {
+    let environment = environment();
+    let mut expander = Expander::new(manifest, strings, files, catalogue, overrides, &environment);
+    let templates = expander.templates();
+    // A template that cannot be used would fail again for each of its assets.
+    expander = expander.sound()?;
+    for (name, asset) in &manifest.body.assets {
+        expander.asset(name, asset, &templates);
+    }
+    expander.finish()
+}
+
+/// Where an error is placed: a key path of the manifest.
+type Place<'a> = Vec<&'a str>;
+
+struct Expander<'m, 'e> {
+    manifest: &'m Manifest,
+    strings: &'m Strings,
+    files: &'m dyn Files,
+    catalogue: &'m Catalogue,
+    overrides: &'m Overrides,
+    environment: &'e Environment<'m>,
+    gathered: Gathered,
+    /// Chosen locales and where their words are found.
+    locales: Vec<(&'m str, Chain)>,
+    /// The locale of words in an image without locale.
+    default_locale: &'m str,
+    fallback: Option<(&'m str, Chain)>,
+    tiers: [TierRow; 2],
+    tier_models: [Option<ModelId>; 2],
+    model: Option<ModelId>,
+    profiles: HashMap<&'m str, Arc<NamedProfile>>,
+    path: Option<Compiled<'e, 'm>>,
+    wanted: Vec<Wanted>,
+    skipped: Vec<Skipped>,
+}
+
+/// A template whose parts are compiled and whose files are hashed.
+struct Prepared<'m, 'e> {
+    name: &'m str,
+    body: &'m body::Template,
+    prompt: Option<Compiled<'e, 'm>>,
+    negative: Option<Compiled<'e, 'm>>,
+    output: Option<Compiled<'e, 'm>>,
+    model: Option<ModelId>,
+    size: Option<Extent>,
+    adapters: Vec<Adapter>,
+    layers: Vec<PreparedLayer<'m, 'e>>,
+}
+
+struct PreparedLayer<'m, 'e> {
+    body: &'m body::Layer,
+    style: TextStyle,
+    /// Key or words.
+    source: Compiled<'e, 'm>,
+}
+
+/// The variables of one asset.
+struct Variables<'m, 'e> {
+    names: Names<'m>,
+    /// Variables that differ from locale to locale, in the order they depend on each other.
+    by_locale: Vec<(&'m str, Compiled<'e, 'm>)>,
+}
+
+impl Variables<'_, '_> {
+    fn is_by_locale(&self, template: &Compiled<'_, '_>) -> bool {
+        template
+            .mentions()
+            .iter()
+            .any(|name| *name == "locale" || self.by_locale.iter().any(|(other, _)| other == name))
+    }
+}
+
+impl<'m, 'e> Expander<'m, 'e> {
+    fn new(
+        manifest: &'m Manifest,
+        strings: &'m Strings,
+        files: &'m dyn Files,
+        catalogue: &'m Catalogue,
+        overrides: &'m Overrides,
+        environment: &'e Environment<'m>,
+    ) -> Self {
+        let body = &manifest.body;
+        let mut gathered = Gathered::default();
+        let tiers = tier_rows(manifest, files, catalogue, &mut gathered);
+        let mut resolve = |model: Option<&str>, tier: Tier| {
+            model.and_then(|model| match catalogue.resolve(model) {
+                Ok(row) => Some(row.id.clone()),
+                Err(unknown) => {
+                    gathered.push(manifest.source.error(
+                        ErrorCode::UnknownModel,
+                        &["tiers", tier.word(), "model"],
+                        format!("no model {:?}", excerpt(model)),
+                        unknown.hint(),
+                    ));
+                    None
+                }
+            })
+        };
+        let tier_models =
+            [resolve(tiers[0].model.as_deref(), Tier::Preview), resolve(tiers[1].model.as_deref(), Tier::Production)];
+        let model = overrides.model.as_deref().and_then(|model| match catalogue.resolve(model) {
+            Ok(row) => Some(row.id.clone()),
+            Err(unknown) => {
+                gathered.push(flag_error(
+                    ErrorCode::UnknownModel,
+                    "--model",
+                    format!("no model {:?}", excerpt(model)),
+                    unknown.hint(),
+                ));
+                None
+            }
+        });
+        let list = &body.locales.list;
+        let mut chosen: Vec<&'m str> = Vec::new();
+        match &overrides.locales {
+            None => chosen.extend(list.iter().map(String::as_str)),
+            Some(asked) => {
+                for asked in asked {
+                    match list.iter().find(|known| same_locale(known, asked)) {
+                        Some(known) => chosen.push(known),
+                        None => {
+                            let message = format!("the manifest has no locale {:?}", excerpt(asked));
+                            let hint = did_you_mean(asked, list.iter().map(String::as_str));
+                            gathered.push(flag_error(ErrorCode::InvalidRequest, "--locale", message, &hint));
+                        }
+                    }
+                }
+            }
+        }
+        let fallback = body.locales.fallback.as_deref();
+        Self {
+            manifest,
+            strings,
+            files,
+            catalogue,
+            overrides,
+            environment,
+            gathered,
+            locales: chosen.into_iter().map(|locale| (locale, strings.chain(locale))).collect(),
+            default_locale: fallback.or(list.first().map(String::as_str)).unwrap_or("en"),
+            fallback: fallback.map(|locale| (locale, strings.chain(locale))),
+            tiers,
+            tier_models,
+            model,
+            profiles: body
+                .profiles
+                .iter()
+                .map(|(name, profile)| {
+                    (name.as_str(), Arc::new(NamedProfile { name: name.clone(), profile: profile.clone() }))
+                })
+                .collect(),
+            path: None,
+            wanted: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Goes on only when nothing is wrong so far.
+    fn sound(mut self) -> Result<Self, ManifestErrors> {
+        std::mem::take(&mut self.gathered).or(self)
+    }
+
+    fn push(&mut self, code: ErrorCode, place: &[&str], message: impl Into<String>, fix: impl Into<String>) {
+        if self.gathered.full() {
+            return self.gathered.count_only();
+        }
+        self.gathered.push(self.manifest.source.error(code, place, message, fix));
+    }
+
+    fn push_fault(&mut self, place: &[&str], fault: TemplateFault) {
+        self.push(ErrorCode::InvalidManifest, place, fault.message, fault.fix);
+    }
+
+    fn compile(&mut self, text: Option<&'m str>, place: &[&str]) -> Option<Compiled<'e, 'm>> {
+        let text = text?;
+        match compile(self.environment, text) {
+            Ok(compiled) => Some(compiled),
+            Err(fault) => {
+                let code = if text.len() > limits::PROMPT_BYTES_MAX {
+                    ErrorCode::TooLarge
+                } else {
+                    ErrorCode::InvalidManifest
+                };
+                self.push(code, place, fault.message, fault.fix);
+                None
+            }
+        }
+    }
+
+    fn model(&mut self, model: Option<&str>, place: &[&str]) -> Option<ModelId> {
+        match self.catalogue.resolve(model?) {
+            Ok(row) => Some(row.id.clone()),
+            Err(unknown) => {
+                self.push(
+                    ErrorCode::UnknownModel,
+                    place,
+                    format!("no model {:?}", excerpt(&unknown.name)),
+                    unknown.hint(),
+                );
+                None
+            }
+        }
+    }
+
+    fn content(&mut self, path: &str, place: &[&str]) -> Option<ContentHash> {
+        match self.files.content(path) {
+            Ok(content) => Some(content),
+            Err(fault) => {
+                let error = self.manifest.file_error(place, path, &fault);
+                self.gathered.push(error);
+                None
+            }
+        }
+    }
+
+    fn templates(&mut self) -> HashMap<&'m str, Prepared<'m, 'e>> {
+        self.path = self.compile(self.manifest.body.output.path.as_deref(), &["output", "path"]);
+        let mut templates = HashMap::new();
+        for (name, body) in &self.manifest.body.templates {
+            let prepared = self.template(name, body);
+            templates.insert(name.as_str(), prepared);
+        }
+        templates
+    }
+
+    fn template(&mut self, name: &'m str, body: &'m body::Template) -> Prepared<'m, 'e> {
+        let mut adapters = Vec::new();
+        for (at, adapter) in body.adapters.iter().enumerate() {
+            let at = at.to_string();
+            if let Some(content) = self.content(&adapter.file, &["templates", name, "adapters", &at, "file"]) {
+                adapters.push(Adapter { content, weight: adapter.weight });
+            }
+        }
+        let mut layers = Vec::new();
+        for (at, layer) in body.text.iter().enumerate() {
+            let at = at.to_string();
+            let mut style = layer.style.clone();
+            if let Some(font) = &mut style.font {
+                font.content = self.content(&font.path, &["templates", name, "text", &at, "font"]);
+            }
+            let (text, key) = match &layer.string {
+                Some(string) => (string, "string"),
+                None => (layer.text.as_ref().unwrap_or(&layer.name), "text"),
+            };
+            if let Some(source) = self.compile(Some(text), &["templates", name, "text", &at, key]) {
+                layers.push(PreparedLayer { body: layer, style, source });
+            }
+        }
+        Prepared {
+            name,
+            body,
+            prompt: self.compile(body.prompt.as_deref(), &["templates", name, "prompt"]),
+            negative: self.compile(body.negative.as_deref(), &["templates", name, "negative"]),
+            output: self.compile(body.output.as_deref(), &["templates", name, "output"]),
+            model: self.model(body.model.as_deref(), &["templates", name, "model"]),
+            size: body.size.as_deref().and_then(|size| size.parse().ok()),
+            adapters,
+            layers,
+        }
+    }
+
+    fn asset(&mut self, name: &'m str, asset: &'m body::Asset, templates: &HashMap<&'m str, Prepared<'m, 'e>>) {
+        let template = asset.template.as_deref().and_then(|template| templates.get(template));
+        let Some(mut base) = self.base(name, asset, template) else { return };
+        let Some(mut variables) = self.variables(name, asset, template, &base) else { return };
+
+        let own_prompt = self.compile(asset.prompt.as_deref(), &["assets", name, "prompt"]);
+        let own_negative = self.compile(asset.negative.as_deref(), &["assets", name, "negative"]);
+        let own_output = self.compile(asset.output.as_deref(), &["assets", name, "output"]);
+        let mut own_keys: BTreeMap<&str, Compiled<'e, 'm>> = BTreeMap::new();
+        for (layer, key) in &asset.strings {
+            if let Some(key) = self.compile(Some(key), &["assets", name, "strings", layer]) {
+                own_keys.insert(layer, key);
+            }
+        }
+        let from_template = |own: bool, key: &'static str| -> Place<'_> {
+            match template {
+                Some(template) if !own => vec!["templates", template.name, key],
+                _ => vec!["assets", name, key],
+            }
+        };
+        let drawn = base.art.is_none() || base.intent == Intent::Edit;
+        let prompt = own_prompt.as_ref().or(template.and_then(|template| template.prompt.as_ref())).filter(|_| drawn);
+        let negative = own_negative
+            .as_ref()
+            .or(template.and_then(|template| template.negative.as_ref()))
+            .filter(|_| drawn && self.overrides.negative.is_none());
+        let prompt_place = from_template(own_prompt.is_some(), "prompt");
+        let negative_place = from_template(own_negative.is_some(), "negative");
+        if let Some(negative) = self.overrides.negative.as_ref().filter(|_| drawn) {
+            base.negative.clone_from(negative);
+        }
+        let path = self.path.take();
+        let (output, output_place) = match (&own_output, template.and_then(|template| template.output.as_ref())) {
+            (Some(own), _) => (Some(own), vec!["assets", name, "output"]),
+            (None, Some(of_template)) => (Some(of_template), from_template(false, "output")),
+            (None, None) if path.is_some() => (path.as_ref(), vec!["output", "path"]),
+            (None, None) => (None, vec!["assets", name]),
+        };
+        let layers = template.map(|template| template.layers.as_slice()).unwrap_or_default();
+
+        // Filled in once when no locale is named.
+        let prompt_by_locale = prompt.is_some_and(|prompt| variables.is_by_locale(prompt));
+        let negative_by_locale = negative.is_some_and(|negative| variables.is_by_locale(negative));
+        let needs_locale = prompt_by_locale
+            || negative_by_locale
+            || output.is_some_and(|output| variables.is_by_locale(output))
+            || layers.iter().any(|layer| layer.body.string.is_some() || variables.is_by_locale(&layer.source))
+            || own_keys.values().any(|key| variables.is_by_locale(key))
+            || asset.locales.as_ref().is_some_and(|locales| !locales.is_empty());
+        let none = (
+            "",
+            self.locales
+                .iter()
+                .find(|(locale, _)| *locale == self.default_locale)
+                .map_or_else(|| self.strings.chain(self.default_locale), |(_, chain)| chain.clone()),
+        );
+        let locales: Vec<(&'m str, Chain)> = match &asset.locales {
+            Some(chosen) if !chosen.is_empty() => {
+                let chosen = |locale: &str| chosen.iter().any(|chosen| same_locale(chosen, locale));
+                self.locales.iter().filter(|(locale, _)| chosen(locale)).cloned().collect()
+            }
+            None if needs_locale => {
+                if self.manifest.body.locales.list.is_empty() {
+                    self.push(
+                        ErrorCode::InvalidManifest,
+                        &["assets", name],
+                        "the asset needs locales, and the manifest has none",
+                        "add list = [\"en\"] under [locales], or locales = [] to the asset",
+                    );
+                    self.path = path;
+                    return;
+                }
+                self.locales.clone()
+            }
+            _ if self.overrides.locales.is_some() => Vec::new(),
+            _ => vec![none],
+        };
+
+        let mut once = true;
+        'locales: for (locale, chain) in &locales {
+            variables.names.insert("locale", Value::from(*locale));
+            for at in 0..variables.by_locale.len() {
+                let (variable, compiled) = &variables.by_locale[at];
+                let (variable, value) = (*variable, compiled.render(&variables.names));
+                match value {
+                    Ok(value) => variables.names.insert(variable, Value::from(value)),
+                    Err(fault) => {
+                        let place = self.variable_place(name, asset, template, variable);
+                        self.push_fault(&place, fault);
+                        break 'locales;
+                    }
+                };
+            }
+            let names = &variables.names;
+            for (template, by_locale, place, text) in [
+                (prompt, prompt_by_locale, &prompt_place, &mut base.prompt),
+                (negative, negative_by_locale, &negative_place, &mut base.negative),
+            ] {
+                if let Some(template) = template.filter(|_| once || by_locale) {
+                    match template.render(names) {
+                        Ok(rendered) => *text = rendered,
+                        Err(fault) => {
+                            self.push_fault(place, fault);
+                            break 'locales;
+                        }
+                    }
+                }
+            }
+            once = false;
+            let output = match output.map(|output| output.render(names)) {
+                None if locale.is_empty() => format!("Thumbnails/{name}.png"),
+                None => format!("Thumbnails/{name}/{name}.{locale}.png"),
+                Some(Ok(output)) => output,
+                Some(Err(fault)) => {
+                    self.push_fault(&output_place, fault);
+                    break;
+                }
+            };
+            if let Err(fault) = check_output(&output) {
+                let message = format!("the output {:?} of asset {name:?} {}", excerpt(&output), fault.message);
+                self.push(ErrorCode::OutputPath, &output_place, message, fault.fix);
+                break;
+            }
+            let asset_ref = AssetRef { name: name.to_owned(), locale: (*locale).to_owned() };
+            match self.layers(name, template, layers, &own_keys, names, locale, chain) {
+                Words::Found(text) => {
+                    let mut recipe = base.clone();
+                    recipe.text = text;
+                    match recipe.normalised() {
+                        Ok(recipe) => {
+                            let planned = recipe.planned_key();
+                            let profile = asset
+                                .profile
+                                .as_deref()
+                                .or(template.and_then(|template| template.body.profile.as_deref()));
+                            self.wanted.push(Wanted {
+                                asset: asset_ref,
+                                output,
+                                profile: profile.and_then(|profile| self.profiles.get(profile)).cloned(),
+                                recipe,
+                                planned,
+                                priority: asset.priority,
+                            });
+                        }
+                        Err(err) => {
+                            let place = recipe_place(&err, name, template, &prompt_place, &negative_place);
+                            let place: Vec<&str> = place.iter().map(String::as_str).collect();
+                            let message = format!("asset {name:?} cannot be drawn: {err}");
+                            self.push(recipe_code(&err), &place, message, "");
+                            break;
+                        }
+                    }
+                }
+                Words::Missing(string) => self.skipped.push(Skipped { asset: asset_ref, output, string }),
+                Words::Wrong => {}
+            }
+            if self.wanted.len() > limits::IMAGES_MAX {
+                let fix = format!("split the manifest: at most {} are planned at once", limits::IMAGES_MAX);
+                self.push(ErrorCode::TooLarge, &["assets"], "the manifest has too many images", fix);
+                break;
+            }
+        }
+        self.path = path;
+    }
+
+    /// The recipe without prompt and words.
+    fn base(&mut self, name: &'m str, asset: &'m body::Asset, template: Option<&Prepared<'m, 'e>>) -> Option<Recipe> {
+        let body = template.map(|template| template.body);
+        let overrides = self.overrides;
+        let tier = overrides.tier.unwrap_or_else(|| self.manifest.tier(body, asset));
+        let tier_at = usize::from(tier == Tier::Production);
+        let own_model = match &asset.model {
+            Some(model) => Some(self.model(Some(model), &["assets", name, "model"])?),
+            None => None,
+        };
+        let art = match &asset.art {
+            Some(path) => Some(ArtFile { path: path.clone(), content: self.content(path, &["assets", name, "art"])? }),
+            None => None,
+        };
+        let intent = body.and_then(|body| body.intent).unwrap_or_default();
+        // The team's own picture is taken as it is: what a model would do with a prompt decides none of its pixels.
+        let drawn = art.is_none() || intent == Intent::Edit;
+        let model = self
+            .model
+            .clone()
+            .or(own_model)
+            .or_else(|| template.and_then(|template| template.model.clone()))
+            .or_else(|| self.tier_models[tier_at].clone());
+        let settings = self.tiers[tier_at]
+            .settings()
+            .overlaid(body.map_or(&Settings::default(), |body| &body.settings))
+            .overlaid(&asset.settings)
+            .overlaid(&overrides.settings);
+        let own_size = asset.size.as_deref().and_then(|size| size.parse().ok());
+        Some(Recipe {
+            template: template
+                .map(|template| TemplateRef { name: template.name.to_owned(), version: template.body.version }),
+            prompt: String::new(),
+            negative: String::new(),
+            model: model.filter(|_| drawn),
+            intent,
+            tier,
+            seed: overrides.seed.or(asset.seed).or(body.and_then(|body| body.seed)).filter(|_| drawn),
+            size: overrides.size.or(own_size).or(template.and_then(|template| template.size)).unwrap_or(DEFAULT_SIZE),
+            settings: if drawn { settings } else { Settings::default() },
+            adapters: template.filter(|_| drawn).map(|template| template.adapters.clone()).unwrap_or_default(),
+            art,
+            brand: self.manifest.brand(body).to_vec(),
+            text: Vec::new(),
+            post: body.map(|body| body.post.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Values of all variables; those that are templates are filled in after what they name.
+    fn variables(
+        &mut self,
+        name: &'m str,
+        asset: &'m body::Asset,
+        template: Option<&Prepared<'m, 'e>>,
+        base: &Recipe,
+    ) -> Option<Variables<'m, 'e>> {
+        let mut names = Names::new();
+        names.insert("asset", Value::from(name));
+        names.insert("tier", Value::from(base.tier.word()));
+        names.insert("size", Value::from(base.size.to_string()));
+        names.insert("locale", Value::from(""));
+        let of_template = template.map(|template| &template.body.vars).into_iter().flatten();
+        let merged: BTreeMap<&'m str, &'m Variable> =
+            of_template.chain(&asset.vars).map(|(name, value)| (name.as_str(), value)).collect();
+        let mut pending: BTreeMap<&'m str, Compiled<'e, 'm>> = BTreeMap::new();
+        for (variable, value) in merged {
+            let value = match value {
+                Variable::Text(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
+                    let place = self.variable_place(name, asset, template, variable);
+                    pending.insert(variable, self.compile(Some(text), &place)?);
+                    continue;
+                }
+                Variable::Text(text) => Value::from(text.as_str()),
+                Variable::Integer(number) => Value::from(*number),
+                Variable::Number(number) => Value::from(*number),
+                Variable::Bool(yes) => Value::from(*yes),
+            };
+            names.insert(variable, value);
+        }
+        let mut variables = Variables { names, by_locale: Vec::new() };
+        while !pending.is_empty() {
+            let ready = pending
+                .iter()
+                .find(|(_, compiled)| !compiled.mentions().iter().any(|other| pending.contains_key(other)))
+                .map(|(variable, _)| *variable);
+            let Some(variable) = ready else {
+                let (first, circle) = circle(&pending);
+                let place = self.variable_place(name, asset, template, first);
+                self.push(
+                    ErrorCode::InvalidManifest,
+                    &place,
+                    format!("the variable includes itself: {circle}"),
+                    "take one of them out of the circle",
+                );
+                return None;
+            };
+            let compiled = pending.remove(variable)?;
+            match compiled.render(&variables.names) {
+                Ok(value) => variables.names.insert(variable, Value::from(value)),
+                Err(fault) => {
+                    let place = self.variable_place(name, asset, template, variable);
+                    self.push_fault(&place, fault);
+                    return None;
+                }
+            };
+            if variables.is_by_locale(&compiled) {
+                variables.by_locale.push((variable, compiled));
+            }
+        }
+        Some(variables)
+    }
+
+    fn variable_place<'a>(
+        &self,
+        name: &'a str,
+        asset: &body::Asset,
+        template: Option<&Prepared<'m, '_>>,
+        variable: &'a str,
+    ) -> Place<'a>
+    where
+        'm: 'a,
+    {
+        match template {
+            Some(template) if !asset.vars.contains_key(variable) => vec!["templates", template.name, "vars", variable],
+            _ => vec!["assets", name, "vars", variable],
+        }
+    }
+
+    /// The words of every layer in one locale.
+    #[expect(clippy::too_many_arguments, reason = "one call, and each is another borrow of the asset's state")]
+    fn layers(
+        &mut self,
+        asset: &str,
+        template: Option<&Prepared<'m, 'e>>,
+        layers: &[PreparedLayer<'m, 'e>],
+        own_keys: &BTreeMap<&str, Compiled<'e, 'm>>,
+        names: &Names<'m>,
+        locale: &str,
+        chain: &Chain,
+    ) -> Words {
+        let words_locale = if locale.is_empty() { self.default_locale } else { locale };
+        let mut text = Vec::with_capacity(layers.len());
+        for (at, layer) in layers.iter().enumerate() {
+            let own = own_keys.get(layer.body.name.as_str());
+            let rendered = match own.unwrap_or(&layer.source).render(names) {
+                Ok(rendered) => rendered,
+                Err(fault) => {
+                    let at = at.to_string();
+                    let place = self.layer_place(asset, template, layer, &at, own.is_some());
+                    self.push_fault(&place, fault);
+                    return Words::Wrong;
+                }
+            };
+            let made = |text: String, locale: &str| TextLayer {
+                name: layer.body.name.clone(),
+                text,
+                locale: locale.to_owned(),
+                style: layer.style.clone(),
+            };
+            if layer.body.string.is_none() {
+                text.push(made(rendered, words_locale));
+                continue;
+            }
+            if let Some(words) = self.strings.get(&rendered, chain) {
+                text.push(made(words.to_owned(), words_locale));
+                continue;
+            }
+            let missing = self.manifest.body.missing_string;
+            let spare = self.fallback.as_ref().filter(|_| missing == MissingString::Fallback);
+            if let Some((words, locale)) =
+                spare.and_then(|(locale, chain)| Some((self.strings.get(&rendered, chain)?, *locale)))
+            {
+                text.push(made(words.to_owned(), locale));
+                continue;
+            }
+            if layer.body.optional {
+                continue;
+            }
+            if missing == MissingString::Skip {
+                return Words::Missing(rendered);
+            }
+            self.push_missing(asset, template, layer, at, own.is_some(), &rendered, words_locale);
+            return Words::Wrong;
+        }
+        Words::Found(text)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "it only words an error")]
+    fn push_missing(
+        &mut self,
+        asset: &str,
+        template: Option<&Prepared<'m, 'e>>,
+        layer: &PreparedLayer<'m, 'e>,
+        at: usize,
+        own: bool,
+        key: &str,
+        locale: &str,
+    ) {
+        if self.gathered.full() {
+            return self.gathered.count_only();
+        }
+        let strings = self.strings;
+        let any = strings.locales().iter().any(|locale| strings.get(key, &strings.chain(locale)).is_some());
+        let fix = if any {
+            "translate it, or set missing_string = \"skip\" or \"fallback\"".to_owned()
+        } else {
+            match nearest(key, strings.keys()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None if strings.files().is_empty() => {
+                    "name a table under [locales]: strings = [\"Shop.csv\"]".to_owned()
+                }
+                None => format!("add it to {}", strings.files().join(" or ")),
+            }
+        };
+        let at = at.to_string();
+        let place = self.layer_place(asset, template, layer, &at, own);
+        let message = format!("locale {locale:?} has no string {:?} for asset {asset:?}", excerpt(key));
+        self.push(ErrorCode::MissingString, &place, message, fix);
+    }
+
+    fn layer_place<'a>(
+        &self,
+        asset: &'a str,
+        template: Option<&Prepared<'m, 'e>>,
+        layer: &PreparedLayer<'m, 'e>,
+        at: &'a str,
+        own: bool,
+    ) -> Place<'a>
+    where
+        'm: 'a,
+    {
+        match template {
+            Some(template) if !own => {
+                let key = if layer.body.string.is_some() { "string" } else { "text" };
+                vec!["templates", template.name, "text", at, key]
+            }
+            _ => vec!["assets", asset, "strings", layer.body.name.as_str()],
+        }
+    }
+
+    fn finish(mut self) -> Result<Expansion, ManifestErrors> {
+        self.wanted.sort_by(|a, b| a.output.cmp(&b.output));
+        self.skipped.sort_by(|a, b| a.output.cmp(&b.output));
+        self.check_collisions();
+        let expansion = Expansion {
+            wanted: self.wanted,
+            skipped: self.skipped,
+            scope: if self.overrides.locales.is_some() { Scope::Part } else { Scope::Whole },
+            placeholder: self.overrides.placeholder.unwrap_or(self.manifest.body.placeholder),
+        };
+        self.gathered.or(expansion)
+    }
+
+    /// Two images in one file, also where only Windows and macOS see one file; and an image over one of the team's files.
+    fn check_collisions(&mut self) {
+        let mut collisions = Vec::new();
+        let inputs: HashSet<String> = self.manifest.inputs().iter().map(|input| folded(&input.path)).collect();
+        let mut seen: HashMap<String, usize> = HashMap::with_capacity(self.wanted.len());
+        for (at, wanted) in self.wanted.iter().enumerate() {
+            let folded = folded(&wanted.output);
+            if inputs.contains(&folded) {
+                collisions.push((at, None));
+            }
+            if let Some(earlier) = seen.insert(folded, at) {
+                collisions.push((at, Some(earlier)));
+            }
+        }
+        // A file cannot be a folder too; only a folder called x.png makes this possible.
+        for (at, wanted) in self.wanted.iter().enumerate() {
+            let folder = wanted.output.rfind('/').map(|end| folded(&wanted.output[..end]));
+            let mut folder = folder.as_deref();
+            while let Some(path) = folder.filter(|path| path.contains(".png")) {
+                collisions.extend(seen.get(path).map(|file| (at, Some(*file))));
+                folder = path.rfind('/').map(|end| &path[..end]);
+            }
+        }
+        for (at, earlier) in collisions {
+            let (message, fix) = match earlier.map(|earlier| &self.wanted[earlier]) {
+                None => (
+                    format!("{:?} is a file of the team's own", excerpt(&self.wanted[at].output)),
+                    "write outputs to a folder of their own".to_owned(),
+                ),
+                Some(earlier) => collision(earlier, &self.wanted[at]),
+            };
+            let name = self.wanted[at].asset.name.clone();
+            let place = match self.manifest.body.assets.get(&name) {
+                Some(asset) if asset.output.is_some() => vec!["assets", &name, "output"],
+                _ => vec!["assets", &name],
+            };
+            self.push(ErrorCode::OutputPath, &place, message, fix);
+        }
+    }
+}
+
+/// What looking up the words of an image came to.
+enum Words {
+    Found(Vec<TextLayer>),
+    /// This key is not there, and such images are left out.
+    Missing(String),
+    /// An error was told.
+    Wrong,
+}
+
+fn collision(earlier: &Wanted, later: &Wanted) -> (String, String) {
+    let of = |wanted: &Wanted| match wanted.asset.locale.as_str() {
+        "" => format!("asset {:?}", wanted.asset.name),
+        locale => format!("asset {:?} in {locale}", wanted.asset.name),
+    };
+    let same = if earlier.output == later.output { "" } else { " (Windows and macOS see one file)" };
+    let message = format!("{} and {} both want {:?}{same}", of(earlier), of(later), excerpt(&later.output));
+    let fix = if earlier.asset.name == later.asset.name {
+        "put {{ locale }} into the output path"
+    } else {
+        "put {{ asset }} into the output path, or give one of them an output of its own"
+    };
+    (message, fix.to_owned())
+}
+
+/// `[preview, production]`: rows of the tier file with the manifest's on top.
+fn tier_rows(manifest: &Manifest, files: &dyn Files, catalogue: &Catalogue, gathered: &mut Gathered) -> [TierRow; 2] {
+    let body = &manifest.body;
+    let mut file = TierFile::default();
+    if let Some(path) = &body.tier_file {
+        match files.read(path, limits::TIER_FILE_BYTES_MAX) {
+            Err(fault) => gathered.push(manifest.file_error(&["tier_file"], path, &fault)),
+            Ok(bytes) => {
+                match TierFile::parse(path, &bytes).and_then(|file| file.check(path, catalogue).map(|()| file)) {
+                    Ok(read) => file = read,
+                    Err(errors) => gathered.extend(errors),
+                }
+            }
+        }
+    }
+    [Tier::Preview, Tier::Production].map(|tier| overlaid(file.tiers.row(tier), body.tiers.row(tier)))
+}
+
+/// The first variable of a circle, and the way round it.
+fn circle<'m>(pending: &BTreeMap<&'m str, Compiled<'_, 'm>>) -> (&'m str, String) {
+    let next = |name: &str| {
+        let compiled = pending.get(name)?;
+        compiled.mentions().into_iter().find_map(|other| pending.get_key_value(other).map(|(name, _)| *name))
+    };
+    let mut way: Vec<&'m str> = pending.keys().take(1).copied().collect();
+    while let Some(name) = way.last().and_then(|name| next(name)) {
+        if let Some(start) = way.iter().position(|earlier| *earlier == name) {
+            way.push(name);
+            return (name, way[start..].join(" → "));
+        }
+        way.push(name);
+    }
+    (way.first().copied().unwrap_or_default(), way.join(" → "))
+}
+
+fn flag_error(code: ErrorCode, flag: &str, message: String, fix: &str) -> ManifestError {
+    ManifestError {
+        code,
+        file: flag.to_owned(),
+        line: None,
+        column: None,
+        key: String::new(),
+        message,
+        fix: fix.to_owned(),
+    }
+}
+
+fn recipe_code(err: &RecipeError) -> ErrorCode {
+    match err {
+        RecipeError::PromptTooLong { .. } | RecipeError::TooMuchText | RecipeError::TooManyAdapters(_) => {
+            ErrorCode::TooLarge
+        }
+        _ => ErrorCode::InvalidRequest,
+    }
+}
+
+/// The key that a recipe's error is about.
+fn recipe_place(
+    err: &RecipeError,
+    asset: &str,
+    template: Option<&Prepared<'_, '_>>,
+    prompt: &[&str],
+    negative: &[&str],
+) -> Vec<String> {
+    let owned = |place: &[&str]| place.iter().map(|part| (*part).to_owned()).collect();
+    match (err, template) {
+        (RecipeError::EmptyPrompt | RecipeError::PromptTooLong { what: "prompt", .. }, _) => owned(prompt),
+        (RecipeError::PromptTooLong { .. }, _) => owned(negative),
+        (RecipeError::Number { field, .. }, Some(template)) => {
+            let layer =
+                template.layers.iter().position(|layer| field.ends_with(&format!("text layer {:?}", layer.body.name)));
+            match (layer, field.split([' ', '.']).next()) {
+                (Some(at), Some(key)) => owned(&["templates", template.name, "text", &at.to_string(), key]),
+                _ => owned(&["templates", template.name, "settings"]),
+            }
+        }
+        (RecipeError::TooMuchText, Some(template)) => owned(&["templates", template.name, "text"]),
+        _ => owned(&["assets", asset]),
+    }
+}

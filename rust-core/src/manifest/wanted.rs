@@ -1,0 +1,89 @@
+//! What a manifest or a prompt file comes to: images that are wanted, each with its recipe and key.
+
+use std::sync::Arc;
+
+use crate::id::PlannedKey;
+use crate::image::Extent;
+use crate::job::AssetRef;
+use crate::manifest::body::Profile;
+use crate::recipe::{Recipe, Settings, Tier};
+
+/// One image that should exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// What it is for.
+    pub asset: AssetRef,
+    /// Where it goes: relative to the manifest, with forward slashes.
+    pub output: String,
+    /// How Unity imports it.
+    pub profile: Option<Arc<NamedProfile>>,
+    /// Everything that decides its pixels, normalised.
+    pub recipe: Recipe,
+    /// The recipe's planned key.
+    pub planned: PlannedKey,
+    /// Higher is drawn first.
+    pub priority: i32,
+}
+
+/// An import profile of the manifest and its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedProfile {
+    /// Its name in the manifest.
+    pub name: String,
+    /// What the importer is set to.
+    pub profile: Profile,
+}
+
+/// An image that is left out because its locale lacks a string and `missing_string` is `skip`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// What it would be for.
+    pub asset: AssetRef,
+    /// Where it would go.
+    pub output: String,
+    /// The key that is missing.
+    pub string: String,
+}
+
+/// All images of a manifest or a prompt file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expansion {
+    /// Sorted by output.
+    pub wanted: Vec<Wanted>,
+    /// What was left out for want of a string, sorted by output.
+    pub skipped: Vec<Skipped>,
+    /// Whether these are all images, or those of some locales only.
+    pub scope: Scope,
+    /// Whether built-in art may stand in for a model that is not there.
+    pub placeholder: bool,
+}
+
+/// Whether everything was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that the manifest has; what the lock has besides is an orphan.
+    Whole,
+    /// Some locales; nothing can be said about the rest of the lock.
+    Part,
+}
+
+/// What the command line says over the manifest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Only these locales.
+    pub locales: Option<Vec<String>>,
+    /// This tier for every image.
+    pub tier: Option<Tier>,
+    /// This model for every image, by any spelling.
+    pub model: Option<String>,
+    /// This seed for every image.
+    pub seed: Option<u64>,
+    /// This size for every image.
+    pub size: Option<Extent>,
+    /// Settings over every other.
+    pub settings: Settings,
+    /// This negative prompt for every image.
+    pub negative: Option<String>,
+    /// Whether built-in art may stand in; absent means as the manifest says.
+    pub placeholder: Option<bool>,
+}
