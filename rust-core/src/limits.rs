@@ -35,7 +35,6 @@ pub const PATH_PART_BYTES_MAX: usize = 200;
 /// Most images of one plan: ten times the largest project we measure.
 pub const IMAGES_MAX: usize = 1_000_000;
 
-<<<<<<< HEAD
 /// Most jobs that are open at once: a studio's nightly locale run ten times over; each costs about 200 bytes of memory.
 pub const OPEN_JOBS_MAX: usize = 100_000;
 /// Most events on their way to the dispatcher; senders wait beyond it, since each is answered in microseconds.
@@ -63,9 +62,7 @@ pub const STORE_BYTES_DEFAULT: u64 = 10 << 30;
 /// Most rows that a listing of jobs returns at once.
 pub const LISTING_MAX: usize = 1000;
 
-=======
 const _: () = assert!(PATH_PART_BYTES_MAX < 255 && PATH_PART_BYTES_MAX < PATH_BYTES_MAX);
->>>>>>> plan
 const _: () = assert!(SIDE_MIN < SIDE_MAX);
 const _: () = assert!(BODY_BYTES_MAX > (SIDE_MAX as usize * SIDE_MAX as usize * 4) / 3 * 4 * 2);
 const _: () = assert!(LAYERS_MAX * LAYER_TEXT_BYTES_MAX < 1 << 20);
