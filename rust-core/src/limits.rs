@@ -35,6 +35,8 @@ pub const PATH_PART_BYTES_MAX: usize = 200;
 /// Most images of one plan: ten times the largest project we measure.
 pub const IMAGES_MAX: usize = 1_000_000;
 
+/// Largest art, font or adapter file in bytes: a LoRA of a large model.
+pub const INPUT_BYTES_MAX: usize = 2 << 30;
 /// Most jobs that are open at once: a studio's nightly locale run ten times over; each costs about 200 bytes of memory.
 pub const OPEN_JOBS_MAX: usize = 100_000;
 /// Most events on their way to the dispatcher; senders wait beyond it, since each is answered in microseconds.

@@ -1,0 +1,31 @@
+//! Building a project: a manifest or a prompt file goes in, checked pictures and a lock come out.
+//!
+//! ```text
+//! Project (what is wanted) ─► Survey (what is there, what is to do) ─► run (jobs, files, lock) ─► Report
+//! ```
+//! A build is a client of the sidecar like any other: it submits jobs through [`crate::intake::Intake`] and writes
+//! what they give. It alone knows the project's folder.
+
+mod project;
+mod report;
+mod run;
+mod survey;
+
+pub use project::{Project, Source};
+pub use report::{Item, ItemState, Report};
+pub use run::{Progress, Run, run};
+pub use survey::{Survey, survey};
+
+use thumbforge_core::error::Failure;
+use thumbforge_core::manifest::ManifestErrors;
+
+/// Why a project cannot be built at all.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BuildError {
+    /// Mistakes in the team's files, each with its place and its mend.
+    #[error(transparent)]
+    Mistakes(#[from] ManifestErrors),
+    /// Anything else.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}

@@ -1,0 +1,230 @@
+//! The report of a build, plan or generation: the JSON that scripts read, and the counts that people read.
+
+use serde::Serialize;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::job::{Ending, Render};
+use thumbforge_core::plan::{Action, KeepReason};
+use thumbforge_core::verdict::Verdict;
+
+use thumbforge_core::manifest::Wanted;
+
+/// What became, or would become, of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// As it should be.
+    Unchanged,
+    /// As it should be, though it would be drawn differently now.
+    Stale,
+    /// To be made (a plan).
+    Planned,
+    /// To be taken from the store (a plan).
+    Cached,
+    /// Made.
+    Done,
+    /// Not made.
+    Failed,
+    /// Somebody else's file is in its place.
+    Kept,
+    /// Left out, because version control or a missing string forbids it.
+    Skipped,
+    /// A call went out and nobody knows what became of it.
+    Ambiguous,
+    /// Taken back before it was made.
+    Cancelled,
+}
+
+/// One image of a report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Item {
+    /// Name in the manifest.
+    pub asset: String,
+    /// BCP 47 tag.
+    pub locale: String,
+    /// Where it is, relative to the manifest.
+    pub path: String,
+    /// What became of it.
+    pub state: ItemState,
+    /// What was decided.
+    pub planned_key: String,
+    /// What drew it.
+    pub realised_key: Option<String>,
+    /// Engine by name.
+    pub engine: Option<String>,
+    /// Model of the catalogue.
+    pub model: Option<String>,
+    /// The model that it stands in for.
+    pub placeholder_for: Option<String>,
+    /// The seed that it was drawn with.
+    pub seed: Option<u64>,
+    /// Draft or final.
+    pub tier: String,
+    /// Tries it took.
+    pub attempts: u32,
+    /// Its cost in millionths of a US dollar.
+    pub cost_micros_usd: u64,
+    /// Wall time of the attempt that drew it.
+    pub latency_ms: Option<u64>,
+    /// What the checks found.
+    pub verdict: Option<Verdict>,
+    /// Why there is none.
+    pub error: Option<Failure>,
+    /// In words, why it is stale, kept or skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether the picture came out of the store.
+    #[serde(skip)]
+    pub from_store: bool,
+}
+
+impl Item {
+    /// A wanted image of which nothing is known yet.
+    pub fn new(wanted: &Wanted, state: ItemState) -> Self {
+        Self {
+            asset: wanted.asset.name.clone(),
+            locale: wanted.asset.locale.clone(),
+            path: wanted.output.clone(),
+            state,
+            planned_key: wanted.planned.to_string(),
+            realised_key: None,
+            engine: None,
+            model: wanted.recipe.model.as_ref().map(ToString::to_string),
+            placeholder_for: None,
+            seed: wanted.recipe.seed,
+            tier: wanted.recipe.tier.word().to_owned(),
+            attempts: 0,
+            cost_micros_usd: 0,
+            latency_ms: None,
+            verdict: None,
+            error: None,
+            note: None,
+            from_store: false,
+        }
+    }
+
+    /// What the planner says of an image.
+    pub fn planned(wanted: &Wanted, action: &Action) -> Self {
+        let state = match action {
+            Action::Unchanged | Action::Adopt => ItemState::Unchanged,
+            Action::Stale(_) => ItemState::Stale,
+            Action::Render(_) => ItemState::Planned,
+            Action::Keep(_) => ItemState::Kept,
+        };
+        let mut item = Self::new(wanted, state);
+        match action {
+            Action::Stale(reason) => item.note = Some(reason.to_string()),
+            Action::Keep(reason) => {
+                let (code, message) = match reason {
+                    KeepReason::HandEdited => (
+                        ErrorCode::OutputFile,
+                        "the file was changed by hand and is kept; --force replaces it".to_owned(),
+                    ),
+                    KeepReason::Foreign => (
+                        ErrorCode::OutputFile,
+                        "a file that Thumbforge did not write is there and is kept; --force replaces it".to_owned(),
+                    ),
+                    KeepReason::Unreadable(why) => (ErrorCode::OutputPath, why.clone()),
+                };
+                item.note = Some(message.clone());
+                if matches!(reason, KeepReason::Unreadable(_)) {
+                    item.state = ItemState::Failed;
+                    item.error = Some(Failure::new(code, message));
+                }
+            }
+            _ => {}
+        }
+        item
+    }
+
+    /// Adds what a render says.
+    pub fn with_render(mut self, render: &Render, cached: bool, attempts: u32) -> Self {
+        self.realised_key = Some(render.realised_key.to_string());
+        self.engine = Some(render.realisation.engine.clone());
+        self.model = Some(render.model.to_string());
+        self.placeholder_for = render.placeholder_for.as_ref().map(ToString::to_string);
+        self.seed = Some(render.realisation.seed);
+        self.attempts = attempts;
+        self.cost_micros_usd = if cached { 0 } else { render.cost_micros_usd };
+        self.latency_ms = Some(render.latency_ms);
+        self.verdict = Some(render.verdict.clone());
+        self.from_store = cached;
+        self.state = ItemState::Done;
+        self
+    }
+
+    /// Adds how its job ended.
+    pub fn with_ending(mut self, ending: &Ending) -> Self {
+        match ending {
+            Ending::Done { render, cached, attempts } => self.with_render(render, *cached, *attempts),
+            Ending::Failed(failure) => self.failed(failure.clone()),
+            Ending::Cancelled => {
+                self.state = ItemState::Cancelled;
+                self
+            }
+        }
+    }
+
+    /// Says why there is none.
+    pub fn failed(mut self, failure: Failure) -> Self {
+        self.state = ItemState::Failed;
+        self.error = Some(failure);
+        self
+    }
+}
+
+/// What a build, plan or generation came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Images that are wanted.
+    pub planned: usize,
+    /// As they should be.
+    pub unchanged: usize,
+    /// As they should be, though they would be drawn differently now.
+    pub stale: usize,
+    /// Taken from the store.
+    pub cached: usize,
+    /// Drawn; in a plan, to be drawn.
+    pub rendered: usize,
+    /// Not made.
+    pub failed: usize,
+    /// Nobody knows.
+    pub ambiguous: usize,
+    /// Taken back.
+    pub cancelled: usize,
+    /// Somebody else's files in the place of outputs.
+    pub kept: usize,
+    /// Left out.
+    pub skipped: usize,
+    /// Lock lines that nothing wants any more.
+    pub orphans: usize,
+    /// What it cost, in millionths of a US dollar.
+    pub cost_micros_usd: u64,
+    /// Wall time.
+    pub elapsed_ms: u64,
+    /// Every image, in the order of outputs.
+    pub items: Vec<Item>,
+}
+
+impl Report {
+    /// Counts `items`.
+    pub fn of(items: Vec<Item>, orphans: usize, elapsed_ms: u64) -> Self {
+        let mut report = Self { planned: items.len(), orphans, elapsed_ms, ..Self::default() };
+        for item in &items {
+            report.cost_micros_usd += item.cost_micros_usd;
+            match item.state {
+                ItemState::Unchanged => report.unchanged += 1,
+                ItemState::Stale => report.stale += 1,
+                ItemState::Cached => report.cached += 1,
+                ItemState::Done if item.from_store => report.cached += 1,
+                ItemState::Done | ItemState::Planned => report.rendered += 1,
+                ItemState::Failed => report.failed += 1,
+                ItemState::Kept => report.kept += 1,
+                ItemState::Skipped => report.skipped += 1,
+                ItemState::Ambiguous => report.ambiguous += 1,
+                ItemState::Cancelled => report.cancelled += 1,
+            }
+        }
+        report.items = items;
+        report
+    }
+}

@@ -1,0 +1,347 @@
+//! Carrying a plan out: jobs to the sidecar, pictures to the project, lines to the lock.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use thumbforge_core::error::{ErrorCode, Failure, chain};
+use thumbforge_core::id::{ContentHash, FileSha256};
+use thumbforge_core::job::{Ending, Gate, JobSpec, Lane, Render};
+use thumbforge_core::lock::{DrawnBy, Lock, LockLine};
+use thumbforge_core::manifest::Wanted;
+use thumbforge_core::plan::Action;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::project::save_lock;
+use super::{Item, ItemState, Project, Survey};
+use crate::intake::Intake;
+use crate::output::fence::Fence;
+use crate::output::meta::UnityProjects;
+use crate::output::png;
+use crate::output::vcs;
+use crate::output::write::{Patience, write_atomic};
+use crate::store::Pin;
+
+/// The lock is written while a build runs, so that a killed one has little to find out again; at most this often.
+const LOCK_EVERY: Duration = Duration::from_secs(2);
+
+/// Who watches a build.
+pub trait Progress: Send + Sync {
+    /// `count` images are about to be made.
+    fn begin(&self, count: usize);
+    /// One of them has ended.
+    fn ended(&self, item: &Item);
+}
+
+/// What a run is asked.
+pub struct Run<'a> {
+    /// The door of a sidecar.
+    pub intake: &'a Intake,
+    /// Most jobs on their way at once.
+    pub jobs_max: usize,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
+    /// Raised when somebody interrupts: what runs ends, what waits is taken back.
+    pub interrupted: CancellationToken,
+}
+
+/// Makes what `survey` says is to be made, and brings the lock up to date.
+///
+/// # Errors
+/// Only what concerns the whole build, such as a lock that cannot be written; an image that fails is an item that says so.
+pub async fn run(project: &mut Project, survey: &Survey, asked: Run<'_>) -> Result<Vec<Item>, Failure> {
+    let wanted = std::mem::take(&mut project.expansion.wanted);
+    let mut items: Vec<Item> =
+        survey.plan.items.iter().map(|planned| Item::planned(&wanted[planned.wanted], &planned.action)).collect();
+    let mut lock = std::mem::take(&mut project.lock);
+    let adopted = adopt(project, &wanted, survey, &mut items);
+    lock.upsert(adopted);
+    if !survey.plan.orphans.is_empty() {
+        lock.retain(|line| survey.plan.orphans.binary_search(&line.output).is_err());
+    }
+    let result = make(project, &wanted, survey, &mut items, lock, asked).await;
+    project.expansion.wanted = wanted;
+    match result {
+        Ok(lock) => project.lock = lock,
+        Err(failure) => return Err(failure),
+    }
+    project.save_lock()?;
+    Ok(items)
+}
+
+/// Lines for files that are as wanted and that only the lock does not know.
+fn adopt(project: &Project, wanted: &[Wanted], survey: &Survey, items: &mut [Item]) -> Vec<LockLine> {
+    let adopted = survey.plan.items.iter().filter(|item| item.action == Action::Adopt);
+    adopted
+        .filter_map(|planned| {
+            let wanted = &wanted[planned.wanted];
+            let bytes = std::fs::read(project.root.join(&wanted.output)).ok()?;
+            let said = png::read_provenance(&bytes).ok().flatten()?;
+            let pixels = png::decode(&bytes, png::DecodeLimits::ART).ok()?.hash();
+            items[planned.wanted].realised_key = Some(said.realised_key.to_string());
+            Some(LockLine {
+                output: wanted.output.clone(),
+                planned: wanted.planned,
+                realised: said.realised_key,
+                pixels,
+                sha256: sha256(&bytes),
+                drawn_by: Arc::new(DrawnBy {
+                    engine: said.realisation.engine,
+                    version: said.realisation.engine_version,
+                    device_class: said.realisation.device_class,
+                }),
+            })
+        })
+        .collect()
+}
+
+async fn make(
+    project: &mut Project,
+    wanted: &[Wanted],
+    survey: &Survey,
+    items: &mut [Item],
+    lock: Lock,
+    asked: Run<'_>,
+) -> Result<Lock, Failure> {
+    let mut to_make: Vec<usize> = survey
+        .plan
+        .items
+        .iter()
+        .filter(|item| matches!(item.action, Action::Render(_)))
+        .map(|item| item.wanted)
+        .collect();
+    settle_writability(project, wanted, items, &mut to_make);
+    to_make.sort_by_key(|at| std::cmp::Reverse(wanted[*at].priority));
+    asked.progress.begin(to_make.len());
+    if to_make.is_empty() {
+        return Ok(lock);
+    }
+    let pins = provide(project, wanted, &to_make, items, &asked).await;
+    to_make.retain(|at| items[*at].error.is_none());
+
+    let writer = Arc::new(Writer {
+        root: project.root.clone(),
+        project: project.name.clone(),
+        lock_path: project.lock_path.clone(),
+        state: Mutex::new(Written { lock, new: Vec::new(), last: Instant::now(), unity: UnityProjects::new() }),
+    });
+    let room = Arc::new(Semaphore::new(asked.jobs_max.max(1)));
+    let mut tasks = JoinSet::new();
+    for at in to_make {
+        let spec = spec(project, &wanted[at]);
+        let (intake, writer, room) = (asked.intake.clone(), writer.clone(), room.clone());
+        let (interrupted, progress) = (asked.interrupted.clone(), asked.progress.clone());
+        let (image, item) = (wanted[at].clone(), items[at].clone());
+        tasks.spawn(async move {
+            let item = one(&intake, &writer, &room, &interrupted, spec, image, item).await;
+            progress.ended(&item);
+            (at, item)
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok((at, item)) => items[at] = item,
+            Err(err) => return Err(Failure::new(ErrorCode::Internal, format!("failed to finish a task: {err}"))),
+        }
+    }
+    drop(pins);
+    let mut state = writer.state.lock();
+    let new = std::mem::take(&mut state.new);
+    announce(project, &new);
+    state.lock.upsert(new);
+    Ok(std::mem::take(&mut state.lock))
+}
+
+/// One image from its job to its file.
+async fn one(
+    intake: &Intake,
+    writer: &Arc<Writer>,
+    room: &Semaphore,
+    interrupted: &CancellationToken,
+    spec: JobSpec,
+    wanted: Wanted,
+    item: Item,
+) -> Item {
+    let _room = tokio::select! {
+        room = room.acquire() => room,
+        () = interrupted.cancelled() => return item.with_ending(&Ending::Cancelled),
+    };
+    let ticket = match intake.submit(spec).await {
+        Ok(ticket) => ticket,
+        Err(failure) => return item.failed(failure),
+    };
+    let id = ticket.id;
+    let mut ending = Box::pin(ticket.ending());
+    let ending = tokio::select! {
+        ending = &mut ending => ending,
+        () = interrupted.cancelled() => {
+            // Taking it back ends it one way or the other; a picture that was done first is still written.
+            let _ = intake.cancel(id).await;
+            ending.await
+        }
+    };
+    let Ending::Done { render, .. } = &ending else { return item.with_ending(&ending) };
+    let Some((_, bytes)) = intake.picture(render.realised_key).await else {
+        return item.failed(Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store"));
+    };
+    let (writer, render) = (writer.clone(), render.clone());
+    let written = tokio::task::spawn_blocking(move || writer.write(&wanted, &render, &bytes)).await;
+    match written {
+        Ok(Ok(())) => item.with_ending(&ending),
+        Ok(Err(failure)) => item.with_ending(&ending).failed(failure),
+        Err(err) => item.failed(Failure::new(ErrorCode::Internal, format!("failed to write: {err}"))),
+    }
+}
+
+/// Before any job runs: outputs that cannot be written are skipped and named, or checked out.
+fn settle_writability(project: &Project, wanted: &[Wanted], items: &mut [Item], to_make: &mut Vec<usize>) {
+    let vcs = vcs_of(project);
+    let paths: Vec<PathBuf> = to_make.iter().map(|at| project.root.join(&wanted[*at].output)).collect();
+    let settled = vcs::settle(&project.root, &paths, &vcs);
+    let mut kept = Vec::with_capacity(to_make.len());
+    for (at, writability) in to_make.iter().zip(settled) {
+        match writability {
+            vcs::Writability::Skipped { reason } => {
+                let failure = Failure::new(ErrorCode::VersionControl, reason.clone());
+                let item = &mut items[*at];
+                item.state = ItemState::Failed;
+                item.note = Some(reason);
+                item.error = Some(failure);
+            }
+            _ => kept.push(*at),
+        }
+    }
+    *to_make = kept;
+}
+
+fn vcs_of(project: &Project) -> vcs::Vcs {
+    use thumbforge_core::manifest::body::Vcs;
+    match &project.vcs {
+        Vcs::None => vcs::Vcs::None,
+        Vcs::P4 => vcs::Vcs::P4,
+        Vcs::Command(command) => vcs::Vcs::Command(command.clone()),
+    }
+}
+
+/// Tells version control of files that are new to it.
+fn announce(project: &Project, new: &[LockLine]) {
+    let paths: Vec<PathBuf> = new.iter().map(|line| project.root.join(&line.output)).collect();
+    for warning in vcs::announce(&project.root, &paths, &vcs_of(project)) {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// Puts the team's files that recipes name into the store, once each.
+async fn provide(
+    project: &Project,
+    wanted: &[Wanted],
+    to_make: &[usize],
+    items: &mut [Item],
+    asked: &Run<'_>,
+) -> BTreeMap<ContentHash, Pin> {
+    let mut pins = BTreeMap::new();
+    for at in to_make {
+        let recipe = &wanted[*at].recipe;
+        let art = recipe.art.iter().map(|art| (art.path.clone(), art.content));
+        let fonts = recipe.text.iter().filter_map(|layer| {
+            let font = layer.style.font.as_ref()?;
+            Some((font.path.clone(), font.content?))
+        });
+        for (path, content) in art.chain(fonts).collect::<Vec<_>>() {
+            if pins.contains_key(&content) {
+                continue;
+            }
+            let provided = match project.input(&path) {
+                Ok(bytes) => asked.intake.provide(bytes).await,
+                Err(failure) => Err(failure),
+            };
+            match provided {
+                Ok((found, pin)) if found == content => drop(pins.insert(content, pin)),
+                Ok(_) => {
+                    let message = format!("failed to use {path}: it changed while the build was planned; run it again");
+                    items[*at] = items[*at].clone().failed(Failure::new(ErrorCode::InputFile, message));
+                }
+                Err(failure) => items[*at] = items[*at].clone().failed(failure),
+            }
+        }
+    }
+    pins
+}
+
+fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
+    // Words on a picture are a promise to a player, so what the checks call an error fails the image;
+    // a picture without words is art, and art is for people to judge.
+    let gate = if wanted.recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
+    JobSpec {
+        recipe: wanted.recipe.clone(),
+        asset: wanted.asset.clone(),
+        lane: Lane::Batch,
+        priority: wanted.priority,
+        client: format!("build {}", project.root.display()),
+        deadline_ms: None,
+        placeholder: project.expansion.placeholder,
+        lossy: false,
+        gate,
+        safe_inset: project.safe_inset,
+    }
+}
+
+/// Writes pictures and gathers their lock lines.
+struct Writer {
+    root: PathBuf,
+    project: String,
+    lock_path: PathBuf,
+    state: Mutex<Written>,
+}
+
+struct Written {
+    lock: Lock,
+    new: Vec<LockLine>,
+    last: Instant,
+    unity: UnityProjects,
+}
+
+impl Writer {
+    fn write(&self, wanted: &Wanted, render: &Render, bytes: &[u8]) -> Result<(), Failure> {
+        let path = Fence::new(&self.root)
+            .and_then(|mut fence| fence.path(&wanted.output))
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        let patience = Patience::usual();
+        write_atomic(&path, bytes, &patience)
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        let mut state = self.state.lock();
+        state
+            .unity
+            .write_meta(&path, &self.project, &wanted.asset.name, &wanted.asset.locale)
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        state.new.push(LockLine {
+            output: wanted.output.clone(),
+            planned: render.planned_key,
+            realised: render.realised_key,
+            pixels: render.pixels,
+            sha256: sha256(bytes),
+            drawn_by: Arc::new(DrawnBy {
+                engine: render.realisation.engine.clone(),
+                version: render.realisation.engine_version.clone(),
+                device_class: render.realisation.device_class.clone(),
+            }),
+        });
+        if state.last.elapsed() >= LOCK_EVERY {
+            let mut lock = state.lock.clone();
+            lock.upsert(state.new.iter().cloned());
+            save_lock(&lock, &self.lock_path)?;
+            state.last = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+fn sha256(bytes: &[u8]) -> FileSha256 {
+    use sha2::Digest;
+    FileSha256(sha2::Sha256::digest(bytes).into())
+}
+

@@ -1,0 +1,81 @@
+//! What is there and what is to do: looks at every output and asks the planner.
+
+use std::time::SystemTime;
+
+use thumbforge_core::manifest::Scope;
+use thumbforge_core::plan::{
+    Action, EnginesHere, Foreign, KeepReason, OutputState, Plan, PlanOptions, Seen, Stale, locked, plan,
+};
+
+use super::Project;
+use crate::output::fence::Fence;
+use crate::output::observe::{Observed, observe_all};
+use crate::output::png;
+
+/// A plan and where it writes.
+pub struct Survey {
+    /// What happens to each wanted image.
+    pub plan: Plan,
+    /// Outputs that lead out of the project, by index of the wanted image, with the reason.
+    pub fenced: Vec<(usize, String)>,
+}
+
+/// Looks at the outputs of `project` and plans.
+pub fn survey(project: &mut Project, force: bool, upgrade: bool, now: SystemTime) -> Survey {
+    let wanted = &project.expansion.wanted;
+    let outputs: Vec<&str> = wanted.iter().map(|wanted| wanted.output.as_str()).collect();
+    let observed = observe_all(&project.root, &outputs, &mut project.stat_cache, now);
+    let lines = locked(wanted, &project.lock);
+    let here = engines_here();
+    let options = PlanOptions {
+        foreign: if force { Foreign::Replace } else { Foreign::Keep },
+        stale: if upgrade { Stale::Render } else { Stale::Keep },
+        scope: project.expansion.scope,
+    };
+    let output = |at: usize| match &observed[at] {
+        Observed::Missing => OutputState::Missing,
+        Observed::File { sha256 } => {
+            // Only a file that the lock does not know is opened and asked what it is.
+            let known = lines[at].is_some_and(|line| line.sha256 == *sha256);
+            let seen = (!known).then(|| look(&project.root.join(outputs[at]))).flatten();
+            OutputState::File { sha256: *sha256, seen }
+        }
+        Observed::LfsPointer { oid } => OutputState::LfsPointer { oid: *oid },
+        Observed::NotAFile => OutputState::Unreadable("what lies there is no file".to_owned()),
+        Observed::Unreadable(why) => OutputState::Unreadable(why.clone()),
+    };
+    let mut plan = plan(wanted, &project.lock, output, &here, options);
+    let mut fenced = Vec::new();
+    if let Ok(mut fence) = Fence::new(&project.root) {
+        for item in &mut plan.items {
+            if matches!(item.action, Action::Render(_))
+                && let Err(err) = fence.path(outputs[item.wanted])
+            {
+                let why = thumbforge_core::error::chain(&err);
+                fenced.push((item.wanted, why.clone()));
+                item.action = Action::Keep(KeepReason::Unreadable(why));
+            }
+        }
+    }
+    if project.expansion.scope == Scope::Part {
+        plan.orphans.clear();
+    }
+    Survey { plan, fenced }
+}
+
+/// The engines of this machine in the planner's words.
+pub(super) fn engines_here() -> EnginesHere {
+    let mut here = EnginesHere::default();
+    for (name, card) in crate::engine::cards_of_this_build() {
+        here.device_classes.entry(name.clone()).or_default().insert(card.device_class.clone());
+        here.versions.insert(name, card.version);
+    }
+    here
+}
+
+fn look(path: &std::path::Path) -> Option<Seen> {
+    let bytes = std::fs::read(path).ok()?;
+    let provenance = png::read_provenance(&bytes).ok().flatten();
+    let pixels = png::decode(&bytes, png::DecodeLimits::ART).ok().map(|image| image.hash());
+    Some(Seen { keys: provenance.map(|said| (said.planned_key, said.realised_key)), pixels })
+}
