@@ -8,9 +8,7 @@ use std::time::Instant;
 use thumbforge_art::text::{self, FontBook};
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::image::{Extent, ImageBuf};
-use thumbforge_core::text_layer::{
-    Align, Fill, Outline, Plate, Shadow, TextLayer, TextStyle, VerticalAlign, Weight,
-};
+use thumbforge_core::text_layer::{Align, Fill, Outline, Plate, Shadow, TextLayer, TextStyle, VerticalAlign, Weight};
 
 /// Side of one picture in pixels.
 const TILE: u32 = 512;
@@ -33,102 +31,27 @@ const SCRIPTS: [(&str, &str); 13] = [
 ];
 
 const SHOP: [(&str, &str, &str, &str); 17] = [
-    (
-        "en",
-        "Dragon Harvest Saga",
-        "Double rewards until Sunday",
-        "$4.99",
-    ),
+    ("en", "Dragon Harvest Saga", "Double rewards until Sunday", "$4.99"),
     (
         "de",
         "Drachen\u{ad}ernte\u{ad}schlacht\u{ad}feld\u{ad}meister\u{ad}schaft",
         "Doppelte Belohnungen bis Sonntag",
         "4,99 €",
     ),
-    (
-        "fr",
-        "La Moisson des Dragons",
-        "Récompenses doublées jusqu’à dimanche !",
-        "4,99 €",
-    ),
-    (
-        "tr",
-        "Ejderha Hasadı Destanı",
-        "Pazar gününe kadar çift ödül",
-        "₺149",
-    ),
-    (
-        "ja",
-        "ドラゴン・ハーベスト・サーガ 限定セール",
-        "日曜日まで報酬が2倍、SSR装備を手に入れよう！",
-        "¥600",
-    ),
-    (
-        "zh-Hans",
-        "巨龙丰收传说：限时特惠直降",
-        "周日之前奖励翻倍，“传说”装备等你来拿！",
-        "¥30",
-    ),
-    (
-        "ko",
-        "드래곤 하베스트 사가 한정 판매",
-        "일요일까지 보상이 두 배로 지급됩니다",
-        "₩5,900",
-    ),
-    (
-        "ar",
-        "ملحمة حصاد التنين 2026",
-        "مكافآت مضاعفة حتى الأحد مع Thumbforge بنسبة 50%",
-        "‏4.99 ر.س",
-    ),
-    (
-        "he",
-        "אגדת קציר הדרקון",
-        "פרסים כפולים עד יום ראשון (50%)!",
-        "₪19",
-    ),
-    (
-        "hi",
-        "ड्रैगन फसल की गाथा",
-        "रविवार तक दोगुने पुरस्कार और क्षत्रिय शक्ति",
-        "₹399",
-    ),
-    (
-        "th",
-        "ตำนานการเก็บเกี่ยวมังกรผู้ยิ่งใหญ่",
-        "รับรางวัลสองเท่าจนถึงวันอาทิตย์นี้เท่านั้นสำหรับผู้เล่นทุกคน",
-        "฿179",
-    ),
-    (
-        "vi",
-        "Huyền thoại Mùa gặt Rồng",
-        "Nhân đôi phần thưởng đến Chủ nhật",
-        "119.000 ₫",
-    ),
-    (
-        "uk",
-        "Сага про драконячі жнива",
-        "Подвійні нагороди до неділі",
-        "199 ₴",
-    ),
-    (
-        "el",
-        "Το έπος της σοδειάς των δράκων",
-        "Διπλές ανταμοιβές ως την Κυριακή",
-        "4,99 €",
-    ),
-    (
-        "pl",
-        "Żniwa smoków: źdźbło",
-        "Podwójne nagrody do niedzieli",
-        "19,99 zł",
-    ),
-    (
-        "ja",
-        "CHRONICLE of 竜騎士II",
-        "Ver.3.0 大型アップデート！「直」「骨」「刃」",
-        "50%OFF",
-    ),
+    ("fr", "La Moisson des Dragons", "Récompenses doublées jusqu’à dimanche !", "4,99 €"),
+    ("tr", "Ejderha Hasadı Destanı", "Pazar gününe kadar çift ödül", "₺149"),
+    ("ja", "ドラゴン・ハーベスト・サーガ 限定セール", "日曜日まで報酬が2倍、SSR装備を手に入れよう！", "¥600"),
+    ("zh-Hans", "巨龙丰收传说：限时特惠直降", "周日之前奖励翻倍，“传说”装备等你来拿！", "¥30"),
+    ("ko", "드래곤 하베스트 사가 한정 판매", "일요일까지 보상이 두 배로 지급됩니다", "₩5,900"),
+    ("ar", "ملحمة حصاد التنين 2026", "مكافآت مضاعفة حتى الأحد مع Thumbforge بنسبة 50%", "‏4.99 ر.س"),
+    ("he", "אגדת קציר הדרקון", "פרסים כפולים עד יום ראשון (50%)!", "₪19"),
+    ("hi", "ड्रैगन फसल की गाथा", "रविवार तक दोगुने पुरस्कार और क्षत्रिय शक्ति", "₹399"),
+    ("th", "ตำนานการเก็บเกี่ยวมังกรผู้ยิ่งใหญ่", "รับรางวัลสองเท่าจนถึงวันอาทิตย์นี้เท่านั้นสำหรับผู้เล่นทุกคน", "฿179"),
+    ("vi", "Huyền thoại Mùa gặt Rồng", "Nhân đôi phần thưởng đến Chủ nhật", "119.000 ₫"),
+    ("uk", "Сага про драконячі жнива", "Подвійні нагороди до неділі", "199 ₴"),
+    ("el", "Το έπος της σοδειάς των δράκων", "Διπλές ανταμοιβές ως την Κυριακή", "4,99 €"),
+    ("pl", "Żniwa smoków: źdźbło", "Podwójne nagrody do niedzieli", "19,99 zł"),
+    ("ja", "CHRONICLE of 竜騎士II", "Ver.3.0 大型アップデート！「直」「骨」「刃」", "50%OFF"),
     ("ko", "신규 영웅 KAI 등장", "大中小 보스 레이드 2.0", "NEW"),
 ];
 
@@ -174,13 +97,8 @@ fn shop(
     at: u32,
     (locale, title, subtitle, price): &(&str, &str, &str, &str),
 ) -> Result<ImageBuf, Box<dyn Error>> {
-    let hue = |phase: u32| {
-        [
-            40 + (at * 37 + phase) % 160,
-            40 + (at * 71 + 2 * phase) % 150,
-            60 + (at * 53 + phase) % 180,
-        ]
-    };
+    let hue =
+        |phase: u32| [40 + (at * 37 + phase) % 160, 40 + (at * 71 + 2 * phase) % 150, 60 + (at * 53 + phase) % 180];
     let mut image = art([hue(0).map(|v| v as u8), hue(90).map(|v| v as u8)]);
     let gradient = Fill::Gradient([Rgb([255, 250, 214]), Rgb([255, 178, 40])]);
     let layers = [
@@ -188,12 +106,7 @@ fn shop(
             "title",
             locale,
             title,
-            TextStyle {
-                fill: gradient,
-                lines_max: 3,
-                uppercase: at % 3 == 2,
-                ..TextStyle::default()
-            },
+            TextStyle { fill: gradient, lines_max: 3, uppercase: at % 3 == 2, ..TextStyle::default() },
         ),
         layer(
             "subtitle",
@@ -205,16 +118,8 @@ fn shop(
                 align: Align::Start,
                 valign: VerticalAlign::Top,
                 weight: Weight::Regular,
-                outline: Some(Outline {
-                    colour: Rgb([16, 12, 28]),
-                    width: 0.05,
-                }),
-                shadow: Some(Shadow {
-                    colour: Rgb([0, 0, 0]),
-                    opacity: 0.6,
-                    blur: 0.2,
-                    offset: [0.0, 0.0],
-                }),
+                outline: Some(Outline { colour: Rgb([16, 12, 28]), width: 0.05 }),
+                shadow: Some(Shadow { colour: Rgb([0, 0, 0]), opacity: 0.6, blur: 0.2, offset: [0.0, 0.0] }),
                 ..TextStyle::default()
             },
         ),
@@ -230,12 +135,7 @@ fn shop(
                 fill: Fill::Solid(Rgb([30, 20, 10])),
                 outline: None,
                 shadow: None,
-                plate: Some(Plate {
-                    colour: Rgb([255, 210, 60]),
-                    opacity: 0.95,
-                    radius: 0.5,
-                    padding: [0.45, 0.25],
-                }),
+                plate: Some(Plate { colour: Rgb([255, 210, 60]), opacity: 0.95, radius: 0.5, padding: [0.45, 0.25] }),
                 ..TextStyle::default()
             },
         ),
@@ -247,41 +147,25 @@ fn shop(
 /// Large and small letters with thick and thin outlines, tracking and a stacked alignment.
 fn faces(fonts: &FontBook) -> Result<ImageBuf, Box<dyn Error>> {
     let mut image = art([[200, 210, 220], [90, 140, 160]]);
-    let thick = Some(Outline {
-        colour: Rgb([20, 20, 80]),
-        width: 0.16,
-    });
+    let thick = Some(Outline { colour: Rgb([20, 20, 80]), width: 0.16 });
     let layers = [
         layer(
             "thick",
             "en",
             "MAKWV&Zz",
-            TextStyle {
-                area: [0.03, 0.02, 0.94, 0.3],
-                size: 0.3,
-                outline: thick,
-                ..TextStyle::default()
-            },
+            TextStyle { area: [0.03, 0.02, 0.94, 0.3], size: 0.3, outline: thick, ..TextStyle::default() },
         ),
         layer(
             "tracked",
             "en",
             "TRACKED OUT",
-            TextStyle {
-                area: [0.03, 0.34, 0.94, 0.1],
-                tracking: 0.25,
-                ..TextStyle::default()
-            },
+            TextStyle { area: [0.03, 0.34, 0.94, 0.1], tracking: 0.25, ..TextStyle::default() },
         ),
         layer(
             "tracked",
             "ar",
             "متصلة دائما",
-            TextStyle {
-                area: [0.03, 0.45, 0.94, 0.12],
-                tracking: 0.25,
-                ..TextStyle::default()
-            },
+            TextStyle { area: [0.03, 0.45, 0.94, 0.12], tracking: 0.25, ..TextStyle::default() },
         ),
         layer(
             "small",
@@ -314,11 +198,7 @@ fn faces(fonts: &FontBook) -> Result<ImageBuf, Box<dyn Error>> {
             "end",
             "he",
             "שלום\nעולם",
-            TextStyle {
-                area: [0.03, 0.74, 0.45, 0.24],
-                align: Align::Start,
-                ..TextStyle::default()
-            },
+            TextStyle { area: [0.03, 0.74, 0.45, 0.24], align: Align::Start, ..TextStyle::default() },
         ),
         layer(
             "end",
@@ -337,20 +217,10 @@ fn faces(fonts: &FontBook) -> Result<ImageBuf, Box<dyn Error>> {
 }
 
 fn layer(name: &str, locale: &str, text: &str, style: TextStyle) -> TextLayer {
-    TextLayer {
-        name: name.to_owned(),
-        text: text.to_owned(),
-        locale: locale.to_owned(),
-        style,
-    }
+    TextLayer { name: name.to_owned(), text: text.to_owned(), locale: locale.to_owned(), style }
 }
 
-fn timed(
-    what: &str,
-    image: &mut ImageBuf,
-    layers: &[TextLayer],
-    fonts: &FontBook,
-) -> Result<(), Box<dyn Error>> {
+fn timed(what: &str, image: &mut ImageBuf, layers: &[TextLayer], fonts: &FontBook) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let set = text::set(image, layers, fonts)?;
     println!("{what}: {:?}", started.elapsed());
@@ -364,19 +234,12 @@ fn timed(
 }
 
 fn art([from, to]: [[u8; 3]; 2]) -> ImageBuf {
-    let mut image = ImageBuf::filled(
-        Extent {
-            width: TILE,
-            height: TILE,
-        },
-        [0, 0, 0, 255],
-    );
+    let mut image = ImageBuf::filled(Extent { width: TILE, height: TILE }, [0, 0, 0, 255]);
     for (at, pixel) in image.pixels_mut().chunks_exact_mut(4).enumerate() {
         let (x, y) = (at as u32 % TILE, at as u32 / TILE);
         for (channel, out) in pixel.iter_mut().take(3).enumerate() {
-            *out = ((u32::from(from[channel]) * (2 * TILE - x - y)
-                + u32::from(to[channel]) * (x + y))
-                / (2 * TILE)) as u8;
+            *out =
+                ((u32::from(from[channel]) * (2 * TILE - x - y) + u32::from(to[channel]) * (x + y)) / (2 * TILE)) as u8;
         }
     }
     image
@@ -393,11 +256,7 @@ fn write(path: &str, tiles: &[ImageBuf]) -> Result<(), Box<dyn Error>> {
             sheet[start..start + row.len()].copy_from_slice(row);
         }
     }
-    let mut encoder = png::Encoder::new(
-        std::io::BufWriter::new(std::fs::File::create(path)?),
-        width,
-        height,
-    );
+    let mut encoder = png::Encoder::new(std::io::BufWriter::new(std::fs::File::create(path)?), width, height);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header()?.write_image_data(&sheet)?;

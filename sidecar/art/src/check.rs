@@ -52,20 +52,6 @@ impl Checks<'_> {
 }
 
 /// A finding about a place, without words that were read.
-fn finding(
-    code: FindingCode,
-    severity: Severity,
-    message: String,
-    place: Option<PixelBox>,
-    score: f64,
-) -> Finding {
-    Finding {
-        code,
-        severity,
-        message,
-        place,
-        expected: None,
-        read: None,
-        score: Some(score),
-    }
+fn finding(code: FindingCode, severity: Severity, message: String, place: Option<PixelBox>, score: f64) -> Finding {
+    Finding { code, severity, message, place, expected: None, read: None, score: Some(score) }
 }

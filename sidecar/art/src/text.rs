@@ -80,20 +80,10 @@ pub enum LetterHeight {
 ///
 /// # Errors
 /// The first layer that cannot be set. `image` is unchanged then.
-pub fn set(
-    image: &mut ImageBuf,
-    layers: &[TextLayer],
-    fonts: &FontBook,
-) -> Result<Vec<SetLayer>, TextError> {
+pub fn set(image: &mut ImageBuf, layers: &[TextLayer], fonts: &FontBook) -> Result<Vec<SetLayer>, TextError> {
     let extent = image.extent();
     let fitted = fonts.with_bench(|bench| {
-        layers
-            .iter()
-            .map(|layer| fit::fit(layer, extent, fonts, bench))
-            .collect::<Result<Vec<_>, _>>()
+        layers.iter().map(|layer| fit::fit(layer, extent, fonts, bench)).collect::<Result<Vec<_>, _>>()
     })?;
-    Ok(fitted
-        .into_iter()
-        .map(|fitted| paint::paint(image, fitted))
-        .collect())
+    Ok(fitted.into_iter().map(|fitted| paint::paint(image, fitted)).collect())
 }

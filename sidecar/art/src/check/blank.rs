@@ -11,13 +11,7 @@ pub(super) fn check(art: &ImageBuf) -> Option<Finding> {
     let count = pixels.len() as f64;
     if pixels.clone().all(|pixel| pixel[3] == 0) {
         let message = "the picture is wholly transparent; draw it again".to_owned();
-        return Some(finding(
-            FindingCode::Blank,
-            Severity::Error,
-            message,
-            None,
-            1.0,
-        ));
+        return Some(finding(FindingCode::Blank, Severity::Error, message, None, 1.0));
     }
     let (mut sum, mut squares) = (0_u64, 0_u64);
     for pixel in pixels.clone() {
@@ -36,13 +30,7 @@ pub(super) fn check(art: &ImageBuf) -> Option<Finding> {
              draw it again, with another seed or prompt",
             share * 100.0
         );
-        return Some(finding(
-            FindingCode::Blank,
-            Severity::Error,
-            message,
-            None,
-            share,
-        ));
+        return Some(finding(FindingCode::Blank, Severity::Error, message, None, share));
     }
     if share >= bounds::UNIFORM_SHARE_WARN || sigma < bounds::SIGMA_MIN {
         let message = format!(
@@ -50,13 +38,7 @@ pub(super) fn check(art: &ImageBuf) -> Option<Finding> {
              look at it, and draw it again if its subject is missing",
             share * 100.0
         );
-        return Some(finding(
-            FindingCode::Blank,
-            Severity::Warning,
-            message,
-            None,
-            share,
-        ));
+        return Some(finding(FindingCode::Blank, Severity::Warning, message, None, share));
     }
     None
 }
@@ -66,9 +48,7 @@ fn uniform_share(art: &ImageBuf) -> f64 {
     let mut bins = vec![0_u32; 1 << 12];
     let mut sums = vec![[0_u64; 3]; 1 << 12];
     for pixel in art.pixels().chunks_exact(4) {
-        let bin = [0, 1, 2].iter().fold(0, |bin, &channel| {
-            bin << 4 | usize::from(pixel[channel] >> 4)
-        });
+        let bin = [0, 1, 2].iter().fold(0, |bin, &channel| bin << 4 | usize::from(pixel[channel] >> 4));
         bins[bin] += 1;
         for channel in 0..3 {
             sums[bin][channel] += u64::from(pixel[channel]);
@@ -76,12 +56,6 @@ fn uniform_share(art: &ImageBuf) -> f64 {
     }
     let fullest = (0..bins.len()).max_by_key(|&bin| bins[bin]).unwrap_or(0);
     let middle = sums[fullest].map(|sum| (sum / u64::from(bins[fullest].max(1))) as i32);
-    let near = |pixel: &[u8]| {
-        (0..3).all(|channel| (i32::from(pixel[channel]) - middle[channel]).abs() <= 12)
-    };
-    art.pixels()
-        .chunks_exact(4)
-        .filter(|pixel| near(pixel))
-        .count() as f64
-        / art.extent().pixels() as f64
+    let near = |pixel: &[u8]| (0..3).all(|channel| (i32::from(pixel[channel]) - middle[channel]).abs() <= 12);
+    art.pixels().chunks_exact(4).filter(|pixel| near(pixel)).count() as f64 / art.extent().pixels() as f64
 }

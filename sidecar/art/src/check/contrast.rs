@@ -20,20 +20,14 @@ pub(super) fn check(finished: &ImageBuf, layer: &SetLayer) -> Option<Finding> {
         Weight::Bold => layer.size_px >= bounds::LARGE_BOLD_PX,
         Weight::Regular => layer.size_px >= bounds::LARGE_PX,
     };
-    let least = if large {
-        bounds::CONTRAST_LARGE_MIN
-    } else {
-        bounds::CONTRAST_SMALL_MIN
-    };
+    let least = if large { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
     let ratio = worst(finished, layer)?;
     // A hair, since 3:1 itself is enough and colours are whole numbers.
     if ratio >= least - 0.005 {
         return None;
     }
     let mend = match layer.outline {
-        Some((_, reach)) if reach < bounds::OUTLINE_PX_MIN => {
-            "widen the outline, which is too thin to be seen here"
-        }
+        Some((_, reach)) if reach < bounds::OUTLINE_PX_MIN => "widen the outline, which is too thin to be seen here",
         Some(_) => "give letters and outline colours further apart, add a plate, or move the area",
         None => "add an outline or a plate, choose another fill, or move the area",
     };
@@ -42,34 +36,21 @@ pub(super) fn check(finished: &ImageBuf, layer: &SetLayer) -> Option<Finding> {
          and {least}:1 is needed at {:.0} px; {mend}",
         layer.name, layer.size_px
     );
-    let found = finding(
-        FindingCode::LowContrast,
-        Severity::Error,
-        message,
-        Some(layer.ink),
-        ratio,
-    );
-    Some(Finding {
-        expected: Some(layer.lines.join("\n")),
-        ..found
-    })
+    let found = finding(FindingCode::LowContrast, Severity::Error, message, Some(layer.ink), ratio);
+    Some(Finding { expected: Some(layer.lines.join("\n")), ..found })
 }
 
 /// The contrast that all but the worst share of the surrounding pixels reach; `None` when nothing surrounds them.
 fn worst(finished: &ImageBuf, layer: &SetLayer) -> Option<f64> {
-    let outline = layer
-        .outline
-        .filter(|&(_, reach)| reach >= bounds::OUTLINE_PX_MIN)
-        .map(|(colour, _)| luminance(colour));
+    let outline =
+        layer.outline.filter(|&(_, reach)| reach >= bounds::OUTLINE_PX_MIN).map(|(colour, _)| luminance(colour));
     let reach = ((layer.size_px * bounds::AROUND_SHARE) as u32).max(bounds::AROUND_PX_MIN);
     let mut ratios = Vec::new();
     for (y, row) in band(&layer.coverage, reach) {
         let letters = luminance(crate::text::gradient(layer.fill, y, layer.ink));
         for x in row {
-            let Some([r, g, b, _]) = u32::try_from(x)
-                .ok()
-                .zip(u32::try_from(y).ok())
-                .and_then(|(x, y)| finished.pixel(x, y))
+            let Some([r, g, b, _]) =
+                u32::try_from(x).ok().zip(u32::try_from(y).ok()).and_then(|(x, y)| finished.pixel(x, y))
             else {
                 continue;
             };
@@ -122,10 +103,7 @@ fn band(coverage: &Coverage, reach: u32) -> Vec<(i32, Vec<i32>)> {
     }
     for y in rows {
         add(&mut counts, y + reach, 1);
-        let row = columns
-            .clone()
-            .zip(&counts)
-            .filter(|&(x, &count)| count > 0 && coverage.at(x, y) == 0);
+        let row = columns.clone().zip(&counts).filter(|&(x, &count)| count > 0 && coverage.at(x, y) == 0);
         band.push((y, row.map(|(x, _)| x).collect()));
         add(&mut counts, y - reach, -1);
     }
@@ -143,16 +121,10 @@ fn luminance(Rgb([r, g, b]): Rgb) -> f64 {
     let linear = LINEAR.get_or_init(|| {
         std::array::from_fn(|value| {
             let value = value as f64 / 255.0;
-            if value <= 0.04045 {
-                value / 12.92
-            } else {
-                libm::pow((value + 0.055) / 1.055, 2.4)
-            }
+            if value <= 0.04045 { value / 12.92 } else { libm::pow((value + 0.055) / 1.055, 2.4) }
         })
     });
-    0.2126 * linear[usize::from(r)]
-        + 0.7152 * linear[usize::from(g)]
-        + 0.0722 * linear[usize::from(b)]
+    0.2126 * linear[usize::from(r)] + 0.7152 * linear[usize::from(g)] + 0.0722 * linear[usize::from(b)]
 }
 
 #[cfg(test)]

@@ -25,12 +25,7 @@ pub(super) fn outside(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding> 
             "the ink of layer {name:?} leaves its area{}; set it again with a smaller size or a wider area",
             overhang(layer.ink, layer.area)
         );
-        return Some(about(
-            layer,
-            FindingCode::TextOutsideBox,
-            message,
-            spill(layer.ink, layer.area),
-        ));
+        return Some(about(layer, FindingCode::TextOutsideBox, message, spill(layer.ink, layer.area)));
     }
     let safe = safe_area(checks.finished.extent(), checks.safe_inset);
     (!safe.contains(layer.ink)).then(|| {
@@ -40,12 +35,7 @@ pub(super) fn outside(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding> 
             checks.safe_inset * 100.0,
             overhang(layer.ink, safe)
         );
-        about(
-            layer,
-            FindingCode::TextOutsideSafeArea,
-            message,
-            spill(layer.ink, safe),
-        )
+        about(layer, FindingCode::TextOutsideSafeArea, message, spill(layer.ink, safe))
     })
 }
 
@@ -53,21 +43,12 @@ pub(super) fn outside(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding> 
 fn safe_area(extent: Extent, inset: f64) -> PixelBox {
     let side = |length: u32| libm::floor(f64::from(length) * inset.clamp(0.0, 0.49)) as u32;
     let (x, y) = (side(extent.width), side(extent.height));
-    PixelBox {
-        x: x as i32,
-        y: y as i32,
-        w: extent.width - 2 * x,
-        h: extent.height - 2 * y,
-    }
+    PixelBox { x: x as i32, y: y as i32, w: extent.width - 2 * x, h: extent.height - 2 * y }
 }
 
 /// How far `inner` reaches beyond `outer`, in pixels at the worst side.
 fn spill(inner: PixelBox, outer: PixelBox) -> f64 {
-    sides(inner, outer)
-        .into_iter()
-        .map(|(_, by)| by)
-        .max()
-        .unwrap_or(0) as f64
+    sides(inner, outer).into_iter().map(|(_, by)| by).max().unwrap_or(0) as f64
 }
 
 fn sides(inner: PixelBox, outer: PixelBox) -> [(&'static str, i64); 4] {
@@ -86,28 +67,18 @@ fn overhang(inner: PixelBox, outer: PixelBox) -> String {
         .filter(|&(_, by)| by > 0)
         .map(|(side, by)| format!("{by} px at the {side}"))
         .collect();
-    if over.is_empty() {
-        String::new()
-    } else {
-        format!(" by {}", over.join(" and "))
-    }
+    if over.is_empty() { String::new() } else { format!(" by {}", over.join(" and ")) }
 }
 
 pub(super) fn too_small(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding> {
     let scale = f64::from(checks.shown_width) / f64::from(checks.finished.extent().width.max(1));
     let (height, least, enough, what) = match layer.letter {
-        LetterHeight::Small(px) => (
-            f64::from(px) * scale,
-            bounds::SMALL_LETTER_PX_MIN,
-            bounds::SMALL_LETTER_PX_WARN,
-            "small letters",
-        ),
-        LetterHeight::Whole(px) => (
-            f64::from(px) * scale,
-            bounds::WHOLE_CHARACTER_PX_MIN,
-            bounds::WHOLE_CHARACTER_PX_WARN,
-            "characters",
-        ),
+        LetterHeight::Small(px) => {
+            (f64::from(px) * scale, bounds::SMALL_LETTER_PX_MIN, bounds::SMALL_LETTER_PX_WARN, "small letters")
+        }
+        LetterHeight::Whole(px) => {
+            (f64::from(px) * scale, bounds::WHOLE_CHARACTER_PX_MIN, bounds::WHOLE_CHARACTER_PX_WARN, "characters")
+        }
     };
     if height >= enough {
         return None;
@@ -117,23 +88,13 @@ pub(super) fn too_small(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding
          shorten the text, raise size_min or widen the area",
         layer.name, checks.shown_width
     );
-    let severity = if height < least {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
-    Some(Finding {
-        severity,
-        ..about(layer, FindingCode::TextTooSmall, message, height)
-    })
+    let severity = if height < least { Severity::Error } else { Severity::Warning };
+    Some(Finding { severity, ..about(layer, FindingCode::TextTooSmall, message, height) })
 }
 
 /// Pairs of layers whose letters, or plates, lie on each other.
 pub(super) fn overlaps(set: &[SetLayer]) -> Vec<Finding> {
-    let pairs = set
-        .iter()
-        .enumerate()
-        .flat_map(|(at, lower)| set[at + 1..].iter().map(move |upper| (lower, upper)));
+    let pairs = set.iter().enumerate().flat_map(|(at, lower)| set[at + 1..].iter().map(move |upper| (lower, upper)));
     pairs
         .filter_map(|(lower, upper)| {
             let place = whole(lower).intersection(whole(upper))?;
@@ -155,15 +116,10 @@ fn whole(layer: &SetLayer) -> PixelBox {
 }
 
 fn touching(lower: &SetLayer, upper: &SetLayer, place: PixelBox) -> usize {
-    let solid =
-        |layer: &SetLayer, x, y| layer.plate.is_some() || layer.coverage.at(x, y) >= bounds::SOLID;
+    let solid = |layer: &SetLayer, x, y| layer.plate.is_some() || layer.coverage.at(x, y) >= bounds::SOLID;
     let rows = place.y..place.y + place.h as i32;
-    rows.map(|y| {
-        (place.x..place.x + place.w as i32)
-            .filter(|&x| solid(lower, x, y) && solid(upper, x, y))
-            .count()
-    })
-    .sum()
+    rows.map(|y| (place.x..place.x + place.w as i32).filter(|&x| solid(lower, x, y) && solid(upper, x, y)).count())
+        .sum()
 }
 
 fn about(layer: &SetLayer, code: FindingCode, message: String, score: f64) -> Finding {

@@ -11,10 +11,7 @@ use crate::text::{FontBook, SetLayer, set};
 const SIDE: u32 = 256;
 
 fn extent() -> Extent {
-    Extent {
-        width: SIDE,
-        height: SIDE,
-    }
+    Extent { width: SIDE, height: SIDE }
 }
 
 /// A picture whose pixel at x, y has the colour that `paint` says.
@@ -32,29 +29,15 @@ fn busy() -> ImageBuf {
 }
 
 fn layer(name: &str, text: &str, style: TextStyle) -> TextLayer {
-    TextLayer {
-        name: name.to_owned(),
-        text: text.to_owned(),
-        locale: "en".to_owned(),
-        style,
-    }
+    TextLayer { name: name.to_owned(), text: text.to_owned(), locale: "en".to_owned(), style }
 }
 
 fn plain() -> TextStyle {
-    TextStyle {
-        outline: None,
-        shadow: None,
-        area: [0.1, 0.1, 0.8, 0.3],
-        ..TextStyle::default()
-    }
+    TextStyle { outline: None, shadow: None, area: [0.1, 0.1, 0.8, 0.3], ..TextStyle::default() }
 }
 
 /// Sets layers over `art` and runs the checks, changed as `change` says.
-fn checked(
-    art: &ImageBuf,
-    layers: &[TextLayer],
-    change: impl Fn(&mut Checks<'_>, &mut Vec<SetLayer>),
-) -> Vec<Finding> {
+fn checked(art: &ImageBuf, layers: &[TextLayer], change: impl Fn(&mut Checks<'_>, &mut Vec<SetLayer>)) -> Vec<Finding> {
     let mut finished = art.clone();
     let mut set = set(&mut finished, layers, &FontBook::packaged()).expect("it fits");
     let none: Vec<SetLayer> = Vec::new();
@@ -67,11 +50,7 @@ fn checked(
         shown_width: SIDE,
     };
     change(&mut checks, &mut set);
-    Checks {
-        set: &set,
-        ..checks
-    }
-    .run()
+    Checks { set: &set, ..checks }.run()
 }
 
 fn found(art: &ImageBuf, layers: &[TextLayer]) -> Vec<Finding> {
@@ -80,43 +59,18 @@ fn found(art: &ImageBuf, layers: &[TextLayer]) -> Vec<Finding> {
 
 #[track_caller]
 fn one(findings: &[Finding], code: FindingCode, severity: Severity, parts: &[&str]) {
-    let [finding] = findings else {
-        panic!("{findings:#?}")
-    };
-    assert_eq!(
-        (finding.code, finding.severity),
-        (code, severity),
-        "{}",
-        finding.message
-    );
+    let [finding] = findings else { panic!("{findings:#?}") };
+    assert_eq!((finding.code, finding.severity), (code, severity), "{}", finding.message);
     for part in parts {
-        assert!(
-            finding.message.contains(part),
-            "{part:?} in {}",
-            finding.message
-        );
+        assert!(finding.message.contains(part), "{part:?} in {}", finding.message);
     }
 }
 
 #[test]
 fn a_good_picture_has_no_findings() {
     let layers = [
-        layer(
-            "title",
-            "Dragon Harvest",
-            TextStyle {
-                area: [0.06, 0.06, 0.88, 0.3],
-                ..TextStyle::default()
-            },
-        ),
-        layer(
-            "price",
-            "$4.99",
-            TextStyle {
-                area: [0.5, 0.7, 0.4, 0.2],
-                ..TextStyle::default()
-            },
-        ),
+        layer("title", "Dragon Harvest", TextStyle { area: [0.06, 0.06, 0.88, 0.3], ..TextStyle::default() }),
+        layer("price", "$4.99", TextStyle { area: [0.5, 0.7, 0.4, 0.2], ..TextStyle::default() }),
     ];
     assert_eq!(found(&busy(), &layers), []);
 }
@@ -124,40 +78,15 @@ fn a_good_picture_has_no_findings() {
 #[test]
 fn blank_pictures_are_found() {
     let blank = |art: ImageBuf| found(&art, &[]);
-    one(
-        &blank(art(|_, _| [20, 30, 40])),
-        FindingCode::Blank,
-        Severity::Error,
-        &["100.0 %", "draw it again"],
-    );
+    one(&blank(art(|_, _| [20, 30, 40])), FindingCode::Blank, Severity::Error, &["100.0 %", "draw it again"]);
     // Noise of a decoder that failed softly.
     let dithered = art(|x, y| [128 + ((x * 7 + y * 13) % 3) as u8; 3]);
-    one(
-        &blank(dithered),
-        FindingCode::Blank,
-        Severity::Error,
-        &["σ 0.8"],
-    );
+    one(&blank(dithered), FindingCode::Blank, Severity::Error, &["σ 0.8"]);
     let dot = art(|x, y| if x < 10 && y < 10 { [255; 3] } else { [10; 3] });
-    one(
-        &blank(dot),
-        FindingCode::Blank,
-        Severity::Error,
-        &["99.8 %"],
-    );
+    one(&blank(dot), FindingCode::Blank, Severity::Error, &["99.8 %"]);
     let mark = art(|x, y| if x < 36 && y < 36 { [255; 3] } else { [10; 3] });
-    one(
-        &blank(mark),
-        FindingCode::Blank,
-        Severity::Warning,
-        &["98.0 %", "look at it"],
-    );
-    one(
-        &blank(ImageBuf::filled(extent(), [9, 9, 9, 0])),
-        FindingCode::Blank,
-        Severity::Error,
-        &["transparent"],
-    );
+    one(&blank(mark), FindingCode::Blank, Severity::Warning, &["98.0 %", "look at it"]);
+    one(&blank(ImageBuf::filled(extent(), [9, 9, 9, 0])), FindingCode::Blank, Severity::Error, &["transparent"]);
     let gradient = art(|x, _| [(x / 4) as u8, 40, 90]);
     assert_eq!(blank(gradient), []);
     let icon = art(|x, y| if x < 64 && y < 64 { [255; 3] } else { [10; 3] });
@@ -166,171 +95,67 @@ fn blank_pictures_are_found() {
 
 #[test]
 fn text_does_not_hide_that_nothing_was_drawn() {
-    let findings = found(
-        &art(|_, _| [20, 30, 40]),
-        &[layer("title", "Sale", plain())],
-    );
+    let findings = found(&art(|_, _| [20, 30, 40]), &[layer("title", "Sale", plain())]);
     one(&findings, FindingCode::Blank, Severity::Error, &[]);
 }
 
 #[test]
 fn a_wrong_size_is_found_and_ends_the_checks() {
     let findings = checked(&busy(), &[layer("title", "Sale", plain())], |checks, _| {
-        checks.expected = Extent {
-            width: 512,
-            height: 256,
-        };
+        checks.expected = Extent { width: 512, height: 256 };
     });
-    one(
-        &findings,
-        FindingCode::WrongSize,
-        Severity::Error,
-        &["256x256", "512x256"],
-    );
+    one(&findings, FindingCode::WrongSize, Severity::Error, &["256x256", "512x256"]);
 }
 
 #[test]
 fn ink_outside_its_box_is_found() {
     let findings = checked(&busy(), &[layer("title", "Sale", plain())], |_, set| {
         let area = &mut set[0].area;
-        *area = PixelBox {
-            x: area.x + 90,
-            w: 40,
-            ..*area
-        };
+        *area = PixelBox { x: area.x + 90, w: 40, ..*area };
     });
-    one(
-        &findings,
-        FindingCode::TextOutsideBox,
-        Severity::Error,
-        &["\"title\"", "px at the left", "smaller size"],
-    );
+    one(&findings, FindingCode::TextOutsideBox, Severity::Error, &["\"title\"", "px at the left", "smaller size"]);
 }
 
 #[test]
 fn ink_outside_the_safe_area_is_found() {
-    let rim = TextStyle {
-        area: [0.0, 0.3, 1.0, 0.3],
-        size: 0.5,
-        lines_max: 1,
-        ..plain()
-    };
+    let rim = TextStyle { area: [0.0, 0.3, 1.0, 0.3], size: 0.5, lines_max: 1, ..plain() };
     let findings = found(&busy(), &[layer("title", "Dragons", rim.clone())]);
-    one(
-        &findings,
-        FindingCode::TextOutsideSafeArea,
-        Severity::Error,
-        &["outer 3 %", "px at the left", "inwards"],
-    );
-    assert_eq!(
-        checked(&busy(), &[layer("title", "Dragons", rim)], |checks, _| {
-            checks.safe_inset = 0.0
-        }),
-        []
-    );
+    one(&findings, FindingCode::TextOutsideSafeArea, Severity::Error, &["outer 3 %", "px at the left", "inwards"]);
+    assert_eq!(checked(&busy(), &[layer("title", "Dragons", rim)], |checks, _| { checks.safe_inset = 0.0 }), []);
 }
 
 #[test]
 fn layers_that_touch_are_found() {
-    let low = TextStyle {
-        area: [0.1, 0.15, 0.8, 0.3],
-        ..plain()
-    };
-    let findings = found(
-        &busy(),
-        &[
-            layer("title", "Sale", plain()),
-            layer("subtitle", "Sale", low),
-        ],
-    );
-    assert!(
-        findings
-            .iter()
-            .any(|finding| finding.code == FindingCode::TextOverlap),
-        "{findings:#?}"
-    );
+    let low = TextStyle { area: [0.1, 0.15, 0.8, 0.3], ..plain() };
+    let findings = found(&busy(), &[layer("title", "Sale", plain()), layer("subtitle", "Sale", low)]);
+    assert!(findings.iter().any(|finding| finding.code == FindingCode::TextOverlap), "{findings:#?}");
     let badge = TextStyle {
         area: [0.3, 0.1, 0.4, 0.3],
-        plate: Some(Plate {
-            colour: Rgb([0; 3]),
-            opacity: 1.0,
-            radius: 0.5,
-            padding: [0.3; 2],
-        }),
+        plate: Some(Plate { colour: Rgb([0; 3]), opacity: 1.0, radius: 0.5, padding: [0.3; 2] }),
         ..plain()
     };
-    let findings = found(
-        &busy(),
-        &[
-            layer("title", "Dragon Harvest", plain()),
-            layer("price", "$5", badge),
-        ],
-    );
-    let overlap = findings
-        .iter()
-        .find(|finding| finding.code == FindingCode::TextOverlap)
-        .expect("the plate hides letters");
-    assert!(
-        overlap.message.contains("\"title\" and \"price\""),
-        "{}",
-        overlap.message
-    );
-    let apart = TextStyle {
-        area: [0.1, 0.6, 0.8, 0.3],
-        ..plain()
-    };
-    assert_eq!(
-        found(
-            &busy(),
-            &[
-                layer("title", "Sale", plain()),
-                layer("subtitle", "Sale", apart)
-            ]
-        ),
-        []
-    );
+    let findings = found(&busy(), &[layer("title", "Dragon Harvest", plain()), layer("price", "$5", badge)]);
+    let overlap =
+        findings.iter().find(|finding| finding.code == FindingCode::TextOverlap).expect("the plate hides letters");
+    assert!(overlap.message.contains("\"title\" and \"price\""), "{}", overlap.message);
+    let apart = TextStyle { area: [0.1, 0.6, 0.8, 0.3], ..plain() };
+    assert_eq!(found(&busy(), &[layer("title", "Sale", plain()), layer("subtitle", "Sale", apart)]), []);
 }
 
 #[test]
 fn letters_too_small_to_read_are_found() {
-    let sized = |px: f64| TextStyle {
-        size: px / f64::from(SIDE),
-        size_min: px / f64::from(SIDE),
-        ..plain()
-    };
+    let sized = |px: f64| TextStyle { size: px / f64::from(SIDE), size_min: px / f64::from(SIDE), ..plain() };
     let check = |px: f64, severity: Severity| {
         let findings = found(&busy(), &[layer("title", "Sale", sized(px))]);
-        one(
-            &findings,
-            FindingCode::TextTooSmall,
-            severity,
-            &["small letters", "256 px wide", "size_min"],
-        );
+        one(&findings, FindingCode::TextTooSmall, severity, &["small letters", "256 px wide", "size_min"]);
     };
     check(8.0, Severity::Error);
     check(10.5, Severity::Warning);
     assert_eq!(found(&busy(), &[layer("title", "Sale", sized(11.5))]), []);
-    let shown = checked(
-        &busy(),
-        &[layer("title", "Sale", sized(20.0))],
-        |checks, _| checks.shown_width = 96,
-    );
-    one(
-        &shown,
-        FindingCode::TextTooSmall,
-        Severity::Error,
-        &["4.1 px", "96 px wide"],
-    );
-    let japanese = TextLayer {
-        locale: "ja".to_owned(),
-        ..layer("title", "限定", sized(12.0))
-    };
-    one(
-        &found(&busy(), &[japanese]),
-        FindingCode::TextTooSmall,
-        Severity::Warning,
-        &["characters"],
-    );
+    let shown = checked(&busy(), &[layer("title", "Sale", sized(20.0))], |checks, _| checks.shown_width = 96);
+    one(&shown, FindingCode::TextTooSmall, Severity::Error, &["4.1 px", "96 px wide"]);
+    let japanese = TextLayer { locale: "ja".to_owned(), ..layer("title", "限定", sized(12.0)) };
+    one(&found(&busy(), &[japanese]), FindingCode::TextTooSmall, Severity::Warning, &["characters"]);
 }
 
 #[test]
@@ -348,58 +173,26 @@ fn contrast_is_that_of_wcag() {
 
 #[test]
 fn low_contrast_is_found() {
-    let bright = art(|x, y| {
-        [
-            200 + (x / 8) as u8,
-            200 + (y / 8) as u8,
-            190 + ((x ^ y) / 8) as u8,
-        ]
-    });
+    let bright = art(|x, y| [200 + (x / 8) as u8, 200 + (y / 8) as u8, 190 + ((x ^ y) / 8) as u8]);
     let white = layer("title", "Sale", plain());
     one(
-        &found(&bright, &[white.clone()]),
+        &found(&bright, std::slice::from_ref(&white)),
         FindingCode::LowContrast,
         Severity::Error,
         &["\"title\"", "3:1", "add an outline"],
     );
     // The outline alone separates white letters from white.
-    let outlined = TextStyle {
-        outline: Some(Outline {
-            colour: Rgb([20; 3]),
-            width: 0.09,
-        }),
-        ..plain()
-    };
-    assert_eq!(
-        found(&bright, &[layer("title", "Sale", outlined.clone())]),
-        []
-    );
-    let thin = TextStyle {
-        outline: Some(Outline {
-            colour: Rgb([20; 3]),
-            width: 0.01,
-        }),
-        ..plain()
-    };
+    let outlined = TextStyle { outline: Some(Outline { colour: Rgb([20; 3]), width: 0.09 }), ..plain() };
+    assert_eq!(found(&bright, &[layer("title", "Sale", outlined.clone())]), []);
+    let thin = TextStyle { outline: Some(Outline { colour: Rgb([20; 3]), width: 0.01 }), ..plain() };
     one(
         &found(&bright, &[layer("title", "Sale", thin)]),
         FindingCode::LowContrast,
         Severity::Error,
         &["widen the outline"],
     );
-    let plate = Some(Plate {
-        colour: Rgb([30; 3]),
-        opacity: 0.9,
-        radius: 0.2,
-        padding: [0.4; 2],
-    });
-    assert_eq!(
-        found(
-            &bright,
-            &[layer("title", "Sale", TextStyle { plate, ..plain() })]
-        ),
-        []
-    );
+    let plate = Some(Plate { colour: Rgb([30; 3]), opacity: 0.9, radius: 0.2, padding: [0.4; 2] });
+    assert_eq!(found(&bright, &[layer("title", "Sale", TextStyle { plate, ..plain() })]), []);
     assert_eq!(found(&busy(), &[white]), []);
 }
 
@@ -407,27 +200,11 @@ fn low_contrast_is_found() {
 fn the_worst_tenth_decides() {
     // White text across a picture whose right part is white: a strip as wide as the last letter.
     let strip = |from: u32| {
-        art(move |x, y| {
-            if x >= from {
-                [250, 250, 250 - (y / 20) as u8]
-            } else {
-                [(x / 4) as u8, (y / 4) as u8, 40]
-            }
-        })
+        art(move |x, y| if x >= from { [250, 250, 250 - (y / 20) as u8] } else { [(x / 4) as u8, (y / 4) as u8, 40] })
     };
-    let wide = TextStyle {
-        area: [0.1, 0.3, 0.8, 0.3],
-        size: 0.4,
-        lines_max: 1,
-        ..plain()
-    };
+    let wide = TextStyle { area: [0.1, 0.3, 0.8, 0.3], size: 0.4, lines_max: 1, ..plain() };
     let title = [layer("title", "HARVEST", wide)];
-    one(
-        &found(&strip(160), &title),
-        FindingCode::LowContrast,
-        Severity::Error,
-        &["worst tenth"],
-    );
+    one(&found(&strip(160), &title), FindingCode::LowContrast, Severity::Error, &["worst tenth"]);
     assert_eq!(found(&strip(228), &title), [], "less than a tenth");
 }
 
@@ -436,31 +213,9 @@ fn small_text_needs_more_contrast() {
     // 3.6:1 is enough for a large title and too little for a line of 14 pixels.
     let grey = Fill::Solid(Rgb([148; 3]));
     let dark = art(|x, y| [20 + ((x + y) % 24) as u8; 3]);
-    let sized = |size: f64, weight| TextStyle {
-        fill: grey,
-        size,
-        weight,
-        ..plain()
-    };
-    assert_eq!(
-        found(&dark, &[layer("title", "Sale", sized(0.2, Weight::Bold))]),
-        []
-    );
-    let mid = art(|x, y| {
-        if y < 128 {
-            [50 + ((x + y) % 12) as u8; 3]
-        } else {
-            [(x / 2) as u8; 3]
-        }
-    });
-    let small = found(
-        &mid,
-        &[layer("note", "Sale now", sized(0.056, Weight::Regular))],
-    );
-    one(
-        &small,
-        FindingCode::LowContrast,
-        Severity::Error,
-        &["4.5:1", "14 px"],
-    );
+    let sized = |size: f64, weight| TextStyle { fill: grey, size, weight, ..plain() };
+    assert_eq!(found(&dark, &[layer("title", "Sale", sized(0.2, Weight::Bold))]), []);
+    let mid = art(|x, y| if y < 128 { [50 + ((x + y) % 12) as u8; 3] } else { [(x / 2) as u8; 3] });
+    let small = found(&mid, &[layer("note", "Sale now", sized(0.056, Weight::Regular))]);
+    one(&small, FindingCode::LowContrast, Severity::Error, &["4.5:1", "14 px"]);
 }

@@ -29,10 +29,7 @@ impl FontBook {
 
     /// The packaged fonts alone. Reads nothing yet.
     pub fn packaged() -> Self {
-        Self {
-            added: Arc::default(),
-            benches: Arc::default(),
-        }
+        Self { added: Arc::default(), benches: Arc::default() }
     }
 
     /// This book and a font of the manifest, which styles then name by its content.
@@ -42,10 +39,7 @@ impl FontBook {
     pub fn with_font(&self, content: ContentHash, bytes: Arc<[u8]>) -> Result<Self, FontError> {
         let mut added = BTreeMap::clone(&self.added);
         added.insert(content, Arc::new(Face::read(bytes)?));
-        Ok(Self {
-            added: Arc::new(added),
-            benches: Arc::clone(&self.benches),
-        })
+        Ok(Self { added: Arc::new(added), benches: Arc::clone(&self.benches) })
     }
 
     /// Bytes of packaged font data in the program.
@@ -56,9 +50,7 @@ impl FontBook {
     /// Names of every font of this book.
     pub fn names(&self) -> Vec<String> {
         let packaged = face::files().map(|(name, _)| name.to_owned());
-        packaged
-            .chain(self.added.values().map(|face| face.name.clone()))
-            .collect()
+        packaged.chain(self.added.values().map(|face| face.name.clone())).collect()
     }
 
     pub(super) fn added(&self, content: &ContentHash) -> Option<&Face> {
@@ -67,11 +59,7 @@ impl FontBook {
 
     /// Lends a bench to `work`. A poisoned lock is no matter: benches hold caches only.
     pub(super) fn with_bench<T>(&self, work: impl FnOnce(&mut Bench) -> T) -> T {
-        let lent = self
-            .benches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let lent = self.benches.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut bench = lent.unwrap_or_default();
         let outcome = work(&mut bench);
         let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,8 +72,6 @@ impl FontBook {
 
 impl std::fmt::Debug for FontBook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FontBook")
-            .field("names", &self.names())
-            .finish_non_exhaustive()
+        f.debug_struct("FontBook").field("names", &self.names()).finish_non_exhaustive()
     }
 }

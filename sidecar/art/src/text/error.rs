@@ -6,9 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FontError {
     /// The bytes are no font that can be read.
-    #[error(
-        "read the font: {reason}; the file is damaged or no TrueType or OpenType font, replace it"
-    )]
+    #[error("read the font: {reason}; the file is damaged or no TrueType or OpenType font, replace it")]
     Broken {
         /// What is wrong with it.
         reason: String,
@@ -52,9 +50,7 @@ pub enum TextError {
         over: String,
     },
     /// The layer has no words.
-    #[error(
-        "set layer {layer:?} for locale {locale}: it has no words; write some or leave the layer out"
-    )]
+    #[error("set layer {layer:?} for locale {locale}: it has no words; write some or leave the layer out")]
     NoWords {
         /// Name of the layer.
         layer: String,
@@ -74,9 +70,7 @@ pub enum TextError {
         mend: &'static str,
     },
     /// The style names a font file whose bytes were not handed over.
-    #[error(
-        "set layer {layer:?}: the font {path} was not loaded; check that the file is there and plan again"
-    )]
+    #[error("set layer {layer:?}: the font {path} was not loaded; check that the file is there and plan again")]
     FontAbsent {
         /// Name of the layer.
         layer: String,

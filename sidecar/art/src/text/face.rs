@@ -36,9 +36,7 @@ impl Face {
 
     /// A font of the manifest. Everything that shaping takes for granted is checked here.
     pub(super) fn read(bytes: Arc<[u8]>) -> Result<Self, FontError> {
-        let broken = |reason: &dyn std::fmt::Display| FontError::Broken {
-            reason: reason.to_string(),
-        };
+        let broken = |reason: &dyn std::fmt::Display| FontError::Broken { reason: reason.to_string() };
         let font = FontRef::from_index(&bytes, 0).map_err(|err| broken(&err))?;
         let em = font.head().map_err(|err| broken(&err))?.units_per_em();
         font.maxp().map_err(|err| broken(&err))?;
@@ -50,24 +48,14 @@ impl Face {
             return Err(broken(&"it maps no characters to glyphs"));
         }
         if font.outline_glyphs().format().is_none() {
-            return Err(broken(
-                &"it has no outlines (bitmap and colour fonts cannot be set)",
-            ));
+            return Err(broken(&"it has no outlines (bitmap and colour fonts cannot be set)"));
         }
         let name = font
             .localized_strings(skrifa::string::StringId::FULL_NAME)
             .english_or_first()
             .map_or_else(|| "unnamed font".to_owned(), |name| name.chars().collect());
-        let variable = font
-            .axes()
-            .iter()
-            .any(|axis| axis.tag() == skrifa::Tag::new(b"wght"));
-        Ok(Self {
-            name,
-            blob: Blob::new(Arc::new(bytes)),
-            synthesis: Synthesis::default(),
-            variable,
-        })
+        let variable = font.axes().iter().any(|axis| axis.tag() == skrifa::Tag::new(b"wght"));
+        Ok(Self { name, blob: Blob::new(Arc::new(bytes)), synthesis: Synthesis::default(), variable })
     }
 
     /// Number that names this file within the process.
@@ -82,11 +70,7 @@ impl Face {
 
     /// The file as the shaper takes it.
     pub(super) fn instance(&self) -> FontInstanceRef<'_> {
-        FontInstanceRef {
-            data: &self.blob,
-            index: 0,
-            synthesis: &self.synthesis,
-        }
+        FontInstanceRef { data: &self.blob, index: 0, synthesis: &self.synthesis }
     }
 
     /// The weight to ask of a variable font.
@@ -95,8 +79,7 @@ impl Face {
             Weight::Regular => 400.0,
             Weight::Bold => 700.0,
         };
-        self.variable
-            .then(|| FontVariation::new(Tag::new(b"wght"), value))
+        self.variable.then(|| FontVariation::new(Tag::new(b"wght"), value))
     }
 }
 
@@ -139,10 +122,7 @@ packaged! {
 pub(super) fn packaged(family: Family, weight: Weight) -> &'static Face {
     static FACES: OnceLock<Vec<[Face; 2]>> = OnceLock::new();
     let faces = FACES.get_or_init(|| {
-        FILES
-            .iter()
-            .map(|pair| [pair[0], pair[1]].map(|(name, bytes)| Face::packaged(name, bytes)))
-            .collect()
+        FILES.iter().map(|pair| [pair[0], pair[1]].map(|(name, bytes)| Face::packaged(name, bytes))).collect()
     });
     let of_weight = match weight {
         Weight::Regular => 0,

@@ -45,26 +45,15 @@ pub(super) struct Fitted {
 }
 
 /// Chooses lines, size and place of a layer.
-pub(super) fn fit(
-    layer: &TextLayer,
-    extent: Extent,
-    fonts: &FontBook,
-    bench: &mut Bench,
-) -> Result<Fitted, TextError> {
+pub(super) fn fit(layer: &TextLayer, extent: Extent, fonts: &FontBook, bench: &mut Bench) -> Result<Fitted, TextError> {
     bench.outlines.trim();
     check_style(layer)?;
     let style = &layer.style;
     let area = area_px(style.area, extent);
     let locale = Locale::parse(&layer.locale);
     let text = clean(layer, locale);
-    if text
-        .chars()
-        .all(|c| c.is_whitespace() || super::shape::ignorable(c))
-    {
-        return Err(TextError::NoWords {
-            layer: layer.name.clone(),
-            locale: layer.locale.clone(),
-        });
+    if text.chars().all(|c| c.is_whitespace() || super::shape::ignorable(c)) {
+        return Err(TextError::NoWords { layer: layer.name.clone(), locale: layer.locale.clone() });
     }
     let own = match &style.font {
         None => None,
@@ -72,10 +61,7 @@ pub(super) fn fit(
             file.content
                 .as_ref()
                 .and_then(|content| fonts.added(content))
-                .ok_or_else(|| TextError::FontAbsent {
-                    layer: layer.name.clone(),
-                    path: file.path.clone(),
-                })?,
+                .ok_or_else(|| TextError::FontAbsent { layer: layer.name.clone(), path: file.path.clone() })?,
         ),
     };
     let setting = Setting {
@@ -83,41 +69,24 @@ pub(super) fn fit(
         locale,
         direction: direction(&text, locale),
         tracking: style.tracking as f32,
-        variations: own
-            .and_then(|face| face.variation(style.weight))
-            .into_iter()
-            .collect(),
+        variations: own.and_then(|face| face.variation(style.weight)).into_iter().collect(),
     };
     let paragraphs = paragraphs(&text, &setting, bench);
     let hyphen = if text.contains('\u{ad}') { 0.33 } else { 0.0 };
     let mut room = Room::new(style, area, extent);
     let mut options = breakings(&paragraphs, usize::from(style.lines_max.max(1)), hyphen);
     if options.is_empty() {
-        let over = format!(
-            "{} lines, of which {} may be",
-            paragraphs.len(),
-            style.lines_max.max(1)
-        );
+        let over = format!("{} lines, of which {} may be", paragraphs.len(), style.lines_max.max(1));
         return Err(does_not_fit(layer, room.size_min, over));
     }
     options.sort_by(|a, b| room.promise(b).total_cmp(&room.promise(a)));
     for breaking in &options {
-        let lines = breaking
-            .lines(&paragraphs)
-            .into_iter()
-            .map(|line| bench.line(line, &setting));
-        let lines = lines
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|missing| missing_glyph(layer, &missing))?;
-        if let Some(block) = Block::new(
-            lines,
-            style,
-            setting.direction == BaseDirection::Rtl || locale.right_to_left(),
-        ) && let Some(size) = room.size(&block)
+        let lines = breaking.lines(&paragraphs).into_iter().map(|line| bench.line(line, &setting));
+        let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|missing| missing_glyph(layer, &missing))?;
+        if let Some(block) = Block::new(lines, style, setting.direction == BaseDirection::Rtl || locale.right_to_left())
+            && let Some(size) = room.size(&block)
         {
-            return Ok(placed(
-                layer, locale, area, &room, size, block, &setting, bench,
-            ));
+            return Ok(placed(layer, locale, area, &room, size, block, &setting, bench));
         }
     }
     Err(does_not_fit(layer, room.size_min, room.over()))
@@ -126,82 +95,39 @@ pub(super) fn fit(
 /// The layer's text without what cannot be drawn, in capitals if so styled.
 fn clean(layer: &TextLayer, locale: Locale) -> String {
     let text: String = layer.text.replace("\r\n", "\n").replace('\t', " ");
-    let text: String = text
-        .chars()
-        .filter(|&c| c == '\n' || !c.is_control())
-        .collect();
-    if layer.style.uppercase {
-        locale.uppercase(&text)
-    } else {
-        text
-    }
+    let text: String = text.chars().filter(|&c| c == '\n' || !c.is_control()).collect();
+    if layer.style.uppercase { locale.uppercase(&text) } else { text }
 }
 
 fn check_style(layer: &TextLayer) -> Result<(), TextError> {
     let style = &layer.style;
-    let bad = |field, value: String, mend| {
-        Err(TextError::Style {
-            layer: layer.name.clone(),
-            field,
-            value,
-            mend,
-        })
-    };
+    let bad = |field, value: String, mend| Err(TextError::Style { layer: layer.name.clone(), field, value, mend });
     let [x, y, w, h] = style.area;
     // A hair beyond 1 is what fractions such as 0.06 + 0.94 add up to.
-    let inside =
-        x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0 && x + w <= 1.0 + 1e-6 && y + h <= 1.0 + 1e-6;
+    let inside = x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0 && x + w <= 1.0 + 1e-6 && y + h <= 1.0 + 1e-6;
     if !inside {
-        return bad(
-            "area",
-            format!("{:?}", style.area),
-            "give [x, y, width, height] within 0 to 1",
-        );
+        return bad("area", format!("{:?}", style.area), "give [x, y, width, height] within 0 to 1");
     }
     if !(style.size > 0.0 && style.size <= 1.0) {
-        return bad(
-            "size",
-            style.size.to_string(),
-            "give a fraction of the image height above 0 and up to 1",
-        );
+        return bad("size", style.size.to_string(), "give a fraction of the image height above 0 and up to 1");
     }
     if !(style.size_min > 0.0 && style.size_min <= style.size) {
-        return bad(
-            "size_min",
-            style.size_min.to_string(),
-            "give a fraction above 0 and up to size",
-        );
+        return bad("size_min", style.size_min.to_string(), "give a fraction above 0 and up to size");
     }
     if !(0.5..=4.0).contains(&style.line_height) {
-        return bad(
-            "line_height",
-            style.line_height.to_string(),
-            "give a multiple of the font size from 0.5 to 4",
-        );
+        return bad("line_height", style.line_height.to_string(), "give a multiple of the font size from 0.5 to 4");
     }
     if !(-0.2..=2.0).contains(&style.tracking) {
-        return bad(
-            "tracking",
-            style.tracking.to_string(),
-            "give a fraction of the font size from -0.2 to 2",
-        );
+        return bad("tracking", style.tracking.to_string(), "give a fraction of the font size from -0.2 to 2");
     }
     if let Some(outline) = style.outline
         && !(0.0..=0.5).contains(&outline.width)
     {
-        return bad(
-            "outline.width",
-            outline.width.to_string(),
-            "give a fraction of the font size from 0 to 0.5",
-        );
+        return bad("outline.width", outline.width.to_string(), "give a fraction of the font size from 0 to 0.5");
     }
     if let Some(shadow) = style.shadow {
-        let offset = shadow
-            .offset
-            .iter()
-            .all(|offset| (-4.0..=4.0).contains(offset));
-        if !(offset && (0.0..=1.0).contains(&shadow.opacity) && (0.0..=2.0).contains(&shadow.blur))
-        {
+        let offset = shadow.offset.iter().all(|offset| (-4.0..=4.0).contains(offset));
+        if !(offset && (0.0..=1.0).contains(&shadow.opacity) && (0.0..=2.0).contains(&shadow.blur)) {
             return bad(
                 "shadow",
                 format!("{shadow:?}"),
@@ -210,12 +136,8 @@ fn check_style(layer: &TextLayer) -> Result<(), TextError> {
         }
     }
     if let Some(plate) = style.plate {
-        let padding = plate
-            .padding
-            .iter()
-            .all(|padding| (0.0..=4.0).contains(padding));
-        if !(padding && (0.0..=1.0).contains(&plate.opacity) && (0.0..=0.5).contains(&plate.radius))
-        {
+        let padding = plate.padding.iter().all(|padding| (0.0..=4.0).contains(padding));
+        if !(padding && (0.0..=1.0).contains(&plate.opacity) && (0.0..=0.5).contains(&plate.radius)) {
             return bad(
                 "plate",
                 format!("{plate:?}"),
@@ -233,25 +155,15 @@ fn area_px([x, y, w, h]: [f64; 4], extent: Extent) -> PixelBox {
     let (left, top) = (libm::ceil(x * width - 1e-6), libm::ceil(y * height - 1e-6));
     let right = libm::floor((x + w) * width + 1e-6).min(width);
     let bottom = libm::floor((y + h) * height + 1e-6).min(height);
-    PixelBox {
-        x: left as i32,
-        y: top as i32,
-        w: (right - left).max(0.0) as u32,
-        h: (bottom - top).max(0.0) as u32,
-    }
+    PixelBox { x: left as i32, y: top as i32, w: (right - left).max(0.0) as u32, h: (bottom - top).max(0.0) as u32 }
 }
 
 /// Direction by content, by locale where the content does not tell.
 fn direction(text: &str, locale: Locale) -> BaseDirection {
     use icu_properties::props::Script;
-    let rtl = |c: char| {
-        matches!(
-            script(c),
-            Script::Arabic | Script::Hebrew | Script::Syriac | Script::Thaana | Script::Nko
-        )
-    };
-    let strong =
-        |c: char| c.is_alphabetic() && !matches!(script(c), Script::Common | Script::Inherited);
+    let rtl =
+        |c: char| matches!(script(c), Script::Arabic | Script::Hebrew | Script::Syriac | Script::Thaana | Script::Nko);
+    let strong = |c: char| c.is_alphabetic() && !matches!(script(c), Script::Common | Script::Inherited);
     match text.chars().find(|&c| strong(c)) {
         Some(first) if rtl(first) => BaseDirection::Rtl,
         // An Arabic sentence may begin with a Latin brand; it is Arabic all the same.
@@ -264,11 +176,7 @@ fn direction(text: &str, locale: Locale) -> BaseDirection {
 
 fn paragraphs(text: &str, setting: &Setting<'_>, bench: &mut Bench) -> Vec<Paragraph> {
     let mut paragraphs = Vec::new();
-    for part in text
-        .split('\n')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    for part in text.split('\n').map(str::trim).filter(|part| !part.is_empty()) {
         bench.analyse(part, setting.direction);
         let advances = bench.advances(part, setting);
         paragraphs.push(Paragraph::new(part.to_owned(), &bench.analysis, &advances));
@@ -322,9 +230,7 @@ struct Room {
 impl Room {
     fn new(style: &TextStyle, area: PixelBox, extent: Extent) -> Self {
         let outline = style.outline.map_or(0.0, |outline| outline.width as f32);
-        let padding = style.plate.map_or([0.0; 2], |plate| {
-            plate.padding.map(|padding| padding as f32)
-        });
+        let padding = style.plate.map_or([0.0; 2], |plate| plate.padding.map(|padding| padding as f32));
         Self {
             width: (area.w as f32 - 2.0 * MARGIN_PX).max(0.0),
             height: (area.h as f32 - 2.0 * MARGIN_PX).max(0.0),
@@ -343,10 +249,7 @@ impl Room {
         // Ink of a line without descenders and of one with them lie between 0.75 and 1.1 ems.
         let height = more * self.line_height + 0.95 + 2.0 * self.around[1];
         let width = breaking.width + 2.0 * self.around[0];
-        let size = self
-            .size_max
-            .min(self.width / width)
-            .min(self.height / height);
+        let size = self.size_max.min(self.width / width).min(self.height / height);
         let torn = match breaking.grade {
             Grade::Clause => 1.0,
             Grade::Word => WORD_FACTOR,
@@ -368,17 +271,9 @@ impl Room {
         }
         if size > self.best.0 || self.best.0 == 0.0 {
             let over = if by_width <= by_height {
-                format!(
-                    "{:.0} px wide and has {:.0}",
-                    width * self.size_min,
-                    self.width
-                )
+                format!("{:.0} px wide and has {:.0}", width * self.size_min, self.width)
             } else {
-                format!(
-                    "{:.0} px high and has {:.0}",
-                    height * self.size_min,
-                    self.height
-                )
+                format!("{:.0} px high and has {:.0}", height * self.size_min, self.height)
             };
             self.best = (size, over);
         }
@@ -390,10 +285,7 @@ impl Room {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call site; the values have nothing else in common"
-)]
+#[expect(clippy::too_many_arguments, reason = "one call site; the values have nothing else in common")]
 fn placed(
     layer: &TextLayer,
     locale: Locale,
@@ -430,16 +322,9 @@ fn placed(
             }
             let outline = bench.outlines.get(face, glyph.id, &glyph.coords);
             let scale = size / outline.em;
-            let (gx, gy) = (
-                x + (line_x + glyph.x) * size,
-                y + (baseline + glyph.y) * size,
-            );
+            let (gx, gy) = (x + (line_x + glyph.x) * size, y + (baseline + glyph.y) * size);
             let at = Transform::from_row(scale, 0.0, 0.0, -scale, gx, gy);
-            if let Some(path) = outline
-                .drawn
-                .as_ref()
-                .and_then(|(path, _)| path.clone().transform(at))
-            {
+            if let Some(path) = outline.drawn.as_ref().and_then(|(path, _)| path.clone().transform(at)) {
                 letters.push_path(&path);
             }
         }
@@ -464,38 +349,19 @@ fn placed(
 }
 
 fn does_not_fit(layer: &TextLayer, size_min_px: f32, over: String) -> TextError {
-    TextError::DoesNotFit {
-        layer: layer.name.clone(),
-        text: layer.text.clone(),
-        size_min_px,
-        over,
-    }
+    TextError::DoesNotFit { layer: layer.name.clone(), text: layer.text.clone(), size_min_px, over }
 }
 
 fn missing_glyph(layer: &TextLayer, Missing(missing): &Missing) -> TextError {
-    let quoted: Vec<String> = missing
-        .iter()
-        .take(8)
-        .map(|&c| format!("“{c}” (U+{:04X})", c as u32))
-        .collect();
+    let quoted: Vec<String> = missing.iter().take(8).map(|&c| format!("“{c}” (U+{:04X})", c as u32)).collect();
     let more = missing.len().saturating_sub(8);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    let script = missing
-        .first()
-        .map_or_else(String::new, |&c| script_name(c));
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let script = missing.first().map_or_else(String::new, |&c| script_name(c));
     let mend = match script.as_str() {
         "emoji and symbols" => {
-            "leave the emoji out, draw it into the picture, or name a font file that has it"
-                .to_owned()
+            "leave the emoji out, draw it into the picture, or name a font file that has it".to_owned()
         }
-        _ => {
-            "name a font file that has it in the style's font, reword the text, or check the locale"
-                .to_owned()
-        }
+        _ => "name a font file that has it in the style's font, reword the text, or check the locale".to_owned(),
     };
     TextError::MissingGlyph {
         layer: layer.name.clone(),

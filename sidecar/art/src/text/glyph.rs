@@ -31,9 +31,7 @@ impl Outlines {
     pub(super) fn get(&mut self, face: &Face, glyph: u32, coords: &[NormalizedCoord]) -> &Outline {
         // Only the weight axis is ever varied, so the sum of the coordinates tells instances apart.
         let instance = coords.iter().map(|coord| i32::from(coord.to_bits())).sum();
-        self.known
-            .entry((face.id(), glyph, instance))
-            .or_insert_with(|| draw(face, glyph, coords))
+        self.known.entry((face.id(), glyph, instance)).or_insert_with(|| draw(face, glyph, coords))
     }
 
     /// Forgets everything once there is too much; called between layers.
@@ -46,19 +44,12 @@ impl Outlines {
 
 fn draw(face: &Face, glyph: u32, coords: &[NormalizedCoord]) -> Outline {
     let Some(font) = face.font() else {
-        return Outline {
-            drawn: None,
-            em: 1000.0,
-        };
+        return Outline { drawn: None, em: 1000.0 };
     };
-    let em = skrifa::raw::TableProvider::head(&font)
-        .map_or(1000.0, |head| f32::from(head.units_per_em()));
+    let em = skrifa::raw::TableProvider::head(&font).map_or(1000.0, |head| f32::from(head.units_per_em()));
     let mut pen = Pen(PathBuilder::new());
     let settings = DrawSettings::unhinted(Size::unscaled(), LocationRef::new(coords));
-    let drawn = font
-        .outline_glyphs()
-        .get(glyph.into())
-        .and_then(|outline| outline.draw(settings, &mut pen).ok());
+    let drawn = font.outline_glyphs().get(glyph.into()).and_then(|outline| outline.draw(settings, &mut pen).ok());
     let path = drawn.and_then(|_| pen.0.finish());
     let drawn = path.and_then(|path| path.compute_tight_bounds().map(|bounds| (path, bounds)));
     Outline { drawn, em }

@@ -37,12 +37,7 @@ impl Locale {
     pub(super) fn parse(tag: &str) -> Self {
         let language = Language::parse(tag).ok();
         let subtags: Vec<String> = tag.split(['-', '_']).map(str::to_ascii_lowercase).collect();
-        let has = |wanted: &[&str]| {
-            subtags
-                .iter()
-                .skip(1)
-                .any(|subtag| wanted.contains(&subtag.as_str()))
-        };
+        let has = |wanted: &[&str]| subtags.iter().skip(1).any(|subtag| wanted.contains(&subtag.as_str()));
         let writing = match subtags.first().map_or("", String::as_str) {
             _ if has(&["latn", "cyrl", "grek"]) => Writing::Latin,
             "ja" => Writing::Japanese,
@@ -69,23 +64,15 @@ impl Locale {
     pub(super) fn dense(self) -> bool {
         matches!(
             self.writing,
-            Writing::Japanese
-                | Writing::Korean
-                | Writing::ChineseSimplified
-                | Writing::ChineseTraditional
+            Writing::Japanese | Writing::Korean | Writing::ChineseSimplified | Writing::ChineseTraditional
         )
     }
 
     /// Capitals by the rules of the language: Turkish i becomes İ, ß becomes SS, Greek loses its accents.
     pub(super) fn uppercase(self, text: &str) -> String {
-        let tag = self
-            .language
-            .as_ref()
-            .map_or("und", |language| language.language());
+        let tag = self.language.as_ref().map_or("und", |language| language.language());
         match tag.parse() {
-            Ok(tag) => CaseMapper::new()
-                .uppercase_to_string(text, &tag)
-                .into_owned(),
+            Ok(tag) => CaseMapper::new().uppercase_to_string(text, &tag).into_owned(),
             Err(_) => text.to_uppercase(),
         }
     }
@@ -96,26 +83,14 @@ impl Writing {
     fn families(self) -> &'static [Family] {
         use Family::{Arabic, Chinese, Devanagari, Hebrew, Japanese, Korean, Sans, Thai};
         match self {
-            Self::Latin => &[
-                Sans, Arabic, Hebrew, Devanagari, Thai, Japanese, Korean, Chinese,
-            ],
-            Self::Arabic => &[
-                Arabic, Sans, Hebrew, Devanagari, Thai, Japanese, Korean, Chinese,
-            ],
-            Self::Hebrew => &[
-                Hebrew, Sans, Arabic, Devanagari, Thai, Japanese, Korean, Chinese,
-            ],
-            Self::Devanagari => &[
-                Devanagari, Sans, Arabic, Hebrew, Thai, Japanese, Korean, Chinese,
-            ],
-            Self::Thai => &[
-                Thai, Sans, Arabic, Hebrew, Devanagari, Japanese, Korean, Chinese,
-            ],
+            Self::Latin => &[Sans, Arabic, Hebrew, Devanagari, Thai, Japanese, Korean, Chinese],
+            Self::Arabic => &[Arabic, Sans, Hebrew, Devanagari, Thai, Japanese, Korean, Chinese],
+            Self::Hebrew => &[Hebrew, Sans, Arabic, Devanagari, Thai, Japanese, Korean, Chinese],
+            Self::Devanagari => &[Devanagari, Sans, Arabic, Hebrew, Thai, Japanese, Korean, Chinese],
+            Self::Thai => &[Thai, Sans, Arabic, Hebrew, Devanagari, Japanese, Korean, Chinese],
             Self::Japanese => &[Japanese, Sans, Arabic, Hebrew, Devanagari, Thai, Korean],
             Self::Korean => &[Korean, Sans, Arabic, Hebrew, Devanagari, Thai, Japanese],
-            Self::ChineseSimplified => &[
-                Chinese, Sans, Arabic, Hebrew, Devanagari, Thai, Japanese, Korean,
-            ],
+            Self::ChineseSimplified => &[Chinese, Sans, Arabic, Hebrew, Devanagari, Thai, Japanese, Korean],
             Self::ChineseTraditional => &[Sans, Arabic, Hebrew, Devanagari, Thai, Japanese, Korean],
         }
     }
@@ -142,10 +117,7 @@ pub(super) struct Choice<'a> {
 impl<'a> Choice<'a> {
     /// Faces for a locale: the manifest's font, if the style names one, before the packaged ones.
     pub(super) fn new(locale: Locale, weight: Weight, own: Option<&'a Face>) -> Self {
-        let mut choice = Self {
-            faces: Vec::new(),
-            han: Vec::new(),
-        };
+        let mut choice = Self { faces: Vec::new(), han: Vec::new() };
         if let Some(own) = own {
             choice.faces.push(own);
             choice.han.push(true);
@@ -168,10 +140,7 @@ impl<'a> Choice<'a> {
             let Some(font) = face.font() else { continue };
             let charmap = skrifa::MetadataProvider::charmap(&font);
             let total = cluster.clone().count();
-            let covered = cluster
-                .clone()
-                .filter(|&c| charmap.map(c).is_some_and(|glyph| glyph.to_u32() != 0))
-                .count();
+            let covered = cluster.clone().filter(|&c| charmap.map(c).is_some_and(|glyph| glyph.to_u32() != 0)).count();
             if covered == total {
                 return at;
             }
@@ -193,9 +162,6 @@ pub(super) fn script_name(c: char) -> String {
     match c as u32 {
         // Unicode calls them "Common", which would help nobody.
         0x1F000..=0x1FAFF | 0x2600..=0x27BF => "emoji and symbols".to_owned(),
-        _ => PropertyNamesLong::<Script>::new()
-            .get(script(c))
-            .unwrap_or("unknown script")
-            .replace('_', " "),
+        _ => PropertyNamesLong::<Script>::new().get(script(c)).unwrap_or("unknown script").replace('_', " "),
     }
 }

@@ -17,33 +17,21 @@ pub struct Coverage {
 impl Coverage {
     /// Nothing covered.
     pub fn empty(place: PixelBox) -> Self {
-        Self {
-            place,
-            alpha: vec![0; place.w as usize * place.h as usize],
-        }
+        Self { place, alpha: vec![0; place.w as usize * place.h as usize] }
     }
 
     /// Coverage of the pixel at column `x`, row `y` of the image; 0 outside the box.
     pub fn at(&self, x: i32, y: i32) -> u8 {
-        let (x, y) = (
-            i64::from(x) - i64::from(self.place.x),
-            i64::from(y) - i64::from(self.place.y),
-        );
+        let (x, y) = (i64::from(x) - i64::from(self.place.x), i64::from(y) - i64::from(self.place.y));
         if x < 0 || y < 0 || x >= i64::from(self.place.w) || y >= i64::from(self.place.h) {
             return 0;
         }
-        self.alpha
-            .get(y as usize * self.place.w as usize + x as usize)
-            .copied()
-            .unwrap_or(0)
+        self.alpha.get(y as usize * self.place.w as usize + x as usize).copied().unwrap_or(0)
     }
 
     /// What `path` covers of `place`.
     pub(super) fn of(path: &Path, place: PixelBox) -> Self {
-        Self {
-            place,
-            alpha: raster::fill(path, place),
-        }
+        Self { place, alpha: raster::fill(path, place) }
     }
 
     /// Covers what `other`, of the same box, covers as well.
@@ -55,10 +43,7 @@ impl Coverage {
 
     /// Rows of coverage with their y.
     pub(super) fn rows(&self) -> impl Iterator<Item = (i32, &[u8])> {
-        self.alpha
-            .chunks_exact(self.place.w.max(1) as usize)
-            .zip(0..)
-            .map(|(row, at)| (self.place.y + at, row))
+        self.alpha.chunks_exact(self.place.w.max(1) as usize).zip(0..).map(|(row, at)| (self.place.y + at, row))
     }
 
     /// The smallest box that holds every covered pixel; the empty box at the place's corner if there is none.
@@ -75,18 +60,9 @@ impl Coverage {
             bottom = y + 1;
         }
         if bottom <= top {
-            return PixelBox {
-                w: 0,
-                h: 0,
-                ..self.place
-            };
+            return PixelBox { w: 0, h: 0, ..self.place };
         }
-        PixelBox {
-            x: left,
-            y: top,
-            w: (right - left) as u32,
-            h: (bottom - top) as u32,
-        }
+        PixelBox { x: left, y: top, w: (right - left) as u32, h: (bottom - top) as u32 }
     }
 
     /// The part within `place`, which must lie inside this box; elsewhere nothing is covered.
@@ -128,13 +104,7 @@ impl Coverage {
             }
             box_blur_columns(&mut wide, width, reach);
         }
-        Self {
-            place,
-            alpha: wide
-                .into_iter()
-                .map(|wide| ((u32::from(wide) + 128) / 257) as u8)
-                .collect(),
-        }
+        Self { place, alpha: wide.into_iter().map(|wide| ((u32::from(wide) + 128) / 257) as u8).collect() }
     }
 }
 
@@ -143,10 +113,7 @@ fn box_reaches(sigma_px: f32) -> [usize; 3] {
     // A box of 2r+1 pixels has variance ((2r+1)² - 1) / 12 = r(r+1)/3.
     let wanted = sigma_px * sigma_px;
     let variance = |r: usize| (r * (r + 1)) as f32 / 3.0;
-    let small = (0..4096)
-        .take_while(|&r| 3.0 * variance(r) <= wanted)
-        .last()
-        .unwrap_or(0);
+    let small = (0..4096).take_while(|&r| 3.0 * variance(r) <= wanted).last().unwrap_or(0);
     let mut reaches = [small; 3];
     for at in 0..3 {
         let now: f32 = reaches.iter().map(|&r| variance(r)).sum();
@@ -176,10 +143,7 @@ fn box_blur(row: &mut [u16], reach: usize, source: &mut Vec<u16>) {
     for (at, out) in row.iter_mut().enumerate() {
         sum += source.get(at + reach).map_or(0, |&v| u32::from(v));
         *out = mean(sum, inverse);
-        sum -= at
-            .checked_sub(reach)
-            .and_then(|gone| source.get(gone))
-            .map_or(0, |&v| u32::from(v));
+        sum -= at.checked_sub(reach).and_then(|gone| source.get(gone)).map_or(0, |&v| u32::from(v));
     }
 }
 

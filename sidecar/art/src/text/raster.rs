@@ -57,27 +57,14 @@ struct Edge {
 
 /// Curves as chords; x in pixels and y in sample lines from the corner of `place`.
 fn edges(path: &Path, place: PixelBox) -> Vec<Edge> {
-    let local = |point: Point| {
-        Point::from_xy(
-            point.x - place.x as f32,
-            (point.y - place.y as f32) * SAMPLES as f32,
-        )
-    };
+    let local = |point: Point| Point::from_xy(point.x - place.x as f32, (point.y - place.y as f32) * SAMPLES as f32);
     let mut edges = Vec::new();
     let mut line = |from: Point, to: Point| {
         let (from, to) = (local(from), local(to));
         if from.y < to.y {
-            edges.push(Edge {
-                top: from,
-                bottom: to,
-                down: true,
-            });
+            edges.push(Edge { top: from, bottom: to, down: true });
         } else if to.y < from.y {
-            edges.push(Edge {
-                top: to,
-                bottom: from,
-                down: false,
-            });
+            edges.push(Edge { top: to, bottom: from, down: false });
         }
     };
     let (mut start, mut last) = (Point::zero(), Point::zero());
@@ -97,10 +84,7 @@ fn edges(path: &Path, place: PixelBox) -> Vec<Edge> {
                 last = chords(bend / 4.0, from, &mut line, |t| {
                     let s = 1.0 - t;
                     let (a, b, c) = (s * s, 2.0 * s * t, t * t);
-                    Point::from_xy(
-                        a * from.x + b * handle.x + c * to.x,
-                        a * from.y + b * handle.y + c * to.y,
-                    )
+                    Point::from_xy(a * from.x + b * handle.x + c * to.x, a * from.y + b * handle.y + c * to.y)
                 });
             }
             PathSegment::CubicTo(first, second, to) => {
@@ -133,12 +117,7 @@ fn spread(a: Point, b: Point, c: Point) -> f32 {
 
 /// Draws a curve as equal steps of its parameter and tells its end. One chord would miss it by `error` pixels,
 /// and n chords miss it by n² times less.
-fn chords(
-    error: f32,
-    from: Point,
-    line: &mut impl FnMut(Point, Point),
-    at: impl Fn(f32) -> Point,
-) -> Point {
+fn chords(error: f32, from: Point, line: &mut impl FnMut(Point, Point), at: impl Fn(f32) -> Point) -> Point {
     let count = libm::ceilf(libm::sqrtf(error / FLATNESS_PX)).clamp(1.0, CHORDS_MAX) as u16;
     let mut last = from;
     for step in 1..=count {
@@ -214,9 +193,7 @@ mod tests {
     use super::*;
 
     fn rect(left: f32, top: f32, right: f32, bottom: f32) -> Path {
-        PathBuilder::from_rect(
-            tiny_skia::Rect::from_ltrb(left, top, right, bottom).expect("a rectangle"),
-        )
+        PathBuilder::from_rect(tiny_skia::Rect::from_ltrb(left, top, right, bottom).expect("a rectangle"))
     }
 
     fn place(w: u32, h: u32) -> PixelBox {
@@ -246,31 +223,17 @@ mod tests {
         assert_eq!(fill(&path.finish().expect("a path"), place(4, 1)), [255; 4]);
         let mut path = PathBuilder::new();
         path.push_path(&rect(0.0, 0.0, 3.0, 1.0));
-        for (at, (x, y)) in [(1.0, 0.0), (1.0, 1.0), (2.0, 1.0), (2.0, 0.0)]
-            .into_iter()
-            .enumerate()
-        {
-            if at == 0 {
-                path.move_to(x, y)
-            } else {
-                path.line_to(x, y)
-            }
+        for (at, (x, y)) in [(1.0, 0.0), (1.0, 1.0), (2.0, 1.0), (2.0, 0.0)].into_iter().enumerate() {
+            if at == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
         }
         path.close();
-        assert_eq!(
-            fill(&path.finish().expect("a path"), place(3, 1)),
-            [255, 0, 255],
-            "the other way round"
-        );
+        assert_eq!(fill(&path.finish().expect("a path"), place(3, 1)), [255, 0, 255], "the other way round");
     }
 
     #[test]
     fn a_circle_has_its_area() {
         let circle = PathBuilder::from_circle(32.0, 32.0, 30.0).expect("a circle");
-        let covered: u64 = fill(&circle, place(64, 64))
-            .into_iter()
-            .map(u64::from)
-            .sum();
+        let covered: u64 = fill(&circle, place(64, 64)).into_iter().map(u64::from).sum();
         let area = covered as f64 / 255.0;
         assert!((area - 2827.4).abs() < 4.0, "{area}");
     }

@@ -5,8 +5,7 @@ use parlance::{FontFeature, FontVariation, Tag};
 use parley_engine::itemize::{Item, Segment};
 use parley_engine::shape::CharCluster;
 use parley_engine::{
-    Analysis, AnalysisOptions, Analyzer, BaseDirection, FontInstanceRef, FontSelector,
-    ShapeOptions, ShapedText, Shaper,
+    Analysis, AnalysisOptions, Analyzer, BaseDirection, FontInstanceRef, FontSelector, ShapeOptions, ShapedText, Shaper,
 };
 use skrifa::instance::NormalizedCoord;
 
@@ -65,12 +64,7 @@ impl Ink {
     }
 
     pub(super) fn moved(self, x: f32, y: f32) -> Self {
-        Self {
-            left: self.left + x,
-            top: self.top + y,
-            right: self.right + x,
-            bottom: self.bottom + y,
-        }
+        Self { left: self.left + x, top: self.top + y, right: self.right + x, bottom: self.bottom + y }
     }
 }
 
@@ -91,10 +85,7 @@ pub(super) struct Missing(pub(super) Vec<char>);
 impl Bench {
     /// Analyses `text`: scripts, directions and places where a line may break.
     pub(super) fn analyse(&mut self, text: &str, direction: BaseDirection) {
-        let options = AnalysisOptions {
-            base_direction: direction,
-            ..AnalysisOptions::default()
-        };
+        let options = AnalysisOptions { base_direction: direction, ..AnalysisOptions::default() };
         self.analyzer.analyze(text, &options, &mut self.analysis);
     }
 
@@ -109,11 +100,7 @@ impl Bench {
             }
         }
         if setting.tracking != 0.0 {
-            for ((advance, info), c) in advances
-                .iter_mut()
-                .zip(self.analysis.char_info())
-                .zip(text.chars())
-            {
+            for ((advance, info), c) in advances.iter_mut().zip(self.analysis.char_info()).zip(text.chars()) {
                 if info.is_grapheme_start() && !joined(c) {
                     *advance += setting.tracking;
                 }
@@ -126,29 +113,16 @@ impl Bench {
         let count = self.analysis.char_info().len();
         let styles = vec![0; count];
         // Spaced letters may not be drawn as one, as CSS has it.
-        let apart = [
-            FontFeature::new(Tag::new(b"liga"), 0),
-            FontFeature::new(Tag::new(b"clig"), 0),
-        ];
+        let apart = [FontFeature::new(Tag::new(b"liga"), 0), FontFeature::new(Tag::new(b"clig"), 0)];
         let options = ShapeOptions {
             font_size: 1.0,
             language: setting.locale.language,
             features: if setting.tracking == 0.0 { &[] } else { &apart },
             variations: &setting.variations,
         };
-        let items = (count > 0).then_some(Item {
-            char_end: count as u32,
-            options,
-        });
+        let items = (count > 0).then_some(Item { char_end: count as u32, options });
         let selector = Selector(&setting.choice);
-        self.shaper.shape_text(
-            text,
-            &self.analysis,
-            &styles,
-            items,
-            selector,
-            &mut self.shaped,
-        );
+        self.shaper.shape_text(text, &self.analysis, &styles, items, selector, &mut self.shaped);
     }
 
     /// Shapes one line.
@@ -162,12 +136,7 @@ impl Bench {
             let run = &self.shaped.runs()[run_at];
             let rtl = run.bidi_level.is_rtl();
             let face_id = self.shaped.fonts()[run.font_index].font.data.id();
-            let face_at = setting
-                .choice
-                .faces
-                .iter()
-                .position(|face| face.id() == face_id)
-                .unwrap_or(0);
+            let face_at = setting.choice.faces.iter().position(|face| face.id() == face_id).unwrap_or(0);
             let face = setting.choice.faces[face_at];
             let coords: std::rc::Rc<[NormalizedCoord]> = self.shaped.normalized_coords()
                 [run.normalized_coords_range.clone()]
@@ -177,16 +146,10 @@ impl Bench {
             let slice = self.shaped.run_slice(run_at as u32);
             let clusters = slice.shaped_clusters_range();
             for step in 0..clusters.len() as u32 {
-                let at = if rtl {
-                    clusters.end - 1 - step
-                } else {
-                    clusters.start + step
-                };
+                let at = if rtl { clusters.end - 1 - step } else { clusters.start + step };
                 let cluster = self.shaped.shaped_clusters()[at as usize];
                 let range = cluster.chars_range();
-                let of_cluster = characters
-                    .get(range.start as usize..range.end as usize)
-                    .unwrap_or(&[]);
+                let of_cluster = characters.get(range.start as usize..range.end as usize).unwrap_or(&[]);
                 let tracked = setting.tracking != 0.0
                     && cluster.is_grapheme_start()
                     && of_cluster.first().is_some_and(|&c| !joined(c));
@@ -209,13 +172,7 @@ impl Bench {
                             bottom: gy - bounds.top() / outline.em,
                         };
                         ink = Some(ink.map_or(own, |ink| ink.union(own)));
-                        glyphs.push(Glyph {
-                            face: face_at,
-                            id: glyph.id,
-                            x: gx,
-                            y: gy,
-                            coords: coords.clone(),
-                        });
+                        glyphs.push(Glyph { face: face_at, id: glyph.id, x: gx, y: gy, coords: coords.clone() });
                     }
                     x += glyph.advance;
                 }
@@ -235,20 +192,12 @@ impl Bench {
 
 /// Runs from left to right: rule L2 of the bidirectional algorithm, reversing from the highest level down.
 fn visual_order(shaped: &ShapedText) -> Vec<usize> {
-    let levels: Vec<u8> = shaped
-        .runs()
-        .iter()
-        .map(|run| run.bidi_level.to_u8())
-        .collect();
+    let levels: Vec<u8> = shaped.runs().iter().map(|run| run.bidi_level.to_u8()).collect();
     let mut order: Vec<usize> = (0..levels.len()).collect();
     for level in (1..=levels.iter().copied().max().unwrap_or(0)).rev() {
         let mut start = 0;
         while start < order.len() {
-            let end = start
-                + order[start..]
-                    .iter()
-                    .take_while(|&&run| levels[run] >= level)
-                    .count();
+            let end = start + order[start..].iter().take_while(|&&run| levels[run] >= level).count();
             order[start..end].reverse();
             start = end.max(start + 1);
         }
@@ -287,11 +236,7 @@ impl FontSelector for Selector<'_, '_> {
         _: &ShapeOptions<'_>,
         cluster: &mut CharCluster,
     ) -> Option<FontInstanceRef<'_>> {
-        let characters = cluster
-            .chars()
-            .iter()
-            .map(|c| c.ch)
-            .filter(|&c| !ignorable(c));
+        let characters = cluster.chars().iter().map(|c| c.ch).filter(|&c| !ignorable(c));
         let at = self.0.face_for(characters);
         self.0.faces.get(at).map(|face| face.instance())
     }

@@ -55,27 +55,15 @@ impl Paragraph {
         let mut start = 0;
         for at in 1..=characters.len() {
             let end = at == characters.len();
-            let opportunity = analysis
-                .char_info()
-                .get(at)
-                .is_some_and(|info| info.is_soft_wrap_opportunity())
-                || characters
-                    .get(at)
-                    .is_some_and(|&(_, next)| beside_quote(characters[at - 1].1, next));
+            let opportunity = analysis.char_info().get(at).is_some_and(|info| info.is_soft_wrap_opportunity())
+                || characters.get(at).is_some_and(|&(_, next)| beside_quote(characters[at - 1].1, next));
             if !(end || opportunity) {
                 continue;
             }
-            let blank = characters[start..at]
-                .iter()
-                .rev()
-                .take_while(|(_, c)| c.is_whitespace())
-                .count();
+            let blank = characters[start..at].iter().rev().take_while(|(_, c)| c.is_whitespace()).count();
             let solid = at - blank;
             let byte = |at: usize| characters.get(at).map_or(text.len(), |&(byte, _)| byte);
-            let word_boundary = analysis
-                .char_info()
-                .get(at)
-                .is_some_and(|info| info.is_word_boundary());
+            let word_boundary = analysis.char_info().get(at).is_some_and(|info| info.is_word_boundary());
             let after = match (characters.get(at), characters[..solid].last()) {
                 (None, _) | (_, None) => Grade::Clause,
                 (_, Some(&(_, before))) if ends_clause(before) => Grade::Clause,
@@ -118,19 +106,12 @@ fn beside_quote(before: char, next: char) -> bool {
 }
 
 fn closing_mark(c: char) -> bool {
-    matches!(
-        c,
-        '，' | '。' | '、' | '！' | '？' | '；' | '：' | '…' | '）' | '」' | '』' | '】' | '》'
-    )
+    matches!(c, '，' | '。' | '、' | '！' | '？' | '；' | '：' | '…' | '）' | '」' | '』' | '】' | '》')
 }
 
 /// Marks after which a reader pauses. The full stop is none: "Vol. 2" has one.
 fn ends_clause(c: char) -> bool {
-    closing_mark(c)
-        || matches!(
-            c,
-            ',' | ';' | ':' | '!' | '?' | '–' | '—' | '،' | '؛' | '؟' | '।'
-        )
+    closing_mark(c) || matches!(c, ',' | ';' | ':' | '!' | '?' | '–' | '—' | '،' | '؛' | '؟' | '।')
 }
 
 fn eastern(c: char) -> bool {
@@ -146,6 +127,10 @@ fn grade(before: char, next: char, word_boundary: bool) -> Grade {
     if left == Script::Hangul && right == Script::Hangul {
         return Grade::Inside;
     }
+    // The parts of a foreign name, held together by its middle dots.
+    if before == '・' && eastern(next) {
+        return Grade::Inside;
+    }
     // A number and its counter.
     if before.is_ascii_digit() && right == Script::Han {
         return Grade::Inside;
@@ -154,11 +139,7 @@ fn grade(before: char, next: char, word_boundary: bool) -> Grade {
         return Grade::Word;
     }
     // Hiragana after a word is mostly its particle or ending, which belongs to it.
-    if word_boundary && right != Script::Hiragana {
-        Grade::Word
-    } else {
-        Grade::Inside
-    }
+    if word_boundary && right != Script::Hiragana { Grade::Word } else { Grade::Inside }
 }
 
 /// One way to break the paragraphs into lines.
@@ -180,10 +161,7 @@ impl Breaking {
 
     /// The words of each line.
     pub(super) fn lines(&self, paragraphs: &[Paragraph]) -> Vec<String> {
-        self.lines
-            .iter()
-            .map(|(at, line)| paragraphs[*at].words(line))
-            .collect()
+        self.lines.iter().map(|(at, line)| paragraphs[*at].words(line)).collect()
     }
 }
 
@@ -192,9 +170,10 @@ const ROUNDS: usize = 20;
 
 /// The most even breakings into up to `lines_max` lines, for every grade of places, without repeats.
 pub(super) fn breakings(paragraphs: &[Paragraph], lines_max: usize, hyphen: f32) -> Vec<Breaking> {
+    let pieces: usize = paragraphs.iter().map(|paragraph| paragraph.pieces.len()).sum();
     let mut found: Vec<Breaking> = Vec::new();
     for grade in GRADES {
-        for lines in paragraphs.len()..=lines_max {
+        for lines in paragraphs.len()..=lines_max.min(pieces) {
             let breaking = evenest(paragraphs, lines, grade, hyphen);
             if !found.iter().any(|known| known.lines == breaking.lines) {
                 found.push(breaking);
@@ -206,11 +185,7 @@ pub(super) fn breakings(paragraphs: &[Paragraph], lines_max: usize, hyphen: f32)
 
 /// The narrowest block of at most `lines` lines: the smallest width at which filling line by line needs no more.
 fn evenest(paragraphs: &[Paragraph], lines: usize, grade: Grade, hyphen: f32) -> Breaking {
-    let total: f32 = paragraphs
-        .iter()
-        .flat_map(|p| &p.pieces)
-        .map(|piece| piece.width + piece.space)
-        .sum();
+    let total: f32 = paragraphs.iter().flat_map(|p| &p.pieces).map(|piece| piece.width + piece.space).sum();
     // A hair more than everything in one line, since sums in another order round differently.
     let (mut low, mut high) = (0.0_f32, total * 1.001 + hyphen + 0.001);
     for _ in 0..ROUNDS {
@@ -227,11 +202,7 @@ fn evenest(paragraphs: &[Paragraph], lines: usize, grade: Grade, hyphen: f32) ->
 
 /// Fills lines up to `width` ems. A piece that is wider stands alone and makes the outcome wider than asked.
 fn filled(paragraphs: &[Paragraph], width: f32, grade: Grade, hyphen: f32) -> Breaking {
-    let mut breaking = Breaking {
-        width: 0.0,
-        grade: Grade::Clause,
-        lines: Vec::new(),
-    };
+    let mut breaking = Breaking { width: 0.0, grade: Grade::Clause, lines: Vec::new() };
     for (at, paragraph) in paragraphs.iter().enumerate() {
         let last = paragraph.pieces.len();
         let mut start = 0;
@@ -241,11 +212,7 @@ fn filled(paragraphs: &[Paragraph], width: f32, grade: Grade, hyphen: f32) -> Br
             for (next, piece) in paragraph.pieces.iter().enumerate().skip(start) {
                 used += piece.width;
                 let breakable = next + 1 == last || piece.after <= grade;
-                let drawn = if next + 1 < last && piece.after == Grade::Hyphen {
-                    used + hyphen
-                } else {
-                    used
-                };
+                let drawn = if next + 1 < last && piece.after == Grade::Hyphen { used + hyphen } else { used };
                 if breakable && (drawn <= width || end.is_none()) {
                     (end, end_width) = (Some(next + 1), drawn);
                 }

@@ -10,16 +10,8 @@ use super::*;
 fn line(locale: &str, text: &str, direction: BaseDirection, tracking: f32) -> Line {
     let locale = Locale::parse(locale);
     let choice = Choice::new(locale, Weight::Bold, None);
-    let setting = Setting {
-        choice,
-        locale,
-        direction,
-        tracking,
-        variations: Vec::new(),
-    };
-    FontBook::packaged()
-        .with_bench(|bench| bench.line(text.to_owned(), &setting))
-        .expect("every glyph is there")
+    let setting = Setting { choice, locale, direction, tracking, variations: Vec::new() };
+    FontBook::packaged().with_bench(|bench| bench.line(text.to_owned(), &setting)).expect("every glyph is there")
 }
 
 /// Places of glyphs from left to right, as ids of the same glyphs set alone.
@@ -51,18 +43,13 @@ fn brackets_are_mirrored_from_the_right() {
 fn arabic_letters_join() {
     let joined = ids(&line("ar", "ببب", BaseDirection::Rtl, 0.0));
     assert_eq!(joined.len(), 3);
-    assert!(
-        joined[0] != joined[1] && joined[1] != joined[2],
-        "three forms of one letter: {joined:?}"
-    );
+    assert!(joined[0] != joined[1] && joined[1] != joined[2], "three forms of one letter: {joined:?}");
 }
 
 #[test]
 fn tracking_spreads_latin_and_leaves_arabic_joined() {
     let width = |locale: &str, text: &str, tracking| {
-        let ink = line(locale, text, BaseDirection::Auto, tracking)
-            .ink
-            .expect("ink");
+        let ink = line(locale, text, BaseDirection::Auto, tracking).ink.expect("ink");
         ink.right - ink.left
     };
     let spread = width("en", "SALE", 0.2) - width("en", "SALE", 0.0);
@@ -85,10 +72,7 @@ fn thai_marks_stack_above_their_letter() {
 fn conjuncts_and_matras_are_formed() {
     // The short i is drawn before its letter, and k + virama + sh is one glyph.
     let i = ids(&line("hi", "कि", BaseDirection::Ltr, 0.0));
-    assert_eq!(
-        i.last(),
-        ids(&line("hi", "क", BaseDirection::Ltr, 0.0)).last()
-    );
+    assert_eq!(i.last(), ids(&line("hi", "क", BaseDirection::Ltr, 0.0)).last());
     assert_eq!(line("hi", "क्ष", BaseDirection::Ltr, 0.0).glyphs.len(), 1);
 }
 
@@ -111,14 +95,6 @@ fn capitals_follow_the_language() {
 
 #[test]
 fn uppercase_style_sets_capitals() {
-    let set = set_one(
-        "tr",
-        "indirim",
-        TextStyle {
-            uppercase: true,
-            ..TextStyle::default()
-        },
-    )
-    .expect("it fits");
+    let set = set_one("tr", "indirim", TextStyle { uppercase: true, ..TextStyle::default() }).expect("it fits");
     assert_eq!(set.lines, ["İNDİRİM"]);
 }
