@@ -13,8 +13,8 @@ mod survey;
 
 pub use project::{Project, Source};
 pub use report::{Item, ItemState, Report};
-pub use run::{Progress, Run, run};
-pub use survey::{Survey, survey};
+pub use run::{Progress, Run, run, settle};
+pub use survey::{Survey, mark_cached, survey};
 
 use thumbforge_core::error::Failure;
 use thumbforge_core::manifest::ManifestErrors;

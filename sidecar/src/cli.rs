@@ -1,7 +1,280 @@
-//! The command line: one file a verb.
+//! The command line, one file a verb. It parses, calls the library, and says what happened.
+//!
+//! Machine output goes to stdout, words for people to stderr; exit codes are those of the README.
+
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
-/// Runs a command line.
-pub fn run(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use thumbforge_core::error::{ErrorCode, Failure};
+
+use crate::build::BuildError;
+use crate::config::{UserFile, default_data_dir};
+
+mod batch;
+mod doctor;
+mod generate;
+mod jobs;
+mod progress;
+mod serve;
+mod show;
+
+/// Exit codes of the command line and of the Unity batch entry. 1 stays free: it is Unity's own.
+pub mod exit {
+    /// Done, or nothing to do.
+    pub const DONE: u8 = 0;
+    /// Usage, or bad input.
+    pub const INPUT: u8 = 2;
+    /// Some jobs failed or are held.
+    pub const FAILED: u8 = 3;
+    /// No sidecar where one was asked for.
+    pub const NO_SIDECAR: u8 = 4;
+    /// ABI or `requires` mismatch.
+    pub const MISMATCH: u8 = 5;
+    /// Timed out.
+    pub const TIMED_OUT: u8 = 6;
+    /// A quality gate.
+    pub const GATE: u8 = 7;
+    /// The budget.
+    pub const BUDGET: u8 = 8;
+    /// Interrupted.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Thumbnails as build artefacts: a manifest goes in, checked textures come out.
+#[derive(Debug, Parser)]
+#[command(name = "thumbforge", version, about, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+struct Common {
+    /// Print machine-readable output on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Directory for journal, store and caches [default: the user's data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The user's settings file [default: config.toml in the data directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say less
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make every picture that a manifest or a prompt file wants and that is not there yet
+    Batch(batch::BatchArgs),
+    /// Show what `batch` would do, and do nothing
+    Plan(batch::BatchArgs),
+    /// Make one picture from a prompt
+    Generate(generate::GenerateArgs),
+    /// Run the sidecar: HTTP on this machine, until it is told to stop
+    Serve(serve::ServeArgs),
+    /// List jobs of the journal, or show one
+    Jobs(jobs::JobsArgs),
+    /// Show where a picture came from: its recipe, seed, engine and keys
+    Show(show::ShowArgs),
+    /// Print the JSON Schema of thumbforge.toml
+    Schema,
+    /// Look at this machine: what works, what is missing, and what to do about it
+    Doctor,
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every verb needs: the common flags, resolved.
+struct Context {
+    json: bool,
+    quiet: bool,
+    verbose: u8,
+    data_dir: PathBuf,
+    user: UserFile,
+}
+
+/// Runs a command line and says how it ended.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(err) => {
+            // Nothing can be done about a closed terminal.
+            let _ = err.print();
+            return ExitCode::from(if err.use_stderr() { exit::INPUT } else { exit::DONE });
+        }
+    };
+    init_tracing(&cli.common);
+    let json = cli.common.json;
+    ExitCode::from(match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            say_error(&error, json);
+            code_of(&error)
+        }
+    })
+}
+
+fn dispatch(cli: Cli) -> Result<u8, BuildError> {
+    let data_dir = cli.common.data_dir.clone().unwrap_or_else(default_data_dir);
+    let user = UserFile::read(cli.common.config.as_deref(), &data_dir)
+        .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
+    let common = cli.common;
+    let context = Context { json: common.json, quiet: common.quiet, verbose: common.verbose, data_dir, user };
+    match cli.verb {
+        Verb::Batch(args) => batch::batch(&context, &args),
+        Verb::Plan(args) => batch::plan(&context, &args),
+        Verb::Generate(args) => generate::generate(&context, &args),
+        Verb::Serve(args) => serve::serve(&context, &args),
+        Verb::Jobs(args) => jobs::jobs(&context, &args),
+        Verb::Show(args) => show::show(&context, &args),
+        Verb::Schema => {
+            print_out(&pretty(&thumbforge_core::manifest::schema()));
+            Ok(exit::DONE)
+        }
+        Verb::Doctor => doctor::doctor(&context),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "thumbforge", &mut script);
+            print_out(&String::from_utf8_lossy(&script));
+            Ok(exit::DONE)
+        }
+    }
+}
+
+/// Prints what a script reads. A reader that has gone away (`| head`) is no error.
+fn print_out(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = out.write_all(b"\n");
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+fn say_error(error: &BuildError, json: bool) {
+    let failures: Vec<Failure> = match error {
+        BuildError::Failure(failure) => vec![failure.clone()],
+        BuildError::Mistakes(mistakes) => {
+            mistakes.errors.iter().map(|mistake| Failure::new(mistake.code, mistake.to_string())).collect()
+        }
+    };
+    for failure in &failures {
+        eprintln!("error[{}]: {}", failure.code, failure.message);
+    }
+    if json {
+        print_out(&pretty(&serde_json::json!({ "errors": failures })));
+    }
+}
+
+fn code_of(error: &BuildError) -> u8 {
+    let code = match error {
+        BuildError::Failure(failure) => failure.code,
+        BuildError::Mistakes(mistakes) => mistakes.code(),
+    };
+    exit_of(code)
+}
+
+/// The exit code of a failure that ends the whole command.
+fn exit_of(code: ErrorCode) -> u8 {
+    match code {
+        ErrorCode::VersionMismatch => exit::MISMATCH,
+        ErrorCode::DeadlineExceeded => exit::TIMED_OUT,
+        ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => exit::GATE,
+        ErrorCode::Cancelled => exit::INTERRUPTED,
+        ErrorCode::InvalidRequest
+        | ErrorCode::InvalidManifest
+        | ErrorCode::UnknownModel
+        | ErrorCode::UnsupportedField
+        | ErrorCode::InputFile
+        | ErrorCode::OutputPath
+        | ErrorCode::MissingString
+        | ErrorCode::NotFound
+        | ErrorCode::TooLarge
+        | ErrorCode::DataDirInUse
+        | ErrorCode::PortTaken => exit::INPUT,
+        _ => exit::FAILED,
+    }
+}
+
+fn init_tracing(common: &Common) {
+    let default = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "thumbforge_sidecar=info,warn",
+        (false, _) => "thumbforge_sidecar=debug,info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("THUMBFORGE_LOG").unwrap_or_else(|_| default.into());
+    // A second call in one process (tests) keeps the first.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .without_time()
+        .with_target(false)
+        .try_init();
+}
+
+/// A runtime for verbs that run jobs. Drawing has threads of its own, so two suffice for talking.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to start: {err}")))
+}
+
+/// Raised by Ctrl-C or SIGTERM.
+fn interruption() -> tokio_util::sync::CancellationToken {
+    let token = tokio_util::sync::CancellationToken::new();
+    let raised = token.clone();
+    tokio::spawn(async move {
+        terminated().await;
+        raised.cancel();
+    });
+    token
+}
+
+/// Waits for Ctrl-C, or for SIGTERM where there is one.
+async fn terminated() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

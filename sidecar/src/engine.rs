@@ -8,7 +8,7 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::recipe::Recipe;
 
-use crate::output::png::Credit;
+use crate::output::provenance::Credit;
 use crate::router::{EngineCard, EnginesHere};
 use crate::store::Store;
 

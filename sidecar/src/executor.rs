@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
-use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey};
 use thumbforge_core::job::{Ending, Gate, JobSpec, Outcome, Render, Route};
 use thumbforge_core::model::Catalogue;
@@ -20,7 +20,8 @@ use crate::dispatch::{Acts, Dispatcher, Event, Planned, State};
 use crate::engine::{Cancel, Engines};
 use crate::journal::{Journal, ops};
 use crate::metrics::Metrics;
-use crate::output::png::{self, Provenance};
+use crate::output::png;
+use crate::output::provenance::Provenance;
 use crate::publish::Publisher;
 use crate::router::{self, Allowed};
 use crate::store::Store;
@@ -226,18 +227,15 @@ impl Tools {
         }
         let verdict = verify::verify(&composed, spec);
         let realised_key = route.realisation.key(planned);
-        let provenance = Provenance {
-            version: png::PROVENANCE_VERSION,
-            recipe: recipe.clone(),
-            planned_key: planned,
-            realised_key,
-            realisation: route.realisation.clone(),
-            model: route.model.clone(),
-            placeholder_for: route.placeholder_for.clone(),
-            credits: drawn.credits,
-        };
+        let provenance = Provenance::new(
+            recipe,
+            route.realisation.clone(),
+            route.model.clone(),
+            route.placeholder_for.clone(),
+            drawn.credits,
+        );
         let bytes = png::encode(&composed.image, &provenance)
-            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {err}")))?;
+            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
         let (blob, _pin) = self.store.put(&bytes).map_err(|err| err.failure())?;
         let render = Render {
             planned_key: planned,

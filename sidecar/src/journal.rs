@@ -88,12 +88,50 @@ impl JournalError {
     }
 }
 
+/// Reads what is committed; any number of processes may, beside the one that writes.
+pub struct Reader {
+    path: Arc<Path>,
+    connection: Mutex<Connection>,
+}
+
+impl Reader {
+    fn open(path: Arc<Path>) -> Result<Self, JournalError> {
+        let sqlite = |err: rusqlite::Error| JournalError::from_sqlite(&path, &err);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
+        connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA mmap_size=268435456;").map_err(sqlite)?;
+        let found = version(&connection).map_err(sqlite)?;
+        if found > SCHEMA_VERSION {
+            return Err(JournalError::Newer { path: path.to_path_buf(), found });
+        }
+        Ok(Self { connection: Mutex::new(connection), path })
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn read<T>(&self, op: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+        op(&self.connection.lock()).map_err(|err| JournalError::from_sqlite(&self.path, &err))
+    }
+}
+
+/// The journal at `path` for reading alone; `None` when there is none yet.
+///
+/// # Errors
+/// What SQLite says.
+pub fn peek(path: &Path) -> Result<Option<Reader>, JournalError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    Reader::open(path.into()).map(Some)
+}
+
 /// A handle on the journal; clones share the writer thread and the reader connection.
 #[derive(Clone)]
 pub struct Journal {
-    path: Arc<Path>,
     writer: writer::Writer,
-    reader: Arc<Mutex<Connection>>,
+    reader: Arc<Reader>,
 }
 
 impl Journal {
@@ -119,12 +157,9 @@ impl Journal {
         if found == 0 {
             create(&connection).map_err(sqlite)?;
         }
-        let reader =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-                .map_err(sqlite)?;
-        reader.execute_batch("PRAGMA busy_timeout=5000; PRAGMA mmap_size=268435456;").map_err(sqlite)?;
         let path: Arc<Path> = path.into();
-        Ok(Self { writer: writer::Writer::start(connection, path.clone()), reader: Arc::new(Mutex::new(reader)), path })
+        let reader = Arc::new(Reader::open(path.clone())?);
+        Ok(Self { writer: writer::Writer::start(connection, path), reader })
     }
 
     /// Runs `op` in the next durable group; the answer comes once it is on disk.
@@ -143,7 +178,7 @@ impl Journal {
     /// # Errors
     /// What SQLite says.
     pub fn read<T>(&self, op: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
-        op(&self.reader.lock()).map_err(|err| JournalError::from_sqlite(&self.path, &err))
+        self.reader.read(op)
     }
 
     /// Commits what is waiting, folds the log into the database and ends the writer thread.

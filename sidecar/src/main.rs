@@ -1,3 +1,7 @@
-//! The `thumbforge` binary: parse, call the library, exit.
+//! The `thumbforge` binary: hand the arguments over, exit with the code that comes back.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    thumbforge_sidecar::cli::run(std::env::args_os())
+}

@@ -20,7 +20,7 @@ use super::project::save_lock;
 use super::{Item, ItemState, Project, Survey};
 use crate::intake::Intake;
 use crate::output::fence::Fence;
-use crate::output::meta::UnityProjects;
+use crate::output::meta::{Meta, UnityProjects, meta_path};
 use crate::output::png;
 use crate::output::vcs;
 use crate::output::write::{Patience, write_atomic};
@@ -49,32 +49,41 @@ pub struct Run<'a> {
     pub interrupted: CancellationToken,
 }
 
+/// Brings the lock up to date when nothing is to be made.
+///
+/// # Errors
+/// Why the lock cannot be written.
+pub fn settle(project: &mut Project, survey: &Survey) -> Result<Vec<Item>, Failure> {
+    let wanted = &project.expansion.wanted;
+    let mut items: Vec<Item> =
+        survey.plan.items.iter().map(|planned| Item::planned(&wanted[planned.wanted], &planned.action)).collect();
+    let adopted = adopt(project, survey, &mut items);
+    let changed = !adopted.is_empty() || !survey.plan.orphans.is_empty();
+    project.lock.upsert(adopted);
+    if !survey.plan.orphans.is_empty() {
+        project.lock.retain(|line| survey.plan.orphans.binary_search(&line.output).is_err());
+    }
+    if changed {
+        project.save_lock()?;
+    }
+    Ok(items)
+}
+
 /// Makes what `survey` says is to be made, and brings the lock up to date.
 ///
 /// # Errors
 /// Only what concerns the whole build, such as a lock that cannot be written; an image that fails is an item that says so.
 pub async fn run(project: &mut Project, survey: &Survey, asked: Run<'_>) -> Result<Vec<Item>, Failure> {
-    let wanted = std::mem::take(&mut project.expansion.wanted);
-    let mut items: Vec<Item> =
-        survey.plan.items.iter().map(|planned| Item::planned(&wanted[planned.wanted], &planned.action)).collect();
-    let mut lock = std::mem::take(&mut project.lock);
-    let adopted = adopt(project, &wanted, survey, &mut items);
-    lock.upsert(adopted);
-    if !survey.plan.orphans.is_empty() {
-        lock.retain(|line| survey.plan.orphans.binary_search(&line.output).is_err());
-    }
-    let result = make(project, &wanted, survey, &mut items, lock, asked).await;
-    project.expansion.wanted = wanted;
-    match result {
-        Ok(lock) => project.lock = lock,
-        Err(failure) => return Err(failure),
-    }
+    let mut items = settle(project, survey)?;
+    let lock = make(project, survey, &mut items, asked).await?;
+    project.lock = lock;
     project.save_lock()?;
     Ok(items)
 }
 
 /// Lines for files that are as wanted and that only the lock does not know.
-fn adopt(project: &Project, wanted: &[Wanted], survey: &Survey, items: &mut [Item]) -> Vec<LockLine> {
+fn adopt(project: &Project, survey: &Survey, items: &mut [Item]) -> Vec<LockLine> {
+    let wanted = &project.expansion.wanted;
     let adopted = survey.plan.items.iter().filter(|item| item.action == Action::Adopt);
     adopted
         .filter_map(|planned| {
@@ -99,14 +108,8 @@ fn adopt(project: &Project, wanted: &[Wanted], survey: &Survey, items: &mut [Ite
         .collect()
 }
 
-async fn make(
-    project: &mut Project,
-    wanted: &[Wanted],
-    survey: &Survey,
-    items: &mut [Item],
-    lock: Lock,
-    asked: Run<'_>,
-) -> Result<Lock, Failure> {
+async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run<'_>) -> Result<Lock, Failure> {
+    let (wanted, lock) = (&project.expansion.wanted, project.lock.clone());
     let mut to_make: Vec<usize> = survey
         .plan
         .items
@@ -127,7 +130,7 @@ async fn make(
         root: project.root.clone(),
         project: project.name.clone(),
         lock_path: project.lock_path.clone(),
-        state: Mutex::new(Written { lock, new: Vec::new(), last: Instant::now(), unity: UnityProjects::new() }),
+        state: Mutex::new(Written { lock, new: Vec::new(), created: Vec::new(), last: Instant::now(), unity: UnityProjects::new() }),
     });
     let room = Arc::new(Semaphore::new(asked.jobs_max.max(1)));
     let mut tasks = JoinSet::new();
@@ -151,7 +154,7 @@ async fn make(
     drop(pins);
     let mut state = writer.state.lock();
     let new = std::mem::take(&mut state.new);
-    announce(project, &new);
+    announce(project, &state.created);
     state.lock.upsert(new);
     Ok(std::mem::take(&mut state.lock))
 }
@@ -201,11 +204,21 @@ async fn one(
 fn settle_writability(project: &Project, wanted: &[Wanted], items: &mut [Item], to_make: &mut Vec<usize>) {
     let vcs = vcs_of(project);
     let paths: Vec<PathBuf> = to_make.iter().map(|at| project.root.join(&wanted[*at].output)).collect();
-    let settled = vcs::settle(&project.root, &paths, &vcs);
+    let settled = match vcs::settle(&paths, &vcs, &vcs::Tools::of(&project.root)) {
+        Ok(settled) => settled,
+        Err(err) => {
+            // Without its tool nothing is known of any file, so none is written.
+            let failure = Failure::new(err.code(), format!("failed to {}", chain(&err)));
+            for at in to_make.drain(..) {
+                items[at] = items[at].clone().failed(failure.clone());
+            }
+            return;
+        }
+    };
     let mut kept = Vec::with_capacity(to_make.len());
-    for (at, writability) in to_make.iter().zip(settled) {
-        match writability {
-            vcs::Writability::Skipped { reason } => {
+    for (at, (_, settled)) in to_make.iter().zip(settled) {
+        match settled {
+            vcs::Settled::Skipped { reason } => {
                 let failure = Failure::new(ErrorCode::VersionControl, reason.clone());
                 let item = &mut items[*at];
                 item.state = ItemState::Failed;
@@ -228,10 +241,9 @@ fn vcs_of(project: &Project) -> vcs::Vcs {
 }
 
 /// Tells version control of files that are new to it.
-fn announce(project: &Project, new: &[LockLine]) {
-    let paths: Vec<PathBuf> = new.iter().map(|line| project.root.join(&line.output)).collect();
-    for warning in vcs::announce(&project.root, &paths, &vcs_of(project)) {
-        tracing::warn!("{warning}");
+fn announce(project: &Project, paths: &[PathBuf]) {
+    if let Err(err) = vcs::announce(paths, &vcs_of(project), &vcs::Tools::of(&project.root)) {
+        tracing::warn!("the new files stand, but failed to {}", chain(&err));
     }
 }
 
@@ -301,6 +313,8 @@ struct Writer {
 struct Written {
     lock: Lock,
     new: Vec<LockLine>,
+    /// Files that were not there before.
+    created: Vec<PathBuf>,
     last: Instant,
     unity: UnityProjects,
 }
@@ -310,14 +324,20 @@ impl Writer {
         let path = Fence::new(&self.root)
             .and_then(|mut fence| fence.path(&wanted.output))
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
-        let patience = Patience::usual();
+        let (patience, existed) = (Patience::usual(), path.exists());
         write_atomic(&path, bytes, &patience)
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
         let mut state = self.state.lock();
-        state
+        let meta = state
             .unity
             .write_meta(&path, &self.project, &wanted.asset.name, &wanted.asset.locale)
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        if meta == Meta::Written {
+            state.created.push(meta_path(&path));
+        }
+        if !existed {
+            state.created.push(path);
+        }
         state.new.push(LockLine {
             output: wanted.output.clone(),
             planned: render.planned_key,

@@ -1,16 +1,20 @@
 //! What is there and what is to do: looks at every output and asks the planner.
 
+use std::path::Path;
 use std::time::SystemTime;
 
-use thumbforge_core::manifest::Scope;
+use thumbforge_core::manifest::{Scope, Wanted};
+use thumbforge_core::model::Catalogue;
 use thumbforge_core::plan::{
     Action, EnginesHere, Foreign, KeepReason, OutputState, Plan, PlanOptions, Seen, Stale, locked, plan,
 };
 
-use super::Project;
+use super::{Item, ItemState, Project};
+use crate::journal::{self, ops};
 use crate::output::fence::Fence;
 use crate::output::observe::{Observed, observe_all};
 use crate::output::png;
+use crate::router;
 
 /// A plan and where it writes.
 pub struct Survey {
@@ -73,7 +77,29 @@ pub(super) fn engines_here() -> EnginesHere {
     here
 }
 
-fn look(path: &std::path::Path) -> Option<Seen> {
+/// Finds which of the images to be made are in the store already, so that a plan can say so. It only reads.
+pub fn mark_cached(items: &mut [Item], wanted: &[Wanted], placeholder: bool, data_dir: &Path) {
+    let Ok(Some(reader)) = journal::peek(&data_dir.join("journal.sqlite")) else { return };
+    let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
+    let allowed = router::Allowed { placeholder, lossy: false };
+    for (item, wanted) in items.iter_mut().zip(wanted) {
+        if item.state != ItemState::Planned {
+            continue;
+        }
+        match router::route(&wanted.recipe, wanted.planned, allowed, &catalogue, &here) {
+            Err(failure) => *item = item.clone().failed(failure),
+            Ok(route) => {
+                let key = route.realisation.key(wanted.planned);
+                let found = reader.read(|connection| ops::find_render(connection, key));
+                if found.is_ok_and(|render| render.is_some()) {
+                    item.state = ItemState::Cached;
+                }
+            }
+        }
+    }
+}
+
+fn look(path: &Path) -> Option<Seen> {
     let bytes = std::fs::read(path).ok()?;
     let provenance = png::read_provenance(&bytes).ok().flatten();
     let pixels = png::decode(&bytes, png::DecodeLimits::ART).ok().map(|image| image.hash());

@@ -4,7 +4,7 @@ use thumbforge_art::{scene, text};
 use thumbforge_core::recipe::{Intent, Recipe};
 
 use super::{Cancel, Drawn, Engine, EngineError};
-use crate::output::png::Credit;
+use crate::output::provenance::Credit;
 use crate::router::{EngineCard, Field};
 
 /// Draws scenes.

@@ -7,7 +7,7 @@ use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::recipe::Recipe;
 
 use super::{Cancel, Drawn, Engine, EngineError};
-use crate::output::png;
+use crate::output::png::{self, DecodeLimits};
 use crate::router::{EngineCard, Field};
 use crate::store::Store;
 
@@ -52,7 +52,7 @@ impl Engine for File {
             .store
             .get(art.content)
             .ok_or_else(|| input("it is no longer in the store; run the same command again".to_owned()))?;
-        let image = png::decode(&bytes).map_err(|err| input(err.to_string()))?;
+        let image = png::decode(&bytes, DecodeLimits::ART).map_err(|err| input(thumbforge_core::error::chain(&err)))?;
         let image = cover(&image, recipe.size).map_err(input)?;
         Ok(Drawn { image, credits: Vec::new() })
     }

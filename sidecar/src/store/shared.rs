@@ -42,7 +42,7 @@ impl SharedCache {
         let genuine = render.realised_key == key
             && render.realisation.key(render.planned_key) == key
             && ContentHash::of(&bytes) == render.blob
-            && output::png::decode(&bytes).is_ok_and(|image| {
+            && output::png::decode(&bytes, output::png::DecodeLimits::ART).is_ok_and(|image| {
                 let Extent { width, height } = render.size;
                 image.hash() == render.pixels && image.extent() == Extent { width, height }
             });

