@@ -10,8 +10,12 @@ use super::wrap::{Breaking, Grade};
 const LINE_FACTOR: f32 = 0.9;
 /// A break between words rather than after a mark is worth it when letters grow by a twentieth.
 const WORD_FACTOR: f32 = 0.95;
-/// A hyphen, or a break inside a word, is worth it when letters grow by a quarter.
-const TORN_FACTOR: f32 = 0.8;
+/// Parting a name at its middle dot is worth it when they grow by a tenth.
+const PART_FACTOR: f32 = 0.9;
+/// A hyphen is worth it when letters grow by a quarter.
+const HYPHEN_FACTOR: f32 = 0.8;
+/// A break inside a word is worth it when letters grow by two fifths: it reads like a mistake.
+const INSIDE_FACTOR: f32 = 0.7;
 /// Room left at each side of the box: strokes follow their curve to within a fraction of a pixel only.
 pub(super) const MARGIN_PX: f32 = 0.1;
 
@@ -84,7 +88,9 @@ impl Room {
         let torn = match breaking.grade {
             Grade::Clause => 1.0,
             Grade::Word => WORD_FACTOR,
-            Grade::Hyphen | Grade::Inside => TORN_FACTOR,
+            Grade::Part => PART_FACTOR,
+            Grade::Hyphen => HYPHEN_FACTOR,
+            Grade::Inside => INSIDE_FACTOR,
         };
         // Below the smallest size it cannot be used, so anything that can comes first.
         let usable = if size < self.size_min { 0.01 } else { 1.0 };
