@@ -18,7 +18,9 @@ mod locale;
 mod mask;
 mod paint;
 mod raster;
+mod room;
 mod shape;
+mod style;
 mod wrap;
 
 #[cfg(test)]

@@ -12,17 +12,11 @@ use super::LetterHeight;
 use super::book::FontBook;
 use super::error::TextError;
 use super::locale::{Choice, Locale, script, script_name};
-use super::shape::{Bench, Ink, Line, Missing, Setting};
-use super::wrap::{Breaking, Grade, Paragraph, breakings};
+use super::room::{Block, MARGIN_PX, Room};
+use super::shape::{Bench, Missing, Setting};
+use super::style;
+use super::wrap::{Paragraph, breakings};
 
-/// A second line is worth it when letters grow by more than a tenth: fewer lines read as one title.
-const LINE_FACTOR: f32 = 0.9;
-/// A break between words rather than after a mark is worth it when letters grow by a twentieth.
-const WORD_FACTOR: f32 = 0.95;
-/// A hyphen, or a break inside a word, is worth it when letters grow by a quarter.
-const TORN_FACTOR: f32 = 0.8;
-/// Room left at each side of the box: strokes follow their curve to within a fraction of a pixel only.
-const MARGIN_PX: f32 = 0.1;
 /// Height of a small letter in ems for fonts of every script here that has small letters or their like.
 const SMALL_LETTER: f32 = 0.54;
 /// Height of a whole character in ems in dense scripts.
@@ -47,7 +41,7 @@ pub(super) struct Fitted {
 /// Chooses lines, size and place of a layer.
 pub(super) fn fit(layer: &TextLayer, extent: Extent, fonts: &FontBook, bench: &mut Bench) -> Result<Fitted, TextError> {
     bench.outlines.trim();
-    check_style(layer)?;
+    style::check(layer)?;
     let style = &layer.style;
     let area = area_px(style.area, extent);
     let locale = Locale::parse(&layer.locale);
@@ -86,10 +80,10 @@ pub(super) fn fit(layer: &TextLayer, extent: Extent, fonts: &FontBook, bench: &m
         if let Some(block) = Block::new(lines, style, setting.direction == BaseDirection::Rtl || locale.right_to_left())
             && let Some(size) = room.size(&block)
         {
-            return Ok(placed(layer, locale, area, &room, size, block, &setting, bench));
+            return Ok(placed(layer, area, &room, size, block, &setting, bench));
         }
     }
-    Err(does_not_fit(layer, room.size_min, room.over()))
+    Err(does_not_fit(layer, room.size_min, room.best.1.clone()))
 }
 
 /// The layer's text without what cannot be drawn, in capitals if so styled.
@@ -97,55 +91,6 @@ fn clean(layer: &TextLayer, locale: Locale) -> String {
     let text: String = layer.text.replace("\r\n", "\n").replace('\t', " ");
     let text: String = text.chars().filter(|&c| c == '\n' || !c.is_control()).collect();
     if layer.style.uppercase { locale.uppercase(&text) } else { text }
-}
-
-fn check_style(layer: &TextLayer) -> Result<(), TextError> {
-    let style = &layer.style;
-    let bad = |field, value: String, mend| Err(TextError::Style { layer: layer.name.clone(), field, value, mend });
-    let [x, y, w, h] = style.area;
-    // A hair beyond 1 is what fractions such as 0.06 + 0.94 add up to.
-    let inside = x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0 && x + w <= 1.0 + 1e-6 && y + h <= 1.0 + 1e-6;
-    if !inside {
-        return bad("area", format!("{:?}", style.area), "give [x, y, width, height] within 0 to 1");
-    }
-    if !(style.size > 0.0 && style.size <= 1.0) {
-        return bad("size", style.size.to_string(), "give a fraction of the image height above 0 and up to 1");
-    }
-    if !(style.size_min > 0.0 && style.size_min <= style.size) {
-        return bad("size_min", style.size_min.to_string(), "give a fraction above 0 and up to size");
-    }
-    if !(0.5..=4.0).contains(&style.line_height) {
-        return bad("line_height", style.line_height.to_string(), "give a multiple of the font size from 0.5 to 4");
-    }
-    if !(-0.2..=2.0).contains(&style.tracking) {
-        return bad("tracking", style.tracking.to_string(), "give a fraction of the font size from -0.2 to 2");
-    }
-    if let Some(outline) = style.outline
-        && !(0.0..=0.5).contains(&outline.width)
-    {
-        return bad("outline.width", outline.width.to_string(), "give a fraction of the font size from 0 to 0.5");
-    }
-    if let Some(shadow) = style.shadow {
-        let offset = shadow.offset.iter().all(|offset| (-4.0..=4.0).contains(offset));
-        if !(offset && (0.0..=1.0).contains(&shadow.opacity) && (0.0..=2.0).contains(&shadow.blur)) {
-            return bad(
-                "shadow",
-                format!("{shadow:?}"),
-                "give an opacity of 0 to 1, a blur of 0 to 2, offsets within ±4",
-            );
-        }
-    }
-    if let Some(plate) = style.plate {
-        let padding = plate.padding.iter().all(|padding| (0.0..=4.0).contains(padding));
-        if !(padding && (0.0..=1.0).contains(&plate.opacity) && (0.0..=0.5).contains(&plate.radius)) {
-            return bad(
-                "plate",
-                format!("{plate:?}"),
-                "give an opacity of 0 to 1, a radius of 0 to 0.5, padding of 0 to 4",
-            );
-        }
-    }
-    Ok(())
 }
 
 /// The largest box of whole pixels within a box of fractions.
@@ -184,111 +129,8 @@ fn paragraphs(text: &str, setting: &Setting<'_>, bench: &mut Bench) -> Vec<Parag
     paragraphs
 }
 
-/// Shaped lines at their places relative to each other, in ems.
-struct Block {
-    /// Each with its x and its baseline.
-    lines: Vec<(Line, f32, f32)>,
-    ink: Ink,
-}
-
-impl Block {
-    /// `None` when nothing is drawn.
-    fn new(lines: Vec<Line>, style: &TextStyle, rtl: bool) -> Option<Self> {
-        let mut placed = Vec::new();
-        let mut block: Option<Ink> = None;
-        for (at, line) in lines.into_iter().enumerate() {
-            let Some(ink) = line.ink else { continue };
-            let x = match (style.align, rtl) {
-                // By ink, not by advance: a side bearing or an overhang would stand off centre.
-                (Align::Center, _) => -(ink.left + ink.right) * 0.5,
-                (Align::Start, false) | (Align::End, true) => -ink.left,
-                (Align::Start, true) | (Align::End, false) => -ink.right,
-            };
-            let baseline = at as f32 * style.line_height as f32;
-            let moved = ink.moved(x, baseline);
-            block = Some(block.map_or(moved, |block| block.union(moved)));
-            placed.push((line, x, baseline));
-        }
-        block.map(|ink| Self { lines: placed, ink })
-    }
-}
-
-/// What the box allows.
-struct Room {
-    width: f32,
-    height: f32,
-    size_max: f32,
-    size_min: f32,
-    /// Ems around the ink on each side: outline, or plate where it is larger.
-    around: [f32; 2],
-    outline: f32,
-    line_height: f32,
-    /// Size in pixels that the best breaking so far could have had, and which side stopped it.
-    best: (f32, String),
-}
-
-impl Room {
-    fn new(style: &TextStyle, area: PixelBox, extent: Extent) -> Self {
-        let outline = style.outline.map_or(0.0, |outline| outline.width as f32);
-        let padding = style.plate.map_or([0.0; 2], |plate| plate.padding.map(|padding| padding as f32));
-        Self {
-            width: (area.w as f32 - 2.0 * MARGIN_PX).max(0.0),
-            height: (area.h as f32 - 2.0 * MARGIN_PX).max(0.0),
-            size_max: style.size as f32 * extent.height as f32,
-            size_min: style.size_min as f32 * extent.height as f32,
-            around: padding.map(|padding| padding + outline),
-            outline,
-            line_height: style.line_height as f32,
-            best: (0.0, "too large".to_owned()),
-        }
-    }
-
-    /// How good a breaking looks before it is shaped: the size that it would get, less what it costs to read.
-    fn promise(&self, breaking: &Breaking) -> f32 {
-        let more = (breaking.len() - 1) as f32;
-        // Ink of a line without descenders and of one with them lie between 0.75 and 1.1 ems.
-        let height = more * self.line_height + 0.95 + 2.0 * self.around[1];
-        let width = breaking.width + 2.0 * self.around[0];
-        let size = self.size_max.min(self.width / width).min(self.height / height);
-        let torn = match breaking.grade {
-            Grade::Clause => 1.0,
-            Grade::Word => WORD_FACTOR,
-            Grade::Hyphen | Grade::Inside => TORN_FACTOR,
-        };
-        // Below the smallest size it cannot be used, so anything that can comes first.
-        let usable = if size < self.size_min { 0.01 } else { 1.0 };
-        size * torn * usable * (0..breaking.len() - 1).fold(1.0, |factor, _| factor * LINE_FACTOR)
-    }
-
-    /// The size of a shaped block, if it is large enough.
-    fn size(&mut self, block: &Block) -> Option<f32> {
-        let width = block.ink.right - block.ink.left + 2.0 * self.around[0];
-        let height = block.ink.bottom - block.ink.top + 2.0 * self.around[1];
-        let (by_width, by_height) = (self.width / width, self.height / height);
-        let size = self.size_max.min(by_width).min(by_height);
-        if size >= self.size_min && size > 0.0 {
-            return Some(size);
-        }
-        if size > self.best.0 || self.best.0 == 0.0 {
-            let over = if by_width <= by_height {
-                format!("{:.0} px wide and has {:.0}", width * self.size_min, self.width)
-            } else {
-                format!("{:.0} px high and has {:.0}", height * self.size_min, self.height)
-            };
-            self.best = (size, over);
-        }
-        None
-    }
-
-    fn over(&self) -> String {
-        self.best.1.clone()
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one call site; the values have nothing else in common")]
 fn placed(
     layer: &TextLayer,
-    locale: Locale,
     area: PixelBox,
     room: &Room,
     size: f32,
@@ -296,6 +138,7 @@ fn placed(
     setting: &Setting<'_>,
     bench: &mut Bench,
 ) -> Fitted {
+    let locale = setting.locale;
     let rtl = setting.direction == BaseDirection::Rtl || locale.right_to_left();
     let ink = block.ink;
     let [around_x, around_y] = room.around.map(|around| around * size + MARGIN_PX);

@@ -1,5 +1,8 @@
 //! From words to positioned glyphs, in ems. One line at a time, so that a broken line is shaped as it is drawn.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use icu_properties::props::Script;
 use parlance::{FontFeature, FontVariation, Tag};
 use parley_engine::itemize::{Item, Segment};
@@ -9,7 +12,7 @@ use parley_engine::{
 };
 use skrifa::instance::NormalizedCoord;
 
-use super::glyph::Outlines;
+use super::glyph::{Outline, Outlines};
 use super::locale::{Choice, Locale, script};
 
 /// Scratch space and caches of one thread.
@@ -41,7 +44,7 @@ pub(super) struct Glyph {
     pub(super) x: f32,
     pub(super) y: f32,
     /// Instance of a variable font.
-    pub(super) coords: std::rc::Rc<[NormalizedCoord]>,
+    pub(super) coords: Rc<[NormalizedCoord]>,
 }
 
 /// Bounds of drawn outlines in ems, y downwards from the baseline.
@@ -130,63 +133,83 @@ impl Bench {
         self.analyse(&text, setting.direction);
         self.shape(&text, setting);
         let characters: Vec<char> = text.chars().collect();
-        let mut missing = Vec::new();
-        let (mut glyphs, mut ink, mut x) = (Vec::new(), None::<Ink>, 0.0_f32);
-        for run_at in visual_order(&self.shaped) {
-            let run = &self.shaped.runs()[run_at];
-            let rtl = run.bidi_level.is_rtl();
-            let face_id = self.shaped.fonts()[run.font_index].font.data.id();
-            let face_at = setting.choice.faces.iter().position(|face| face.id() == face_id).unwrap_or(0);
-            let face = setting.choice.faces[face_at];
-            let coords: std::rc::Rc<[NormalizedCoord]> = self.shaped.normalized_coords()
-                [run.normalized_coords_range.clone()]
-            .iter()
-            .map(|coord| NormalizedCoord::from_bits(coord.to_bits()))
-            .collect();
-            let slice = self.shaped.run_slice(run_at as u32);
-            let clusters = slice.shaped_clusters_range();
-            for step in 0..clusters.len() as u32 {
-                let at = if rtl { clusters.end - 1 - step } else { clusters.start + step };
-                let cluster = self.shaped.shaped_clusters()[at as usize];
-                let range = cluster.chars_range();
-                let of_cluster = characters.get(range.start as usize..range.end as usize).unwrap_or(&[]);
-                let tracked = setting.tracking != 0.0
-                    && cluster.is_grapheme_start()
-                    && of_cluster.first().is_some_and(|&c| !joined(c));
-                // A grapheme's marks follow its base, to the right or, drawn from the right, to the left.
-                if tracked && !rtl && x > 0.0 {
-                    x += setting.tracking;
+        let mut draft = Draft::default();
+        for run in visual_order(&self.shaped) {
+            draft.run(&self.shaped, run, &characters, setting, &mut self.outlines);
+        }
+        if draft.missing.is_empty() {
+            return Ok(Line { text, glyphs: draft.glyphs, ink: draft.ink });
+        }
+        let mut seen = BTreeSet::new();
+        draft.missing.retain(|&c| seen.insert(c));
+        Err(Missing(draft.missing))
+    }
+}
+
+/// A line as its runs are laid from left to right.
+#[derive(Default)]
+struct Draft {
+    glyphs: Vec<Glyph>,
+    ink: Option<Ink>,
+    missing: Vec<char>,
+    x: f32,
+}
+
+impl Draft {
+    fn run(
+        &mut self,
+        shaped: &ShapedText,
+        run_at: usize,
+        characters: &[char],
+        setting: &Setting<'_>,
+        outlines: &mut Outlines,
+    ) {
+        let run = &shaped.runs()[run_at];
+        let rtl = run.bidi_level.is_rtl();
+        let face_id = shaped.fonts()[run.font_index].font.data.id();
+        let face = setting.choice.faces.iter().position(|face| face.id() == face_id).unwrap_or(0);
+        let coords = &shaped.normalized_coords()[run.normalized_coords_range.clone()];
+        let coords: Rc<[NormalizedCoord]> =
+            coords.iter().map(|coord| NormalizedCoord::from_bits(coord.to_bits())).collect();
+        let slice = shaped.run_slice(run_at as u32);
+        let clusters = slice.shaped_clusters_range();
+        for step in 0..clusters.len() as u32 {
+            let at = if rtl { clusters.end - 1 - step } else { clusters.start + step };
+            let cluster = shaped.shaped_clusters()[at as usize];
+            let range = cluster.chars_range();
+            let characters = characters.get(range.start as usize..range.end as usize).unwrap_or(&[]);
+            let tracked = setting.tracking != 0.0
+                && cluster.is_grapheme_start()
+                && characters.first().is_some_and(|&c| !joined(c));
+            // A grapheme's marks follow its base, to the right or, drawn from the right, to the left.
+            if tracked && !rtl && self.x > 0.0 {
+                self.x += setting.tracking;
+            }
+            for glyph in slice.shaped_cluster_glyphs(at) {
+                if glyph.id == 0 {
+                    self.missing.extend(characters.iter().copied().filter(|&c| !ignorable(c)));
                 }
-                for glyph in slice.shaped_cluster_glyphs(at) {
-                    if glyph.id == 0 {
-                        missing.extend(of_cluster.iter().copied().filter(|&c| !ignorable(c)));
-                    }
-                    let outline = self.outlines.get(face, glyph.id, &coords);
-                    let (gx, gy) = (x + glyph.x, glyph.y);
-                    if let Some((_, bounds)) = &outline.drawn {
-                        // The outline's y grows upwards: its bottom is our top.
-                        let own = Ink {
-                            left: gx + bounds.left() / outline.em,
-                            top: gy - bounds.bottom() / outline.em,
-                            right: gx + bounds.right() / outline.em,
-                            bottom: gy - bounds.top() / outline.em,
-                        };
-                        ink = Some(ink.map_or(own, |ink| ink.union(own)));
-                        glyphs.push(Glyph { face: face_at, id: glyph.id, x: gx, y: gy, coords: coords.clone() });
-                    }
-                    x += glyph.advance;
-                }
-                if tracked && rtl {
-                    x += setting.tracking;
-                }
+                let placed = Glyph { face, id: glyph.id, x: self.x + glyph.x, y: glyph.y, coords: Rc::clone(&coords) };
+                self.glyph(placed, outlines.get(setting.choice.faces[face], glyph.id, &coords));
+                self.x += glyph.advance;
+            }
+            if tracked && rtl {
+                self.x += setting.tracking;
             }
         }
-        if missing.is_empty() {
-            return Ok(Line { text, glyphs, ink });
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        missing.retain(|&c| seen.insert(c));
-        Err(Missing(missing))
+    }
+
+    fn glyph(&mut self, glyph: Glyph, outline: &Outline) {
+        let Some((_, bounds)) = &outline.drawn else { return };
+        // The outline's y grows upwards: its bottom is our top.
+        let ink = Ink {
+            left: glyph.x + bounds.left() / outline.em,
+            top: glyph.y - bounds.bottom() / outline.em,
+            right: glyph.x + bounds.right() / outline.em,
+            bottom: glyph.y - bounds.top() / outline.em,
+        };
+        self.ink = Some(self.ink.map_or(ink, |line| line.union(ink)));
+        self.glyphs.push(glyph);
     }
 }
 

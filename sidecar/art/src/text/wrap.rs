@@ -18,6 +18,8 @@ pub(super) enum Grade {
     Clause,
     /// Between words or phrases.
     Word,
+    /// After the middle dot between parts of a foreign name.
+    Part,
     /// At a soft hyphen.
     Hyphen,
     /// Inside a word of a script that allows it: Chinese, Japanese, Korean.
@@ -25,7 +27,7 @@ pub(super) enum Grade {
 }
 
 /// Every grade, best first.
-pub(super) const GRADES: [Grade; 4] = [Grade::Clause, Grade::Word, Grade::Hyphen, Grade::Inside];
+pub(super) const GRADES: [Grade; 5] = [Grade::Clause, Grade::Word, Grade::Part, Grade::Hyphen, Grade::Inside];
 
 /// Text that is never broken, up to the next place where it may be.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,9 +129,8 @@ fn grade(before: char, next: char, word_boundary: bool) -> Grade {
     if left == Script::Hangul && right == Script::Hangul {
         return Grade::Inside;
     }
-    // The parts of a foreign name, held together by its middle dots.
     if before == '・' && eastern(next) {
-        return Grade::Inside;
+        return Grade::Part;
     }
     // A number and its counter.
     if before.is_ascii_digit() && right == Script::Han {

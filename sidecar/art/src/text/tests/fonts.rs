@@ -166,3 +166,18 @@ fn a_broken_font_file_says_so() {
     // Cut in the middle: tables are named that are not there.
     check(&bytes[..bytes.len() / 8]);
 }
+
+#[test]
+fn the_weight_is_asked_of_a_variable_font() {
+    // One letter, three times as wide in bold; weight_axis.py draws it.
+    let bytes: &[u8] = include_bytes!("weight_axis.ttf");
+    let content = ContentHash(*blake3::hash(bytes).as_bytes());
+    let book = FontBook::packaged().with_font(content, Arc::from(bytes)).expect("a good font");
+    let width = |weight| {
+        let font = Some(FontFile { path: "weight_axis.ttf".to_owned(), content: Some(content) });
+        let style = TextStyle { font, weight, outline: None, shadow: None, size: 0.25, ..TextStyle::default() };
+        set(&mut picture(256), &[layer("en", "I", style)], &book).expect("it fits")[0].ink.w
+    };
+    let (regular, bold) = (width(Weight::Regular), width(Weight::Bold));
+    assert!((12..=14).contains(&regular) && (37..=40).contains(&bold), "{regular} and {bold}");
+}

@@ -47,6 +47,8 @@ fn lines_break_as_each_script_wants() {
     check("ja", "ドラゴンの、新しい冒険が始まる。", 10.5, &["ドラゴンの、", "新しい冒険が始まる。"]);
     check("ja", "大型アップデート！「直」", 9.0, &["大型アップデート！", "「直」"]);
     check("ja", "報酬が2倍になる限定セール", 8.5, &["報酬が2倍になる", "限定セール"]);
+    check("ja", "ドラゴン・ハーベスト・サーガ 限定セール", 11.0, &["ドラゴン・ハーベスト・", "サーガ 限定セール"]);
+    check("ja", "ラスト・ドラゴン 限定セール", 9.0, &["ラスト・ドラゴン", "限定セール"]);
     // Chinese breaks between words, beside its quotes, and not before a mark.
     check("zh-Hans", "奖励翻倍，“传说”装备等你拿！", 10.5, &["奖励翻倍，", "“传说”装备等你拿！"]);
     check("zh-Hans", "巨龙丰收传说", 4.6, &["巨龙丰收", "传说"]);
@@ -65,7 +67,7 @@ fn lines_break_as_each_script_wants() {
 fn a_torn_word_is_the_last_resort() {
     // With room for a break at the space at nearly the same size, the soft hyphen is left alone.
     assert_eq!(lines("de", "Feuer Drachen\u{ad}ernte", 8.5, 3), ["Feuer", "Drachenernte"]);
-    assert_eq!(lines("ko", "드래곤하베스트한정판매", 6.5, 2).len(), 2);
+    assert_eq!(lines("ko", "드래곤하베스트한정판매", 5.5, 2).len(), 2);
 }
 
 #[test]
