@@ -43,6 +43,9 @@ pub fn expand(
     let templates = expander.templates();
     // A template that cannot be used would fail again for each of its assets.
     expander = expander.sound()?;
+    // Growing by doubling would hold the images twice at the worst moment.
+    let images = manifest.body.assets.len().saturating_mul(expander.locales.len().max(1));
+    expander.wanted.reserve_exact(images.min(limits::IMAGES_MAX));
     for (name, asset) in &manifest.body.assets {
         expander.asset(name, asset, &templates);
     }
