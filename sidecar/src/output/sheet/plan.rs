@@ -16,6 +16,8 @@ const HEADER_H: u32 = 84;
 const CELL_MAX: u32 = 320;
 /// Below it a picture tells nothing; [`TILES_MAX`] keeps cells well above.
 const CELL_MIN: u32 = 48;
+/// Many assets in few locales would be a tall strip of tiny pictures: they flow instead, where they get more room.
+const MATRIX_CELL_MIN: u32 = 96;
 /// Below this width a caption would be all dots.
 const CAPTION_CELL_MIN: u32 = 88;
 /// A sheet of fewer pixels has no room for its header.
@@ -91,6 +93,11 @@ impl Measure {
         }
     }
 
+    fn fits(&self, shape: &Shape) -> bool {
+        let size = self.size(shape.columns, shape.rows);
+        size.width <= SHEET_SIDE_MAX && size.height <= SHEET_SIDE_MAX
+    }
+
     fn cell_h(&self) -> u32 {
         let lines = self.name_h + self.note_h;
         self.picture_h + if lines > 0 { lines + 4 } else { 0 }
@@ -110,16 +117,24 @@ impl Plan {
         let aspect = aspect(tiles);
         // No picture is enlarged, but small icons still get room for their captions.
         let widest = tiles.iter().map(|tile| tile.size.width).max().unwrap_or(CELL_MAX);
-        let mut cell_w = widest.clamp(128, CELL_MAX);
+        let start = widest.clamp(128, CELL_MAX);
+        if let Some(shape) = Shape::matrix(tiles) {
+            let measure = (MATRIX_CELL_MIN..=start)
+                .rev()
+                .map(|cell_w| Measure::new(cell_w, aspect, &shape))
+                .find(|measure| measure.fits(&shape));
+            if let Some(measure) = measure {
+                return Self::laid(shape, measure);
+            }
+        }
+        let mut cell_w = start;
         let (shape, measure) = loop {
-            let shape = Shape::of(tiles, cell_w, aspect);
+            let shape = Shape::flow(tiles, cell_w, aspect);
             let measure = Measure::new(cell_w, aspect, &shape);
-            let size = measure.size(shape.columns, shape.rows);
-            let fits = size.width <= SHEET_SIDE_MAX && size.height <= SHEET_SIDE_MAX;
-            if fits || cell_w <= CELL_MIN {
+            if measure.fits(&shape) || cell_w <= CELL_MIN {
                 break (shape, measure);
             }
-            cell_w = (cell_w - 4).max(CELL_MIN);
+            cell_w -= 1;
         };
         Self::laid(shape, measure)
     }
@@ -171,10 +186,6 @@ impl Plan {
 }
 
 impl Shape {
-    fn of(tiles: &[Tile], cell_w: u32, aspect: f64) -> Self {
-        Self::matrix(tiles).unwrap_or_else(|| Self::flow(tiles, cell_w, aspect))
-    }
-
     /// Assets by locales, if each pair is there at most once and at least half of them are.
     fn matrix(tiles: &[Tile]) -> Option<Self> {
         let (mut rows, mut columns) = (Vec::new(), Vec::new());
