@@ -149,6 +149,7 @@ pub fn settle(outputs: &[PathBuf], vcs: &Vcs, tools: &Tools) -> Result<Vec<(Path
         .map(|(output, _)| output.as_path())
         .collect();
     let said = if read_only.is_empty() { String::new() } else { check_out(&read_only, vcs, tools)? };
+    let said = Said::of(&said);
     let settled = outputs.iter().zip(looks).map(|(output, seen)| {
         let settled = match seen {
             Look::Writable => Settled::Writable,
@@ -159,7 +160,7 @@ pub fn settle(outputs: &[PathBuf], vcs: &Vcs, tools: &Tools) -> Result<Vec<(Path
             Look::ReadOnly => match look(output, &mut folders) {
                 Look::Writable => Settled::CheckedOut,
                 Look::Blocked(reason) => Settled::Skipped { reason },
-                Look::ReadOnly => Settled::Skipped { reason: refusal(output, &said) },
+                Look::ReadOnly => Settled::Skipped { reason: said.refusal(output) },
             },
         };
         (output.clone(), settled)
@@ -226,16 +227,37 @@ fn p4_escaped(path: &str) -> String {
     path.replace('%', "%25").replace('@', "%40").replace('#', "%23").replace('*', "%2A")
 }
 
-/// Why the file is still read-only, in the words of the tool where it spoke of the file.
-fn refusal(output: &Path, said: &str) -> String {
-    let name = output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let path = output.to_string_lossy();
-    let line = (said.lines().find(|line| line.contains(&*path)))
-        .or_else(|| said.lines().find(|line| line.contains(&name)))
-        .or_else(|| said.lines().find(|line| !line.trim().is_empty()));
-    match line {
-        Some(line) => format!("it is still read-only after checking it out: {}", line.trim()),
-        None => "it is still read-only after checking it out, and version control did not say why".to_owned(),
+/// What a tool said, found by the file that it spoke of; thousands of files are asked about.
+struct Said<'a> {
+    lines: HashMap<&'a str, &'a str>,
+    first: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    /// Perforce writes `PATH#REVISION - MESSAGE` or `PATH - MESSAGE`; the path may be that of the depot.
+    fn of(said: &'a str) -> Self {
+        let mut lines = HashMap::new();
+        let spoken = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        for line in spoken.clone() {
+            let Some((file, _)) = line.split_once(" - ") else { continue };
+            let file = match file.rsplit_once('#') {
+                Some((path, revision)) if revision.bytes().all(|byte| byte.is_ascii_digit()) => path,
+                _ => file,
+            };
+            lines.entry(file).or_insert(line);
+            lines.entry(file.rsplit(['/', '\\']).next().unwrap_or(file)).or_insert(line);
+        }
+        Self { lines, first: spoken.clone().next() }
+    }
+
+    /// Why the file is still read-only.
+    fn refusal(&self, output: &Path) -> String {
+        let of = |name: Option<&str>| name.and_then(|name| self.lines.get(name));
+        let name = output.file_name().and_then(|name| name.to_str());
+        match of(output.to_str()).or_else(|| of(name)).or(self.first.as_ref()) {
+            Some(line) => format!("it is still read-only after checking it out: {line}"),
+            None => "it is still read-only after checking it out, and version control did not say why".to_owned(),
+        }
     }
 }
 
