@@ -251,6 +251,16 @@ impl Intake {
         &self.inner.metrics
     }
 
+    /// Unix time in milliseconds, as jobs are dated by.
+    pub fn now_ms(&self) -> u64 {
+        self.inner.tools.clock.now_ms()
+    }
+
+    /// Whether every further job is refused because the sidecar is stopping.
+    pub fn is_closed(&self) -> bool {
+        self.inner.draining.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Refuses every further job.
     pub(crate) fn close(&self) {
         self.inner.draining.store(true, std::sync::atomic::Ordering::Relaxed);

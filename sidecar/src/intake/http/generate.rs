@@ -1,0 +1,251 @@
+//! The calls that scripts make: `/generate` answers JSON with the picture in it, `/api/generate` and `/models/{name}` the picture itself.
+//!
+//! ```text
+//! body ─► job ─► in the store? ─yes─► answer
+//!                     └─no─► journalled ─► drawn ─► answer      (a client that asks so is answered once it is journalled)
+//! ```
+//! These calls drop what they do not know and say so (`meta.dropped`), because scripts send what some other tool once read.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::JobId;
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::{Ending, JobSpec, Render};
+use thumbforge_core::model::ModelId;
+
+use super::asked::{self, Asked, Terms};
+use super::refusal::Refusal;
+use super::{Door, body};
+use crate::intake::Ticket;
+
+/// Size where a script names none: what the editor's thumbnails have.
+const SIZE: Extent = Extent { width: 512, height: 512 };
+/// Longest name of a client.
+const CLIENT_CHARS_MAX: usize = 64;
+
+/// `POST /generate`.
+pub(super) async fn json(State(door): State<Arc<Door>>, request: Request<Body>) -> Result<Response, Refusal> {
+    let (began, later) = (Instant::now(), wants_later(&request));
+    let asked = script(&door, request, None).await?;
+    if later {
+        return accepted(&door, asked).await;
+    }
+    let picture = Picture::of(&door, asked, began).await?;
+    let mut response = Json(json!({
+        "status": "done",
+        "job": picture.job,
+        "model": picture.render.model,
+        "placeholder_for": picture.render.placeholder_for,
+        "seed": picture.render.realisation.seed,
+        "image": BASE64.encode(&picture.bytes),
+        "width": picture.render.size.width,
+        "height": picture.render.size.height,
+        "key": picture.render.realised_key,
+        "meta": picture.meta(),
+    }))
+    .into_response();
+    response.headers_mut().extend(picture.headers());
+    Ok(response)
+}
+
+/// `POST /api/generate`.
+pub(super) async fn image(State(door): State<Arc<Door>>, request: Request<Body>) -> Result<Response, Refusal> {
+    image_of(&door, request, None).await
+}
+
+/// `POST /models/{name}`; the name `render` leaves the choice to the router.
+pub(super) async fn image_by(
+    State(door): State<Arc<Door>>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let Path(name) = name.map_err(|_| Refusal::new(ErrorCode::UnknownModel, "failed to read the model's name"))?;
+    let model = match name.as_str() {
+        "render" => None,
+        name => Some(asked::resolve(door.intake.catalogue(), name)?),
+    };
+    image_of(&door, request, model).await
+}
+
+async fn image_of(door: &Arc<Door>, request: Request<Body>, model: Option<ModelId>) -> Result<Response, Refusal> {
+    let (began, later) = (Instant::now(), wants_later(&request));
+    let asked = script(door, request, model).await?;
+    if later {
+        return accepted(door, asked).await;
+    }
+    let picture = Picture::of(door, asked, began).await?;
+    let headers = picture.headers();
+    let mut response = ([(header::CONTENT_TYPE, "image/png")], picture.bytes).into_response();
+    response.headers_mut().extend(headers);
+    Ok(response)
+}
+
+async fn script(door: &Door, request: Request<Body>, model: Option<ModelId>) -> Result<Asked, Refusal> {
+    let (parts, body) = request.into_parts();
+    let fields = body::fields(body).await?;
+    let terms = Terms {
+        catalogue: door.intake.catalogue(),
+        client: client(&parts.headers, None),
+        now_ms: door.intake.now_ms(),
+        size: SIZE,
+        model,
+        placeholder: door.serving.placeholder,
+        lossy: true,
+    };
+    asked::read(fields, terms)
+}
+
+/// Who asks, for fair turns: what it calls itself, as far as a log can show it.
+pub(super) fn client(headers: &HeaderMap, user: Option<&str>) -> String {
+    let named = headers.get("x-thumbforge-client").and_then(|name| name.to_str().ok()).or(user).unwrap_or_default();
+    let name: String = named
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':'))
+        .take(CLIENT_CHARS_MAX)
+        .collect();
+    if name.is_empty() { "http:anonymous".to_owned() } else { format!("http:{name}") }
+}
+
+/// Whether the client asks for a receipt now and the picture later (RFC 7240).
+fn wants_later(request: &Request<Body>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    let by_query = query.split('&').any(|pair| matches!(pair, "async=1" | "async=true"));
+    let preferences = request.headers().get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    by_query || preferences.flat_map(|value| value.split([',', ';'])).any(|word| word.trim() == "respond-async")
+}
+
+/// A receipt: the job is durable, its picture follows.
+async fn accepted(door: &Door, asked: Asked) -> Result<Response, Refusal> {
+    let ticket = submit(door, door.intake.admit(asked.spec)?).await?;
+    let place = format!("/jobs/{}", ticket.id);
+    let receipt =
+        json!({ "status": "queued", "job": ticket.id, "location": place, "meta": { "dropped": asked.dropped } });
+    let headers = [
+        (header::LOCATION, place),
+        (HeaderName::from_static("preference-applied"), "respond-async".to_owned()),
+        (HeaderName::from_static("x-thumbforge-job"), ticket.id.to_string()),
+    ];
+    Ok((StatusCode::ACCEPTED, headers, Json(receipt)).into_response())
+}
+
+/// Submits in a task of its own: a client that hangs up must not leave a job in the journal of which the dispatcher never hears.
+async fn submit(door: &Door, spec: JobSpec) -> Result<Ticket, Failure> {
+    let intake = door.intake.clone();
+    tokio::spawn(async move { intake.submit(spec).await })
+        .await
+        .unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, format!("failed to accept the job: {err}"))))
+}
+
+/// A finished picture and how it came about.
+pub(super) struct Picture {
+    pub(super) render: Render,
+    pub(super) bytes: Vec<u8>,
+    /// Absent when the store had it, and no job was needed.
+    pub(super) job: Option<JobId>,
+    cached: bool,
+    latency_ms: u64,
+    /// Fields of the request and of the recipe that had no part in it, sorted.
+    dropped: Vec<String>,
+}
+
+impl Picture {
+    /// From the store, or drawn.
+    ///
+    /// # Errors
+    /// Why there is none; if it had become a job, with its number.
+    pub(super) async fn of(door: &Door, asked: Asked, began: Instant) -> Result<Self, Refusal> {
+        let spec = door.intake.admit(asked.spec)?;
+        let mut dropped = asked.dropped;
+        let (render, bytes, job, cached) = match door.intake.cached(&spec).await? {
+            Some(cached) => (cached.render, cached.bytes, None, true),
+            None => {
+                let ticket = submit(door, spec).await?;
+                let id = ticket.id;
+                let (render, cached) = ended(door, ticket).await.map_err(|err| Refusal::from(err).with_job(id))?;
+                // The file may be gone again only if the store is smaller than what is being drawn at once.
+                let (render, bytes) = door.intake.picture(render.realised_key).await.ok_or_else(|| {
+                    let message = "failed to read the picture: the store gave it up at once; give the store more room";
+                    Refusal::new(ErrorCode::Storage, message).with_job(id)
+                })?;
+                (render, bytes, Some(id), cached)
+            }
+        };
+        dropped.extend(render.realisation.dropped.iter().cloned());
+        dropped.sort_unstable();
+        dropped.dedup();
+        Ok(Self { render, bytes, job, cached, latency_ms: began.elapsed().as_millis() as u64, dropped })
+    }
+
+    /// What this request spent: a picture that was there already costs nothing again.
+    fn cost_usd(&self) -> f64 {
+        if self.cached { 0.0 } else { self.render.cost_micros_usd as f64 / 1e6 }
+    }
+
+    /// What there is to know beside the picture. `latency_ms` is this answer's, `render_ms` the drawing's, whenever that was.
+    pub(super) fn meta(&self) -> serde_json::Value {
+        json!({
+            "latency_ms": self.latency_ms,
+            "render_ms": self.render.latency_ms,
+            "cost_usd": self.cost_usd(),
+            "cached": self.cached,
+            "engine": self.render.realisation.engine,
+            "dropped": self.dropped,
+            "verdict": self.render.verdict,
+        })
+    }
+
+    /// The same in headers, for answers that are the picture itself.
+    fn headers(&self) -> HeaderMap {
+        let render = &self.render;
+        let words = [
+            ("x-thumbforge-key", Some(render.realised_key.to_string())),
+            ("x-thumbforge-job", self.job.map(|job| job.to_string())),
+            ("x-thumbforge-model", Some(render.model.to_string())),
+            ("x-thumbforge-placeholder-for", render.placeholder_for.as_ref().map(ToString::to_string)),
+            ("x-thumbforge-engine", Some(render.realisation.engine.clone())),
+            ("x-thumbforge-seed", Some(render.realisation.seed.to_string())),
+            ("x-thumbforge-cost-usd", Some(format!("{:.6}", self.cost_usd()))),
+            ("x-thumbforge-latency-ms", Some(self.latency_ms.to_string())),
+            ("x-thumbforge-cached", Some(self.cached.to_string())),
+            ("x-thumbforge-dropped", (!self.dropped.is_empty()).then(|| self.dropped.join(", "))),
+        ];
+        words.into_iter().filter_map(|(name, word)| Some((HeaderName::from_static(name), value(&word?)))).collect()
+    }
+}
+
+/// A header's value; what no header can hold becomes a question mark.
+fn value(text: &str) -> HeaderValue {
+    let plain: String = text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+    HeaderValue::try_from(plain).unwrap_or(HeaderValue::from_static("?"))
+}
+
+/// Waits for the ending, or until the server's time for answers is over.
+async fn ended(door: &Door, ticket: Ticket) -> Result<(Box<Render>, bool), Failure> {
+    let id = ticket.id;
+    let ending = tokio::select! {
+        ending = ticket.ending() => ending,
+        () = door.cut.cancelled() => Ending::Failed(Failure::new(
+            ErrorCode::ShuttingDown,
+            format!("failed to wait for job {id}: the sidecar is stopping; the job is kept and goes on at the next start"),
+        )),
+    };
+    match ending {
+        Ending::Done { render, cached, .. } => Ok((render, cached)),
+        Ending::Failed(failure) => Err(failure),
+        Ending::Cancelled => Err(Failure::new(ErrorCode::Cancelled, format!("failed to draw: job {id} was cancelled"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

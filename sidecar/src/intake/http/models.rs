@@ -1,0 +1,123 @@
+//! The models there are, and how each would take sampling settings that were written for another.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use thumbforge_core::error::ErrorCode;
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::{AssetRef, Gate, JobSpec, Lane, Route};
+use thumbforge_core::model::ModelRow;
+use thumbforge_core::recipe::{Recipe, Settings};
+
+use super::asked;
+use super::refusal::Refusal;
+use super::samplers::Table;
+use super::{Door, body, fields};
+use crate::intake::Intake;
+
+/// `GET /v1/models`.
+pub(super) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
+    let rows = door.intake.catalogue().rows();
+    let data: Vec<Value> = rows.iter().map(|row| view(&door.intake, row)).collect();
+    Json(json!({ "object": "list", "data": data }))
+}
+
+/// `GET /v1/models/{name}`, by any spelling.
+pub(super) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+    let row = door.intake.catalogue().resolve(&name).map_err(|err| {
+        Refusal::new(ErrorCode::UnknownModel, format!("failed to {err}"))
+            .with_param("model")
+            .with_status(StatusCode::NOT_FOUND)
+    })?;
+    Ok(Json(view(&door.intake, row)))
+}
+
+fn view(intake: &Intake, row: &ModelRow) -> Value {
+    json!({
+        "id": row.id,
+        "object": "model",
+        // The catalogue has no dates, and the original's clients insist on one.
+        "created": 0,
+        "owned_by": "thumbforge",
+        "name": row.name,
+        "family": row.family,
+        "aliases": row.aliases,
+        "available": route(intake, row, Settings::default()).is_some(),
+    })
+}
+
+/// Where this model would draw here, dropping what it must; `None` when it is not here.
+fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
+    let size = Extent { width: 512, height: 512 };
+    let recipe = Recipe { model: Some(row.id.clone()), settings, ..Recipe::from_prompt("a model's route", size) };
+    let planned = recipe.planned_key();
+    let spec = JobSpec {
+        recipe,
+        asset: AssetRef { name: String::new(), locale: String::new() },
+        lane: Lane::Interactive,
+        priority: 0,
+        client: String::new(),
+        deadline_ms: None,
+        placeholder: false,
+        lossy: true,
+        gate: Gate::Report,
+        safe_inset: None,
+    };
+    intake.route(&spec, planned).ok()
+}
+
+/// `POST /sample {"sampler","steps","guidance"}`: what each model would be given for these settings.
+///
+/// What a model would be given follows from its engine where that is here, and from the table where it is not.
+pub(super) async fn sample(State(door): State<Arc<Door>>, request: Request<Body>) -> Result<Json<Value>, Refusal> {
+    let mut fields = body::fields(request.into_body()).await?;
+    let fields = &mut fields;
+    let only = fields::text(fields, &["model"])?;
+    let only = only.map(|name| asked::resolve(door.intake.catalogue(), &name)).transpose()?;
+    let mut settings = asked::settings(fields)?;
+    // These are not sampling.
+    (settings.strength, settings.composition, settings.subject) = (None, None, None);
+    let size = Extent { width: 512, height: 512 };
+    let checked = Recipe { settings: settings.clone(), ..Recipe::from_prompt("settings", size) }.normalised();
+    checked.map_err(|err| Refusal::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
+
+    let table = Table::built_in();
+    if let Some(name) = &settings.sampler
+        && table.sampler(name).is_none()
+    {
+        return Err(Refusal::field("sampler", format!("find the sampler: there are {}", table.names().join(", "))));
+    }
+    let rows = door.intake.catalogue().rows().iter().filter(|row| only.as_ref().is_none_or(|only| row.id == *only));
+    let models: Vec<Value> = rows.map(|row| translated(&door.intake, row, &settings, &table)).collect();
+    Ok(Json(json!({ "asked": settings, "models": models })))
+}
+
+fn translated(intake: &Intake, row: &ModelRow, settings: &Settings, table: &Table) -> Value {
+    let here = route(intake, row, settings.clone());
+    let (given, mut dropped, mut notes) = table.translate(row, settings);
+    let mut given = json!(given);
+    if let Some(route) = &here
+        && let Some(settings) = given.as_object_mut()
+    {
+        for field in &route.realisation.dropped {
+            settings.remove(field);
+            dropped.push(field.clone());
+        }
+        dropped.sort_unstable();
+        dropped.dedup();
+    }
+    if here.is_none() {
+        notes.push("not on this machine".to_owned());
+    }
+    json!({
+        "model": row.id,
+        "available": here.is_some(),
+        "settings": given,
+        "dropped": dropped,
+        "notes": notes,
+    })
+}
