@@ -18,6 +18,7 @@ mod generate;
 mod jobs;
 mod progress;
 mod serve;
+mod sheet;
 mod show;
 
 /// Exit codes of the command line and of the Unity batch entry. 1 stays free: it is Unity's own.

@@ -94,6 +94,11 @@ impl Metrics {
         self.open.set(open as i64);
     }
 
+    /// Jobs that are open now.
+    pub fn open(&self) -> usize {
+        usize::try_from(self.open.get()).unwrap_or(0)
+    }
+
     /// Everything in the Prometheus text format.
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -8,11 +8,14 @@ use std::time::SystemTime;
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
+use thumbforge_core::image::Extent;
 use thumbforge_core::limits;
 use thumbforge_core::lock::Lock;
 use thumbforge_core::manifest::body::Vcs;
-use thumbforge_core::manifest::{Expansion, FileFault, Files, Manifest, Overrides, PromptFile, expand};
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::manifest::{
+    DEFAULT_SIZE, Expansion, FileFault, Files, Manifest, Overrides, PromptFile, Wanted, expand,
+};
+use thumbforge_core::model::{Catalogue, ModelId};
 
 use super::BuildError;
 use crate::output::observe::{self, lfs_pointer};
@@ -142,6 +145,23 @@ impl Project {
             expansion,
             root,
         })
+    }
+
+    /// Whether an output's recipe names a model other than the built-in one.
+    pub fn names_a_model(&self, output: &str) -> bool {
+        self.wanted(output)
+            .and_then(|wanted| wanted.recipe.model.as_ref())
+            .is_some_and(|model| *model != ModelId::builtin())
+    }
+
+    /// The size of an output, or nothing much for what nobody wants.
+    pub fn size_of(&self, output: &str) -> Extent {
+        self.wanted(output).map_or(DEFAULT_SIZE, |wanted| wanted.recipe.size)
+    }
+
+    fn wanted(&self, output: &str) -> Option<&Wanted> {
+        let wanted = &self.expansion.wanted;
+        wanted.binary_search_by(|wanted| wanted.output.as_str().cmp(output)).ok().map(|at| &wanted[at])
     }
 
     /// Bytes of a file that the manifest names.

@@ -130,7 +130,13 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
         root: project.root.clone(),
         project: project.name.clone(),
         lock_path: project.lock_path.clone(),
-        state: Mutex::new(Written { lock, new: Vec::new(), created: Vec::new(), last: Instant::now(), unity: UnityProjects::new() }),
+        state: Mutex::new(Written {
+            lock,
+            new: Vec::new(),
+            created: Vec::new(),
+            last: Instant::now(),
+            unity: UnityProjects::new(),
+        }),
     });
     let room = Arc::new(Semaphore::new(asked.jobs_max.max(1)));
     let mut tasks = JoinSet::new();
@@ -189,7 +195,8 @@ async fn one(
     };
     let Ending::Done { render, .. } = &ending else { return item.with_ending(&ending) };
     let Some((_, bytes)) = intake.picture(render.realised_key).await else {
-        return item.failed(Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store"));
+        return item
+            .failed(Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store"));
     };
     let (writer, render) = (writer.clone(), render.clone());
     let written = tokio::task::spawn_blocking(move || writer.write(&wanted, &render, &bytes)).await;
@@ -364,4 +371,3 @@ fn sha256(bytes: &[u8]) -> FileSha256 {
     use sha2::Digest;
     FileSha256(sha2::Sha256::digest(bytes).into())
 }
-

@@ -107,10 +107,9 @@ pub(super) struct RecipeArgs {
 impl RecipeArgs {
     pub(super) fn overrides(&self, locales: &[String]) -> Result<Overrides, Failure> {
         let size: Option<Extent> = match &self.size {
-            Some(text) => Some(
-                text.parse()
-                    .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?,
-            ),
+            Some(text) => {
+                Some(text.parse().map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?)
+            }
             None => None,
         };
         Ok(Overrides {
@@ -167,7 +166,7 @@ pub(super) fn batch(context: &Context, args: &BatchArgs) -> Result<u8, BuildErro
     project.save_stat_cache();
     let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
     say_problems(context, &report);
-    let sheet = args.sheet.as_deref().map(|path| super::progress::sheet(path, &project, &report)).transpose()?;
+    let sheet = args.sheet.as_deref().map(|path| super::sheet::write(path, &project, &report)).transpose()?;
     say_summary(context, &project, &report, sheet.as_deref());
     write_report(context, args, &report)?;
     Ok(if interrupted { exit::INTERRUPTED } else { verdict_of(&report, &args.deny, &project) })
@@ -207,8 +206,7 @@ async fn make(
     } else {
         Arc::new(Lines)
     };
-    let asked =
-        Run { intake: app.intake(), jobs_max: args.jobs, progress, interrupted: interrupted.clone() };
+    let asked = Run { intake: app.intake(), jobs_max: args.jobs, progress, interrupted: interrupted.clone() };
     let items = build::run(project, survey, asked).await;
     app.drain().await;
     Ok((items?, interrupted.is_cancelled()))

@@ -71,5 +71,9 @@ fn fonts() -> Line {
     use thumbforge_art::text::FontBook;
     let mib = FontBook::packaged_bytes() as f64 / f64::from(1 << 20);
     let count = FontBook::packaged().names().len();
-    Line { what: "fonts", ok: true, says: format!("{count} packaged, {mib:.1} MiB; fonts of the system are never used") }
+    Line {
+        what: "fonts",
+        ok: true,
+        says: format!("{count} packaged, {mib:.1} MiB; fonts of the system are never used"),
+    }
 }

@@ -52,9 +52,10 @@ pub(super) struct GenerateArgs {
 pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, BuildError> {
     let began = Instant::now();
     let spec = spec(args)?;
-    let path = args.out_file.clone().unwrap_or_else(|| {
-        args.out.clone().unwrap_or_default().join(format!("{}.png", slug(&spec.recipe.prompt)))
-    });
+    let path = args
+        .out_file
+        .clone()
+        .unwrap_or_else(|| args.out.clone().unwrap_or_default().join(format!("{}.png", slug(&spec.recipe.prompt))));
     let wanted = Wanted {
         asset: spec.asset.clone(),
         output: path.display().to_string(),
@@ -167,7 +168,11 @@ fn say(context: &Context, item: &Item, path: &std::path::Path) {
         path.display(),
         item.engine.as_deref().unwrap_or_default(),
         item.seed.unwrap_or_default(),
-        if item.from_store { "from the store".to_owned() } else { format!("{} ms", item.latency_ms.unwrap_or_default()) },
+        if item.from_store {
+            "from the store".to_owned()
+        } else {
+            format!("{} ms", item.latency_ms.unwrap_or_default())
+        },
     );
     for finding in item.verdict.iter().flat_map(|verdict| &verdict.findings) {
         eprintln!("note: {}", finding.message);

@@ -61,7 +61,8 @@ pub(super) fn jobs(context: &Context, args: &JobsArgs) -> Result<u8, BuildError>
             (asset, "") => asset.to_owned(),
             (asset, locale) => format!("{asset} {locale}"),
         };
-        let why = row.error.as_ref().map(|failure| format!("  {}: {}", failure.code, failure.message)).unwrap_or_default();
+        let why =
+            row.error.as_ref().map(|failure| format!("  {}: {}", failure.code, failure.message)).unwrap_or_default();
         table.push_str(&format!("{:>8}  {:<10}  {:<11}  {what}{why}\n", row.id.0, row.state.word(), row.lane.word()));
     }
     print_out(&table);

@@ -1,13 +1,11 @@
 //! What a person sees while a build runs: bars on a terminal, plain lines elsewhere.
 
-use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
-use thumbforge_core::error::Failure;
 
-use crate::build::{Item, ItemState, Progress, Project, Report};
+use crate::build::{Item, ItemState, Progress};
 
 /// A bar with a rate and an estimate of what is left.
 #[derive(Default)]
@@ -69,10 +67,4 @@ pub(super) struct Silent;
 impl Progress for Silent {
     fn begin(&self, _count: usize) {}
     fn ended(&self, _item: &Item) {}
-}
-
-/// Draws the contact sheet if it is missing or changed, and says so in a line.
-pub(super) fn sheet(path: &Path, project: &Project, report: &Report) -> Result<String, Failure> {
-    let _ = (project, report);
-    Ok(path.display().to_string())
 }

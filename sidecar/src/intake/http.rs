@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Intake;
-use activity::Activity;
+pub use activity::Activity;
 use rate::Bucket;
 use refusal::Refusal;
 
