@@ -154,16 +154,18 @@ impl<'m, 'e> Expander<'m, 'e> {
             }
         });
         let list = &body.locales.list;
+        let known = manifest.locales();
         let mut chosen: Vec<&'m str> = Vec::new();
         match &overrides.locales {
-            None => chosen.extend(list.iter().map(String::as_str)),
+            None => chosen.extend(&known),
             Some(asked) => {
                 for asked in asked {
-                    match list.iter().find(|known| same_locale(known, asked)) {
-                        Some(known) => chosen.push(known),
+                    match known.iter().find(|known| same_locale(known, asked)) {
+                        Some(locale) if chosen.contains(locale) => {}
+                        Some(locale) => chosen.push(locale),
                         None => {
                             let message = format!("the manifest has no locale {:?}", excerpt(asked));
-                            let hint = did_you_mean(asked, list.iter().map(String::as_str));
+                            let hint = did_you_mean(asked, known.iter().copied());
                             gathered.push(flag_error(ErrorCode::InvalidRequest, "--locale", message, &hint));
                         }
                     }
@@ -350,7 +352,8 @@ impl<'m, 'e> Expander<'m, 'e> {
             || output.is_some_and(|output| variables.is_by_locale(output))
             || layers.iter().any(|layer| layer.body.string.is_some() || variables.is_by_locale(&layer.source))
             || own_keys.values().any(|key| variables.is_by_locale(key))
-            || asset.locales.as_ref().is_some_and(|locales| !locales.is_empty());
+            || asset.locales.as_ref().is_some_and(|locales| !locales.is_empty())
+            || !asset.more_locales.is_empty();
         let none = (
             "",
             self.locales
@@ -358,26 +361,26 @@ impl<'m, 'e> Expander<'m, 'e> {
                 .find(|(locale, _)| *locale == self.default_locale)
                 .map_or_else(|| self.strings.chain(self.default_locale), |(_, chain)| chain.clone()),
         );
-        let locales: Vec<(&'m str, Chain)> = match &asset.locales {
-            Some(chosen) if !chosen.is_empty() => {
-                let chosen = |locale: &str| chosen.iter().any(|chosen| same_locale(chosen, locale));
-                self.locales.iter().filter(|(locale, _)| chosen(locale)).cloned().collect()
+        let list = &self.manifest.body.locales.list;
+        let locales: Vec<(&'m str, Chain)> = if needs_locale && asset.locales.as_ref().is_none_or(|own| !own.is_empty())
+        {
+            let own = asset.locales.as_ref().unwrap_or(list).iter().chain(&asset.more_locales);
+            if own.clone().next().is_none() {
+                self.push(
+                    ErrorCode::InvalidManifest,
+                    &["assets", name],
+                    "the asset needs locales, and the manifest has none",
+                    "add list = [\"en\"] under [locales], or locales = [] to the asset",
+                );
+                self.path = path;
+                return;
             }
-            None if needs_locale => {
-                if self.manifest.body.locales.list.is_empty() {
-                    self.push(
-                        ErrorCode::InvalidManifest,
-                        &["assets", name],
-                        "the asset needs locales, and the manifest has none",
-                        "add list = [\"en\"] under [locales], or locales = [] to the asset",
-                    );
-                    self.path = path;
-                    return;
-                }
-                self.locales.clone()
-            }
-            _ if self.overrides.locales.is_some() => Vec::new(),
-            _ => vec![none],
+            let own = |locale: &str| own.clone().any(|own| same_locale(own, locale));
+            self.locales.iter().filter(|(locale, _)| own(locale)).cloned().collect()
+        } else if self.overrides.locales.is_some() {
+            Vec::new()
+        } else {
+            vec![none]
         };
 
         let mut once = true;

@@ -28,8 +28,11 @@ fn key(recipe: &Recipe) -> PlannedKey {
     recipe.clone().normalised().expect("a good recipe").planned_key()
 }
 
+/// One decision by name, and how it is changed.
+type Change<T> = (&'static str, fn(&mut T));
+
 /// Every decision that can change a pixel, each changed alone.
-fn changes() -> Vec<(&'static str, fn(&mut Recipe))> {
+fn changes() -> Vec<Change<Recipe>> {
     fn style(recipe: &mut Recipe) -> &mut TextStyle {
         &mut recipe.text[0].style
     }
@@ -130,7 +133,7 @@ fn everything_that_drew_differently_changes_the_realised_key() {
         seed: 1,
         dropped: vec![],
     };
-    let changes: [(&str, fn(&mut Realisation)); 7] = [
+    let changes: [Change<Realisation>; 7] = [
         ("engine", |r| r.engine = "local".into()),
         ("version", |r| r.engine_version = "2".into()),
         ("wire model", |r| r.wire_model = "b".into()),
