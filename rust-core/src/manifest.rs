@@ -569,6 +569,11 @@ fn check_requires(source: &Source, tree: &toml::de::DeTable<'_>) -> Result<(), M
 fn syntax_errors(label: &str, text: &str, mistakes: &[toml::de::Error]) -> ManifestErrors {
     let mut gathered = Gathered::default();
     for mistake in mistakes {
+        // A file that is no TOML at all has a mistake on every line, and placing one counts lines.
+        if gathered.full() {
+            gathered.count_only();
+            continue;
+        }
         let place = mistake.span().map(|span| position(text, span.start));
         gathered.push(ManifestError {
             code: ErrorCode::InvalidManifest,

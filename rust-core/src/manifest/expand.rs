@@ -15,7 +15,7 @@ use crate::image::Extent;
 use crate::job::AssetRef;
 use crate::limits;
 use crate::locale::{Chain, Strings, same_locale};
-use crate::manifest::body::{self, MissingString, TierRow, Variable};
+use crate::manifest::body::{self, MissingString, TierRow, Tiers, Variable};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::path::{check_output, folded};
 use crate::manifest::source::{did_you_mean, excerpt, nearest};
@@ -69,6 +69,7 @@ struct Expander<'m, 'e> {
     default_locale: &'m str,
     fallback: Option<(&'m str, Chain)>,
     tiers: [TierRow; 2],
+    verify_ocr: Option<bool>,
     tier_models: [Option<ModelId>; 2],
     model: Option<ModelId>,
     profiles: HashMap<&'m str, Arc<NamedProfile>>,
@@ -124,7 +125,7 @@ impl<'m, 'e> Expander<'m, 'e> {
     ) -> Self {
         let body = &manifest.body;
         let mut gathered = Gathered::default();
-        let tiers = tier_rows(manifest, files, catalogue, &mut gathered);
+        let (tiers, verify_ocr) = tier_rows(manifest, files, catalogue, &mut gathered);
         let mut resolve = |model: Option<&str>, tier: Tier| {
             model.and_then(|model| match catalogue.resolve(model) {
                 Ok(row) => Some(row.id.clone()),
@@ -185,6 +186,7 @@ impl<'m, 'e> Expander<'m, 'e> {
             default_locale: fallback.or(list.first().map(String::as_str)).unwrap_or("en"),
             fallback: fallback.map(|locale| (locale, strings.chain(locale))),
             tiers,
+            verify_ocr,
             tier_models,
             model,
             profiles: body
@@ -711,6 +713,7 @@ impl<'m, 'e> Expander<'m, 'e> {
     }
 
     fn finish(mut self) -> Result<Expansion, ManifestErrors> {
+        let [preview, production] = std::mem::take(&mut self.tiers);
         self.wanted.sort_by(|a, b| a.output.cmp(&b.output));
         self.skipped.sort_by(|a, b| a.output.cmp(&b.output));
         self.check_collisions();
@@ -719,6 +722,8 @@ impl<'m, 'e> Expander<'m, 'e> {
             skipped: self.skipped,
             scope: if self.overrides.locales.is_some() { Scope::Part } else { Scope::Whole },
             placeholder: self.overrides.placeholder.unwrap_or(self.manifest.body.placeholder),
+            tiers: Tiers { preview: Some(preview), production: Some(production) },
+            verify_ocr: self.verify_ocr,
         };
         self.gathered.or(expansion)
     }
@@ -788,8 +793,13 @@ fn collision(earlier: &Wanted, later: &Wanted) -> (String, String) {
     (message, fix.to_owned())
 }
 
-/// `[preview, production]`: rows of the tier file with the manifest's on top.
-fn tier_rows(manifest: &Manifest, files: &dyn Files, catalogue: &Catalogue, gathered: &mut Gathered) -> [TierRow; 2] {
+/// `[preview, production]`, and whether words are read back: the tier file with the manifest on top.
+fn tier_rows(
+    manifest: &Manifest,
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    gathered: &mut Gathered,
+) -> ([TierRow; 2], Option<bool>) {
     let body = &manifest.body;
     let mut file = TierFile::default();
     if let Some(path) = &body.tier_file {
@@ -803,7 +813,8 @@ fn tier_rows(manifest: &Manifest, files: &dyn Files, catalogue: &Catalogue, gath
             }
         }
     }
-    [Tier::Preview, Tier::Production].map(|tier| overlaid(file.tiers.row(tier), body.tiers.row(tier)))
+    let rows = [Tier::Preview, Tier::Production].map(|tier| overlaid(file.tiers.row(tier), body.tiers.row(tier)));
+    (rows, body.verify_ocr.or(file.verify_ocr))
 }
 
 /// The first variable of a circle, and the way round it.

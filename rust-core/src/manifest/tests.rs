@@ -507,7 +507,10 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
 
     let files = shelf().with("tiers.json", CASE_STUDY);
     let text = "tier_file='tiers.json'\n[tiers.preview]\nsteps=4\n[assets.a]\nprompt='p'\ntier='preview'\n";
-    let wanted = expanded(text, &files, &Overrides::default()).expect("a good manifest").wanted.remove(0);
+    let mut expansion = expanded(text, &files, &Overrides::default()).expect("a good manifest");
+    assert_eq!(expansion.verify_ocr, Some(true));
+    assert_eq!(expansion.tiers.preview.as_ref().and_then(|row| row.max_latency_ms), Some(800));
+    let wanted = expansion.wanted.remove(0);
     assert_eq!(wanted.recipe.model.map(|model| model.to_string()), Some("sd3.5-large-turbo".into()));
     assert_eq!(wanted.recipe.settings.steps, Some(4));
 }
@@ -516,9 +519,15 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
 fn a_prompt_file_is_one_picture_per_line() {
     let text = "\u{feff}# posters\r\nstudio photo of sword on table, cinematic lighting\r\n\r\n  鋼の剣\r\n";
     let prompts = PromptFile::parse("prompts.txt", text.as_bytes()).expect("two prompts");
-    let expansion = prompts.expand(&Catalogue::built_in(), &Overrides::default()).expect("two pictures");
+    let expansion =
+        prompts.expand(&TierFile::default(), &Catalogue::built_in(), &Overrides::default()).expect("two pictures");
     assert_eq!(outputs(&expansion), ["0001-studio-photo-of-sword-on-table-cinematic.png", "0002.png"]);
     assert_eq!(expansion.wanted[1].recipe.prompt, "鋼の剣");
+    let tiers = TierFile::parse("t", CASE_STUDY.as_bytes()).expect("the case study");
+    let draft = Overrides { tier: Some(Tier::Preview), ..Overrides::default() };
+    let drafts = prompts.expand(&tiers, &Catalogue::built_in(), &draft).expect("two drafts");
+    assert_eq!(drafts.wanted[0].recipe.model.as_ref().map(|model| model.as_str()), Some("sd3.5-large-turbo"));
+    assert_eq!((drafts.verify_ocr, drafts.tiers), (Some(true), tiers.tiers));
     let long = format!("ok\n{}\n", "x".repeat(10 << 20));
     let error = PromptFile::parse("prompts.txt", long.as_bytes()).expect_err("too long");
     assert_eq!(error.code(), ErrorCode::TooLarge);
