@@ -8,7 +8,7 @@ use crate::manifest::tiers::{TierFile, overlaid};
 use crate::manifest::wanted::{Expansion, Overrides, Scope, Wanted};
 use crate::manifest::{DEFAULT_SIZE, excerpt, text_of};
 use crate::model::Catalogue;
-use crate::recipe::{Recipe, Settings};
+use crate::recipe::Recipe;
 
 /// Prompts and the lines they stand on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,7 @@ impl PromptFile {
         }
         let tier = overrides.tier.unwrap_or_default();
         let row = overlaid(None, tiers.tiers.row(tier));
+        let settings = row.settings().overlaid(&overrides.settings);
         let (model, named_by) = match (&overrides.model, row.model) {
             (Some(model), _) => (Some(model.clone()), "--model"),
             (None, of_tier) => (of_tier, "the tier file"),
@@ -104,9 +105,6 @@ impl PromptFile {
                 flag(ErrorCode::UnknownModel, named_by, message, unknown.hint().to_owned())
             })?),
         };
-        let of_tier =
-            Settings { steps: row.steps, guidance: row.guidance, sampler: row.sampler, ..Settings::default() };
-        let settings = of_tier.overlaid(&overrides.settings);
         let mut gathered = Gathered::default();
         let mut wanted = Vec::with_capacity(self.prompts.len());
         for (at, (line, prompt)) in self.prompts.iter().enumerate() {
