@@ -373,6 +373,21 @@ impl Manifest {
                 gathered.push(self.error(&path, format!("{:?} is not in locales.list", excerpt(locale)), &fix));
             }
         }
+        for (index, locale) in asset.more_locales.iter().enumerate() {
+            let path = ["assets", name, "more_locales", &index.to_string()];
+            if !is_locale(locale) {
+                let message = format!("{:?} is no locale code", excerpt(locale));
+                gathered.push(self.error(&path, message, "write it as en or zh-Hans"));
+            } else if body
+                .locales
+                .list
+                .iter()
+                .chain(&asset.more_locales[..index])
+                .any(|known| same_locale(known, locale))
+            {
+                gathered.push(self.error(&path, format!("the asset has {locale:?} already"), "leave it out"));
+            }
+        }
         for layer in asset.strings.keys() {
             let layers = template.map(|template| template.text.as_slice()).unwrap_or_default();
             let place = ["assets", name, "strings", layer];
@@ -472,6 +487,17 @@ impl Manifest {
         self.source.error(code, key, format!("{:?}: {fault}", excerpt(path)), fix)
     }
 
+    /// Every locale that an image may have: those of the list, then those that single assets have besides.
+    pub fn locales(&self) -> Vec<&str> {
+        let mut locales: Vec<&str> = self.body.locales.list.iter().map(String::as_str).collect();
+        for more in self.body.assets.values().flat_map(|asset| &asset.more_locales) {
+            if !locales.iter().any(|known| same_locale(known, more)) {
+                locales.push(more);
+            }
+        }
+        locales
+    }
+
     /// Margin that words keep from the edge, as a fraction of the shorter side.
     pub fn safe_area(&self) -> Option<f64> {
         self.body.output.safe_area
@@ -543,6 +569,11 @@ fn check_requires(source: &Source, tree: &toml::de::DeTable<'_>) -> Result<(), M
 fn syntax_errors(label: &str, text: &str, mistakes: &[toml::de::Error]) -> ManifestErrors {
     let mut gathered = Gathered::default();
     for mistake in mistakes {
+        // A file that is no TOML at all has a mistake on every line, and placing one counts lines.
+        if gathered.full() {
+            gathered.count_only();
+            continue;
+        }
         let place = mistake.span().map(|span| position(text, span.start));
         gathered.push(ManifestError {
             code: ErrorCode::InvalidManifest,

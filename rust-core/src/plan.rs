@@ -227,9 +227,7 @@ impl Plan {
 
 /// The lock line of each wanted image, for whoever looks at the files.
 pub fn locked<'l>(wanted: &[Wanted], lock: &'l Lock) -> Vec<Option<&'l LockLine>> {
-    let (lines, orphans) = side_by_side(wanted, lock);
-    drop(orphans);
-    lines
+    side_by_side(wanted, lock).0
 }
 
 /// What happens to each of the wanted images; `output` says what lies at the path of the one it is asked for.

@@ -344,6 +344,9 @@ pub struct Asset {
     pub vars: BTreeMap<String, Variable>,
     /// Locales, out of locales.list; absent means all of them, [] means one image without locale.
     pub locales: Option<Vec<String>>,
+    /// Locales that this asset has besides, and that are not in locales.list, as in ["th"].
+    #[serde(default)]
+    pub more_locales: Vec<String>,
     /// String keys by the name of a text layer, in place of the layer's own.
     #[serde(default)]
     pub strings: BTreeMap<String, String>,

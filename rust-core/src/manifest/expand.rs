@@ -15,7 +15,7 @@ use crate::image::Extent;
 use crate::job::AssetRef;
 use crate::limits;
 use crate::locale::{Chain, Strings, same_locale};
-use crate::manifest::body::{self, MissingString, TierRow, Variable};
+use crate::manifest::body::{self, MissingString, TierRow, Tiers, Variable};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::path::{check_output, folded};
 use crate::manifest::source::{did_you_mean, excerpt, nearest};
@@ -69,6 +69,7 @@ struct Expander<'m, 'e> {
     default_locale: &'m str,
     fallback: Option<(&'m str, Chain)>,
     tiers: [TierRow; 2],
+    verify_ocr: Option<bool>,
     tier_models: [Option<ModelId>; 2],
     model: Option<ModelId>,
     profiles: HashMap<&'m str, Arc<NamedProfile>>,
@@ -124,7 +125,7 @@ impl<'m, 'e> Expander<'m, 'e> {
     ) -> Self {
         let body = &manifest.body;
         let mut gathered = Gathered::default();
-        let tiers = tier_rows(manifest, files, catalogue, &mut gathered);
+        let (tiers, verify_ocr) = tier_rows(manifest, files, catalogue, &mut gathered);
         let mut resolve = |model: Option<&str>, tier: Tier| {
             model.and_then(|model| match catalogue.resolve(model) {
                 Ok(row) => Some(row.id.clone()),
@@ -154,16 +155,18 @@ impl<'m, 'e> Expander<'m, 'e> {
             }
         });
         let list = &body.locales.list;
+        let known = manifest.locales();
         let mut chosen: Vec<&'m str> = Vec::new();
         match &overrides.locales {
-            None => chosen.extend(list.iter().map(String::as_str)),
+            None => chosen.extend(&known),
             Some(asked) => {
                 for asked in asked {
-                    match list.iter().find(|known| same_locale(known, asked)) {
-                        Some(known) => chosen.push(known),
+                    match known.iter().find(|known| same_locale(known, asked)) {
+                        Some(locale) if chosen.contains(locale) => {}
+                        Some(locale) => chosen.push(locale),
                         None => {
                             let message = format!("the manifest has no locale {:?}", excerpt(asked));
-                            let hint = did_you_mean(asked, list.iter().map(String::as_str));
+                            let hint = did_you_mean(asked, known.iter().copied());
                             gathered.push(flag_error(ErrorCode::InvalidRequest, "--locale", message, &hint));
                         }
                     }
@@ -183,6 +186,7 @@ impl<'m, 'e> Expander<'m, 'e> {
             default_locale: fallback.or(list.first().map(String::as_str)).unwrap_or("en"),
             fallback: fallback.map(|locale| (locale, strings.chain(locale))),
             tiers,
+            verify_ocr,
             tier_models,
             model,
             profiles: body
@@ -350,7 +354,8 @@ impl<'m, 'e> Expander<'m, 'e> {
             || output.is_some_and(|output| variables.is_by_locale(output))
             || layers.iter().any(|layer| layer.body.string.is_some() || variables.is_by_locale(&layer.source))
             || own_keys.values().any(|key| variables.is_by_locale(key))
-            || asset.locales.as_ref().is_some_and(|locales| !locales.is_empty());
+            || asset.locales.as_ref().is_some_and(|locales| !locales.is_empty())
+            || !asset.more_locales.is_empty();
         let none = (
             "",
             self.locales
@@ -358,26 +363,26 @@ impl<'m, 'e> Expander<'m, 'e> {
                 .find(|(locale, _)| *locale == self.default_locale)
                 .map_or_else(|| self.strings.chain(self.default_locale), |(_, chain)| chain.clone()),
         );
-        let locales: Vec<(&'m str, Chain)> = match &asset.locales {
-            Some(chosen) if !chosen.is_empty() => {
-                let chosen = |locale: &str| chosen.iter().any(|chosen| same_locale(chosen, locale));
-                self.locales.iter().filter(|(locale, _)| chosen(locale)).cloned().collect()
+        let list = &self.manifest.body.locales.list;
+        let locales: Vec<(&'m str, Chain)> = if needs_locale && asset.locales.as_ref().is_none_or(|own| !own.is_empty())
+        {
+            let own = asset.locales.as_ref().unwrap_or(list).iter().chain(&asset.more_locales);
+            if own.clone().next().is_none() {
+                self.push(
+                    ErrorCode::InvalidManifest,
+                    &["assets", name],
+                    "the asset needs locales, and the manifest has none",
+                    "add list = [\"en\"] under [locales], or locales = [] to the asset",
+                );
+                self.path = path;
+                return;
             }
-            None if needs_locale => {
-                if self.manifest.body.locales.list.is_empty() {
-                    self.push(
-                        ErrorCode::InvalidManifest,
-                        &["assets", name],
-                        "the asset needs locales, and the manifest has none",
-                        "add list = [\"en\"] under [locales], or locales = [] to the asset",
-                    );
-                    self.path = path;
-                    return;
-                }
-                self.locales.clone()
-            }
-            _ if self.overrides.locales.is_some() => Vec::new(),
-            _ => vec![none],
+            let own = |locale: &str| own.clone().any(|own| same_locale(own, locale));
+            self.locales.iter().filter(|(locale, _)| own(locale)).cloned().collect()
+        } else if self.overrides.locales.is_some() {
+            Vec::new()
+        } else {
+            vec![none]
         };
 
         let mut once = true;
@@ -708,6 +713,7 @@ impl<'m, 'e> Expander<'m, 'e> {
     }
 
     fn finish(mut self) -> Result<Expansion, ManifestErrors> {
+        let [preview, production] = std::mem::take(&mut self.tiers);
         self.wanted.sort_by(|a, b| a.output.cmp(&b.output));
         self.skipped.sort_by(|a, b| a.output.cmp(&b.output));
         self.check_collisions();
@@ -716,6 +722,8 @@ impl<'m, 'e> Expander<'m, 'e> {
             skipped: self.skipped,
             scope: if self.overrides.locales.is_some() { Scope::Part } else { Scope::Whole },
             placeholder: self.overrides.placeholder.unwrap_or(self.manifest.body.placeholder),
+            tiers: Tiers { preview: Some(preview), production: Some(production) },
+            verify_ocr: self.verify_ocr,
         };
         self.gathered.or(expansion)
     }
@@ -785,8 +793,13 @@ fn collision(earlier: &Wanted, later: &Wanted) -> (String, String) {
     (message, fix.to_owned())
 }
 
-/// `[preview, production]`: rows of the tier file with the manifest's on top.
-fn tier_rows(manifest: &Manifest, files: &dyn Files, catalogue: &Catalogue, gathered: &mut Gathered) -> [TierRow; 2] {
+/// `[preview, production]`, and whether words are read back: the tier file with the manifest on top.
+fn tier_rows(
+    manifest: &Manifest,
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    gathered: &mut Gathered,
+) -> ([TierRow; 2], Option<bool>) {
     let body = &manifest.body;
     let mut file = TierFile::default();
     if let Some(path) = &body.tier_file {
@@ -800,7 +813,8 @@ fn tier_rows(manifest: &Manifest, files: &dyn Files, catalogue: &Catalogue, gath
             }
         }
     }
-    [Tier::Preview, Tier::Production].map(|tier| overlaid(file.tiers.row(tier), body.tiers.row(tier)))
+    let rows = [Tier::Preview, Tier::Production].map(|tier| overlaid(file.tiers.row(tier), body.tiers.row(tier)));
+    (rows, body.verify_ocr.or(file.verify_ocr))
 }
 
 /// The first variable of a circle, and the way round it.

@@ -4,10 +4,11 @@ use crate::error::ErrorCode;
 use crate::job::AssetRef;
 use crate::limits;
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
+use crate::manifest::tiers::{TierFile, overlaid};
 use crate::manifest::wanted::{Expansion, Overrides, Scope, Wanted};
 use crate::manifest::{DEFAULT_SIZE, excerpt, text_of};
 use crate::model::Catalogue;
-use crate::recipe::{Recipe, Tier};
+use crate::recipe::Recipe;
 
 /// Prompts and the lines they stand on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +61,16 @@ impl PromptFile {
         Ok(Self { label: label.to_owned(), prompts })
     }
 
-    /// One image per prompt, called by its number and its first words: `0001-studio-photo-of-sword.png`.
+    /// One image per prompt, drawn as the row of its tier says and called by its number and its first words: `0001-studio-photo-of-sword.png`.
     ///
     /// # Errors
     /// An unknown model, or what no recipe can hold.
-    pub fn expand(&self, catalogue: &Catalogue, overrides: &Overrides) -> Result<Expansion, ManifestErrors> {
+    pub fn expand(
+        &self,
+        tiers: &TierFile,
+        catalogue: &Catalogue,
+        overrides: &Overrides,
+    ) -> Result<Expansion, ManifestErrors> {
         let flag = |code, flag: &str, message: String, fix: String| {
             ManifestErrors::from(ManifestError {
                 code,
@@ -85,11 +91,18 @@ impl PromptFile {
                 "leave it out, or use a manifest".to_owned(),
             ));
         }
-        let model = match &overrides.model {
+        let tier = overrides.tier.unwrap_or_default();
+        let row = overlaid(None, tiers.tiers.row(tier));
+        let settings = row.settings().overlaid(&overrides.settings);
+        let (model, named_by) = match (&overrides.model, row.model) {
+            (Some(model), _) => (Some(model.clone()), "--model"),
+            (None, of_tier) => (of_tier, "the tier file"),
+        };
+        let model = match &model {
             None => None,
             Some(model) => Some(catalogue.resolve(model).map_err(|unknown| {
                 let message = format!("no model {:?}", excerpt(model));
-                flag(ErrorCode::UnknownModel, "--model", message, unknown.hint().to_owned())
+                flag(ErrorCode::UnknownModel, named_by, message, unknown.hint().to_owned())
             })?),
         };
         let mut gathered = Gathered::default();
@@ -98,9 +111,9 @@ impl PromptFile {
             let recipe = Recipe {
                 negative: overrides.negative.clone().unwrap_or_default(),
                 model: model.map(|row| row.id.clone()),
-                tier: overrides.tier.unwrap_or(Tier::Production),
+                tier,
                 seed: overrides.seed,
-                settings: overrides.settings.clone(),
+                settings: settings.clone(),
                 ..Recipe::from_prompt(prompt, overrides.size.unwrap_or(DEFAULT_SIZE))
             };
             match recipe.normalised() {
@@ -129,6 +142,8 @@ impl PromptFile {
             skipped: Vec::new(),
             scope: Scope::Whole,
             placeholder: overrides.placeholder.unwrap_or(false),
+            tiers: tiers.tiers.clone(),
+            verify_ocr: tiers.verify_ocr,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use crate::error::ErrorCode;
 use crate::manifest::error::ManifestError;
@@ -50,33 +50,25 @@ impl Source {
         self.tree
             .get_or_init(|| {
                 let table = DeTable::parse(&self.text).ok()?;
-                let mut owned: DeTable<'static> = DeTable::new();
-                for (mut key, mut value) in table.into_inner() {
-                    let name = std::mem::take(key.get_mut()).into_owned();
-                    value.get_mut().make_owned();
-                    let span = key.span();
-                    owned.insert(Spanned::new(span, name.into()), into_static(value));
-                }
-                Some(owned)
+                Some(into_static(table.into_inner()))
             })
             .as_ref()
     }
 }
 
-/// `make_owned` leaves the lifetime in the type; this takes it out.
-fn into_static(value: Spanned<DeValue<'_>>) -> Spanned<DeValue<'static>> {
+/// The tree without what it borrows: keys and places. Only the place of a leaf matters here.
+fn into_static(table: DeTable<'_>) -> DeTable<'static> {
+    let entry = |(key, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
+        (Spanned::new(key.span(), key.into_inner().into_owned().into()), value_into_static(value))
+    };
+    table.into_iter().map(entry).collect()
+}
+
+fn value_into_static(value: Spanned<DeValue<'_>>) -> Spanned<DeValue<'static>> {
     let span = value.span();
     let value = match value.into_inner() {
-        DeValue::Table(table) => {
-            let mut owned = DeTable::new();
-            for (key, value) in table {
-                let span = key.span();
-                owned.insert(Spanned::new(span, key.into_inner().into_owned().into()), into_static(value));
-            }
-            DeValue::Table(owned)
-        }
-        DeValue::Array(array) => DeValue::Array(array.into_iter().map(into_static).collect()),
-        // Only the place of a leaf matters here.
+        DeValue::Table(table) => DeValue::Table(into_static(table)),
+        DeValue::Array(array) => DeValue::Array(array.into_iter().map(value_into_static).collect()),
         _ => DeValue::Boolean(true),
     };
     Spanned::new(span, value)

@@ -421,6 +421,58 @@ fn bytes_that_are_no_text_are_refused() {
     );
 }
 
+/// The sample that the package ships: whatever a person learns from it must be right.
+#[test]
+fn the_sample_is_61_images_whose_words_do_not_overlap() {
+    struct Folder(std::path::PathBuf);
+    impl Files for Folder {
+        fn read(&self, path: &str, _bytes_max: usize) -> Result<Vec<u8>, FileFault> {
+            std::fs::read(self.0.join(path)).map_err(|_| FileFault::Missing)
+        }
+        fn content(&self, path: &str) -> Result<ContentHash, FileFault> {
+            self.read(path, 0).map(|bytes| ContentHash::of(&bytes))
+        }
+    }
+    let folder =
+        Folder(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../unity-package/Samples~/LocaleVariants"));
+    let text = folder.read("thumbforge.toml", 0).expect("the sample's manifest");
+    let manifest = Manifest::parse("thumbforge.toml", &text).unwrap_or_else(|errors| panic!("{errors}"));
+    let strings = manifest.strings(&folder).unwrap_or_else(|errors| panic!("{errors}"));
+    let expansion = expand(&manifest, &strings, &folder, &Catalogue::built_in(), &Overrides::default());
+    let expansion = expansion.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(expansion.wanted.len(), 61);
+    assert_eq!(expansion.wanted.iter().filter(|wanted| wanted.asset.locale == "th").count(), 1);
+    for wanted in &expansion.wanted {
+        let layers = &wanted.recipe.text;
+        assert!(layers.len() >= 3, "{}", wanted.output);
+        for (at, layer) in layers.iter().enumerate() {
+            assert_eq!(layer.locale, wanted.asset.locale);
+            let [x, y, w, h] = layer.style.area;
+            assert!(x >= 0.03 && y >= 0.03 && x + w <= 0.97 && y + h <= 0.97, "{} leaves the safe area", layer.name);
+            for other in &layers[..at] {
+                let [ox, oy, ow, oh] = other.style.area;
+                let apart = x + w <= ox || ox + ow <= x || y + h <= oy || oy + oh <= y;
+                assert!(apart, "{} and {} overlap", layer.name, other.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_asset_may_have_locales_besides() {
+    let text =
+        "[locales]\nlist=['en']\n[assets.a]\nprompt='p'\nmore_locales=['th']\n[assets.b]\nprompt='p {{ locale }}'\n";
+    let all = good(text);
+    assert_eq!(outputs(&all), ["Thumbnails/a/a.en.png", "Thumbnails/a/a.th.png", "Thumbnails/b/b.en.png"]);
+    let only = Overrides { locales: Some(vec!["th".into(), "TH".into()]), ..Overrides::default() };
+    assert_eq!(outputs(&expanded(text, &shelf(), &only).expect("Thai")), ["Thumbnails/a/a.th.png"]);
+    check(
+        &text.replace("'th'", "'EN'"),
+        ErrorCode::InvalidManifest,
+        &["assets.a.more_locales[0]: the asset has \"EN\" already"],
+    );
+}
+
 #[test]
 fn the_files_of_a_manifest_are_listed_once() {
     let text = format!("tier_file='t.json'\n{SHOP}art='Art/a.png'\n[assets.two]\nart='Art/a.png'\n");
@@ -455,7 +507,10 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
 
     let files = shelf().with("tiers.json", CASE_STUDY);
     let text = "tier_file='tiers.json'\n[tiers.preview]\nsteps=4\n[assets.a]\nprompt='p'\ntier='preview'\n";
-    let wanted = expanded(text, &files, &Overrides::default()).expect("a good manifest").wanted.remove(0);
+    let mut expansion = expanded(text, &files, &Overrides::default()).expect("a good manifest");
+    assert_eq!(expansion.verify_ocr, Some(true));
+    assert_eq!(expansion.tiers.preview.as_ref().and_then(|row| row.max_latency_ms), Some(800));
+    let wanted = expansion.wanted.remove(0);
     assert_eq!(wanted.recipe.model.map(|model| model.to_string()), Some("sd3.5-large-turbo".into()));
     assert_eq!(wanted.recipe.settings.steps, Some(4));
 }
@@ -464,9 +519,15 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
 fn a_prompt_file_is_one_picture_per_line() {
     let text = "\u{feff}# posters\r\nstudio photo of sword on table, cinematic lighting\r\n\r\n  鋼の剣\r\n";
     let prompts = PromptFile::parse("prompts.txt", text.as_bytes()).expect("two prompts");
-    let expansion = prompts.expand(&Catalogue::built_in(), &Overrides::default()).expect("two pictures");
+    let expansion =
+        prompts.expand(&TierFile::default(), &Catalogue::built_in(), &Overrides::default()).expect("two pictures");
     assert_eq!(outputs(&expansion), ["0001-studio-photo-of-sword-on-table-cinematic.png", "0002.png"]);
     assert_eq!(expansion.wanted[1].recipe.prompt, "鋼の剣");
+    let tiers = TierFile::parse("t", CASE_STUDY.as_bytes()).expect("the case study");
+    let draft = Overrides { tier: Some(Tier::Preview), ..Overrides::default() };
+    let drafts = prompts.expand(&tiers, &Catalogue::built_in(), &draft).expect("two drafts");
+    assert_eq!(drafts.wanted[0].recipe.model.as_ref().map(|model| model.as_str()), Some("sd3.5-large-turbo"));
+    assert_eq!((drafts.verify_ocr, drafts.tiers), (Some(true), tiers.tiers));
     let long = format!("ok\n{}\n", "x".repeat(10 << 20));
     let error = PromptFile::parse("prompts.txt", long.as_bytes()).expect_err("too long");
     assert_eq!(error.code(), ErrorCode::TooLarge);

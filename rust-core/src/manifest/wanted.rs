@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::id::PlannedKey;
 use crate::image::Extent;
 use crate::job::AssetRef;
-use crate::manifest::body::Profile;
+use crate::manifest::body::{Profile, Tiers};
 use crate::recipe::{Recipe, Settings, Tier};
 
 /// One image that should exist.
@@ -56,6 +56,10 @@ pub struct Expansion {
     pub scope: Scope,
     /// Whether built-in art may stand in for a model that is not there.
     pub placeholder: bool,
+    /// What each tier is drawn with and how long it should take: the tier file with the manifest's rows on top.
+    pub tiers: Tiers,
+    /// Whether the words of finished pictures are read back; absent when nobody said.
+    pub verify_ocr: Option<bool>,
 }
 
 /// Whether everything was asked for.

@@ -28,6 +28,7 @@ fn key(recipe: &Recipe) -> PlannedKey {
     recipe.clone().normalised().expect("a good recipe").planned_key()
 }
 
+/// One decision by name, and how it is changed.
 type Change<T> = (&'static str, fn(&mut T));
 
 /// Every decision that can change a pixel, each changed alone.
