@@ -102,7 +102,6 @@ enum Verb {
 struct Context {
     json: bool,
     quiet: bool,
-    verbose: u8,
     data_dir: PathBuf,
     user: UserFile,
 }
@@ -133,7 +132,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
     let user = UserFile::read(cli.common.config.as_deref(), &data_dir)
         .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
     let common = cli.common;
-    let context = Context { json: common.json, quiet: common.quiet, verbose: common.verbose, data_dir, user };
+    let context = Context { json: common.json, quiet: common.quiet, data_dir, user };
     match cli.verb {
         Verb::Batch(args) => batch::batch(&context, &args),
         Verb::Plan(args) => batch::plan(&context, &args),

@@ -13,7 +13,7 @@ use thumbforge_core::limits;
 use thumbforge_core::lock::Lock;
 use thumbforge_core::manifest::body::Vcs;
 use thumbforge_core::manifest::{
-    DEFAULT_SIZE, Expansion, FileFault, Files, Manifest, Overrides, PromptFile, Wanted, expand,
+    DEFAULT_SIZE, Expansion, FileFault, Files, Manifest, Overrides, PromptFile, TierFile, Wanted, expand,
 };
 use thumbforge_core::model::{Catalogue, ModelId};
 
@@ -33,6 +33,8 @@ pub enum Source {
         file: PathBuf,
         /// The folder for pictures.
         out: PathBuf,
+        /// What drafts and finals are drawn with, in the tier file's form.
+        tiers: Option<PathBuf>,
     },
 }
 
@@ -73,7 +75,9 @@ impl Project {
     ) -> Result<Self, BuildError> {
         match source {
             Source::Manifest(path) => Self::of_manifest(path, overrides, catalogue, data_dir, now),
-            Source::Prompts { file, out } => Self::of_prompts(file, out, overrides, catalogue, data_dir),
+            Source::Prompts { file, out, tiers } => {
+                Self::of_prompts(file, out, tiers.as_deref(), overrides, catalogue, data_dir)
+            }
         }
     }
 
@@ -121,6 +125,7 @@ impl Project {
     fn of_prompts(
         file: &Path,
         out: &Path,
+        tiers: Option<&Path>,
         overrides: &Overrides,
         catalogue: &Catalogue,
         data_dir: &Path,
@@ -129,7 +134,17 @@ impl Project {
             let message = format!("failed to read the prompt file {}: {fault}", file.display());
             Failure::new(ErrorCode::InvalidManifest, message)
         })?;
-        let expansion = PromptFile::parse(&file.display().to_string(), &bytes)?.expand(catalogue, overrides)?;
+        let tiers = match tiers {
+            Some(path) => {
+                let bytes = read_bounded(path, limits::TIER_FILE_BYTES_MAX).map_err(|fault| {
+                    let message = format!("failed to read the tier file {}: {fault}", path.display());
+                    Failure::new(ErrorCode::InvalidManifest, message)
+                })?;
+                TierFile::parse(&path.display().to_string(), &bytes)?
+            }
+            None => TierFile::default(),
+        };
+        let expansion = PromptFile::parse(&file.display().to_string(), &bytes)?.expand(&tiers, catalogue, overrides)?;
         fs::create_dir_all(out).map_err(|err| unusable(out, &err))?;
         let root = out.canonicalize().map_err(|err| unusable(out, &err))?;
         let (lock_path, stat_path) = (side_file(data_dir, "lock", &root), side_file(data_dir, "stat", &root));

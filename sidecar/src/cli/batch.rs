@@ -38,6 +38,9 @@ pub(super) struct BatchArgs {
     /// Folder for the pictures of a prompt file
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Tier file (JSON or TOML) that says what drafts and finals of a prompt file are drawn with
+    #[arg(long, value_name = "FILE", requires = "prompt_file")]
+    tiers: Option<PathBuf>,
     /// Only these locales
     #[arg(long, value_name = "L,…", value_delimiter = ',')]
     locale: Vec<String>,
@@ -128,10 +131,13 @@ impl RecipeArgs {
 impl BatchArgs {
     fn source(&self) -> Result<Source, Failure> {
         match (&self.prompt_file, &self.out) {
-            (Some(file), Some(out)) => Ok(Source::Prompts { file: file.clone(), out: out.clone() }),
+            (Some(file), Some(out)) => {
+                Ok(Source::Prompts { file: file.clone(), out: out.clone(), tiers: self.tiers.clone() })
+            }
             (Some(file), None) => {
                 // Beside the prompts, under their name: visible, and never mixed with other files.
-                Ok(Source::Prompts { file: file.clone(), out: file.with_extension("thumbnails") })
+                let out = file.with_extension("thumbnails");
+                Ok(Source::Prompts { file: file.clone(), out, tiers: self.tiers.clone() })
             }
             (None, Some(_)) => Err(Failure::new(
                 ErrorCode::InvalidRequest,
