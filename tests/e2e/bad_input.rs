@@ -68,7 +68,7 @@ fn a_manifest_in_latin_1() {
         text,
         2,
         "invalid_manifest",
-        &["thumbforge.toml:16", "not UTF-8", "save the file as UTF-8"],
+        &["thumbforge.toml:17", "not UTF-8", "save the file as UTF-8"],
     );
 }
 
@@ -106,7 +106,7 @@ fn xliff_that_breaks_off() {
     let rig = built();
     rig.write("thumbforge.toml", changed("Shop.csv", "Shop.xlf"));
     rig.write("Shop.xlf", "<xliff version=\"1.2\">\n<file source-language=\"en\">\n<body>");
-    rig.run(&["batch"]).expect(2).says(&["error[invalid_manifest]", "Shop.xlf:3", "export it again"]);
+    rig.run(&["batch"]).expect(2).says(&["error[invalid_manifest]", "Shop.xlf:1", "never closed", "export it again"]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn xliff_with_a_document_type() {
 #[test]
 fn a_prompt_of_ten_megabytes_in_a_manifest() {
     let text = changed("a steel sword", &"sword ".repeat(10 << 20 >> 3));
-    check("thumbforge.toml", text, 2, "too_large", &["thumbforge.toml", "16384"]);
+    check("thumbforge.toml", text, 2, "invalid_manifest", &["thumbforge.toml:8", "16384"]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn sizes_out_of_bounds() {
 #[test]
 fn a_model_that_nobody_knows() {
     let text = changed("template = \"card\"", "template = \"card\"\nmodel = \"sd35-medum\"");
-    check("thumbforge.toml", text, 2, "unknown_model", &["thumbforge.toml:16", "assets.sword.model", "sd35-medum"]);
+    check("thumbforge.toml", text, 2, "unknown_model", &["thumbforge.toml:17", "assets.sword.model", "sd35-medum"]);
     let rig = built();
     rig.run(&["batch", "--model", "sd35-medum"]).expect(2).says(&["error[unknown_model]", "sd35-medum"]);
     rig.run(&["generate", "x", "--model", "sd35-medum"]).expect(2).says(&["error[unknown_model]", "sd35-medum"]);
