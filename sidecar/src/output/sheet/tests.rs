@@ -68,7 +68,7 @@ fn other_shapes_flow() {
 
 #[test]
 fn cells_shrink_until_all_fit() {
-    for tiles in [single(100), single(TILES_MAX), matrix(36, 11), matrix(12, 32), matrix(200, 2)] {
+    for tiles in [single(100), single(TILES_MAX), matrix(36, 11), matrix(12, 32), matrix(200, 2), matrix(30, 3)] {
         assert_eq!(check(&tiles).places.len(), tiles.len());
     }
 }
