@@ -225,9 +225,19 @@ impl Shape {
         let cell_h = f64::from(look.picture_h(cell_w)) + 50.0;
         // As wide as a screen: 3 to 2.
         let columns = (count as f64 * cell_h / f64::from(cell_w + GAP) * 1.5).sqrt().round().max(1.0) as usize;
-        let columns = columns.min(count);
+        let columns = whole_assets(tiles, columns).min(count);
         let cells = (0..tiles.len().min(TILES_MAX)).map(|tile| (tile, tile / columns, tile % columns)).collect();
         Self { matrix: None, columns, rows: count.div_ceil(columns), cells }
+    }
+}
+
+/// The nearest number of columns that begins each asset at the left or at the same place in every row, where all
+/// assets have equally many pictures.
+fn whole_assets(tiles: &[Tile], columns: usize) -> usize {
+    let mut runs = tiles.chunk_by(|one, next| one.asset == next.asset).map(<[Tile]>::len);
+    match runs.next() {
+        Some(run) if run <= columns && runs.all(|other| other == run) => (columns + run / 2) / run * run,
+        _ => columns,
     }
 }
 

@@ -74,6 +74,15 @@ fn cells_shrink_until_all_fit() {
 }
 
 #[test]
+fn assets_that_flow_begin_in_line() {
+    let plan = check(&matrix(39, 11)[..396]);
+    assert!(plan.rows.is_empty(), "too many for a matrix");
+    let lefts: std::collections::HashSet<i32> =
+        plan.places.iter().filter(|place| place.tile % 11 == 0).map(|place| place.picture.x).collect();
+    assert!(lefts.len() <= 3, "{lefts:?}");
+}
+
+#[test]
 fn sizes_of_all_kinds_fit() {
     for (width, height) in [(4096, 16), (16, 4096), (16, 16), (1024, 576)] {
         let mut tiles = single(40);
