@@ -162,7 +162,7 @@ impl Tools {
     }
 
     fn plan(&self, job: JobId) -> Planned {
-        let route = self.spec(job).and_then(|(spec, planned)| Ok((self.route(&spec, planned)?, planned)));
+        let route = self.spec(job).and_then(|(spec, planned)| Ok((self.route(&spec)?, planned)));
         match route {
             Err(failure) => Planned::Refused(failure),
             Ok((route, planned)) => {
@@ -179,9 +179,9 @@ impl Tools {
     ///
     /// # Errors
     /// As [`router::route`].
-    pub fn route(&self, spec: &JobSpec, planned: PlannedKey) -> Result<Route, Failure> {
+    pub fn route(&self, spec: &JobSpec) -> Result<Route, Failure> {
         let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
-        router::route(&spec.recipe, planned, allowed, &self.catalogue, self.engines.here())
+        router::route(&spec.recipe, allowed, &self.catalogue, self.engines.here())
     }
 
     fn attempt(&self, job: JobId, route: &Route, cancel: &Cancel) -> Result<Box<Render>, (Outcome, Failure)> {

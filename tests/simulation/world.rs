@@ -270,7 +270,7 @@ impl World {
         self.waiting_interactive.remove(&job);
         let (json, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
         let spec = ops::spec_from_json(&json).expect("its own spec");
-        let route = route(&spec.recipe, planned);
+        let route = route(&spec.recipe);
         let key = route.realisation.key(planned);
         let planned = if spec.recipe.prompt.starts_with("refused") {
             Planned::Refused(Failure::new(ErrorCode::ModelUnavailable, "no such engine"))
@@ -318,6 +318,7 @@ impl World {
             lossy: false,
             gate: Gate::Report,
             safe_inset: None,
+            read_back: false,
         })
     }
 
@@ -351,14 +352,14 @@ impl World {
     }
 }
 
-fn route(recipe: &Recipe, planned: PlannedKey) -> Route {
+fn route(recipe: &Recipe) -> Route {
     let realisation = Realisation {
         engine: "builtin".into(),
         engine_version: "1".into(),
         wire_model: "builtin".into(),
         weights: None,
         device_class: "any".into(),
-        seed: recipe.seed_for(planned),
+        seed: recipe.drawing_seed(),
         dropped: Vec::new(),
     };
     Route { engine: "builtin".into(), model: ModelId::builtin(), placeholder_for: None, realisation }

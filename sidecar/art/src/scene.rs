@@ -157,7 +157,9 @@ pub fn draw(request: &SceneRequest<'_>) -> Result<Scene, SceneError> {
     let reading = words::read(request.prompt, request.negative, forced);
     let seed = request.seed ^ Rng::new(0, request.prompt).next();
     let mut rng = Rng::new(seed, "choices");
-    let composition = chosen.unwrap_or_else(|| choose::composition(&reading.words, &reading.unwanted, reading.subject, request.intent, &mut rng));
+    let composition = chosen.unwrap_or_else(|| {
+        choose::composition(&reading.words, &reading.unwanted, reading.subject, request.intent, &mut rng)
+    });
     let palette = palette(request, &reading.words, composition, &mut rng);
     let layout = Layout::new(request.extent, request.keep_free);
     let spot = reading.subject.and_then(|icon| place(&layout, icon.stance, composition, request.intent, &mut rng));
@@ -214,7 +216,13 @@ fn palette(request: &SceneRequest<'_>, words: &[String], composition: &str, rng:
 }
 
 /// Where the subject stands.
-fn place(layout: &Layout, stance: Stance, composition: &str, intent: SceneIntent, rng: &mut Rng) -> Option<layout::Spot> {
+fn place(
+    layout: &Layout,
+    stance: Stance,
+    composition: &str,
+    intent: SceneIntent,
+    rng: &mut Rng,
+) -> Option<layout::Spot> {
     let backdrop = matches!(composition, "burst" | "emblem" | "spotlight");
     let drift = if backdrop { 0.0 } else { rng.range(-0.1, 0.1) };
     let (want, most) = match (intent, stance) {

@@ -306,6 +306,7 @@ fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
         lossy: false,
         gate,
         safe_inset: project.safe_inset,
+        read_back: project.expansion.verify_ocr.unwrap_or(false),
     }
 }
 
@@ -332,13 +333,16 @@ impl Writer {
             .and_then(|mut fence| fence.path(&wanted.output))
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
         let (patience, existed) = (Patience::usual(), path.exists());
-        write_atomic(&path, bytes, &patience)
-            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
-        let mut state = self.state.lock();
-        let meta = state
+        // The GUID comes first: Unity gives one of its own to whatever it meets without.
+        let meta = self
+            .state
+            .lock()
             .unity
             .write_meta(&path, &self.project, &wanted.asset.name, &wanted.asset.locale)
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        write_atomic(&path, bytes, &patience)
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        let mut state = self.state.lock();
         if meta == Meta::Written {
             state.created.push(meta_path(&path));
         }

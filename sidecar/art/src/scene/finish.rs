@@ -75,7 +75,16 @@ impl Blur {
         for j in 0..self.h as isize {
             for i in 0..self.w as isize {
                 let mut sum = scale(cell(i, j), 4.0);
-                for (di, dj, k) in [(1, 0, 2.0), (-1, 0, 2.0), (0, 1, 2.0), (0, -1, 2.0), (1, 1, 1.0), (-1, 1, 1.0), (1, -1, 1.0), (-1, -1, 1.0)] {
+                for (di, dj, k) in [
+                    (1, 0, 2.0),
+                    (-1, 0, 2.0),
+                    (0, 1, 2.0),
+                    (0, -1, 2.0),
+                    (1, 1, 1.0),
+                    (-1, 1, 1.0),
+                    (1, -1, 1.0),
+                    (-1, -1, 1.0),
+                ] {
                     sum = super::canvas::add(sum, scale(cell(i + di, j + dj), k));
                 }
                 out.push(scale(sum, 1.0 / 16.0));

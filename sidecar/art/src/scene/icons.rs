@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use super::raster::{Path, cubic};
 use super::Credit;
+use super::raster::{Path, cubic};
 
 static DATA: &str = include_str!("../../icons/icons.txt");
 static ICONS: LazyLock<Vec<Icon>> = LazyLock::new(|| {
@@ -107,12 +107,7 @@ impl Icon {
 
     /// Who drew it.
     pub(super) fn credit(&self) -> Credit {
-        Credit {
-            work: self.name,
-            author: self.author,
-            licence: "CC BY 3.0",
-            source: "https://game-icons.net",
-        }
+        Credit { work: self.name, author: self.author, licence: "CC BY 3.0", source: "https://game-icons.net" }
     }
 }
 

@@ -83,8 +83,9 @@ pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
         .collect();
     let first = top.max(0.0) as usize;
     let k = 9.0 / unit;
-    let relief = (cloth.relief > 0.0)
-        .then(|| Field::new(w, h.saturating_sub(first).max(1), 110, |x, y| fbm((x + y * 0.35) * k, y * k * 0.55, 3, seed) - 0.5));
+    let relief = (cloth.relief > 0.0).then(|| {
+        Field::new(w, h.saturating_sub(first).max(1), 110, |x, y| fbm((x + y * 0.35) * k, y * k * 0.55, 3, seed) - 0.5)
+    });
     let rim_px = unit * 0.035;
     let inv_depth = 1.0 / cloth.depth.max(1.0);
     let light = stage.palette.light;
@@ -130,7 +131,8 @@ pub(super) fn mist(stage: &mut Stage, y: f32, reach: f32, colour: Colour, streng
     if !stage.allowed(&["fog", "mist", "haze"]) {
         return;
     }
-    let strength = if stage.asked(&["fog", "foggy", "mist", "misty", "haze"]) { (strength * 1.5).min(0.9) } else { strength };
+    let strength =
+        if stage.asked(&["fog", "foggy", "mist", "misty", "haze"]) { (strength * 1.5).min(0.9) } else { strength };
     let seed = stage.texture("mist") ^ (y as u32);
     let k = 3.0 / stage.unit();
     let (w, h) = (stage.canvas.w, stage.canvas.h);

@@ -28,8 +28,7 @@ impl Path {
     /// A polygon turned clockwise, so that polygons of one path unite.
     pub(super) fn polygon(&mut self, points: &[[f32; 2]]) {
         let mut points = points.to_vec();
-        let area: f32 =
-            points.iter().zip(points.iter().cycle().skip(1)).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum();
+        let area: f32 = points.iter().zip(points.iter().cycle().skip(1)).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum();
         if area < 0.0 {
             points.reverse();
         }

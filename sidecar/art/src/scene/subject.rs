@@ -81,7 +81,8 @@ fn hull(ink: &[f32], w: usize, h: usize, side: f32) -> (Field, Field) {
     let grown = blurred(&grid, gw, gh, reach);
     let solid: Vec<bool> = grown.iter().map(|v| *v > 0.12).collect();
     let mut outside = vec![false; gw * gh];
-    let mut queue: Vec<usize> = (0..gw).flat_map(|i| [i, (gh - 1) * gw + i]).chain((0..gh).flat_map(|j| [j * gw, j * gw + gw - 1])).collect();
+    let mut queue: Vec<usize> =
+        (0..gw).flat_map(|i| [i, (gh - 1) * gw + i]).chain((0..gh).flat_map(|j| [j * gw, j * gw + gw - 1])).collect();
     while let Some(at) = queue.pop() {
         if outside[at] || solid[at] {
             continue;
@@ -210,7 +211,11 @@ fn shade(stage: &mut Stage, figure: &Figure, spot: Spot, m: &Material) {
         let v = (figure.y + j) as f32 - spot.y;
         let v = (v / spot.r * 0.5 + 0.5).clamp(0.0, 1.0);
         let body = mix(m.top, m.low, smooth(0.05, 0.95, v));
-        let core = if m.clear { mix(scale(m.core, 0.8), mix(m.core, [1.0; 4], 0.16), smooth(0.15, 1.0, v)) } else { mix(m.core, shade_tone, 0.35) };
+        let core = if m.clear {
+            mix(scale(m.core, 0.8), mix(m.core, [1.0; 4], 0.16), smooth(0.15, 1.0, v))
+        } else {
+            mix(m.core, shade_tone, 0.35)
+        };
         let at = (figure.y + j) * canvas.w + figure.x;
         let row = &mut canvas.px[at..at + w];
         let (up, down) = (j.saturating_sub(1) * w, (j + 1).min(h - 1) * w);

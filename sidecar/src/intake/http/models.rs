@@ -54,7 +54,6 @@ fn view(intake: &Intake, row: &ModelRow) -> Value {
 fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
     let size = Extent { width: 512, height: 512 };
     let recipe = Recipe { model: Some(row.id.clone()), settings, ..Recipe::from_prompt("a model's route", size) };
-    let planned = recipe.planned_key();
     let spec = JobSpec {
         recipe,
         asset: AssetRef { name: String::new(), locale: String::new() },
@@ -66,8 +65,9 @@ fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
         lossy: true,
         gate: Gate::Report,
         safe_inset: None,
+        read_back: false,
     };
-    intake.route(&spec, planned).ok()
+    intake.route(&spec).ok()
 }
 
 /// `POST /sample {"sampler","steps","guidance"}`: what each model would be given for these settings.

@@ -67,7 +67,14 @@ pub(super) fn emblem(stage: &mut Stage) {
         stage.canvas.disc(c[0], c[1], r * k, 1.5, |u, v| {
             if lit == 0.0 {
                 let d = u * u + v * v;
-                return (mix(mix(inner, stage.palette.light, 0.25 * (1.0 - d).max(0.0)), mix(mid, dark, 0.55), smooth(0.15, 1.0, d)), 1.0);
+                return (
+                    mix(
+                        mix(inner, stage.palette.light, 0.25 * (1.0 - d).max(0.0)),
+                        mix(mid, dark, 0.55),
+                        smooth(0.15, 1.0, d),
+                    ),
+                    1.0,
+                );
             }
             let t = smooth(-1.0, 1.0, -v * 0.8 - u * 0.5);
             (mix(scale(gold, 0.38 * lit), mix(gold, [1.0; 4], 0.25), t * lit), 1.0)
@@ -103,7 +110,11 @@ pub(super) fn spotlight(stage: &mut Stage) {
         let wall = mix(mix(mid, low, 0.35), dark, smooth(0.0, 0.8, (u * u + v * v).sqrt()));
         let t = smooth(foot - unit * 0.1, foot + unit * 0.02, y);
         let d = ((x - c[0]) / (unit * 0.62)).abs();
-        let ground = mix(mix(floor, low, 0.3 * (1.0 - d * d).max(0.0)), dark, ((y - foot) / (h - foot + unit * 0.1)).clamp(0.0, 1.0) * 0.7 + 0.2 * d.min(1.0));
+        let ground = mix(
+            mix(floor, low, 0.3 * (1.0 - d * d).max(0.0)),
+            dark,
+            ((y - foot) / (h - foot + unit * 0.1)).clamp(0.0, 1.0) * 0.7 + 0.2 * d.min(1.0),
+        );
         mix(wall, ground, t)
     });
     let light = stage.palette.light;

@@ -38,9 +38,13 @@ pub(in crate::scene) fn front(stage: &mut Stage, composition: &str) {
     match composition {
         "volcano" => motes(stage, 70.0, stage.palette.accent, 0.95),
         "forest" | "jungle" | "haunted" => motes(stage, 26.0, stage.palette.accent, 0.8),
-        "castle" | "dungeon" | "vault" | "mountains" | "desert" | "meadow" => motes(stage, 18.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.6),
+        "castle" | "dungeon" | "vault" | "mountains" | "desert" | "meadow" => {
+            motes(stage, 18.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.6)
+        }
         "city" | "grid" | "arena" => motes(stage, 16.0, stage.palette.accent, 0.55),
-        "cavern" | "burst" | "spotlight" => motes(stage, 24.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.75),
+        "cavern" | "burst" | "spotlight" => {
+            motes(stage, 24.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.75)
+        }
         _ => {}
     }
 }
