@@ -1,1 +1,44 @@
-//! t
+//! Clients' names, and how an answer is asked for.
+
+use super::*;
+
+fn named(header: Option<&str>, user: Option<&str>) -> String {
+    let mut headers = HeaderMap::new();
+    if let Some(name) = header {
+        headers.insert("x-thumbforge-client", HeaderValue::from_bytes(name.as_bytes()).unwrap());
+    }
+    client(&headers, user)
+}
+
+#[test]
+fn clients_are_named_as_far_as_a_log_can_show_them() {
+    assert_eq!(named(None, None), "http:anonymous");
+    assert_eq!(named(Some("ci-7"), Some("ada")), "http:ci-7");
+    assert_eq!(named(None, Some("ada@studio")), "http:ada@studio");
+    assert_eq!(named(Some("a b;\"c\"\t/../"), None), "http:abc..");
+    assert_eq!(named(Some("\u{65e5}\u{672c}"), None), "http:anonymous");
+    assert_eq!(named(Some(&"x".repeat(500)), None).len(), "http:".len() + CLIENT_CHARS_MAX);
+}
+
+fn later(uri: &str, prefer: Option<&str>) -> bool {
+    let mut request = Request::builder().uri(uri);
+    if let Some(prefer) = prefer {
+        request = request.header("prefer", prefer);
+    }
+    wants_later(&request.body(Body::empty()).unwrap())
+}
+
+#[test]
+fn a_receipt_is_given_to_who_asks_for_one() {
+    assert!(later("/generate?async=1", None));
+    assert!(later("/generate?x=2&async=true", None));
+    assert!(later("/generate", Some("respond-async")));
+    assert!(later("/generate", Some("wait=5, respond-async")));
+    assert!(!later("/generate", None));
+    assert!(!later("/generate?async=0", Some("return=minimal")));
+}
+
+#[test]
+fn a_header_holds_what_headers_can() {
+    assert_eq!(value("mask, \u{1f600}\r\nSet-Cookie: x"), "mask, ???Set-Cookie: x");
+}
