@@ -87,7 +87,7 @@ pub(super) fn palettes(composition: &str) -> &'static [&'static str] {
         "city" => &["neon", "midnight", "coral", "nebula", "steel"],
         "desert" => &["desert", "coral", "mars", "dusk"],
         "sea" => &["azure", "noon", "coral", "dusk", "midnight"],
-        "castle" => &["dusk", "coral", "midnight", "royal", "storm"],
+        "castle" => &["dusk", "coral", "midnight", "royal", "autumn"],
         "space" => &["nebula", "midnight", "neon", "amethyst"],
         "aurora" => &["midnight", "winter", "nebula"],
         "volcano" => &["ember", "blood", "mars"],

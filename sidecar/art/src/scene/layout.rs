@@ -43,6 +43,12 @@ impl Layout {
         Self { w, h, unit: w.min(h), zones, horizon }
     }
 
+    /// How high land may rise above the horizon without reaching into a title, at most `k` of the shorter side.
+    pub(super) fn rise(&self, k: f32) -> f32 {
+        let top = self.zones.iter().filter(|z| z[3] < self.horizon).map(|z| z[3]).fold(self.h * 0.16, f32::max);
+        (self.unit * k).min((self.horizon - top) * k / 0.38)
+    }
+
     /// Text areas: left, top, right, bottom in pixels.
     pub(super) fn zones(&self) -> &[[f32; 4]] {
         &self.zones
@@ -92,10 +98,10 @@ impl Layout {
 
     /// A place for a disc (sun, moon, planet) of about `radius` pixels near `want`, clear of text; it shrinks before it gives up.
     pub(super) fn disc(&self, rng: &mut Rng, want: [f32; 2], radius: f32, reach: f32) -> Option<Spot> {
-        for shrink in [1.0, 0.8, 0.6] {
-            let r = radius * shrink;
-            for spread in 0..14 {
-                let s = 0.05 * spread as f32;
+        for spread in 0..14 {
+            let s = 0.05 * spread as f32;
+            for shrink in [1.0, 0.8, 0.62] {
+                let r = radius * shrink;
                 let x = (want[0] + rng.range(-s, s)) * self.w;
                 let y = (want[1] + rng.range(-s, s) * 0.6) * self.h;
                 let inside = x > r * 0.5 && x < self.w - r * 0.5 && y > r * 0.7 && y < self.h;

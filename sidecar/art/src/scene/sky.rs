@@ -155,10 +155,10 @@ pub(super) fn aurora(stage: &mut Stage, bottom: f32) {
         for band in 0..2u32 {
             let b = band as f32;
             let bend = fbm(u * 1.3 + b * 5.0, 3.0 + b, 3, seed.wrapping_add(band));
-            let foot = 0.55 + 0.5 * (bend - 0.5) + b * 0.2;
+            let foot = 0.74 + 0.4 * (bend - 0.5) + b * 0.16;
             let up = foot - v;
             let curtain = 0.45 + 0.55 * value(u * 16.0 + bend * 9.0, b, seed ^ 7);
-            sum += smooth(-0.03, 0.02, up) * (1.0 - up / 0.55).max(0.0) * curtain * (1.0 - 0.45 * b);
+            sum += smooth(-0.03, 0.02, up) * (1.0 - up / 0.6).max(0.0) * curtain * (1.0 - 0.45 * b);
         }
         sum
     });

@@ -87,6 +87,8 @@ pub(super) fn read(prompt: &str, negative: &str, forced: Option<&'static Icon>) 
         }
     }
     let subject = forced.or(best.map(|f| f.icon));
+    // "Ruby" names a gem and its colour at once.
+    qualifiers.extend(best.iter().flat_map(|f| f.phrase.split(' ').map(singular)));
     if forced.is_some() && best.map(|f| f.icon.name) != forced.map(|icon| icon.name) {
         qualifiers.clear();
     }

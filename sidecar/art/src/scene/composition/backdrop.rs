@@ -58,7 +58,7 @@ pub(super) fn emblem(stage: &mut Stage) {
         let base = mix(mid, dark, smooth(0.05, 0.8, d));
         scale(base, 1.0 + 0.05 * n - 0.07 * (1.0 - edge))
     });
-    let r = stage.subject.map_or(unit * 0.3, |s| s.r * 1.22);
+    let r = stage.subject.map_or(unit * 0.3, |s| s.r * 1.2);
     let accent = stage.palette.accent;
     let gold = mix(accent, stage.palette.light, 0.25);
     stage.canvas.shadow(c[0], c[1] + r * 0.1, r * 1.3, r * 1.3, scale(dark, 0.4), 0.55);

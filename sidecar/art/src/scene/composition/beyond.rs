@@ -230,7 +230,7 @@ pub(super) fn grid(stage: &mut Stage) {
     let line = stage.layout.horizon;
     let mut rng = stage.rng("grid");
     let cx = w * 0.5;
-    let spot = sky::luminary(stage, [0.5, line / h - 0.16], 0.21);
+    let spot = sky::luminary(stage, [0.5, line / h - 0.1], 0.19);
     sky::gradient(stage, line, 0.4);
     sky::stars(stage, 160.0, line);
     if let Some(s) = spot {

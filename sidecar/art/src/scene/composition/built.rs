@@ -26,7 +26,7 @@ pub(super) fn city(stage: &mut Stage) {
     let haze = stage.palette.sky[2];
     for (i, t) in [0.12f32, 0.36, 0.62].into_iter().enumerate() {
         let base = horizon + (foot - horizon) * (0.2 + 0.4 * i as f32);
-        let tall = unit * [0.3, 0.26, 0.2][i];
+        let tall = stage.layout.rise([0.3, 0.26, 0.2][i]);
         let tone = mix(stage.land(t), haze, 0.12 * (1.0 - t));
         blocks(stage, &mut rng, base, tall, tone, t);
         land::mist(stage, base, unit * 0.12, mix(haze, tone, 0.35), 0.42 - 0.12 * i as f32);
@@ -100,7 +100,7 @@ pub(super) fn castle(stage: &mut Stage) {
     let horizon = stage.layout.horizon;
     let side = if rng.chance(0.5) { 1.0 } else { -1.0 };
     // The castle stands beside the subject, its sun behind it.
-    let cx = stage.subject.map_or(0.5, |s| if s.x > w * 0.55 { 0.26 } else if s.x < w * 0.45 { 0.74 } else { 0.5 + side * 0.27 });
+    let cx = stage.subject.map_or(0.5, |s| if s.x > w * 0.55 { 0.24 } else if s.x < w * 0.45 { 0.76 } else { 0.5 + side * 0.28 });
     let sun = sky::luminary(stage, [cx - side * 0.05, horizon / h - 0.2], 0.12);
     sky::gradient(stage, horizon * 1.05, 0.65);
     if stage.palette.night {

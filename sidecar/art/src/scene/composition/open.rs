@@ -40,10 +40,10 @@ pub(super) fn mountains(stage: &mut Stage) {
     let haze = stage.palette.sky[2];
     for (i, t) in [0.04f32, 0.22, 0.42].into_iter().enumerate() {
         let base = horizon + (foot - horizon) * t * 1.4;
-        let rise = unit * [0.34, 0.27, 0.2][i];
+        let rise = stage.layout.rise([0.34, 0.27, 0.2][i]);
         let profile = land::ridge(stage, ["far peaks", "mid peaks", "near peaks"][i], Form::Peaks, base, rise, [1.9, 2.5, 2.9][i]);
         let tone = stage.land(t);
-        let cap = if snowy || i == 0 { rise * [0.16, 0.2, 0.16][i] } else { 0.0 };
+        let cap = if snowy || (i == 0 && !stage.palette.night) { base - rise * [0.62, 0.66, 0.72][i] } else { 0.0 };
         let body = mix(tone, haze, 0.42 - t * 0.5);
         let cloth = Cloth { crest: tone, body, depth: rise * 1.1, rim: 0.5 - t * 0.3, relief: 0.22, snow: cap };
         land::paint(stage, &profile, &cloth);
@@ -198,6 +198,7 @@ fn trees_on(stage: &mut Stage, profile: &[f32], tone: crate::scene::canvas::Colo
 }
 
 fn flowers(stage: &mut Stage, top: f32) {
+    let top = top.min(stage.h() * 0.93);
     let mut rng = stage.rng("flowers");
     let (w, h, unit) = (stage.w(), stage.h(), stage.unit());
     let tones = [stage.palette.accent, mix(stage.palette.paint, [1.0; 4], 0.2), [1.0, 1.0, 0.96, 0.0]];
@@ -221,7 +222,7 @@ pub(super) fn desert(stage: &mut Stage) {
     let western = stage.rng("mesas").chance(0.6) || stage.asked(&["canyon", "western", "mesa", "cowboy", "wild", "sheriff"]);
     if western && !stage.asked(&["dune", "dunes", "sahara", "pyramid"]) {
         for (i, t) in [0.1f32, 0.28].into_iter().enumerate() {
-            let rise = unit * [0.2, 0.27][i];
+            let rise = stage.layout.rise([0.2, 0.27][i]);
             let mesa = land::ridge(stage, ["mesa1", "mesa2"][i], Form::Mesas, horizon + unit * 0.03 * i as f32, rise, [1.5, 1.0][i]);
             let tone = stage.land(t);
             land::paint(stage, &mesa, &cloth(mix(tone, haze, 0.1), mix(tone, haze, 0.4 - t * 0.4), rise, 0.45, 0.3));
@@ -274,11 +275,11 @@ pub(super) fn aurora(stage: &mut Stage) {
     let foot = stage.footing();
     let haze = stage.palette.sky[2];
     for (i, t) in [0.08f32, 0.3].into_iter().enumerate() {
-        let rise = unit * [0.34, 0.24][i];
+        let rise = stage.layout.rise([0.34, 0.24][i]);
         let base = horizon + unit * 0.06 * i as f32;
         let peaks = land::ridge(stage, ["p1", "p2"][i], Form::Peaks, base, rise, [1.7, 2.4][i]);
         let tone = stage.land(t + 0.1);
-        let cloth = Cloth { crest: tone, body: mix(tone, haze, 0.35), depth: rise, rim: 0.4, relief: 0.25, snow: rise * [0.34, 0.26][i] };
+        let cloth = Cloth { crest: tone, body: mix(tone, haze, 0.35), depth: rise, rim: 0.4, relief: 0.25, snow: base - rise * [0.45, 0.6][i] };
         land::paint(stage, &peaks, &cloth);
         land::mist(stage, base + unit * 0.02, unit * 0.08, mix(haze, [1.0; 4], 0.25), 0.45);
     }
