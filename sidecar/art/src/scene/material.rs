@@ -103,7 +103,7 @@ pub(super) fn of(icon: &Icon, qualifiers: &[String], palette: &Palette, brand: b
         "ice" => Material { clear: true, core: hex(0x6fc0f2), ..solid(base(hex(0xd3f1ff)), 0.8, 0.4) },
         "gem" => {
             let c = base(shift(vivid(palette.accent), -0.02, 1.2, drift));
-            Material { clear: true, core: shift(c, -0.16, 1.15, 0.0), glow: 0.25, ..solid(shift(c, 0.12, 0.9, 0.0), 0.9, 0.35) }
+            Material { clear: true, core: shift(c, -0.12, 1.2, -6.0), glow: 0.3, top: shift(c, 0.1, 1.05, 6.0), low: shift(c, -0.08, 1.2, -6.0), ..solid(c, 0.9, 0.12) }
         }
         "glass" => {
             let liquid = base(Lch { l: 0.66, c: 0.2, h: rng.range(0.0, 360.0) }.colour());

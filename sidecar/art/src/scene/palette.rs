@@ -21,6 +21,8 @@ pub(super) struct Palette {
     pub(super) accent: Colour,
     /// Painted surfaces of the subject.
     pub(super) paint: Colour,
+    /// Flags and nebulae: the brand's first colour where there is a brand.
+    pub(super) banner: Colour,
     /// Whether stars are out.
     pub(super) night: bool,
 }
@@ -77,7 +79,7 @@ pub(super) fn named(name: &str, rng: &mut Rng) -> Palette {
     let row = TABLE.iter().find(|row| row.0 == name).unwrap_or(&TABLE[0]);
     let (hue, chroma, light) = (rng.range(-11.0, 11.0), rng.range(0.93, 1.1), rng.range(-0.015, 0.02));
     let c = row.2.map(|v| shift(hex(v), light, chroma, hue));
-    Palette { name: row.0, sky: [c[0], c[1], c[2]], light: c[3], far: c[4], near: c[5], accent: c[6], paint: c[7], night: row.3 }
+    Palette { name: row.0, sky: [c[0], c[1], c[2]], light: c[3], far: c[4], near: c[5], accent: c[6], paint: c[7], banner: c[7], night: row.3 }
 }
 
 /// A palette around brand colours: the first fills the sky's middle as it is, the second is the accent as it is.
@@ -102,6 +104,7 @@ pub(super) fn from_brand(brand: &[Rgb], rng: &mut Rng) -> Option<Palette> {
         near,
         accent: if luma(partner) > 0.35 { partner } else { at_light(partner, 0.78) },
         paint: third.or(second).unwrap_or(partner),
+        banner: main,
         night: lch.l < 0.42,
     })
 }

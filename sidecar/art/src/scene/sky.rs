@@ -183,13 +183,16 @@ pub(super) fn nebula(stage: &mut Stage) {
     });
     let other = Field::new(w, h, 90, |x, y| fbm(x * k * 1.3 + 9.0, y * k * 1.3, 3, seed ^ 77));
     let (hot, cool) = (stage.palette.sky[2], shift(stage.palette.sky[1], 0.05, 1.1, -30.0));
+    let brand = (stage.palette.name == "brand").then_some(stage.palette.banner);
     stage.canvas.shade(|x, y, p| {
         let (u, v) = (x / w as f32 - 0.5, y / h as f32 - 0.5);
         let band = 1.0 - (v + u * turn).abs() * 1.5;
         let n = dense.at(x, y);
         let a = smooth(0.42, 0.8, n * 0.75 + band * 0.25);
         let b = smooth(0.5, 0.85, other.at(x, y));
-        let lit = add(scale(hot, a * a * 0.75), scale(cool, b * 0.3));
-        screen(p, lit)
+        match brand {
+            Some(brand) => mix(p, brand, smooth(0.36, 0.6, n * 0.75 + band * 0.25)),
+            None => screen(p, add(scale(hot, a * a * 0.75), scale(cool, b * 0.3))),
+        }
     });
 }

@@ -52,7 +52,8 @@ fn figure(icon: &Icon, spot: Spot, cw: usize, ch: usize) -> Option<Figure> {
     }
     let side = spot.r * 2.0;
     let hull = hull(&cover.a, cover.w, cover.h, side);
-    let soft = blurred(&cover.a, cover.w, cover.h, (side * 0.013).max(1.0));
+    // Blurred twice: one pass leaves the square corners of its window in the outline.
+    let soft = blurred(&blurred(&cover.a, cover.w, cover.h, (side * 0.007).max(1.0)), cover.w, cover.h, (side * 0.007).max(1.0));
     let fine = blurred(&cover.a, cover.w, cover.h, (side * 0.008).max(0.8));
     let mid = blurred(&fine, cover.w, cover.h, (side * 0.026).max(1.0));
     let mut broad = Vec::with_capacity(fine.len());
@@ -116,7 +117,7 @@ fn hull(ink: &[f32], w: usize, h: usize, side: f32) -> (Field, Field) {
     (Field::new(w, h, nodes, read(soft)), Field::new(w, h, nodes, read(dome)))
 }
 
-/// Two box blurs of a radius in pixels: near enough to a bell curve.
+/// Averages over a square window of a radius in pixels.
 fn blurred(v: &[f32], w: usize, h: usize, radius: f32) -> Vec<f32> {
     let r = radius.round().max(1.0) as usize;
     let mut out = v.to_vec();

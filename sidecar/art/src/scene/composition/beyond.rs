@@ -117,7 +117,7 @@ pub(super) fn volcano(stage: &mut Stage) {
         let mut last = [x + unit * (0.03 * i as f32 - 0.045), top + unit * 0.01];
         for step in 1..=12 {
             let t = step as f32 / 12.0;
-            let next = [last[0] + unit * rng.range(-0.012, 0.012) + unit * 0.011 * (i as f32 - 1.5), top + (horizon + unit * 0.1 - top) * t];
+            let next = [last[0] + unit * rng.range(-0.012, 0.012) + unit * 0.007 * (i as f32 - 1.5), top + (horizon + unit * 0.1 - top) * t];
             let wide = unit * 0.012 * (1.0 - 0.5 * t) * rng.range(0.7, 1.4);
             path.stroke(last, next, wide, wide * 0.9);
             last = next;

@@ -1,7 +1,7 @@
 //! Places that people built: city, castle, dungeon, vault, arena, a table in a studio.
 
 use super::cloth;
-use crate::scene::canvas::{Colour, mix, scale, screen, smooth};
+use crate::scene::canvas::{Colour, mix, scale, screen, smooth, stops};
 use crate::scene::land::{self, Form};
 use crate::scene::noise::{Rng, hash, value};
 use crate::scene::raster::Path;
@@ -250,6 +250,7 @@ pub(super) fn dungeon(stage: &mut Stage) {
             *p = screen(c, scale(back, shine * 0.32));
         }
     }
+    banners(stage, cx, [0.62, 0.3], floor - unit * 0.66);
     for side in [-1.0, 1.0] {
         let (x, y) = (cx + side * unit * 0.44, floor - unit * 0.36);
         if x > 0.0 && x < w && !stage.layout.covered(x, y, unit * 0.12) && stage.allowed(&["torch", "fire"]) {
@@ -257,6 +258,38 @@ pub(super) fn dungeon(stage: &mut Stage) {
         }
     }
     plinth(stage);
+}
+
+/// Long flags at both sides of the middle.
+fn banners(stage: &mut Stage, cx: f32, at: [f32; 2], top: f32) {
+    if !stage.allowed(&["banner", "flag"]) {
+        return;
+    }
+    let unit = stage.unit();
+    let top = top.max(unit * 0.02);
+    let cloth = stage.palette.banner;
+    let trim = mix(stage.palette.accent, cloth, 0.25);
+    for away in at {
+        for side in [-1.0, 1.0] {
+            let (x, half, long) = (cx + side * away * unit, unit * 0.055, unit * 0.3);
+            if stage.layout.taken(x - half, top, x + half, top + long, unit * 0.02) {
+                continue;
+            }
+            for (k, tone) in [(1.12, trim), (1.0, cloth)] {
+                let mut flag = Path::default();
+                let (w, low) = (half * k, top + long * (0.98 + 0.02 * k));
+                flag.polygon(&[[x - w, top], [x + w, top], [x + w, low - half * 0.9], [x, low], [x - w, low - half * 0.9]]);
+                let shape = flag.cover(stage.canvas.w, stage.canvas.h, 1);
+                stage.canvas.fill(&shape, |px, py| {
+                    // Folds: bands of shade that widen downward.
+                    let u = (px - x) / half * 2.6;
+                    let fold = ((u - u.floor()) - 0.5).abs() * 2.0;
+                    let deep = smooth(0.72, 1.0, fold) * (0.25 + 0.5 * (py - top) / long);
+                    (scale(tone, 1.0 - 0.3 * deep), 1.0)
+                });
+            }
+        }
+    }
 }
 
 /// A flame in an iron bowl on the wall.
@@ -349,6 +382,8 @@ pub(super) fn vault(stage: &mut Stage) {
         let flute = 0.86 + 0.28 * (1.0 - (u * 7.0).abs()).max(0.0);
         (mix(scale(tone, flute), near, ((px - cx).abs() / unit * 0.6).min(0.5)), 0.85)
     });
+    let top = stage.footing() - unit * 0.8;
+    banners(stage, cx, [0.34, 0.68], top);
     sky::rays(stage, [cx, -unit * 0.2], stage.palette.light, 0.25, None, 1.4);
     let foot = stage.footing();
     for (i, k) in [(0usize, 0.0f32), (1, 0.6), (2, 1.0)] {
@@ -463,10 +498,11 @@ pub(super) fn tabletop(stage: &mut Stage) {
     let side = if rng.chance(0.5) { 1.0 } else { -1.0 };
     stage.light = [cx + side * unit * 0.5, -unit * 0.1];
     let (wall, dark) = (mix(stage.palette.sky[1], stage.palette.sky[2], 0.35), mix(stage.palette.sky[0], stage.palette.near, 0.45));
+    let plain = stage.palette.sky[1];
     let spot = [cx + side * unit * 0.1, edge - unit * 0.25];
     stage.canvas.shade(|x, y, _| {
         let (u, v) = ((x - spot[0]) / unit, (y - spot[1]) / unit);
-        mix(wall, dark, smooth(0.05, 0.85, (u * u + v * v).sqrt()))
+        stops(wall, plain, dark, (u * u + v * v).sqrt() * 1.15)
     });
     // Lights out of focus on the far wall.
     for _ in 0..14 {

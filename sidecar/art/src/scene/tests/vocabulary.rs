@@ -22,7 +22,7 @@ fn the_head_noun_is_the_subject() {
         ("a knight's blade", Some("broadsword")),
         ("starship above a blue planet", Some("spaceship")),
         ("spell book with glowing runes", Some("spell-book")),
-        ("wolves howling at the moon", Some("wolf-head")),
+        ("wolves howling at the moon", Some("wolf-howl")),
         ("pirate ship on stormy seas", Some("caravel")),
         ("the pirate captain", Some("pirate-captain")),
         ("epic battle with a dragon, key art", Some("dragon-head")),
