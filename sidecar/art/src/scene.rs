@@ -157,7 +157,9 @@ pub fn draw(request: &SceneRequest<'_>) -> Result<Scene, SceneError> {
     let reading = words::read(request.prompt, request.negative, forced);
     let seed = request.seed ^ Rng::new(0, request.prompt).next();
     let mut rng = Rng::new(seed, "choices");
-    let composition = chosen.unwrap_or_else(|| choose::composition(&reading.words, &reading.unwanted, reading.subject, request.intent, &mut rng));
+    let composition = chosen.unwrap_or_else(|| {
+        choose::composition(&reading.words, &reading.unwanted, reading.subject, request.intent, &mut rng)
+    });
     let palette = palette(request, &reading.words, composition, &mut rng);
     let layout = Layout::new(request.extent, request.keep_free);
     let spot = reading.subject.and_then(|icon| place(&layout, icon.stance, composition, request.intent, &mut rng));
@@ -222,7 +224,13 @@ fn palette(request: &SceneRequest<'_>, words: &[String], composition: &str, rng:
 }
 
 /// Where the subject stands.
-fn place(layout: &Layout, stance: Stance, composition: &str, intent: SceneIntent, rng: &mut Rng) -> Option<layout::Spot> {
+fn place(
+    layout: &Layout,
+    stance: Stance,
+    composition: &str,
+    intent: SceneIntent,
+    rng: &mut Rng,
+) -> Option<layout::Spot> {
     let backdrop = matches!(composition, "burst" | "emblem" | "spotlight");
     let drift = match composition {
         _ if backdrop => 0.0,
@@ -231,7 +239,10 @@ fn place(layout: &Layout, stance: Stance, composition: &str, intent: SceneIntent
         _ => rng.range(-0.1, 0.1),
     };
     let (want, most) = match (intent, stance) {
-        (SceneIntent::Icon, _) => ([0.5, if composition == "spotlight" { 0.46 } else { 0.5 }], if composition == "burst" { 0.76 } else { 0.68 }),
+        (SceneIntent::Icon, _) => (
+            [0.5, if composition == "spotlight" { 0.46 } else { 0.5 }],
+            if composition == "burst" { 0.76 } else { 0.68 },
+        ),
         _ if backdrop => ([0.5, 0.54], 0.6),
         (_, Stance::Ground) => ([0.5 + drift, 0.66], 0.52),
         (_, Stance::Fly) => ([0.5 + drift, 0.46], 0.5),

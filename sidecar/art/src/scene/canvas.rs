@@ -125,7 +125,14 @@ impl Canvas {
     }
 
     /// A disc with a soft edge of `feather` pixels.
-    pub(super) fn disc(&mut self, x: f32, y: f32, radius: f32, feather: f32, mut paint: impl FnMut(f32, f32) -> (Colour, f32)) {
+    pub(super) fn disc(
+        &mut self,
+        x: f32,
+        y: f32,
+        radius: f32,
+        feather: f32,
+        mut paint: impl FnMut(f32, f32) -> (Colour, f32),
+    ) {
         let reach = radius + feather;
         self.shade_box([x - reach, y - reach, reach * 2.0, reach * 2.0], |px, py, p| {
             let (u, v) = (px - x, py - y);

@@ -19,7 +19,14 @@ pub(super) fn calm(stage: &mut Stage) {
         .layout
         .zones()
         .iter()
-        .map(|z| [near(z[0], width), near(z[1], height), width - near(width - z[2], width), height - near(height - z[3], height)])
+        .map(|z| {
+            [
+                near(z[0], width),
+                near(z[1], height),
+                width - near(width - z[2], width),
+                height - near(height - z[3], height),
+            ]
+        })
         .collect();
     let blur = Blur::of(&stage.canvas, (stage.unit() * 0.035).max(2.0) as usize);
     let (w, h) = (stage.canvas.w, stage.canvas.h);
@@ -83,7 +90,16 @@ impl Blur {
         for j in 0..self.h as isize {
             for i in 0..self.w as isize {
                 let mut sum = scale(cell(i, j), 4.0);
-                for (di, dj, k) in [(1, 0, 2.0), (-1, 0, 2.0), (0, 1, 2.0), (0, -1, 2.0), (1, 1, 1.0), (-1, 1, 1.0), (1, -1, 1.0), (-1, -1, 1.0)] {
+                for (di, dj, k) in [
+                    (1, 0, 2.0),
+                    (-1, 0, 2.0),
+                    (0, 1, 2.0),
+                    (0, -1, 2.0),
+                    (1, 1, 1.0),
+                    (-1, 1, 1.0),
+                    (1, -1, 1.0),
+                    (-1, -1, 1.0),
+                ] {
                     sum = super::canvas::add(sum, scale(cell(i + di, j + dj), k));
                 }
                 out.push(scale(sum, 1.0 / 16.0));

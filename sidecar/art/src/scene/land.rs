@@ -67,7 +67,9 @@ pub(super) struct Cloth {
 pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
     let unit = stage.unit();
     let (w, h) = (stage.canvas.w, stage.canvas.h);
-    let Some(top) = profile.iter().copied().reduce(f32::min) else { return };
+    let Some(top) = profile.iter().copied().reduce(f32::min) else {
+        return;
+    };
     let low = profile.iter().copied().fold(0.0, f32::max);
     let seed = stage.texture("relief");
     let lx = stage.light[0];
@@ -84,13 +86,16 @@ pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
         .collect();
     let first = top.max(0.0) as usize;
     let k = 9.0 / unit;
-    let relief = (cloth.relief > 0.0)
-        .then(|| Field::new(w, h.saturating_sub(first).max(1), 110, |x, y| fbm((x + y * 0.35) * k, y * k * 0.55, 3, seed) - 0.5));
+    let relief = (cloth.relief > 0.0).then(|| {
+        Field::new(w, h.saturating_sub(first).max(1), 110, |x, y| fbm((x + y * 0.35) * k, y * k * 0.55, 3, seed) - 0.5)
+    });
     let rim_px = unit * 0.035;
     let inv_depth = 1.0 / cloth.depth.max(1.0);
     let light = stage.palette.light;
     let white = mix([1.0, 1.0, 1.0, 0.0], cloth.crest, 0.12);
     let shade_snow = mix(mix(white, cloth.body, 0.45), stage.palette.sky[1], 0.25);
+    // Below this no snow lies, and the noise of its edge need not be asked.
+    let snow_end = if cloth.snow > 0.0 { cloth.snow + unit * 0.09 } else { 0.0 };
     let full = low + cloth.depth.max(rim_px) + 1.0;
     for y in first..h {
         let fy = y as f32 + 0.5;
@@ -108,7 +113,7 @@ pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
             let t = (d * inv_depth).clamp(0.0, 1.0);
             let mut c = mix(cloth.crest, cloth.body, t * (2.0 - t));
             let f = facing[x];
-            if cloth.snow > 0.0 {
+            if fy < snow_end {
                 let ragged = fbm(x as f32 * 24.0 / unit, fy * 14.0 / unit, 3, seed ^ 3) - 0.5;
                 let line = cloth.snow + unit * 0.12 * ragged + unit * 0.03 * (f - 0.5);
                 let cap = smooth(line + unit * 0.006, line - unit * 0.006, fy);
@@ -132,7 +137,8 @@ pub(super) fn mist(stage: &mut Stage, y: f32, reach: f32, colour: Colour, streng
     if !stage.allowed(&["fog", "mist", "haze"]) {
         return;
     }
-    let strength = if stage.asked(&["fog", "foggy", "mist", "misty", "haze"]) { (strength * 1.5).min(0.9) } else { strength };
+    let strength =
+        if stage.asked(&["fog", "foggy", "mist", "misty", "haze"]) { (strength * 1.5).min(0.9) } else { strength };
     let seed = stage.texture("mist") ^ (y as u32);
     let k = 3.0 / stage.unit();
     let (w, h) = (stage.canvas.w, stage.canvas.h);

@@ -98,12 +98,27 @@ pub(super) fn of(icon: &Icon, qualifiers: &[String], palette: &Palette, brand: b
         "food" => solid(base(hex(0xeda250)), 0.4, 0.0),
         "cloth" => solid(base(vivid(paint)), 0.12, 0.0),
         "creature" => solid(base(shift(vivid(palette.paint), 0.0, 0.85, drift)), 0.3, 0.0),
-        "machine" => solid(base(vivid(paint)), 0.6, 0.3),
+        "machine" => {
+            // A fleet in one colour looks like one toy: steel and the accent take turns with the palette's paint.
+            let coat = match rng.below(4) {
+                0 if !brand => hex(0xb9c6d3),
+                1 if !brand => vivid(palette.accent),
+                _ => vivid(paint),
+            };
+            solid(base(coat), 0.6, 0.3)
+        }
         "water" => solid(base(hex(0x4fb4ea)), 0.7, 0.3),
         "ice" => Material { clear: true, core: hex(0x6fc0f2), ..solid(base(hex(0xd3f1ff)), 0.8, 0.4) },
         "gem" => {
             let c = base(shift(vivid(palette.accent), -0.02, 1.2, drift));
-            Material { clear: true, core: shift(c, -0.12, 1.2, -6.0), glow: 0.3, top: shift(c, 0.1, 1.05, 6.0), low: shift(c, -0.08, 1.2, -6.0), ..solid(c, 0.9, 0.12) }
+            Material {
+                clear: true,
+                core: shift(c, -0.12, 1.2, -6.0),
+                glow: 0.3,
+                top: shift(c, 0.1, 1.05, 6.0),
+                low: shift(c, -0.08, 1.2, -6.0),
+                ..solid(c, 0.9, 0.12)
+            }
         }
         "glass" => {
             let liquid = base(Lch { l: 0.66, c: 0.2, h: rng.range(0.0, 360.0) }.colour());

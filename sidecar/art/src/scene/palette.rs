@@ -65,7 +65,9 @@ const TABLE: &[Row] = &[
 pub(super) fn by_words(words: &[String]) -> Vec<&'static str> {
     let score = |row: &Row| {
         let list = row.1.split(' ');
-        list.enumerate().map(|(i, w)| if words.iter().any(|p| p == w) { if i == 0 { 3 } else { 2 } } else { 0 }).sum::<i32>()
+        list.enumerate()
+            .map(|(i, w)| if words.iter().any(|p| p == w) { if i == 0 { 3 } else { 2 } } else { 0 })
+            .sum::<i32>()
     };
     let best = TABLE.iter().map(score).max().unwrap_or(0);
     if best == 0 {
@@ -79,7 +81,17 @@ pub(super) fn named(name: &str, rng: &mut Rng) -> Palette {
     let row = TABLE.iter().find(|row| row.0 == name).unwrap_or(&TABLE[0]);
     let (hue, chroma, light) = (rng.range(-11.0, 11.0), rng.range(0.93, 1.1), rng.range(-0.015, 0.02));
     let c = row.2.map(|v| shift(hex(v), light, chroma, hue));
-    Palette { name: row.0, sky: [c[0], c[1], c[2]], light: c[3], far: c[4], near: c[5], accent: c[6], paint: c[7], banner: c[7], night: row.3 }
+    Palette {
+        name: row.0,
+        sky: [c[0], c[1], c[2]],
+        light: c[3],
+        far: c[4],
+        near: c[5],
+        accent: c[6],
+        paint: c[7],
+        banner: c[7],
+        night: row.3,
+    }
 }
 
 /// A palette around brand colours: the first fills the sky's middle as it is, the second is the accent as it is.

@@ -53,7 +53,12 @@ fn figure(icon: &Icon, spot: Spot, cw: usize, ch: usize) -> Option<Figure> {
     let side = spot.r * 2.0;
     let hull = hull(&cover.a, cover.w, cover.h, side);
     // Blurred twice: one pass leaves the square corners of its window in the outline.
-    let soft = blurred(&blurred(&cover.a, cover.w, cover.h, (side * 0.007).max(1.0)), cover.w, cover.h, (side * 0.007).max(1.0));
+    let soft = blurred(
+        &blurred(&cover.a, cover.w, cover.h, (side * 0.007).max(1.0)),
+        cover.w,
+        cover.h,
+        (side * 0.007).max(1.0),
+    );
     let fine = blurred(&cover.a, cover.w, cover.h, (side * 0.008).max(0.8));
     let mid = blurred(&fine, cover.w, cover.h, (side * 0.026).max(1.0));
     let mut broad = Vec::with_capacity(fine.len());
@@ -84,7 +89,8 @@ fn hull(ink: &[f32], w: usize, h: usize, side: f32) -> (Field, Field) {
     let grown = blurred(&grid, gw, gh, reach);
     let solid: Vec<bool> = grown.iter().map(|v| *v > 0.12).collect();
     let mut outside = vec![false; gw * gh];
-    let mut queue: Vec<usize> = (0..gw).flat_map(|i| [i, (gh - 1) * gw + i]).chain((0..gh).flat_map(|j| [j * gw, j * gw + gw - 1])).collect();
+    let mut queue: Vec<usize> =
+        (0..gw).flat_map(|i| [i, (gh - 1) * gw + i]).chain((0..gh).flat_map(|j| [j * gw, j * gw + gw - 1])).collect();
     while let Some(at) = queue.pop() {
         if outside[at] || solid[at] {
             continue;
@@ -176,7 +182,11 @@ fn outline(stage: &mut Stage, figure: &Figure, spot: Spot) {
     let toward = if stage.light[0] < spot.x { 1.0 } else { -1.0 };
     let drop = [toward * spot.r * 0.035, spot.r * 0.05];
     blend(&mut stage.canvas, figure, |x, y, p| {
-        let edge = smooth(0.02, 0.16, figure.soft[y as usize * figure.w + x as usize]).max(smooth(0.62, 0.8, figure.hull.at(x, y)));
+        let edge = smooth(0.02, 0.16, figure.soft[y as usize * figure.w + x as usize]).max(smooth(
+            0.62,
+            0.8,
+            figure.hull.at(x, y),
+        ));
         let cast = smooth(0.1, 0.9, figure.hull.at((x - drop[0]).max(0.0), (y - drop[1]).max(0.0)));
         mix(p, ink, (cast * 0.35).max(edge * 0.92))
     });
@@ -213,7 +223,11 @@ fn shade(stage: &mut Stage, figure: &Figure, spot: Spot, m: &Material) {
         let v = (figure.y + j) as f32 - spot.y;
         let v = (v / spot.r * 0.5 + 0.5).clamp(0.0, 1.0);
         let body = mix(m.top, m.low, smooth(0.05, 0.95, v));
-        let core = if m.clear { mix(scale(m.core, 0.8), mix(m.core, [1.0; 4], 0.16), smooth(0.15, 1.0, v)) } else { mix(m.core, shade_tone, 0.35) };
+        let core = if m.clear {
+            mix(scale(m.core, 0.8), mix(m.core, [1.0; 4], 0.16), smooth(0.15, 1.0, v))
+        } else {
+            mix(m.core, shade_tone, 0.35)
+        };
         let at = (figure.y + j) * canvas.w + figure.x;
         let row = &mut canvas.px[at..at + w];
         let (up, down) = (j.saturating_sub(1) * w, (j + 1).min(h - 1) * w);

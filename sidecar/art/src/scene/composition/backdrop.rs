@@ -103,7 +103,11 @@ pub(super) fn spotlight(stage: &mut Stage) {
         let wall = stops(mix(mid, low, 0.45), mid, dark, (u * u + v * v).sqrt() * 1.25);
         let t = smooth(foot - unit * 0.1, foot + unit * 0.02, y);
         let d = ((x - c[0]) / (unit * 0.62)).abs();
-        let ground = mix(mix(floor, low, 0.3 * (1.0 - d * d).max(0.0)), dark, ((y - foot) / (h - foot + unit * 0.1)).clamp(0.0, 1.0) * 0.7 + 0.2 * d.min(1.0));
+        let ground = mix(
+            mix(floor, low, 0.3 * (1.0 - d * d).max(0.0)),
+            dark,
+            ((y - foot) / (h - foot + unit * 0.1)).clamp(0.0, 1.0) * 0.7 + 0.2 * d.min(1.0),
+        );
         mix(wall, ground, t)
     });
     let light = stage.palette.light;

@@ -27,7 +27,11 @@ pub(super) fn space(stage: &mut Stage) {
     if !stage.allowed(&["planet"]) {
         return;
     }
-    let found = stage.layout.disc(&mut rng, want, radius, reach).map(|s| (s, ringed)).or_else(|| stage.layout.disc(&mut rng, want, radius, 1.1).map(|s| (s, false)));
+    let found = stage
+        .layout
+        .disc(&mut rng, want, radius, reach)
+        .map(|s| (s, ringed))
+        .or_else(|| stage.layout.disc(&mut rng, want, radius, 1.1).map(|s| (s, false)));
     let Some((spot, ringed)) = found else { return };
     planet(stage, [spot.x, spot.y], spot.r, ringed, side);
     let moon = [spot.x + side * spot.r * 1.9, spot.y - spot.r * 1.5];
@@ -91,7 +95,11 @@ pub(super) fn volcano(stage: &mut Stage) {
     let horizon = stage.layout.horizon;
     let foot = stage.footing();
     let x = w * if rng.chance(0.5) { rng.range(0.24, 0.38) } else { rng.range(0.62, 0.76) };
-    let top = [0.36, 0.28, 0.2, 0.12].into_iter().map(|k| horizon - unit * k).find(|t| !stage.layout.taken(x - unit * 0.2, t - unit * 0.1, x + unit * 0.2, *t, 0.0)).unwrap_or(horizon - unit * 0.06);
+    let top = [0.36, 0.28, 0.2, 0.12]
+        .into_iter()
+        .map(|k| horizon - unit * k)
+        .find(|t| !stage.layout.taken(x - unit * 0.2, t - unit * 0.1, x + unit * 0.2, *t, 0.0))
+        .unwrap_or(horizon - unit * 0.06);
     stage.light = [x, top];
     sky::gradient(stage, horizon * 1.1, 0.35);
     sky::clouds(stage, 1.1, horizon);
@@ -117,7 +125,10 @@ pub(super) fn volcano(stage: &mut Stage) {
         let mut last = [x + unit * (0.03 * i as f32 - 0.045), top + unit * 0.01];
         for step in 1..=12 {
             let t = step as f32 / 12.0;
-            let next = [last[0] + unit * rng.range(-0.012, 0.012) + unit * 0.007 * (i as f32 - 1.5), top + (horizon + unit * 0.1 - top) * t];
+            let next = [
+                last[0] + unit * rng.range(-0.012, 0.012) + unit * 0.007 * (i as f32 - 1.5),
+                top + (horizon + unit * 0.1 - top) * t,
+            ];
             let wide = unit * 0.012 * (1.0 - 0.5 * t) * rng.range(0.7, 1.4);
             path.stroke(last, next, wide, wide * 0.9);
             last = next;
@@ -128,7 +139,8 @@ pub(super) fn volcano(stage: &mut Stage) {
     stage.canvas.glow(x, top, unit * 0.16, light, 0.9);
     land::mist(stage, horizon + unit * 0.08, unit * 0.1, mix(haze, stage.palette.far, 0.4), 0.5);
     for (i, t) in [0.6f32, 0.8].into_iter().enumerate() {
-        let rock = land::ridge(stage, ["r1", "r2"][i], Form::Peaks, foot + unit * (0.03 + 0.09 * i as f32), unit * 0.12, 3.0);
+        let rock =
+            land::ridge(stage, ["r1", "r2"][i], Form::Peaks, foot + unit * (0.03 + 0.09 * i as f32), unit * 0.12, 3.0);
         let rock: Vec<f32> = rock.iter().map(|y| y.max(foot - unit * 0.02 * (1.0 - i as f32))).collect();
         land::paint(stage, &rock, &cloth(stage.land(t), stage.land(t + 0.15), unit * 0.2, 0.5, 0.4));
         if i == 0 {
@@ -170,7 +182,8 @@ pub(super) fn cavern(stage: &mut Stage) {
                 let u = (px as f32 - cx) / unit;
                 let spikes = 1.0 - (2.0 * value(px as f32 * (9.0 - 2.0 * i as f32) / unit, 0.5, seed) - 1.0).abs();
                 let n = fbm(px as f32 * 4.0 / unit, 1.5, 3, seed);
-                reach * (0.25 + 0.8 * n + spikes * spikes * spikes * 0.9) + unit * (0.5 - 0.12 * i as f32) * u * u - unit * 0.04 * i as f32
+                reach * (0.25 + 0.8 * n + spikes * spikes * spikes * 0.9) + unit * (0.5 - 0.12 * i as f32) * u * u
+                    - unit * 0.04 * i as f32
             })
             .collect();
         let edge = mix(tone, light, 0.16 * (1.0 - t));
@@ -184,7 +197,14 @@ pub(super) fn cavern(stage: &mut Stage) {
                 }
             }
         }
-        let floor = land::ridge(stage, ["f1", "f2", "f3"][i], Form::Peaks, foot + unit * (0.02 + 0.06 * i as f32), unit * 0.14, 3.0);
+        let floor = land::ridge(
+            stage,
+            ["f1", "f2", "f3"][i],
+            Form::Peaks,
+            foot + unit * (0.02 + 0.06 * i as f32),
+            unit * 0.14,
+            3.0,
+        );
         let floor: Vec<f32> = floor.iter().map(|y| if i < 2 { *y } else { y.max(foot) }).collect();
         crystals(stage, &mut rng, &floor, t, unit * [0.13, 0.19, 0.12][i], [7, 6, 4][i]);
         land::paint(stage, &floor, &cloth(mix(tone, light, 0.1), tone, unit * 0.14, 0.0, 0.3));
@@ -213,7 +233,14 @@ fn crystals(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, floor: &[f32]
             let lean = rng.range(-0.55, 0.55);
             let k = 1.0 / (1.0 + lean * lean).sqrt();
             let s = size * rng.range(0.5, 1.0);
-            flora::crystal(&mut lit, &mut dark, [x + lean * size * 0.2, floor[at] + size * 0.12], [lean * k, -k], s, s * 0.26);
+            flora::crystal(
+                &mut lit,
+                &mut dark,
+                [x + lean * size * 0.2, floor[at] + size * 0.12],
+                [lean * k, -k],
+                s,
+                s * 0.26,
+            );
         }
         let (cw, ch) = (stage.canvas.w, stage.canvas.h);
         stage.canvas.glow(x, floor[at] - size * 0.4, size * 1.3, tone, 0.3);
@@ -221,7 +248,9 @@ fn crystals(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, floor: &[f32]
         let y0 = floor[at];
         let shade = mix(scale(tone, 0.42), stage.palette.near, 0.25 * t);
         stage.canvas.fill(&b, |_, y| (mix(shade, scale(tone, 0.8), ((y0 - y) / size).clamp(0.0, 1.0)), 0.95));
-        stage.canvas.fill(&a, |_, y| (mix(scale(tone, 0.7), mix(tone, [1.0; 4], 0.45), ((y0 - y) / size).clamp(0.0, 1.0)), 0.95));
+        stage.canvas.fill(&a, |_, y| {
+            (mix(scale(tone, 0.7), mix(tone, [1.0; 4], 0.45), ((y0 - y) / size).clamp(0.0, 1.0)), 0.95)
+        });
     }
 }
 
@@ -246,9 +275,23 @@ pub(super) fn grid(stage: &mut Stage) {
         });
     }
     let peaks = land::ridge(stage, "peaks", Form::Peaks, line + unit * 0.02, unit * 0.2, 3.0);
-    let valley: Vec<f32> = peaks.iter().enumerate().map(|(x, y)| line - (line - y) * smooth(0.05, 0.42, ((x as f32 - cx) / w).abs())).collect();
+    let valley: Vec<f32> = peaks
+        .iter()
+        .enumerate()
+        .map(|(x, y)| line - (line - y) * smooth(0.05, 0.42, ((x as f32 - cx) / w).abs()))
+        .collect();
     let neon = stage.palette.accent;
-    land::paint(stage, &valley, &cloth(mix(stage.palette.far, neon, 0.25), mix(stage.palette.near, stage.palette.far, 0.4), unit * 0.12, 0.6, 0.25));
+    land::paint(
+        stage,
+        &valley,
+        &cloth(
+            mix(stage.palette.far, neon, 0.25),
+            mix(stage.palette.near, stage.palette.far, 0.4),
+            unit * 0.12,
+            0.6,
+            0.25,
+        ),
+    );
     let near = stage.palette.near;
     let first = (line.max(0.0) as usize).min(stage.canvas.h);
     let glow = mix(stage.palette.sky[2], neon, 0.25);
@@ -264,7 +307,8 @@ pub(super) fn grid(stage: &mut Stage) {
         for (x, p) in stage.canvas.row(y).iter_mut().enumerate() {
             let u = (x as f32 + 0.5 - cx) / k.max(0.5);
             let g = u - u.floor();
-            let along = (1.0 - g.min(1.0 - g) * k / (unit * 0.0035 * (0.4 + t)).max(0.7)).max(0.0) * smooth(0.02, 0.12, t);
+            let along =
+                (1.0 - g.min(1.0 - g) * k / (unit * 0.0035 * (0.4 + t)).max(0.7)).max(0.0) * smooth(0.02, 0.12, t);
             let base = mix(mix(near, stage.palette.sky[1], 0.35), near, t);
             let c = screen(base, scale(glow, 0.5 * smooth(0.35, 0.0, t)));
             *p = screen(c, scale(neon, across.max(along) * (0.35 + 0.5 * t)));
@@ -304,7 +348,9 @@ pub(super) fn haunted(stage: &mut Stage) {
         let tall = unit * [0.2, 0.23, 0.1][i];
         let at = (x.clamp(0.0, w - 1.0)) as usize;
         let up = tall * 2.2;
-        if !stage.layout.taken(x - up * 0.4, ground[at] - up, x + up * 0.4, ground[at], 0.0) && stage.allowed(&["tree", "trees"]) {
+        if !stage.layout.taken(x - up * 0.4, ground[at] - up, x + up * 0.4, ground[at], 0.0)
+            && stage.allowed(&["tree", "trees"])
+        {
             let lean = rng.range(-0.15, 0.15);
             flora::bare(&mut path, &mut rng, [x, ground[at] + unit * 0.03], [lean, -1.0], tall, tall * 0.16, 5);
         }

@@ -41,7 +41,11 @@ fn blocks(stage: &mut Stage, rng: &mut Rng, base: f32, tall: f32, tone: Colour, 
     let mut x = -unit * rng.range(0.0, 0.06);
     let cell = unit * (0.010 + 0.006 * t);
     let seed = stage.texture("windows") ^ (t * 100.0) as u32;
-    let lit = [stage.palette.accent, mix(stage.palette.light, stage.palette.sky[2], 0.3), mix(stage.palette.paint, [1.0; 4], 0.3)];
+    let lit = [
+        stage.palette.accent,
+        mix(stage.palette.light, stage.palette.sky[2], 0.3),
+        mix(stage.palette.paint, [1.0; 4], 0.3),
+    ];
     while x < w {
         let wide = unit * rng.range(0.05, 0.1) * (0.8 + 0.5 * t);
         let top = base - tall * rng.range(0.45, 1.25);
@@ -60,7 +64,11 @@ fn blocks(stage: &mut Stage, rng: &mut Rng, base: f32, tall: f32, tone: Colour, 
         let dark = scale(tone, 0.82);
         let colour = lit[rng.below(3)];
         stage.canvas.fill(&shape, |px, py| {
-            let wall = mix(mix(tone, dark, smooth(0.3, 0.32, (px - bx) / wide - 0.3)), low, ((py - base + tall * 0.4) / tall).clamp(0.0, 0.7));
+            let wall = mix(
+                mix(tone, dark, smooth(0.3, 0.32, (px - bx) / wide - 0.3)),
+                low,
+                ((py - base + tall * 0.4) / tall).clamp(0.0, 0.7),
+            );
             let (u, v) = ((px - bx) / cell, (py - top) / (cell * 1.5));
             let (fu, fv) = (u - u.floor(), v - v.floor());
             let room = hash(u.max(0.0) as u32, v.max(0.0) as u32, seed ^ bx.to_bits());
@@ -100,7 +108,15 @@ pub(super) fn castle(stage: &mut Stage) {
     let horizon = stage.layout.horizon;
     let side = if rng.chance(0.5) { 1.0 } else { -1.0 };
     // The castle stands beside the subject, its sun behind it.
-    let cx = stage.subject.map_or(0.5, |s| if s.x > w * 0.55 { 0.24 } else if s.x < w * 0.45 { 0.76 } else { 0.5 + side * 0.28 });
+    let cx = stage.subject.map_or(0.5, |s| {
+        if s.x > w * 0.55 {
+            0.24
+        } else if s.x < w * 0.45 {
+            0.76
+        } else {
+            0.5 + side * 0.28
+        }
+    });
     let sun = sky::luminary(stage, [cx - side * 0.05, horizon / h - 0.2], 0.12);
     sky::gradient(stage, horizon * 1.05, 0.65);
     if stage.palette.night {
@@ -114,7 +130,8 @@ pub(super) fn castle(stage: &mut Stage) {
     let foot = stage.footing();
     for (i, t) in [0.06f32, 0.24].into_iter().enumerate() {
         let rise = unit * [0.22, 0.18][i];
-        let peaks = land::ridge(stage, ["c1", "c2"][i], Form::Peaks, horizon + unit * 0.05 * i as f32, rise, [2.0, 2.7][i]);
+        let peaks =
+            land::ridge(stage, ["c1", "c2"][i], Form::Peaks, horizon + unit * 0.05 * i as f32, rise, [2.0, 2.7][i]);
         let tone = stage.land(t);
         land::paint(stage, &peaks, &cloth(tone, mix(tone, haze, 0.35), rise, 0.35, 0.2));
         land::mist(stage, horizon + unit * 0.05 * i as f32, unit * 0.08, haze, 0.35);
@@ -122,7 +139,8 @@ pub(super) fn castle(stage: &mut Stage) {
     let hill: Vec<f32> = (0..stage.canvas.w)
         .map(|x| {
             let d = (x as f32 / w - cx) * w / unit;
-            horizon + unit * 0.1 - unit * 0.16 * (1.0 - d * d * 5.0).max(0.0) + unit * 0.05 * value(x as f32 * 5.0 / unit, 0.3, 11)
+            horizon + unit * 0.1 - unit * 0.16 * (1.0 - d * d * 5.0).max(0.0)
+                + unit * 0.05 * value(x as f32 * 5.0 / unit, 0.3, 11)
         })
         .collect();
     let base = horizon - unit * 0.03;
@@ -154,14 +172,20 @@ fn towers(stage: &mut Stage, x: f32, base: f32, tall: f32, tone: Colour) {
     for i in 0..14 {
         path.rect(x - 0.42 * s + i as f32 * 0.0615 * s, base - 0.295 * s, 0.034 * s, 0.04 * s);
     }
-    for (dx, wide, high) in [(-0.42, 0.11, 0.42), (0.42, 0.11, 0.42), (-0.2, 0.12, 0.58), (0.2, 0.12, 0.54), (0.0, 0.19, 0.72)] {
+    for (dx, wide, high) in
+        [(-0.42, 0.11, 0.42), (0.42, 0.11, 0.42), (-0.2, 0.12, 0.58), (0.2, 0.12, 0.54), (0.0, 0.19, 0.72)]
+    {
         let (tx, tw, th) = (x + dx * s, wide * s, high * s);
         path.rect(tx - tw / 2.0, base - th, tw, th + 0.1 * s);
         path.rect(tx - tw * 0.62, base - th, tw * 1.24, tw * 0.3);
         for i in 0..4 {
             path.rect(tx - tw * 0.62 + i as f32 * tw * 0.34, base - th - tw * 0.16, tw * 0.2, tw * 0.2);
         }
-        roofs.polygon(&[[tx - tw * 0.56, base - th - tw * 0.05], [tx, base - th - tw * 1.55], [tx + tw * 0.56, base - th - tw * 0.05]]);
+        roofs.polygon(&[
+            [tx - tw * 0.56, base - th - tw * 0.05],
+            [tx, base - th - tw * 1.55],
+            [tx + tw * 0.56, base - th - tw * 0.05],
+        ]);
         let pole = base - th - tw * 1.5;
         roofs.stroke([tx, pole], [tx, pole - tw * 0.55], 0.008 * s, 0.006 * s);
         roofs.polygon(&[[tx, pole - tw * 0.55], [tx + tw * 0.5, pole - tw * 0.4], [tx, pole - tw * 0.22]]);
@@ -176,13 +200,20 @@ fn towers(stage: &mut Stage, x: f32, base: f32, tall: f32, tone: Colour) {
     stage.canvas.fill(&shape, |px, py| {
         let n = value(px * 60.0 / s, py * 90.0 / s, seed) - 0.5;
         let lit = smooth(-0.6, 0.6, (px - x) / s * edge);
-        (mix(scale(mix(tone, light, lit), 1.0 + 0.12 * n), mist, smooth(base - s * 0.2, base + s * 0.06, py) * 0.6), 1.0)
+        (
+            mix(scale(mix(tone, light, lit), 1.0 + 0.12 * n), mist, smooth(base - s * 0.2, base + s * 0.06, py) * 0.6),
+            1.0,
+        )
     });
     let shape = roofs.cover(cw, ch, 1);
     let roof = mix(stage.palette.paint, tone, 0.55);
-    stage.canvas.fill(&shape, |px, _| (mix(roof, mix(roof, stage.palette.light, 0.3), smooth(-0.5, 0.5, (px - x) / s * edge)), 1.0));
+    stage.canvas.fill(&shape, |px, _| {
+        (mix(roof, mix(roof, stage.palette.light, 0.3), smooth(-0.5, 0.5, (px - x) / s * edge)), 1.0)
+    });
     let mut windows = Path::default();
-    for (dx, dy) in [(0.0, 0.6), (0.0, 0.45), (-0.2, 0.47), (0.2, 0.43), (-0.42, 0.33), (0.42, 0.33), (-0.1, 0.16), (0.1, 0.16)] {
+    for (dx, dy) in
+        [(0.0, 0.6), (0.0, 0.45), (-0.2, 0.47), (0.2, 0.43), (-0.42, 0.33), (0.42, 0.33), (-0.1, 0.16), (0.1, 0.16)]
+    {
         windows.rect(x + (dx - 0.011) * s, base - dy * s, 0.022 * s, 0.045 * s);
         windows.ellipse(x + dx * s, base - dy * s, 0.011 * s, 0.014 * s);
     }
@@ -278,7 +309,13 @@ fn banners(stage: &mut Stage, cx: f32, at: [f32; 2], top: f32) {
             for (k, tone) in [(1.12, trim), (1.0, cloth)] {
                 let mut flag = Path::default();
                 let (w, low) = (half * k, top + long * (0.98 + 0.02 * k));
-                flag.polygon(&[[x - w, top], [x + w, top], [x + w, low - half * 0.9], [x, low], [x - w, low - half * 0.9]]);
+                flag.polygon(&[
+                    [x - w, top],
+                    [x + w, top],
+                    [x + w, low - half * 0.9],
+                    [x, low],
+                    [x - w, low - half * 0.9],
+                ]);
                 let shape = flag.cover(stage.canvas.w, stage.canvas.h, 1);
                 stage.canvas.fill(&shape, |px, py| {
                     // Folds: bands of shade that widen downward.
@@ -298,7 +335,12 @@ fn torch(stage: &mut Stage, x: f32, y: f32) {
     let warm = mix(stage.palette.accent, stage.palette.light, 0.2);
     stage.canvas.glow(x, y, unit * 0.34, stage.palette.accent, 0.55);
     let mut iron = Path::default();
-    iron.polygon(&[[x - unit * 0.028, y], [x + unit * 0.028, y], [x + unit * 0.012, y + unit * 0.05], [x - unit * 0.012, y + unit * 0.05]]);
+    iron.polygon(&[
+        [x - unit * 0.028, y],
+        [x + unit * 0.028, y],
+        [x + unit * 0.012, y + unit * 0.05],
+        [x - unit * 0.012, y + unit * 0.05],
+    ]);
     iron.stroke([x, y + unit * 0.04], [x, y + unit * 0.12], unit * 0.012, unit * 0.008);
     let shape = iron.cover(stage.canvas.w, stage.canvas.h, 1);
     let dark = scale(stage.palette.near, 0.7);
@@ -307,8 +349,18 @@ fn torch(stage: &mut Stage, x: f32, y: f32) {
         let mut flame = Path::default();
         let s = unit * 0.05 * k;
         let mut points = vec![[x - s * 0.5, y]];
-        crate::scene::raster::cubic(&mut points, [x - s * 0.9, y - s * 0.9], [x - s * 0.1, y - s * 1.0], [x + s * 0.1, y - s * 2.0]);
-        crate::scene::raster::cubic(&mut points, [x + s * 0.3, y - s * 1.2], [x + s * 0.9, y - s * 0.8], [x + s * 0.5, y]);
+        crate::scene::raster::cubic(
+            &mut points,
+            [x - s * 0.9, y - s * 0.9],
+            [x - s * 0.1, y - s * 1.0],
+            [x + s * 0.1, y - s * 2.0],
+        );
+        crate::scene::raster::cubic(
+            &mut points,
+            [x + s * 0.3, y - s * 1.2],
+            [x + s * 0.9, y - s * 0.8],
+            [x + s * 0.5, y],
+        );
         flame.polygon(&points);
         let shape = flame.cover(stage.canvas.w, stage.canvas.h, 1);
         stage.canvas.fill(&shape, |_, _| (tone, 0.95));
@@ -318,7 +370,9 @@ fn torch(stage: &mut Stage, x: f32, y: f32) {
 /// A stone to set a precious thing on.
 pub(super) fn plinth(stage: &mut Stage) {
     use crate::scene::icons::Stance;
-    let (Some(s), Some(Stance::Item | Stance::Bust)) = (stage.subject, stage.stance) else { return };
+    let (Some(s), Some(Stance::Item | Stance::Bust)) = (stage.subject, stage.stance) else {
+        return;
+    };
     let unit = stage.unit();
     let top = s.y + s.r * 1.06;
     if top > stage.h() - unit * 0.03 {
@@ -437,7 +491,8 @@ pub(super) fn arena(stage: &mut Stage) {
     let seed = stage.texture("crowd");
     let cell = unit * 0.016;
     let tops = unit * 0.24;
-    let (accent, light, paint, near) = (stage.palette.accent, stage.palette.light, stage.palette.paint, stage.palette.near);
+    let (accent, light, paint, near) =
+        (stage.palette.accent, stage.palette.light, stage.palette.paint, stage.palette.near);
     // Stands curve away; every seat is a speck of some colour.
     stage.canvas.shade_box([0.0, line - tops * 1.4, w, tops * 1.4], |x, y, p| {
         let u = (x - cx) / w;
@@ -456,7 +511,11 @@ pub(super) fn arena(stage: &mut Stage) {
         let tone = [accent, light, paint, stand][(person & 3) as usize];
         mix(base, tone, 0.18 + 0.4 * ((person >> 8) & 0xff) as f32 / 255.0)
     });
-    let field = if stage.asked(&["soccer", "football", "baseball", "golf", "rugby", "tennis", "goal"]) { mix([0.25, 0.58, 0.26, 0.0], stage.palette.near, 0.15) } else { mix(stage.palette.sky[1], stage.palette.far, 0.5) };
+    let field = if stage.asked(&["soccer", "football", "baseball", "golf", "rugby", "tennis", "goal"]) {
+        mix([0.25, 0.58, 0.26, 0.0], stage.palette.near, 0.15)
+    } else {
+        mix(stage.palette.sky[1], stage.palette.far, 0.5)
+    };
     let first = (line.max(0.0) as usize).min(stage.canvas.h);
     for y in first..stage.canvas.h {
         let t = (y as f32 - line) / (h - line).max(1.0);
@@ -497,7 +556,8 @@ pub(super) fn tabletop(stage: &mut Stage) {
     let edge = stage.subject.map_or(h * 0.68, |s| (s.y + s.r * 0.5).min(h * 0.86));
     let side = if rng.chance(0.5) { 1.0 } else { -1.0 };
     stage.light = [cx + side * unit * 0.5, -unit * 0.1];
-    let (wall, dark) = (mix(stage.palette.sky[1], stage.palette.sky[2], 0.35), mix(stage.palette.sky[0], stage.palette.near, 0.45));
+    let (wall, dark) =
+        (mix(stage.palette.sky[1], stage.palette.sky[2], 0.35), mix(stage.palette.sky[0], stage.palette.near, 0.45));
     let plain = stage.palette.sky[1];
     let spot = [cx + side * unit * 0.1, edge - unit * 0.25];
     stage.canvas.shade(|x, y, _| {
@@ -515,7 +575,11 @@ pub(super) fn tabletop(stage: &mut Stage) {
         let k = rng.range(0.05, 0.16);
         stage.canvas.disc(x, y, r, r * 0.25, |u, v| (tone, k * (0.7 + 0.3 * smooth(0.5, 1.0, u * u + v * v))));
     }
-    let wood = if stage.asked(&["marble", "stone", "glass"]) { mix(stage.palette.sky[2], [0.8, 0.8, 0.82, 0.0], 0.5) } else { mix([0.5, 0.31, 0.18, 0.0], stage.palette.far, 0.25) };
+    let wood = if stage.asked(&["marble", "stone", "glass"]) {
+        mix(stage.palette.sky[2], [0.8, 0.8, 0.82, 0.0], 0.5)
+    } else {
+        mix([0.5, 0.31, 0.18, 0.0], stage.palette.far, 0.25)
+    };
     let seed = stage.texture("wood");
     let light = stage.palette.light;
     let first = (edge.max(0.0) as usize).min(stage.canvas.h);

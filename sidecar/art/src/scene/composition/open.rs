@@ -41,7 +41,14 @@ pub(super) fn mountains(stage: &mut Stage) {
     for (i, t) in [0.04f32, 0.22, 0.42].into_iter().enumerate() {
         let base = horizon + (foot - horizon) * t * 1.4;
         let rise = stage.layout.rise([0.34, 0.27, 0.2][i]);
-        let profile = land::ridge(stage, ["far peaks", "mid peaks", "near peaks"][i], Form::Peaks, base, rise, [1.9, 2.5, 2.9][i]);
+        let profile = land::ridge(
+            stage,
+            ["far peaks", "mid peaks", "near peaks"][i],
+            Form::Peaks,
+            base,
+            rise,
+            [1.9, 2.5, 2.9][i],
+        );
         let tone = stage.land(t);
         let cap = if snowy || (i == 0 && !stage.palette.night) { base - rise * [0.62, 0.66, 0.72][i] } else { 0.0 };
         let body = mix(tone, haze, 0.42 - t * 0.5);
@@ -93,7 +100,11 @@ pub(super) fn forest(stage: &mut Stage) {
     let (unit, horizon) = (stage.unit(), stage.layout.horizon);
     let foot = stage.footing();
     let hills = land::ridge(stage, "far hills", Form::Hills, horizon, unit * 0.2, 1.4);
-    land::paint(stage, &hills, &cloth(stage.land(0.06), mix(stage.land(0.1), stage.palette.sky[2], 0.4), unit * 0.2, 0.3, 0.0));
+    land::paint(
+        stage,
+        &hills,
+        &cloth(stage.land(0.06), mix(stage.land(0.1), stage.palette.sky[2], 0.4), unit * 0.2, 0.3, 0.0),
+    );
     let light = stage.palette.light;
     let from = stage.light;
     let deep = (foot - horizon).max(unit * 0.08);
@@ -103,7 +114,13 @@ pub(super) fn forest(stage: &mut Stage) {
         let tall = unit * [0.13, 0.19, 0.25][i];
         firs_clear(stage, &ground, t, tall, [30, 20, 13][i]);
         land::paint(stage, &ground, &cloth(stage.land((t - 0.1).max(0.0)), stage.land(t), unit * 0.12, 0.0, 0.0));
-        land::mist(stage, base + unit * 0.02, unit * 0.09, mix(stage.palette.sky[2], light, 0.3), 0.42 - 0.1 * i as f32);
+        land::mist(
+            stage,
+            base + unit * 0.02,
+            unit * 0.09,
+            mix(stage.palette.sky[2], light, 0.3),
+            0.42 - 0.1 * i as f32,
+        );
     }
     sky::rays(stage, from, light, 0.3, None, 1.25);
     let ground = land::ridge(stage, "floor", Form::Hills, foot + unit * 0.05, unit * 0.06, 1.2);
@@ -161,13 +178,29 @@ pub(super) fn meadow(stage: &mut Stage) {
     let deep = mix(hex(0x2c6b3a), stage.palette.near, 0.45);
     let haze = stage.palette.sky[2];
     let far = land::ridge(stage, "far", Form::Peaks, horizon + unit * 0.02, unit * 0.16, 1.6);
-    land::paint(stage, &far, &cloth(mix(stage.land(0.05), haze, 0.25), mix(stage.land(0.05), haze, 0.6), unit * 0.16, 0.3, 0.15));
+    land::paint(
+        stage,
+        &far,
+        &cloth(mix(stage.land(0.05), haze, 0.25), mix(stage.land(0.05), haze, 0.6), unit * 0.16, 0.3, 0.15),
+    );
     for (i, t) in [0.0f32, 0.35, 0.7].into_iter().enumerate() {
         let base = horizon + unit * 0.04 + (foot - horizon) * t;
-        let hill = land::ridge(stage, ["h1", "h2", "h3"][i], Form::Hills, base + unit * 0.05, unit * 0.13, [1.5, 1.2, 1.0][i]);
+        let hill =
+            land::ridge(stage, ["h1", "h2", "h3"][i], Form::Hills, base + unit * 0.05, unit * 0.13, [1.5, 1.2, 1.0][i]);
         let tone = mix(mix(green, haze, 0.32), deep, t * 0.75);
-        trees_on(stage, &hill, mix(tone, deep, 0.55), unit * [0.05, 0.075, 0.11][i], [16, 9, 4][i], ["t1", "t2", "t3"][i]);
-        land::paint(stage, &hill, &cloth(mix(tone, stage.palette.light, 0.16), mix(tone, deep, 0.35), unit * 0.22, 0.35, 0.12));
+        trees_on(
+            stage,
+            &hill,
+            mix(tone, deep, 0.55),
+            unit * [0.05, 0.075, 0.11][i],
+            [16, 9, 4][i],
+            ["t1", "t2", "t3"][i],
+        );
+        land::paint(
+            stage,
+            &hill,
+            &cloth(mix(tone, stage.palette.light, 0.16), mix(tone, deep, 0.35), unit * 0.22, 0.35, 0.12),
+        );
     }
     let near = land::ridge(stage, "near", Form::Hills, foot + unit * 0.08, unit * 0.07, 1.0);
     land::paint(stage, &near, &cloth(mix(green, deep, 0.55), deep, unit * 0.3, 0.25, 0.25));
@@ -175,7 +208,14 @@ pub(super) fn meadow(stage: &mut Stage) {
     flowers(stage, foot + unit * 0.1);
 }
 
-fn trees_on(stage: &mut Stage, profile: &[f32], tone: crate::scene::canvas::Colour, tall: f32, count: usize, topic: &str) {
+fn trees_on(
+    stage: &mut Stage,
+    profile: &[f32],
+    tone: crate::scene::canvas::Colour,
+    tall: f32,
+    count: usize,
+    topic: &str,
+) {
     if !stage.allowed(&["tree", "trees"]) {
         return;
     }
@@ -219,11 +259,19 @@ pub(super) fn desert(stage: &mut Stage) {
     let (unit, horizon) = (stage.unit(), stage.layout.horizon);
     let foot = stage.footing();
     let haze = stage.palette.sky[2];
-    let western = stage.rng("mesas").chance(0.6) || stage.asked(&["canyon", "western", "mesa", "cowboy", "wild", "sheriff"]);
+    let western =
+        stage.rng("mesas").chance(0.6) || stage.asked(&["canyon", "western", "mesa", "cowboy", "wild", "sheriff"]);
     if western && !stage.asked(&["dune", "dunes", "sahara", "pyramid"]) {
         for (i, t) in [0.1f32, 0.28].into_iter().enumerate() {
             let rise = stage.layout.rise([0.2, 0.27][i]);
-            let mesa = land::ridge(stage, ["mesa1", "mesa2"][i], Form::Mesas, horizon + unit * 0.03 * i as f32, rise, [1.5, 1.0][i]);
+            let mesa = land::ridge(
+                stage,
+                ["mesa1", "mesa2"][i],
+                Form::Mesas,
+                horizon + unit * 0.03 * i as f32,
+                rise,
+                [1.5, 1.0][i],
+            );
             let tone = stage.land(t);
             land::paint(stage, &mesa, &cloth(mix(tone, haze, 0.1), mix(tone, haze, 0.4 - t * 0.4), rise, 0.45, 0.3));
             land::mist(stage, horizon + unit * 0.02, unit * 0.07, haze, 0.4);
@@ -279,7 +327,14 @@ pub(super) fn aurora(stage: &mut Stage) {
         let base = horizon + unit * 0.06 * i as f32;
         let peaks = land::ridge(stage, ["p1", "p2"][i], Form::Peaks, base, rise, [1.7, 2.4][i]);
         let tone = stage.land(t + 0.1);
-        let cloth = Cloth { crest: tone, body: mix(tone, haze, 0.35), depth: rise, rim: 0.4, relief: 0.25, snow: base - rise * [0.45, 0.6][i] };
+        let cloth = Cloth {
+            crest: tone,
+            body: mix(tone, haze, 0.35),
+            depth: rise,
+            rim: 0.4,
+            relief: 0.25,
+            snow: base - rise * [0.45, 0.6][i],
+        };
         land::paint(stage, &peaks, &cloth);
         land::mist(stage, base + unit * 0.02, unit * 0.08, mix(haze, [1.0; 4], 0.25), 0.45);
     }
@@ -295,7 +350,11 @@ pub(super) fn aurora(stage: &mut Stage) {
         land::paint(stage, &hill, &cloth(mix(snow, shade, 0.2 * i as f32), dim, unit * 0.14, 0.2, 0.06));
     }
     let near = land::ridge(stage, "near", Form::Hills, foot + unit * 0.06, unit * 0.06, 1.0);
-    land::paint(stage, &near, &cloth(mix(snow, shade, 0.35), mix(shade, stage.palette.near, 0.5), unit * 0.24, 0.25, 0.08));
+    land::paint(
+        stage,
+        &near,
+        &cloth(mix(snow, shade, 0.35), mix(shade, stage.palette.near, 0.5), unit * 0.24, 0.25, 0.08),
+    );
 }
 
 pub(super) fn jungle(stage: &mut Stage) {
@@ -352,7 +411,8 @@ pub(super) fn jungle(stage: &mut Stage) {
         let y = h * rng.range(0.55, 1.02);
         let reach = unit * rng.range(0.14, 0.27) * if left { 1.0 } else { -1.0 };
         let to = [x + reach, y - unit * rng.range(-0.06, 0.14)];
-        if !stage.layout.taken(x.min(to[0]), y.min(to[1]) - unit * 0.06, x.max(to[0]), y.max(to[1]) + unit * 0.06, 0.0) {
+        if !stage.layout.taken(x.min(to[0]), y.min(to[1]) - unit * 0.06, x.max(to[0]), y.max(to[1]) + unit * 0.06, 0.0)
+        {
             flora::frond(&mut leaves, [x, y], to, rng.range(0.28, 0.5));
         }
     }
@@ -384,7 +444,13 @@ pub(super) fn islands(stage: &mut Stage) {
             }
         }
     }
-    if let (Some(s), Some(crate::scene::icons::Stance::Ground | crate::scene::icons::Stance::Item | crate::scene::icons::Stance::Bust)) = (stage.subject, stage.stance) {
+    if let (
+        Some(s),
+        Some(
+            crate::scene::icons::Stance::Ground | crate::scene::icons::Stance::Item | crate::scene::icons::Stance::Bust,
+        ),
+    ) = (stage.subject, stage.stance)
+    {
         let y = stage.footing();
         island(stage, &mut rng, s.x, y, s.r * 1.5, 0.6, haze);
     }
@@ -392,7 +458,15 @@ pub(super) fn islands(stage: &mut Stage) {
 }
 
 /// Rock that hangs in the air, green on top.
-fn island(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, x: f32, y: f32, r: f32, t: f32, haze: crate::scene::canvas::Colour) {
+fn island(
+    stage: &mut Stage,
+    rng: &mut crate::scene::noise::Rng,
+    x: f32,
+    y: f32,
+    r: f32,
+    t: f32,
+    haze: crate::scene::canvas::Colour,
+) {
     let mut rock = Path::default();
     let mut points = vec![[x - r, y], [x + r, y]];
     let steps = 9;
@@ -410,7 +484,11 @@ fn island(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, x: f32, y: f32,
         let n = crate::scene::noise::value(px * 14.0 / r, py * 5.0 / r, seed) - 0.5;
         (mix(scale(stone, side * (1.0 + 0.3 * n)), haze, ((py - y) / r * 0.55).clamp(0.0, 0.6)), 1.0)
     });
-    let green = if stage.palette.night { mix(stage.palette.far, stage.palette.accent, 0.2) } else { mix(hex(0x6fb04a), stage.palette.far, 0.35) };
+    let green = if stage.palette.night {
+        mix(stage.palette.far, stage.palette.accent, 0.2)
+    } else {
+        mix(hex(0x6fb04a), stage.palette.far, 0.35)
+    };
     let green = mix(green, haze, 0.35 * (1.0 - t));
     let mut trees = Path::default();
     if stage.allowed(&["tree", "trees"]) {
@@ -430,5 +508,7 @@ fn island(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, x: f32, y: f32,
     top.ellipse(x, y, r * 1.02, r * 0.13);
     let shape = top.cover(stage.canvas.w, stage.canvas.h, 1);
     let light = stage.palette.light;
-    stage.canvas.fill(&shape, |_, py| (mix(mix(green, light, 0.25), scale(green, 0.75), ((py - y) / (r * 0.26) + 0.5).clamp(0.0, 1.0)), 1.0));
+    stage.canvas.fill(&shape, |_, py| {
+        (mix(mix(green, light, 0.25), scale(green, 0.75), ((py - y) / (r * 0.26) + 0.5).clamp(0.0, 1.0)), 1.0)
+    });
 }

@@ -35,8 +35,15 @@ fn detail(scene: &Scene, zone: [f64; 4]) -> f64 {
 #[test]
 fn text_areas_are_quiet_in_every_composition() {
     for name in compositions() {
-        for (seed, zones) in [(1u64, vec![TITLE]), (2, vec![[0.06, 0.7, 0.88, 0.24]]), (3, vec![TITLE, [0.5, 0.78, 0.45, 0.16]])] {
-            let scene = drawn(&SceneRequest { composition: Some(name), seed, keep_free: &zones, ..request("knight", 256, 256) });
+        for (seed, zones) in
+            [(1u64, vec![TITLE]), (2, vec![[0.06, 0.7, 0.88, 0.24]]), (3, vec![TITLE, [0.5, 0.78, 0.45, 0.16]])]
+        {
+            let scene = drawn(&SceneRequest {
+                composition: Some(name),
+                seed,
+                keep_free: &zones,
+                ..request("knight", 256, 256)
+            });
             for zone in &zones {
                 let found = detail(&scene, *zone);
                 // Grain alone measures about 1; the edges of letters are 50 and more.
@@ -50,7 +57,12 @@ fn text_areas_are_quiet_in_every_composition() {
 fn subjects_stay_out_of_text_areas() {
     for (seed, name) in compositions().iter().enumerate() {
         for zones in [vec![TITLE], vec![[0.05, 0.62, 0.9, 0.3]], vec![[0.05, 0.1, 0.4, 0.8]]] {
-            let scene = drawn(&SceneRequest { composition: Some(name), seed: seed as u64, keep_free: &zones, ..request("dragon", 192, 192) });
+            let scene = drawn(&SceneRequest {
+                composition: Some(name),
+                seed: seed as u64,
+                keep_free: &zones,
+                ..request("dragon", 192, 192)
+            });
             let Some([l, t, r, b]) = scene.subject_bounds else { panic!("{name}: no dragon beside {zones:?}") };
             for z in &zones {
                 let z = z.map(|v| v as f32 * 192.0);
@@ -83,7 +95,8 @@ fn every_composition_draws_at_odd_sizes() {
 fn pictures_are_neither_empty_nor_black() {
     for name in compositions() {
         let scene = drawn(&SceneRequest { composition: Some(name), ..request("", 96, 96) });
-        let mut tones: Vec<u32> = scene.image.pixels().chunks_exact(4).map(|p| u32::from(p[0]) + u32::from(p[1]) + u32::from(p[2])).collect();
+        let mut tones: Vec<u32> =
+            scene.image.pixels().chunks_exact(4).map(|p| u32::from(p[0]) + u32::from(p[1]) + u32::from(p[2])).collect();
         tones.sort_unstable();
         let (dark, bright) = (tones[tones.len() / 10], tones[tones.len() * 9 / 10]);
         assert!(bright > 150 && bright - dark > 60, "{name}: tones {dark} to {bright}");
@@ -91,7 +104,12 @@ fn pictures_are_neither_empty_nor_black() {
 }
 
 fn share_near(scene: &Scene, colour: Rgb, within: i32) -> f64 {
-    let near = scene.image.pixels().chunks_exact(4).filter(|p| (0..3).all(|i| (i32::from(p[i]) - i32::from(colour.0[i])).abs() <= within)).count();
+    let near = scene
+        .image
+        .pixels()
+        .chunks_exact(4)
+        .filter(|p| (0..3).all(|i| (i32::from(p[i]) - i32::from(colour.0[i])).abs() <= within))
+        .count();
     near as f64 / scene.image.extent().pixels() as f64
 }
 
@@ -100,7 +118,11 @@ fn brand_colours_are_in_the_picture() {
     let mut missing = Vec::new();
     for brand in [Rgb([0xe6, 0x00, 0x7e]), Rgb([0x00, 0x5b, 0xbb]), Rgb([0xff, 0xcc, 0x00]), Rgb([0x12, 0x8a, 0x4a])] {
         for name in compositions() {
-            let scene = drawn(&SceneRequest { brand: &[brand, Rgb([0xff, 0xff, 0xff])], composition: Some(name), ..request("knight", 128, 128) });
+            let scene = drawn(&SceneRequest {
+                brand: &[brand, Rgb([0xff, 0xff, 0xff])],
+                composition: Some(name),
+                ..request("knight", 128, 128)
+            });
             assert_eq!(scene.palette, "brand");
             let share = share_near(&scene, brand, 32);
             if share < 0.01 {
@@ -125,7 +147,8 @@ fn another_seed_is_another_picture() {
 
 #[test]
 fn unknown_names_are_refused_with_near_ones() {
-    let err = draw(&SceneRequest { composition: Some("montains"), ..request("", 16, 16) }).expect_err("no such composition");
+    let err =
+        draw(&SceneRequest { composition: Some("montains"), ..request("", 16, 16) }).expect_err("no such composition");
     assert!(matches!(&err, SceneError::Composition { nearest, .. } if nearest[0] == "mountains"), "{err}");
     let err = draw(&SceneRequest { subject: Some("dragn"), ..request("", 16, 16) }).expect_err("no such icon");
     assert!(matches!(&err, SceneError::Subject { nearest, .. } if !nearest.is_empty()), "{err}");
@@ -134,7 +157,8 @@ fn unknown_names_are_refused_with_near_ones() {
 
 #[test]
 fn every_icon_has_an_outline_a_material_and_an_author() {
-    const MATERIALS: &str = "metal gold wood stone gem leather plant fire glass creature bone cloth paper water ice energy food machine";
+    const MATERIALS: &str =
+        "metal gold wood stone gem leather plant fire glass creature bone cloth paper water ice energy food machine";
     for icon in icons::all() {
         let outline = icon.outline();
         let cover = outline.cover(512, 512, 0);
