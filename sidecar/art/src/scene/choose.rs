@@ -104,12 +104,14 @@ pub(super) fn composition(
         const BACKDROPS: &[&str] = &["burst", "emblem", "spotlight"];
         return BACKDROPS[rng.below(BACKDROPS.len())];
     }
+    let own: Vec<&str> = icon.map_or_else(Vec::new, |icon| icon.name.split('-').collect());
+    // A place that the prompt names outweighs things that are at home there, and these what the icon is called.
     let score = |list: &str| -> i32 {
         list.split(' ')
-            .map(|vote| match vote.strip_prefix('!') {
-                Some(w) if words.iter().any(|p| p == w) => 4,
-                None if words.iter().any(|p| p == vote) => 2,
-                _ => 0,
+            .map(|vote| {
+                let (word, weight) = vote.strip_prefix('!').map_or((vote, 2), |word| (word, 4));
+                let said = words.iter().any(|p| p == word);
+                if said { weight } else { i32::from(own.contains(&word)) }
             })
             .sum()
     };
@@ -126,8 +128,10 @@ pub(super) fn composition(
         }
     }
     let best = scores.iter().map(|s| s.1).max().unwrap_or(0);
-    // Anything within three quarters of the best suits as well, and then a set does not look alike.
-    let mut pool: Vec<&'static str> = scores.iter().filter(|s| s.1 * 4 >= best * 3).map(|s| s.0).collect();
+    // What suits nearly as well is chosen too, or a set of one prompt looks alike: anything within three quarters of the
+    // best where the prompt names a place, within half where only the subject hints at one.
+    let floor = if best >= 4 { best * 3 } else { best * 2 };
+    let mut pool: Vec<&'static str> = scores.iter().filter(|s| s.1 * 4 >= floor).map(|s| s.0).collect();
     if best == 0 {
         const OPEN: &[&str] = &["mountains", "forest", "meadow", "islands", "sea", "desert", "aurora", "castle"];
         pool.retain(|name| OPEN.contains(name));

@@ -235,9 +235,6 @@ pub(super) fn read(prompt: &str, negative: &str, forced: Option<&'static Icon>) 
     if forced.is_some() && best.map(|f| f.icon.name) != forced.map(|icon| icon.name) {
         qualifiers.clear();
     }
-    if let Some(icon) = subject {
-        words.extend(icon.name.split('-').map(str::to_owned));
-    }
     Reading { subject, qualifiers, words, unwanted }
 }
 

@@ -126,7 +126,7 @@ pub(super) fn spotlight(stage: &mut Stage) {
         (mix(low, light, 0.5), 0.42 * (1.0 - u * u - v * v).max(0.0).sqrt())
     });
     specks(stage, c);
-    super::built::plinth(stage);
+    super::hall::plinth(stage);
 }
 
 /// A bright thin ring around the subject.
