@@ -89,7 +89,9 @@ fn main() {
         }
     }
     println!("{:7.1} ms  mean", total_ms / prompts.len() as f64);
-    let Ok(file) = File::create(&path) else { return eprintln!("failed to create {path}") };
+    let Ok(file) = File::create(&path) else {
+        return eprintln!("failed to create {path}");
+    };
     let mut encoder = png::Encoder::new(BufWriter::new(file), w, h);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);

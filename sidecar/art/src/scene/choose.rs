@@ -68,7 +68,7 @@ const VOTES: &[(&str, &str)] = &[
     ),
     (
         "vault",
-        "!vault !treasure !hoard !loot !riches !wealth !treasury !bank chest coin gold coins crown goblet jackpot idle tycoon jewel ring casino chalice",
+        "!vault !treasury !bank !hoard treasure loot riches wealth chest coin gold coins crown goblet jackpot idle tycoon jewel ring casino chalice",
     ),
     (
         "grid",
@@ -104,27 +104,34 @@ pub(super) fn composition(
         const BACKDROPS: &[&str] = &["burst", "emblem", "spotlight"];
         return BACKDROPS[rng.below(BACKDROPS.len())];
     }
+    let own: Vec<&str> = icon.map_or_else(Vec::new, |icon| icon.name.split('-').collect());
+    // A place that the prompt names outweighs things that are at home there, and these what the icon is called.
     let score = |list: &str| -> i32 {
         list.split(' ')
-            .map(|vote| match vote.strip_prefix('!') {
-                Some(w) if words.iter().any(|p| p == w) => 4,
-                None if words.iter().any(|p| p == vote) => 2,
-                _ => 0,
+            .map(|vote| {
+                let (word, weight) = vote.strip_prefix('!').map_or((vote, 2), |word| (word, 4));
+                let said = words.iter().any(|p| p == word);
+                if said { weight } else { i32::from(own.contains(&word)) }
             })
             .sum()
     };
     let allowed =
         |list: &str| !list.split(' ').filter_map(|v| v.strip_prefix('!')).any(|w| unwanted.iter().any(|u| u == w));
+    // What swims is never set on dry land, whatever else the words say.
+    let afloat = icon.is_some_and(|icon| icon.stance == Stance::Water);
+    let wet = |name: &str| !afloat || matches!(name, "sea" | "underwater" | "burst");
     let mut scores: Vec<(&'static str, i32)> =
-        VOTES.iter().filter(|row| allowed(row.1)).map(|row| (row.0, score(row.1))).collect();
+        VOTES.iter().filter(|row| allowed(row.1) && wet(row.0)).map(|row| (row.0, score(row.1))).collect();
     for name in by_stance(icon) {
         if let Some(entry) = scores.iter_mut().find(|s| s.0 == *name) {
             entry.1 += 1;
         }
     }
     let best = scores.iter().map(|s| s.1).max().unwrap_or(0);
-    // Anything within three quarters of the best suits as well, and then a set does not look alike.
-    let mut pool: Vec<&'static str> = scores.iter().filter(|s| s.1 * 4 >= best * 3).map(|s| s.0).collect();
+    // What suits nearly as well is chosen too, or a set of one prompt looks alike: anything within three quarters of the
+    // best where the prompt names a place, within half where only the subject hints at one.
+    let floor = if best >= 4 { best * 3 } else { best * 2 };
+    let mut pool: Vec<&'static str> = scores.iter().filter(|s| s.1 * 4 >= floor).map(|s| s.0).collect();
     if best == 0 {
         const OPEN: &[&str] = &["mountains", "forest", "meadow", "islands", "sea", "desert", "aurora", "castle"];
         pool.retain(|name| OPEN.contains(name));
@@ -157,7 +164,7 @@ pub(super) fn palettes(composition: &str) -> &'static [&'static str] {
         "city" => &["neon", "midnight", "coral", "nebula", "steel"],
         "desert" => &["desert", "coral", "mars", "dusk"],
         "sea" => &["azure", "noon", "coral", "dusk", "midnight"],
-        "castle" => &["dusk", "coral", "midnight", "royal", "storm"],
+        "castle" => &["dusk", "coral", "midnight", "royal", "autumn"],
         "space" => &["nebula", "midnight", "neon", "amethyst"],
         "aurora" => &["midnight", "winter", "nebula"],
         "volcano" => &["ember", "blood", "mars"],

@@ -11,8 +11,23 @@ pub(super) fn calm(stage: &mut Stage) {
     if stage.layout.zones().is_empty() {
         return;
     }
-    let zones = stage.layout.zones().to_vec();
-    let feather = stage.unit() * 0.05;
+    let feather = stage.unit() * 0.07;
+    // Near an edge of the picture the calm runs to the edge: a strip left over would look like a fault.
+    let near = |v: f32, side: f32| if v < side * 0.14 { -feather * 2.0 } else { v };
+    let (width, height) = (stage.w(), stage.h());
+    let zones: Vec<[f32; 4]> = stage
+        .layout
+        .zones()
+        .iter()
+        .map(|z| {
+            [
+                near(z[0], width),
+                near(z[1], height),
+                width - near(width - z[2], width),
+                height - near(height - z[3], height),
+            ]
+        })
+        .collect();
     let blur = Blur::of(&stage.canvas, (stage.unit() * 0.035).max(2.0) as usize);
     let (w, h) = (stage.canvas.w, stage.canvas.h);
     for z in zones {

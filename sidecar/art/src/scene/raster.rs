@@ -81,7 +81,9 @@ impl Path {
 
     /// The part of the path within a canvas of `w` by `h`, grown by `pad` pixels of nothing where there is room.
     pub(super) fn cover(&self, w: usize, h: usize, pad: usize) -> Coverage {
-        let Some([l, t, r, b]) = self.bounds() else { return Coverage::default() };
+        let Some([l, t, r, b]) = self.bounds() else {
+            return Coverage::default();
+        };
         let lo = |v: f32, side: usize| ((v.floor().max(0.0) as usize).saturating_sub(pad)).min(side);
         let hi = |v: f32, side: usize| ((v.ceil().max(0.0) as usize) + pad).min(side);
         let (x0, y0, x1, y1) = (lo(l, w), lo(t, h), hi(r, w), hi(b, h));

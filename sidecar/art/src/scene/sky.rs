@@ -162,10 +162,10 @@ pub(super) fn aurora(stage: &mut Stage, bottom: f32) {
         for band in 0..2u32 {
             let b = band as f32;
             let bend = fbm(u * 1.3 + b * 5.0, 3.0 + b, 3, seed.wrapping_add(band));
-            let foot = 0.55 + 0.5 * (bend - 0.5) + b * 0.2;
+            let foot = 0.74 + 0.4 * (bend - 0.5) + b * 0.16;
             let up = foot - v;
             let curtain = 0.45 + 0.55 * value(u * 16.0 + bend * 9.0, b, seed ^ 7);
-            sum += smooth(-0.03, 0.02, up) * (1.0 - up / 0.55).max(0.0) * curtain * (1.0 - 0.45 * b);
+            sum += smooth(-0.03, 0.02, up) * (1.0 - up / 0.6).max(0.0) * curtain * (1.0 - 0.45 * b);
         }
         sum
     });
@@ -190,13 +190,16 @@ pub(super) fn nebula(stage: &mut Stage) {
     });
     let other = Field::new(w, h, 90, |x, y| fbm(x * k * 1.3 + 9.0, y * k * 1.3, 3, seed ^ 77));
     let (hot, cool) = (stage.palette.sky[2], shift(stage.palette.sky[1], 0.05, 1.1, -30.0));
+    let brand = (stage.palette.name == "brand").then_some(stage.palette.banner);
     stage.canvas.shade(|x, y, p| {
         let (u, v) = (x / w as f32 - 0.5, y / h as f32 - 0.5);
         let band = 1.0 - (v + u * turn).abs() * 1.5;
         let n = dense.at(x, y);
         let a = smooth(0.42, 0.8, n * 0.75 + band * 0.25);
         let b = smooth(0.5, 0.85, other.at(x, y));
-        let lit = add(scale(hot, a * a * 0.75), scale(cool, b * 0.3));
-        screen(p, lit)
+        match brand {
+            Some(brand) => mix(p, brand, smooth(0.36, 0.6, n * 0.75 + band * 0.25)),
+            None => screen(p, add(scale(hot, a * a * 0.75), scale(cool, b * 0.3))),
+        }
     });
 }

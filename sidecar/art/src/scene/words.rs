@@ -230,11 +230,10 @@ pub(super) fn read(prompt: &str, negative: &str, forced: Option<&'static Icon>) 
         }
     }
     let subject = forced.or(best.map(|f| f.icon));
+    // "Ruby" names a gem and its colour at once.
+    qualifiers.extend(best.iter().flat_map(|f| f.phrase.split(' ').map(singular)));
     if forced.is_some() && best.map(|f| f.icon.name) != forced.map(|icon| icon.name) {
         qualifiers.clear();
-    }
-    if let Some(icon) = subject {
-        words.extend(icon.name.split('-').map(str::to_owned));
     }
     Reading { subject, qualifiers, words, unwanted }
 }

@@ -6,7 +6,9 @@ use crate::scene::stage::Stage;
 
 /// The subject's shadow on the ground, painted before the subject.
 pub(in crate::scene) fn contact(stage: &mut Stage, composition: &str) {
-    let (Some(s), Some(stance)) = (stage.subject, stage.stance) else { return };
+    let (Some(s), Some(stance)) = (stage.subject, stage.stance) else {
+        return;
+    };
     let dark = scale(stage.palette.near, 0.45);
     let away = if stage.light[0] < s.x { 1.0 } else { -1.0 };
     match stance {

@@ -21,6 +21,9 @@ pub(super) fn sea(stage: &mut Stage) {
     if stage.palette.night {
         sky::stars(stage, 130.0, line);
     }
+    if stage.asked(&["aurora", "borealis"]) {
+        sky::aurora(stage, line);
+    }
     if let Some(sun) = sun {
         sky::luminary_disc(stage, sun);
     }
@@ -48,8 +51,9 @@ pub(super) fn sea(stage: &mut Stage) {
                 foot - unit * 0.02 + d * d * unit * 0.5 + unit * 0.02 * value(x as f32 * 3.0 / unit, 0.0, 7)
             })
             .collect();
+        let foam_tone = mix([1.0, 1.0, 1.0, 0.0], stage.palette.sky[1], if stage.palette.night { 0.6 } else { 0.15 });
         let foam: Vec<f32> = beach.iter().map(|y| y - unit * 0.014).collect();
-        land::paint(stage, &foam, &cloth([1.0, 1.0, 1.0, 0.0], mix(sand, [1.0; 4], 0.5), unit * 0.02, 0.0, 0.0));
+        land::paint(stage, &foam, &cloth(foam_tone, mix(sand, [1.0; 4], 0.5), unit * 0.02, 0.0, 0.0));
         land::paint(stage, &beach, &cloth(sand, mix(sand, stage.palette.near, 0.55), unit * 0.3, 0.1, 0.12));
         if stage.allowed(&["palm", "tree", "trees"]) && rng.chance(0.75) {
             let mut path = Path::default();

@@ -55,10 +55,11 @@ fn pictures_of_one_request_differ_and_the_first_is_that_of_a_request_for_one() {
             lossy: false,
             gate: Gate::Report,
             safe_inset: None,
+            read_back: false,
         };
         let specs = seeded(&spec, 10);
         assert_eq!(specs[0], spec);
-        let seeds: BTreeSet<u64> = specs.iter().map(|spec| spec.recipe.seed_for(spec.recipe.planned_key())).collect();
+        let seeds: BTreeSet<u64> = specs.iter().map(|spec| spec.recipe.drawing_seed()).collect();
         assert_eq!(seeds.len(), 10);
         assert!(seeds.iter().all(|seed| *seed <= limits::SEED_MAX));
     }
