@@ -121,7 +121,17 @@ pub(super) fn of(icon: &Icon, qualifiers: &[String], palette: &Palette, brand: b
             }
         }
         "glass" => {
-            let liquid = base(Lch { l: 0.66, c: 0.2, h: rng.range(0.0, 360.0) }.colour());
+            // Players read a flask by its colour: red heals, blue is mana, green is poison.
+            let usual = if word(&["healing", "health", "heal", "life", "blood"]) {
+                hex(0xe2343f)
+            } else if word(&["mana", "magic"]) {
+                hex(0x3f78f0)
+            } else if word(&["poison", "toxic", "venom", "acid"]) {
+                hex(0x7fd13a)
+            } else {
+                Lch { l: 0.66, c: 0.2, h: rng.range(0.0, 360.0) }.colour()
+            };
+            let liquid = base(usual);
             Material { clear: true, core: liquid, glow: 0.2, ..solid(mix(hex(0xe6f2f7), liquid, 0.18), 0.9, 0.4) }
         }
         "fire" => Material {
