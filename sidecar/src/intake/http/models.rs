@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use thumbforge_core::error::ErrorCode;
@@ -14,6 +14,7 @@ use thumbforge_core::model::ModelRow;
 use thumbforge_core::recipe::{Recipe, Settings};
 
 use super::asked;
+use super::body::Name;
 use super::refusal::Refusal;
 use super::samplers::Table;
 use super::{Door, body, fields};
@@ -27,7 +28,7 @@ pub(super) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
 }
 
 /// `GET /v1/models/{name}`, by any spelling.
-pub(super) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn one(State(door): State<Arc<Door>>, Name(name): Name) -> Result<Json<Value>, Refusal> {
     let row = door.intake.catalogue().resolve(&name).map_err(|err| {
         Refusal::new(ErrorCode::UnknownModel, format!("failed to {err}"))
             .with_param("model")
