@@ -128,7 +128,7 @@ fn wants_later(request: &Request<Body>) -> bool {
 async fn accepted(door: &Door, asked: Asked) -> Result<Response, Refusal> {
     let spec = door.intake.admit(asked.spec)?;
     // What has no route here is refused now; nobody waits for the job to say so.
-    door.intake.route(&spec, spec.recipe.planned_key())?;
+    door.intake.route(&spec)?;
     let ticket = submit(door, spec).await?;
     let place = format!("/jobs/{}", ticket.id);
     let receipt =
