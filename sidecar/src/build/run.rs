@@ -35,6 +35,8 @@ pub trait Progress: Send + Sync {
     fn begin(&self, count: usize);
     /// One of them has ended.
     fn ended(&self, item: &Item);
+    /// No more will come, whether all were made or not.
+    fn finished(&self);
 }
 
 /// What a run is asked.
@@ -158,6 +160,7 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
             Err(err) => return Err(Failure::new(ErrorCode::Internal, format!("failed to finish a task: {err}"))),
         }
     }
+    asked.progress.finished();
     drop(pins);
     let mut state = writer.state.lock();
     let new = std::mem::take(&mut state.new);
