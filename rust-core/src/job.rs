@@ -188,6 +188,9 @@ pub struct JobSpec {
     /// Share of each side that text keeps clear of, where the manifest names one; it judges and draws nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe_inset: Option<f64>,
+    /// Whether the words of the finished picture are to be read back and compared.
+    #[serde(default)]
+    pub read_back: bool,
 }
 
 /// Engine, model and account that an attempt goes to.

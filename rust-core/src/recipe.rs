@@ -41,7 +41,7 @@ pub struct Recipe {
     pub intent: Intent,
     /// Draft or final.
     pub tier: Tier,
-    /// The seed that was named; absent means [`Recipe::seed_for`] derives it from the planned key.
+    /// The seed that was named; absent means that [`Recipe::drawing_seed`] derives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Size of the finished picture.
@@ -417,6 +417,15 @@ impl Recipe {
 
     /// BLAKE3 of what was decided.
     pub fn planned_key(&self) -> PlannedKey {
+        self.key_with(&self.text)
+    }
+
+    /// BLAKE3 of what was decided of the art, without the words over it: the same for every locale of an asset.
+    pub fn art_key(&self) -> PlannedKey {
+        self.key_with(&[])
+    }
+
+    fn key_with(&self, text: &[TextLayer]) -> PlannedKey {
         let mut canon = Canon::new("thumbforge 2026 planned key 1");
         if let Some(template) = &self.template {
             canon.text("template", &template.name);
@@ -445,7 +454,7 @@ impl Recipe {
         for colour in &self.brand {
             canon.bytes("brand", &colour.0);
         }
-        for layer in &self.text {
+        for layer in text {
             canon::text_layer(&mut canon, layer);
         }
         for step in &self.post {
@@ -461,11 +470,12 @@ impl Recipe {
         PlannedKey(canon.finish())
     }
 
-    /// The seed that was named, or the one that follows from the planned key.
-    pub fn seed_for(&self, planned: PlannedKey) -> u64 {
+    /// The seed to draw with: the one that was named, or one that follows from the art key,
+    /// so that all locales of an asset show the same art under their words.
+    pub fn drawing_seed(&self) -> u64 {
         self.seed.unwrap_or_else(|| {
             let mut bytes = [0_u8; 8];
-            bytes.copy_from_slice(&planned.0[..8]);
+            bytes.copy_from_slice(&self.art_key().0[..8]);
             u64::from_le_bytes(bytes) & limits::SEED_MAX
         })
     }

@@ -4,7 +4,7 @@
 //! Positions are fractions of the image, so that one template serves every size.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::colour::Rgb;
 use crate::id::ContentHash;
@@ -46,16 +46,46 @@ pub struct TextStyle {
     pub font: Option<FontFile>,
     /// Fill of the letters: one colour, or two from top to bottom.
     pub fill: Fill,
-    /// Line around the letters.
+    /// Line around the letters; `false` for none.
+    #[serde(deserialize_with = "or_off")]
+    #[schemars(with = "Option<OrOff<Outline>>")]
     pub outline: Option<Outline>,
-    /// Soft shadow behind the letters.
+    /// Soft shadow behind the letters; `false` for none.
+    #[serde(deserialize_with = "or_off")]
+    #[schemars(with = "Option<OrOff<Shadow>>")]
     pub shadow: Option<Shadow>,
-    /// Coloured plate behind the words, as a price badge has.
+    /// Coloured plate behind the words, as a price badge has; `false` for none.
+    #[serde(deserialize_with = "or_off")]
+    #[schemars(with = "Option<OrOff<Plate>>")]
     pub plate: Option<Plate>,
     /// Extra space between letters as a fraction of the font size; ignored in joined scripts.
     pub tracking: f64,
     /// Whether words are set in capitals, by the rules of the locale.
     pub uppercase: bool,
+}
+
+/// What TOML can say where it has no null: `false`, or the thing.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OrOff<T> {
+    /// None.
+    Off(bool),
+    /// This one.
+    On(T),
+}
+
+fn or_off<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    match Option::<OrOff<T>>::deserialize(deserializer)? {
+        None | Some(OrOff::Off(false)) => Ok(None),
+        Some(OrOff::On(thing)) => Ok(Some(thing)),
+        Some(OrOff::Off(true)) => {
+            Err(serde::de::Error::custom("`true` says nothing of how it looks: write `false`, or a table"))
+        }
+    }
 }
 
 impl Default for TextStyle {

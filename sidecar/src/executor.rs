@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey};
-use thumbforge_core::job::{Ending, Gate, JobSpec, Outcome, Render, Route};
+use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Render, Route};
 use thumbforge_core::model::Catalogue;
 
 use crate::clock::Clock;
@@ -162,7 +162,10 @@ impl Tools {
     }
 
     fn plan(&self, job: JobId) -> Planned {
-        let route = self.spec(job).and_then(|(spec, planned)| Ok((self.route(&spec, planned)?, planned)));
+        if let Some(ending) = self.ended(job) {
+            return Planned::Ended(ending);
+        }
+        let route = self.spec(job).and_then(|(spec, planned)| Ok((self.route(&spec)?, planned)));
         match route {
             Err(failure) => Planned::Refused(failure),
             Ok((route, planned)) => {
@@ -175,13 +178,31 @@ impl Tools {
         }
     }
 
+    /// How a job ended, if the journal says that it has.
+    fn ended(&self, job: JobId) -> Option<Ending> {
+        let row = self.journal.read(|connection| ops::job(connection, job)).ok().flatten()?;
+        match (row.state, row.realised_key, row.error) {
+            (JobState::Done, Some(key), _) => {
+                let render = self.journal.read(|connection| ops::find_render(connection, key)).ok().flatten();
+                let gone = || Failure::new(ErrorCode::NotFound, "failed to find the render: it was evicted; ask again");
+                Some(render.map_or_else(
+                    || Ending::Failed(gone()),
+                    |render| Ending::Done { render: Box::new(render), cached: true, attempts: row.attempts },
+                ))
+            }
+            (JobState::Failed, _, Some(failure)) => Some(Ending::Failed(failure)),
+            (JobState::Cancelled, ..) => Some(Ending::Cancelled),
+            _ => None,
+        }
+    }
+
     /// Where a job goes on this machine.
     ///
     /// # Errors
     /// As [`router::route`].
-    pub fn route(&self, spec: &JobSpec, planned: PlannedKey) -> Result<Route, Failure> {
+    pub fn route(&self, spec: &JobSpec) -> Result<Route, Failure> {
         let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
-        router::route(&spec.recipe, planned, allowed, &self.catalogue, self.engines.here())
+        router::route(&spec.recipe, allowed, &self.catalogue, self.engines.here())
     }
 
     fn attempt(&self, job: JobId, route: &Route, cancel: &Cancel) -> Result<Box<Render>, (Outcome, Failure)> {

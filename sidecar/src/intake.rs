@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey};
+use thumbforge_core::id::{ContentHash, JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
 use tokio::sync::{Semaphore, oneshot};
@@ -99,7 +99,7 @@ impl Intake {
         let (inner, spec) = (self.inner.clone(), spec.clone());
         in_thread(move || {
             let planned = spec.recipe.planned_key();
-            let route = inner.tools.route(&spec, planned)?;
+            let route = inner.tools.route(&spec)?;
             let Some((render, bytes)) = inner.tools.store.render(route.realisation.key(planned)) else {
                 return Ok(None);
             };
@@ -227,8 +227,8 @@ impl Intake {
     ///
     /// # Errors
     /// Why it has no route here.
-    pub fn route(&self, spec: &JobSpec, planned: PlannedKey) -> Result<thumbforge_core::job::Route, Failure> {
-        self.inner.tools.route(spec, planned)
+    pub fn route(&self, spec: &JobSpec) -> Result<thumbforge_core::job::Route, Failure> {
+        self.inner.tools.route(spec)
     }
 
     /// Listens to job events from now on.

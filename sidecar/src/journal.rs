@@ -219,4 +219,4 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::id::PlannedKey;
 use thumbforge_core::job::Route;
 use thumbforge_core::model::{Catalogue, Family, ModelId};
 use thumbforge_core::recipe::{Intent, Realisation, Recipe, Tier};
@@ -119,16 +118,10 @@ fn preferred(intent: Intent, tier: Tier) -> &'static [&'static str] {
 ///
 /// # Errors
 /// `model_unavailable` or `unsupported_field`, each saying what to do.
-pub fn route(
-    recipe: &Recipe,
-    planned: PlannedKey,
-    allowed: Allowed,
-    catalogue: &Catalogue,
-    here: &EnginesHere,
-) -> Result<Route, Failure> {
+pub fn route(recipe: &Recipe, allowed: Allowed, catalogue: &Catalogue, here: &EnginesHere) -> Result<Route, Failure> {
     if recipe.art.is_some() {
         // What decides the art is the file; a model named beside it (by the tier, say) has no part in it.
-        return to("file", ModelId::builtin(), None, recipe, planned, Allowed { lossy: true, ..allowed }, here);
+        return to("file", ModelId::builtin(), None, recipe, Allowed { lossy: true, ..allowed }, here);
     }
     let Some(named) = &recipe.model else {
         let best = preferred(recipe.intent, recipe.tier)
@@ -138,20 +131,20 @@ pub fn route(
         return match best {
             Some(row) => {
                 let engine = engine_of(row.family).unwrap_or("builtin");
-                to(engine, row.id.clone(), None, recipe, planned, allowed, here)
+                to(engine, row.id.clone(), None, recipe, allowed, here)
             }
-            None => to("builtin", ModelId::builtin(), None, recipe, planned, allowed, here),
+            None => to("builtin", ModelId::builtin(), None, recipe, allowed, here),
         };
     };
     let row = catalogue.get(named);
     let engine = row.and_then(|row| engine_of(row.family));
     if let Some(engine) = engine.filter(|engine| here.contains_key(*engine)) {
-        return to(engine, named.clone(), None, recipe, planned, allowed, here);
+        return to(engine, named.clone(), None, recipe, allowed, here);
     }
     if allowed.placeholder {
         // A stand-in is a draft of what is to come: what the real model would honour cannot be refused here.
         let allowed = Allowed { lossy: true, ..allowed };
-        return to("builtin", ModelId::builtin(), Some(named.clone()), recipe, planned, allowed, here);
+        return to("builtin", ModelId::builtin(), Some(named.clone()), recipe, allowed, here);
     }
     let mend = match row.map(|row| row.family) {
         Some(Family::Local) => "its weights are not on this machine",
@@ -180,7 +173,6 @@ fn to(
     model: ModelId,
     placeholder_for: Option<ModelId>,
     recipe: &Recipe,
-    planned: PlannedKey,
     allowed: Allowed,
     here: &EnginesHere,
 ) -> Result<Route, Failure> {
@@ -212,7 +204,7 @@ fn to(
         wire_model: model.as_str().to_owned(),
         weights: None,
         device_class: card.device_class.clone(),
-        seed: recipe.seed_for(planned),
+        seed: recipe.drawing_seed(),
         dropped,
     };
     Ok(Route { engine: engine.to_owned(), model, placeholder_for, realisation })

@@ -6,7 +6,7 @@ use thumbforge_art::check::{Checks, bounds};
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::job::JobSpec;
 use thumbforge_core::recipe::Recipe;
-use thumbforge_core::verdict::{Finding, Verdict};
+use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 
 use crate::compose::Composed;
 
@@ -26,5 +26,22 @@ pub fn verify(composed: &Composed, spec: &JobSpec) -> Verdict {
         safe_inset: spec.safe_inset.unwrap_or(bounds::SAFE_INSET),
         shown_width: spec.recipe.size.width,
     };
-    Verdict::of(checks.run())
+    let mut findings = checks.run();
+    if spec.read_back {
+        findings.extend(unread(spec));
+    }
+    Verdict::of(findings)
+}
+
+/// Words that were to be read back and that nobody here can read: unverified, which is a finding and never a pass.
+fn unread(spec: &JobSpec) -> impl Iterator<Item = Finding> + '_ {
+    spec.recipe.text.iter().map(|layer| Finding {
+        code: FindingCode::TextUnverified,
+        severity: Severity::Warning,
+        message: format!("the words of layer {:?} were not read back: this version has no text reader", layer.name),
+        place: None,
+        expected: Some(layer.text.clone()),
+        read: None,
+        score: None,
+    })
 }

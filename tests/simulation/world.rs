@@ -25,6 +25,7 @@ pub(crate) struct Tally {
     pub(crate) rendered: u64,
     pub(crate) failed: u64,
     pub(crate) deadlines: u64,
+    pub(crate) joined_late: u64,
 }
 
 impl Tally {
@@ -37,6 +38,7 @@ impl Tally {
         self.rendered += other.rendered;
         self.failed += other.failed;
         self.deadlines += other.deadlines;
+        self.joined_late += other.joined_late;
     }
 }
 
@@ -180,6 +182,8 @@ impl World {
             self.lose(job);
             return self.tell(Event::Unrecorded(record, Failure::new(ErrorCode::DiskFull, "the disk is full")));
         }
+        let row = ops::job(&self.disk, record.job()).expect("reads").expect("is there");
+        assert!(!row.state.is_final(), "job {} ended and is written again", row.id);
         ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
         self.within(3, Coming::Event(Event::Recorded(record)));
     }
@@ -268,9 +272,15 @@ impl World {
             assert!(self.waiting_interactive.is_empty(), "batch job {job} overtakes {:?}", self.waiting_interactive);
         }
         self.waiting_interactive.remove(&job);
+        let row = ops::job(&self.disk, job).expect("reads").expect("is there");
+        if row.state.is_final() {
+            self.tally.joined_late += 1;
+            let planned = Planned::Ended(Ending::Cancelled);
+            return self.within(4, Coming::Event(Event::Planned { job, planned }));
+        }
         let (json, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
         let spec = ops::spec_from_json(&json).expect("its own spec");
-        let route = route(&spec.recipe, planned);
+        let route = route(&spec.recipe);
         let key = route.realisation.key(planned);
         let planned = if spec.recipe.prompt.starts_with("refused") {
             Planned::Refused(Failure::new(ErrorCode::ModelUnavailable, "no such engine"))
@@ -318,6 +328,7 @@ impl World {
             lossy: false,
             gate: Gate::Report,
             safe_inset: None,
+            read_back: false,
         })
     }
 
@@ -351,14 +362,14 @@ impl World {
     }
 }
 
-fn route(recipe: &Recipe, planned: PlannedKey) -> Route {
+fn route(recipe: &Recipe) -> Route {
     let realisation = Realisation {
         engine: "builtin".into(),
         engine_version: "1".into(),
         wire_model: "builtin".into(),
         weights: None,
         device_class: "any".into(),
-        seed: recipe.seed_for(planned),
+        seed: recipe.drawing_seed(),
         dropped: Vec::new(),
     };
     Route { engine: "builtin".into(), model: ModelId::builtin(), placeholder_for: None, realisation }

@@ -116,10 +116,11 @@ impl PromptFile {
                 settings: settings.clone(),
                 ..Recipe::from_prompt(prompt, overrides.size.unwrap_or(DEFAULT_SIZE))
             };
+            let output = output_name(at + 1, prompt);
             match recipe.normalised() {
                 Ok(recipe) => wanted.push(Wanted {
-                    asset: AssetRef { name: String::new(), locale: String::new() },
-                    output: output_name(at + 1, prompt),
+                    asset: AssetRef { name: output.trim_end_matches(".png").to_owned(), locale: String::new() },
+                    output,
                     profile: None,
                     planned: recipe.planned_key(),
                     recipe,

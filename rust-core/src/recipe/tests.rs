@@ -246,8 +246,11 @@ proptest! {
     #[test]
     fn a_derived_seed_is_in_range_and_stable(prompt in word()) {
         let recipe = Recipe::from_prompt(&prompt, size());
-        let planned = key(&recipe);
-        prop_assert!(recipe.seed_for(planned) <= limits::SEED_MAX);
-        prop_assert_eq!(recipe.seed_for(planned), recipe.seed_for(planned));
+        prop_assert!(recipe.drawing_seed() <= limits::SEED_MAX);
+        let mut in_words = recipe.clone();
+        in_words.text = full().text;
+        prop_assert_eq!(recipe.drawing_seed(), in_words.drawing_seed(), "words over the art do not change it");
+        let other = Recipe::from_prompt(&format!("{prompt} too"), size());
+        prop_assert_ne!(recipe.drawing_seed(), other.drawing_seed());
     }
 }

@@ -42,7 +42,8 @@ fn main() {
     let side: u32 = args.next().and_then(|a| a.parse().ok()).unwrap_or(512);
     let columns: u32 = args.next().and_then(|a| a.parse().ok()).unwrap_or(6);
     let asked: Vec<String> = args.collect();
-    let prompts: Vec<&str> = if asked.is_empty() { PROMPTS.to_vec() } else { asked.iter().map(String::as_str).collect() };
+    let prompts: Vec<&str> =
+        if asked.is_empty() { PROMPTS.to_vec() } else { asked.iter().map(String::as_str).collect() };
     let rows = (prompts.len() as u32).div_ceil(columns);
     let (w, h) = (side * columns, side * rows);
     let mut sheet = vec![0u8; (w * h * 4) as usize];
@@ -51,7 +52,8 @@ fn main() {
         // `prompt#seed!icon` forces a seed or the icon intent.
         let intent = if prompt.ends_with("!icon") { SceneIntent::Icon } else { SceneIntent::Scene };
         let plain = prompt.trim_end_matches("!icon");
-        let (plain, seed) = plain.rsplit_once('#').and_then(|(p, s)| Some((p, s.parse().ok()?))).unwrap_or((plain, i as u64));
+        let (plain, seed) =
+            plain.rsplit_once('#').and_then(|(p, s)| Some((p, s.parse().ok()?))).unwrap_or((plain, i as u64));
         let (plain, composition) = plain.rsplit_once('@').map_or((plain, None), |(p, c)| (p, Some(c)));
         let request = SceneRequest {
             prompt: plain,
@@ -74,7 +76,12 @@ fn main() {
         };
         let ms = start.elapsed().as_secs_f64() * 1e3;
         total_ms += ms;
-        println!("{ms:7.1} ms  {:<10} {:<10} {:<22} {prompt}", scene.composition, scene.palette, scene.subject.unwrap_or("-"));
+        println!(
+            "{ms:7.1} ms  {:<10} {:<10} {:<22} {prompt}",
+            scene.composition,
+            scene.palette,
+            scene.subject.unwrap_or("-")
+        );
         let (x0, y0) = (i as u32 % columns * side, i as u32 / columns * side);
         for (y, row) in scene.image.pixels().chunks_exact(side as usize * 4).enumerate() {
             let at = (((y0 + y as u32) * w + x0) * 4) as usize;
@@ -82,7 +89,9 @@ fn main() {
         }
     }
     println!("{:7.1} ms  mean", total_ms / prompts.len() as f64);
-    let Ok(file) = File::create(&path) else { return eprintln!("failed to create {path}") };
+    let Ok(file) = File::create(&path) else {
+        return eprintln!("failed to create {path}");
+    };
     let mut encoder = png::Encoder::new(BufWriter::new(file), w, h);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);

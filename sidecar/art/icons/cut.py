@@ -97,12 +97,19 @@ def relative(segments):
     return "".join(out)
 
 
+# Folders whose author's name is not the folder's words with capitals.
+AUTHORS = {"andymeneely": "Andy Meneely", "darkzaitzev": "DarkZaitzev", "heavenly-dog": "HeavenlyDog", "lucasms": "Lucas", "priorblue": "PriorBlue",
+           "john-colburn": "John Colburn", "various-artists": "various artists"}
+
+
 def main():
     icons = json.load(open(sys.argv[1]))["icons"]
     authors = {}
     for line in open(sys.argv[2]):
         part = line.strip().split("/")
-        if len(part) == 2 and part[1].endswith(".svg"): authors.setdefault(part[1][:-4], part[0])
+        if len(part) == 2 and part[1].endswith(".svg"):
+            name = AUTHORS.get(part[0], " ".join(w.capitalize() for w in part[0].split("-")))
+            if part[0] != "badges": authors.setdefault(part[1][:-4], name)
     out = []
     for line in sys.stdin:
         if not line.strip(): continue

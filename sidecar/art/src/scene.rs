@@ -157,10 +157,20 @@ pub fn draw(request: &SceneRequest<'_>) -> Result<Scene, SceneError> {
     let reading = words::read(request.prompt, request.negative, forced);
     let seed = request.seed ^ Rng::new(0, request.prompt).next();
     let mut rng = Rng::new(seed, "choices");
-    let composition = chosen.unwrap_or_else(|| choose::composition(&reading.words, &reading.unwanted, reading.subject, request.intent, &mut rng));
+    let composition = chosen.unwrap_or_else(|| {
+        choose::composition(&reading.words, &reading.unwanted, reading.subject, request.intent, &mut rng)
+    });
     let palette = palette(request, &reading.words, composition, &mut rng);
     let layout = Layout::new(request.extent, request.keep_free);
     let spot = reading.subject.and_then(|icon| place(&layout, icon.stance, composition, request.intent, &mut rng));
+    let mut unwanted = reading.unwanted;
+    if let Some(icon) = reading.subject {
+        // What the subject is, the scenery does not show a second time ("castle-ruins" before a castle).
+        unwanted.extend(icon.name.split('-').map(str::to_owned));
+        if icon.material == "stone" && icon.stance == Stance::Ground {
+            unwanted.extend(["castle", "temple"].map(str::to_owned));
+        }
+    }
     let mut stage = Stage {
         canvas: Canvas::new(request.extent.width as usize, request.extent.height as usize),
         palette,
@@ -170,7 +180,7 @@ pub fn draw(request: &SceneRequest<'_>) -> Result<Scene, SceneError> {
         subject: spot,
         stance: reading.subject.filter(|_| spot.is_some()).map(|icon| icon.stance),
         words: reading.words,
-        unwanted: reading.unwanted,
+        unwanted,
     };
     if let Some((_, paint)) = composition::ALL.iter().find(|(name, _)| *name == composition) {
         paint(&mut stage);
@@ -214,11 +224,25 @@ fn palette(request: &SceneRequest<'_>, words: &[String], composition: &str, rng:
 }
 
 /// Where the subject stands.
-fn place(layout: &Layout, stance: Stance, composition: &str, intent: SceneIntent, rng: &mut Rng) -> Option<layout::Spot> {
+fn place(
+    layout: &Layout,
+    stance: Stance,
+    composition: &str,
+    intent: SceneIntent,
+    rng: &mut Rng,
+) -> Option<layout::Spot> {
     let backdrop = matches!(composition, "burst" | "emblem" | "spotlight");
-    let drift = if backdrop { 0.0 } else { rng.range(-0.1, 0.1) };
+    let drift = match composition {
+        _ if backdrop => 0.0,
+        // The castle stands on the other side.
+        "castle" => 0.16 * if rng.chance(0.5) { 1.0 } else { -1.0 },
+        _ => rng.range(-0.1, 0.1),
+    };
     let (want, most) = match (intent, stance) {
-        (SceneIntent::Icon, _) => ([0.5, 0.5], 0.74),
+        (SceneIntent::Icon, _) => (
+            [0.5, if composition == "spotlight" { 0.46 } else { 0.5 }],
+            if composition == "burst" { 0.76 } else { 0.68 },
+        ),
         _ if backdrop => ([0.5, 0.54], 0.6),
         (_, Stance::Ground) => ([0.5 + drift, 0.66], 0.52),
         (_, Stance::Fly) => ([0.5 + drift, 0.46], 0.5),

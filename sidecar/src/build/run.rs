@@ -1,7 +1,7 @@
 //! Carrying a plan out: jobs to the sidecar, pictures to the project, lines to the lock.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use crate::output::fence::Fence;
 use crate::output::meta::{Meta, UnityProjects, meta_path};
 use crate::output::png;
 use crate::output::vcs;
-use crate::output::write::{Patience, write_atomic};
+use crate::output::write::{Patience, sweep, write_atomic};
 use crate::store::Pin;
 
 /// The lock is written while a build runs, so that a killed one has little to find out again; at most this often.
@@ -35,6 +35,8 @@ pub trait Progress: Send + Sync {
     fn begin(&self, count: usize);
     /// One of them has ended.
     fn ended(&self, item: &Item);
+    /// No more will come, whether all were made or not.
+    fn finished(&self);
 }
 
 /// What a run is asked.
@@ -117,6 +119,7 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
         .filter(|item| matches!(item.action, Action::Render(_)))
         .map(|item| item.wanted)
         .collect();
+    sweep_leavings(project, wanted, &to_make);
     settle_writability(project, wanted, items, &mut to_make);
     to_make.sort_by_key(|at| std::cmp::Reverse(wanted[*at].priority));
     asked.progress.begin(to_make.len());
@@ -157,6 +160,7 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
             Err(err) => return Err(Failure::new(ErrorCode::Internal, format!("failed to finish a task: {err}"))),
         }
     }
+    asked.progress.finished();
     drop(pins);
     let mut state = writer.state.lock();
     let new = std::mem::take(&mut state.new);
@@ -204,6 +208,18 @@ async fn one(
         Ok(Ok(())) => item.with_ending(&ending),
         Ok(Err(failure)) => item.with_ending(&ending).failed(failure),
         Err(err) => item.failed(Failure::new(ErrorCode::Internal, format!("failed to write: {err}"))),
+    }
+}
+
+/// Removes what a killed run left half written beside the outputs.
+fn sweep_leavings(project: &Project, wanted: &[Wanted], to_make: &[usize]) {
+    let folders: BTreeSet<PathBuf> = to_make
+        .iter()
+        .filter_map(|at| project.root.join(&wanted[*at].output).parent().map(Path::to_owned))
+        .chain(project.lock_path.parent().map(Path::to_owned))
+        .collect();
+    for path in sweep(folders.iter().map(PathBuf::as_path)) {
+        tracing::info!(path = %path.display(), "removed what a killed run left");
     }
 }
 
@@ -306,6 +322,7 @@ fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
         lossy: false,
         gate,
         safe_inset: project.safe_inset,
+        read_back: project.expansion.verify_ocr.unwrap_or(false),
     }
 }
 
@@ -332,13 +349,16 @@ impl Writer {
             .and_then(|mut fence| fence.path(&wanted.output))
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
         let (patience, existed) = (Patience::usual(), path.exists());
-        write_atomic(&path, bytes, &patience)
-            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
-        let mut state = self.state.lock();
-        let meta = state
+        // The GUID comes first: Unity gives one of its own to whatever it meets without.
+        let meta = self
+            .state
+            .lock()
             .unity
             .write_meta(&path, &self.project, &wanted.asset.name, &wanted.asset.locale)
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        write_atomic(&path, bytes, &patience)
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        let mut state = self.state.lock();
         if meta == Meta::Written {
             state.created.push(meta_path(&path));
         }

@@ -86,7 +86,7 @@ pub fn mark_cached(items: &mut [Item], wanted: &[Wanted], placeholder: bool, dat
         if item.state != ItemState::Planned {
             continue;
         }
-        match router::route(&wanted.recipe, wanted.planned, allowed, &catalogue, &here) {
+        match router::route(&wanted.recipe, allowed, &catalogue, &here) {
             Err(failure) => *item = item.clone().failed(failure),
             Ok(route) => {
                 let key = route.realisation.key(wanted.planned);

@@ -129,6 +129,7 @@ fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
         lossy: false,
         gate,
         safe_inset: None,
+        read_back: false,
     })
 }
 

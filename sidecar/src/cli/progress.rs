@@ -1,8 +1,9 @@
 //! What a person sees while a build runs: bars on a terminal, plain lines elsewhere.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use parking_lot::Mutex;
 
 use crate::build::{Item, ItemState, Progress};
@@ -20,8 +21,12 @@ impl Progress for Bars {
         }
         let bar = ProgressBar::new(count as u64);
         // The template is a literal that indicatif accepts; its default is a bar as well.
-        if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len}  {per_sec}  {eta} left  {msg}") {
-            bar.set_style(style.progress_chars("━╸─"));
+        if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len}  {rate}  {eta} left  {msg}") {
+            let rate = |state: &ProgressState, text: &mut dyn Write| {
+                // Writing into a line cannot fail.
+                let _ = write!(text, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
         }
         bar.enable_steady_tick(Duration::from_millis(120));
         *self.bar.lock() = Some(bar);
@@ -31,9 +36,12 @@ impl Progress for Bars {
         if let Some(bar) = self.bar.lock().as_ref() {
             bar.set_message(item.path.clone());
             bar.inc(1);
-            if bar.length() == Some(bar.position()) {
-                bar.finish_and_clear();
-            }
+        }
+    }
+
+    fn finished(&self) {
+        if let Some(bar) = self.bar.lock().take() {
+            bar.finish_and_clear();
         }
     }
 }
@@ -59,6 +67,8 @@ impl Progress for Lines {
         let latency = item.latency_ms.map(|ms| format!("  {ms} ms")).unwrap_or_default();
         eprintln!("{word:>6}  {}  {engine}{latency}", item.path);
     }
+
+    fn finished(&self) {}
 }
 
 /// Nothing.
@@ -67,4 +77,5 @@ pub(super) struct Silent;
 impl Progress for Silent {
     fn begin(&self, _count: usize) {}
     fn ended(&self, _item: &Item) {}
+    fn finished(&self) {}
 }

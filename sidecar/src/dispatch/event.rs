@@ -53,6 +53,8 @@ pub enum Planned {
     Cached(Box<Render>),
     /// It cannot be drawn here.
     Refused(Failure),
+    /// It has ended, durably: somebody joined it just as it did.
+    Ended(Ending),
 }
 
 /// What the dispatcher asks for.

@@ -175,6 +175,15 @@ impl State {
     }
 
     fn planned(&mut self, job: JobId, planned: Planned, effects: &mut Vec<Effect>) {
+        if let Planned::Ended(ending) = planned {
+            self.planning.remove(&job);
+            if let Some(entry) = self.jobs.remove(&job) {
+                entry.forget_deadline(&mut self.deadlines);
+                self.busy -= 1;
+                effects.push(Effect::Answer(job, ending));
+            }
+            return;
+        }
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         if let Some(stop) = entry.stopping {
             self.planning.remove(&job);
@@ -189,6 +198,7 @@ impl State {
         }
         self.planning.remove(&job);
         match planned {
+            Planned::Ended(_) => {}
             Planned::Refused(failure) => {
                 self.busy -= 1;
                 self.finish(job, None, Ending::Failed(failure), None, effects);

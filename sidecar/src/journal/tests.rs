@@ -1,1 +1,226 @@
+//! The journal on a real disk: durable, idempotent, recovered, and clear about damage.
 
+use std::sync::Arc;
+
+use thumbforge_core::error::ErrorCode;
+use thumbforge_core::id::{ContentHash, JobId, PixelHash};
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::model::ModelId;
+use thumbforge_core::recipe::{ArtFile, Realisation, Recipe};
+use thumbforge_core::verdict::Verdict;
+
+use super::*;
+
+pub(crate) fn spec(prompt: &str) -> JobSpec {
+    JobSpec {
+        recipe: Recipe::from_prompt(prompt, Extent { width: 64, height: 64 }),
+        asset: AssetRef { name: "sword".into(), locale: "en".into() },
+        lane: Lane::Batch,
+        priority: 0,
+        client: "test".into(),
+        deadline_ms: None,
+        placeholder: false,
+        lossy: false,
+        gate: Gate::Report,
+        safe_inset: None,
+        read_back: false,
+    }
+}
+
+fn route(spec: &JobSpec) -> Route {
+    let realisation = Realisation {
+        engine: "builtin".into(),
+        engine_version: "1".into(),
+        wire_model: "builtin".into(),
+        weights: None,
+        device_class: "any".into(),
+        seed: spec.recipe.drawing_seed(),
+        dropped: Vec::new(),
+    };
+    Route { engine: "builtin".into(), model: ModelId::builtin(), placeholder_for: None, realisation }
+}
+
+pub(crate) fn render(spec: &JobSpec) -> Render {
+    let (planned, route) = (spec.recipe.planned_key(), route(spec));
+    let key = route.realisation.key(planned);
+    Render {
+        planned_key: planned,
+        realised_key: key,
+        blob: ContentHash::of(key.as_bytes()),
+        pixels: PixelHash(key.0),
+        size: Extent { width: 64, height: 64 },
+        realisation: route.realisation,
+        model: ModelId::builtin(),
+        placeholder_for: None,
+        verdict: Verdict::of(Vec::new()),
+        latency_ms: 1,
+        cost_micros_usd: 0,
+    }
+}
+
+fn accept(journal: &Journal, spec: &JobSpec) -> Accepted {
+    let (spec, json) = (spec.clone(), ops::spec_to_json(spec));
+    journal
+        .write(move |connection| ops::accept(connection, &spec, &json, spec.recipe.planned_key(), 1))
+        .durable_blocking()
+        .expect("accepts")
+}
+
+fn write(journal: &Journal, record: Record) {
+    journal.write(move |connection| ops::apply(connection, &record, 2)).durable_blocking().expect("writes");
+}
+
+#[test]
+fn what_was_accepted_is_there_after_the_process_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.sqlite");
+    let journal = Journal::open(&path).expect("opens");
+    let accepted = accept(&journal, &spec("a sword"));
+    assert!(accepted.fresh);
+    // No close: the second journal finds what a killed process leaves.
+    let again = Journal::open(&path).expect("opens beside");
+    let open = again.write(|connection| ops::recover(connection, 3)).durable_blocking().expect("recovers");
+    assert_eq!(open, [accepted.open.clone()]);
+    let (json, planned) =
+        again.read(|connection| ops::spec(connection, accepted.open.id)).expect("reads").expect("is there");
+    assert_eq!(ops::spec_from_json(&json).expect("its own"), spec("a sword"));
+    assert_eq!(planned, spec("a sword").recipe.planned_key());
+}
+
+#[test]
+fn asking_again_joins_what_is_open_and_only_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let first = accept(&journal, &spec("a sword"));
+    let again = accept(&journal, &spec("a sword"));
+    assert_eq!((again.fresh, again.open.id), (false, first.open.id));
+    let mut other = spec("a sword");
+    other.client = "somebody else".into();
+    assert!(accept(&journal, &other).fresh, "another client has a job of its own");
+    let job = first.open.id;
+    write(&journal, Record::Finished { job, attempt: None, ending: Ending::Cancelled, late: None });
+    assert!(accept(&journal, &spec("a sword")).fresh, "an ended job is not joined");
+}
+
+#[test]
+fn an_attempt_in_flight_is_interrupted_and_its_job_queued_again_until_it_is_the_culprit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let spec = spec("a sword");
+    let job = accept(&journal, &spec).open.id;
+    for crash in 1..=limits_crashes() + 1 {
+        write(&journal, Record::Started { job, attempt: crash, route: Box::new(route(&spec)) });
+        let open = journal.write(|connection| ops::recover(connection, 3)).durable_blocking().expect("recovers");
+        let row = journal.read(|connection| ops::job(connection, job)).expect("reads").expect("is there");
+        if crash <= limits_crashes() {
+            assert_eq!((open.len(), row.state), (1, JobState::Queued), "after crash {crash}");
+            assert_eq!(open[0].attempts, crash);
+        } else {
+            assert_eq!((open.len(), row.state), (0, JobState::Failed));
+            assert_eq!(row.error.map(|failure| failure.code), Some(ErrorCode::Internal));
+        }
+    }
+}
+
+fn limits_crashes() -> u32 {
+    thumbforge_core::limits::CRASHES_MAX
+}
+
+#[test]
+fn a_render_is_found_by_its_key_while_its_file_is_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let spec = spec("a sword");
+    let (job, render) = (accept(&journal, &spec).open.id, render(&spec));
+    write(&journal, Record::Started { job, attempt: 1, route: Box::new(route(&spec)) });
+    let ending = Ending::Done { render: Box::new(render.clone()), cached: false, attempts: 1 };
+    write(&journal, Record::Finished { job, attempt: Some((1, Outcome::Rendered)), ending, late: None });
+    let find = || journal.read(|connection| ops::find_render(connection, render.realised_key)).expect("reads");
+    assert_eq!(find(), None, "without its file it is no render");
+    let blob = render.blob;
+    journal.write(move |connection| ops::keep_blob(connection, blob, 10, 1)).durable_blocking().expect("writes");
+    assert_eq!(find(), Some(render.clone()));
+    let row = journal.read(|connection| ops::job(connection, job)).expect("reads").expect("is there");
+    assert_eq!((row.state, row.realised_key), (JobState::Done, Some(render.realised_key)));
+}
+
+#[test]
+fn eviction_takes_what_was_used_longest_ago_and_leaves_what_is_needed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let mut needs_art = spec("over own art");
+    needs_art.recipe.art = Some(ArtFile { path: "a.png".into(), content: ContentHash([1; 32]) });
+    accept(&journal, &needs_art);
+    let evicted = journal
+        .write(|connection| {
+            for (byte, used_ms) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)] {
+                ops::keep_blob(connection, ContentHash([byte; 32]), 100, used_ms)?;
+            }
+            ops::touch(connection, ContentHash([2; 32]), 9)?;
+            ops::evict(connection, 300, &|hash| hash == ContentHash([3; 32]))
+        })
+        .durable_blocking()
+        .expect("evicts");
+    // 1 is an open job's input, 3 is pinned, 2 was used last.
+    assert_eq!(evicted, [ContentHash([4; 32]), ContentHash([5; 32])], "500 bytes held, 300 allowed, two may go");
+}
+
+#[test]
+fn one_bad_write_costs_no_other_of_its_group() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let gate = Arc::new(Mutex::new(()));
+    let held = gate.lock();
+    let waits = gate.clone();
+    // While the first write waits, the others gather into one group.
+    let first = journal.write(move |_| {
+        drop(waits.lock());
+        Ok(())
+    });
+    let good = journal.write(|connection| ops::keep_blob(connection, ContentHash([1; 32]), 1, 1));
+    let bad = journal.write(|connection| connection.execute("INSERT INTO nowhere VALUES (1)", []).map(drop));
+    let after = journal.write(|connection| ops::keep_blob(connection, ContentHash([2; 32]), 1, 1));
+    drop(held);
+    assert!(first.durable_blocking().is_ok() && good.durable_blocking().is_ok());
+    assert!(bad.durable_blocking().is_err() && after.durable_blocking().is_ok());
+    assert_eq!(journal.read(ops::known_blobs).expect("reads").len(), 2);
+}
+
+#[test]
+fn damage_and_newer_versions_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("j");
+    let journal = Journal::open(&path).expect("opens");
+    for number in 0..200 {
+        accept(&journal, &spec(&format!("picture {number}")));
+    }
+    journal.close();
+    drop(journal);
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let damaged = bytes.len() / 2..bytes.len() / 2 + 4096;
+    bytes[damaged].fill(0xA5);
+    std::fs::write(&path, &bytes).expect("writes");
+    let error = Journal::open(&path).err().expect("a damaged journal is refused");
+    assert_eq!(error.failure().code, ErrorCode::Corrupt);
+    assert!(error.to_string().contains("move it away"), "{error}");
+
+    let newer = folder.path().join("newer");
+    drop(Journal::open(&newer).expect("opens"));
+    let connection = Connection::open(&newer).expect("opens");
+    connection.execute_batch("PRAGMA user_version=99").expect("sets");
+    assert_eq!(Journal::open(&newer).err().map(|err| err.failure().code), Some(ErrorCode::VersionMismatch));
+
+    let text = folder.path().join("text");
+    std::fs::write(&text, "this is no database, whatever its name is".repeat(100)).expect("writes");
+    assert_eq!(Journal::open(&text).err().map(|err| err.failure().code), Some(ErrorCode::Corrupt));
+}
+
+/// Journals outlive versions: these bytes were written by version 1 and must be read for ever.
+#[test]
+fn specs_of_version_1_are_read() {
+    let written = r#"{"version":1,"spec":{"recipe":{"prompt":"a sword","intent":"photo","tier":"production","size":{"width":64,"height":64}},"asset":{"name":"sword","locale":"en"},"lane":"batch","priority":0,"client":"test","placeholder":false,"lossy":false,"gate":"report"}}"#;
+    assert_eq!(ops::spec_from_json(written).expect("version 1"), spec("a sword"));
+    assert_eq!(ops::spec_from_json("{}").expect_err("nothing").code, ErrorCode::Corrupt);
+    assert_eq!(JobId(3).to_string(), "3");
+}

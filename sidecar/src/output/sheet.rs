@@ -132,6 +132,8 @@ pub enum SheetAlign {
 /// Whatever can set a line of text.
 pub trait Lettering {
     /// Sets one line within `area`, shortened at its end if it is too long. Letters that are missing are left out.
+    ///
+    /// From top to bottom the font's line is centred, not the ink, so that neighbours stand on one base line.
     fn line(&mut self, image: &mut ImageBuf, area: PixelBox, text: &str, style: Style);
 }
 
@@ -189,7 +191,7 @@ pub fn draw_sheet(
     let mut sheet = canvas::background(plan.size, palette::BACKGROUND);
     header(&mut sheet, title, tiles, &plan, lettering);
     for (area, text) in &plan.columns {
-        let style = Style { size_px: plan.text_px, colour: palette::TEXT, bold: true, align: SheetAlign::Center };
+        let style = Style { size_px: plan.text_px, colour: palette::TEXT, bold: true, align: SheetAlign::Left };
         caption(&mut sheet, *area, text, style, lettering);
     }
     for (area, text) in &plan.rows {

@@ -1,1 +1,99 @@
+//! The store: durable, checked, bounded, and shared with care.
 
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::journal::tests::{render, spec};
+
+fn store(folder: &Path, bytes_max: u64, shared: Option<SharedCache>) -> (Journal, Store) {
+    let journal = Journal::open(&folder.join("journal.sqlite")).expect("opens");
+    let store = Store::open(&folder.join("store"), journal.clone(), Clock::Machine, bytes_max, shared).expect("opens");
+    (journal, store)
+}
+
+/// Waits for every write that is on its way.
+fn settle(journal: &Journal) {
+    journal.write(|_| Ok(())).durable_blocking().expect("settles");
+}
+
+#[test]
+fn what_is_put_is_there_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, store) = store(folder.path(), 1 << 20, None);
+    let (hash, _pin) = store.put(b"picture").expect("puts");
+    assert_eq!(store.get(hash).as_deref(), Some(b"picture".as_slice()));
+    std::fs::write(store.path(hash), b"pic").expect("damages");
+    assert_eq!(store.get(hash), None, "half a file is no file");
+    settle(&journal);
+    assert!(!store.path(hash).exists());
+    assert!(journal.read(ops::known_blobs).expect("reads").is_empty());
+}
+
+#[test]
+fn the_cap_is_kept_to_and_pins_are_respected() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_journal, store) = store(folder.path(), 1000, None);
+    let (kept, pin) = store.put(&[1; 300]).expect("puts");
+    let mut last = kept;
+    for byte in 2..20_u8 {
+        last = store.put(&[byte; 300]).expect("puts").0;
+    }
+    assert!(store.bytes() <= 1000, "{} bytes held", store.bytes());
+    assert!(store.get(kept).is_some(), "a pinned file stays");
+    assert!(store.get(last).is_some(), "the newest file stays");
+    drop(pin);
+    for byte in 20..40_u8 {
+        store.put(&[byte; 300]).expect("puts");
+    }
+    assert!(store.get(kept).is_none(), "an unpinned file goes in its turn");
+}
+
+#[test]
+fn a_sweep_removes_strangers_and_leaves_what_is_on_its_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, store) = store(folder.path(), 1 << 20, None);
+    let (known, _pin) = store.put(b"known").expect("puts");
+    settle(&journal);
+    let orphan = store.path(ContentHash::of(b"orphan"));
+    fs::create_dir_all(orphan.parent().expect("has one")).expect("makes");
+    fs::write(&orphan, b"orphan").expect("writes");
+    store.sweep(SystemTime::now() - Duration::from_secs(3600));
+    assert!(orphan.exists(), "a file younger than the start may be on its way");
+    store.sweep(SystemTime::now() + Duration::from_secs(3600));
+    assert!(!orphan.exists() && store.get(known).is_some());
+}
+
+#[test]
+fn the_shared_cache_gives_only_what_it_says() {
+    let (folder, share) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a share"));
+    let shared = SharedCache::open(share.path()).expect("is there");
+    let spec = spec("a sword");
+    let image = thumbforge_core::image::ImageBuf::filled(spec.recipe.size, [1, 2, 3, 255]);
+    let mut render = render(&spec);
+    let provenance = crate::output::provenance::Provenance::new(
+        &spec.recipe,
+        render.realisation.clone(),
+        render.model.clone(),
+        None,
+        Vec::new(),
+    );
+    let bytes = crate::output::png::encode(&image, &provenance).expect("encodes");
+    render.blob = ContentHash::of(&bytes);
+    render.pixels = image.hash();
+    let (_journal, first) = store(folder.path(), 1 << 20, Some(shared.clone()));
+    first.share(&render, &bytes);
+    assert_eq!(first.render(render.realised_key), Some((render.clone(), bytes.clone())), "a colleague's render");
+
+    let damaged = shared_files(share.path());
+    assert_eq!(damaged.len(), 2);
+    for path in damaged.iter().filter(|path| path.extension().is_some_and(|kind| kind == "png")) {
+        fs::write(path, &bytes[..bytes.len() - 20]).expect("damages");
+    }
+    assert!(shared.get(render.realised_key).is_none(), "half a picture of the network is not taken");
+    assert!(SharedCache::open(&share.path().join("unmounted")).is_none());
+}
+
+fn shared_files(root: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(root).expect("reads").flatten();
+    folders.flat_map(|folder| fs::read_dir(folder.path()).expect("reads").flatten()).map(|file| file.path()).collect()
+}

@@ -40,6 +40,12 @@ pub(super) fn smooth(lo: f32, hi: f32, x: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
+/// `a` at 0, a broad band of `b`, `c` from 1 on: flat enough that `b` is seen as it is.
+#[inline(always)]
+pub(super) fn stops(a: Colour, b: Colour, c: Colour, t: f32) -> Colour {
+    mix(mix(a, b, smooth(0.0, 0.36, t)), c, smooth(0.5, 1.1, t))
+}
+
 /// Perceived lightness of an encoded colour, 0..1, good enough to compare.
 pub(super) fn luma(c: Colour) -> f32 {
     c[0] * 0.299 + c[1] * 0.587 + c[2] * 0.114
@@ -119,7 +125,14 @@ impl Canvas {
     }
 
     /// A disc with a soft edge of `feather` pixels.
-    pub(super) fn disc(&mut self, x: f32, y: f32, radius: f32, feather: f32, mut paint: impl FnMut(f32, f32) -> (Colour, f32)) {
+    pub(super) fn disc(
+        &mut self,
+        x: f32,
+        y: f32,
+        radius: f32,
+        feather: f32,
+        mut paint: impl FnMut(f32, f32) -> (Colour, f32),
+    ) {
         let reach = radius + feather;
         self.shade_box([x - reach, y - reach, reach * 2.0, reach * 2.0], |px, py, p| {
             let (u, v) = (px - x, py - y);

@@ -2,10 +2,15 @@
 
 mod backdrop;
 mod beyond;
-mod built;
 mod front;
+mod hall;
+mod islands;
 mod open;
+mod show;
+mod space;
+mod town;
 mod wet;
+mod woods;
 
 pub(super) use front::{contact, front};
 
@@ -18,21 +23,21 @@ type Painter = fn(&mut Stage);
 /// Names and painters, in the order they are offered.
 pub(super) const ALL: &[(&str, Painter)] = &[
     ("mountains", open::mountains),
-    ("forest", open::forest),
+    ("forest", woods::forest),
     ("meadow", open::meadow),
     ("desert", open::desert),
     ("aurora", open::aurora),
-    ("jungle", open::jungle),
-    ("islands", open::islands),
+    ("jungle", woods::jungle),
+    ("islands", islands::islands),
     ("sea", wet::sea),
     ("underwater", wet::underwater),
-    ("city", built::city),
-    ("castle", built::castle),
-    ("dungeon", built::dungeon),
-    ("vault", built::vault),
-    ("arena", built::arena),
-    ("tabletop", built::tabletop),
-    ("space", beyond::space),
+    ("city", town::city),
+    ("castle", town::castle),
+    ("dungeon", hall::dungeon),
+    ("vault", hall::vault),
+    ("arena", show::arena),
+    ("tabletop", show::tabletop),
+    ("space", space::space),
     ("volcano", beyond::volcano),
     ("cavern", beyond::cavern),
     ("grid", beyond::grid),

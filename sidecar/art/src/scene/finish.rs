@@ -11,8 +11,23 @@ pub(super) fn calm(stage: &mut Stage) {
     if stage.layout.zones().is_empty() {
         return;
     }
-    let zones = stage.layout.zones().to_vec();
-    let feather = stage.unit() * 0.05;
+    let feather = stage.unit() * 0.07;
+    // Near an edge of the picture the calm runs to the edge: a strip left over would look like a fault.
+    let near = |v: f32, side: f32| if v < side * 0.14 { -feather * 2.0 } else { v };
+    let (width, height) = (stage.w(), stage.h());
+    let zones: Vec<[f32; 4]> = stage
+        .layout
+        .zones()
+        .iter()
+        .map(|z| {
+            [
+                near(z[0], width),
+                near(z[1], height),
+                width - near(width - z[2], width),
+                height - near(height - z[3], height),
+            ]
+        })
+        .collect();
     let blur = Blur::of(&stage.canvas, (stage.unit() * 0.035).max(2.0) as usize);
     let (w, h) = (stage.canvas.w, stage.canvas.h);
     for z in zones {
@@ -75,7 +90,16 @@ impl Blur {
         for j in 0..self.h as isize {
             for i in 0..self.w as isize {
                 let mut sum = scale(cell(i, j), 4.0);
-                for (di, dj, k) in [(1, 0, 2.0), (-1, 0, 2.0), (0, 1, 2.0), (0, -1, 2.0), (1, 1, 1.0), (-1, 1, 1.0), (1, -1, 1.0), (-1, -1, 1.0)] {
+                for (di, dj, k) in [
+                    (1, 0, 2.0),
+                    (-1, 0, 2.0),
+                    (0, 1, 2.0),
+                    (0, -1, 2.0),
+                    (1, 1, 1.0),
+                    (-1, 1, 1.0),
+                    (1, -1, 1.0),
+                    (-1, -1, 1.0),
+                ] {
                     sum = super::canvas::add(sum, scale(cell(i + di, j + dj), k));
                 }
                 out.push(scale(sum, 1.0 / 16.0));

@@ -37,7 +37,17 @@ pub(super) fn broad(path: &mut Path, rng: &mut Rng, x: f32, foot: f32, tall: f32
     path.stroke([x, foot - tall * 0.38], [x + tall * 0.16, foot - tall * 0.58], tall * 0.04, tall * 0.02);
     path.stroke([x, foot - tall * 0.34], [x - tall * 0.15, foot - tall * 0.55], tall * 0.04, tall * 0.02);
     for i in 0..9 {
-        let (u, v) = [(0.0, 0.78), (0.2, 0.66), (-0.2, 0.66), (0.28, 0.52), (-0.28, 0.52), (0.0, 0.56), (0.12, 0.84), (-0.13, 0.82), (0.0, 0.66)][i];
+        let (u, v) = [
+            (0.0, 0.78),
+            (0.2, 0.66),
+            (-0.2, 0.66),
+            (0.28, 0.52),
+            (-0.28, 0.52),
+            (0.0, 0.56),
+            (0.12, 0.84),
+            (-0.13, 0.82),
+            (0.0, 0.66),
+        ][i];
         let r = tall * rng.range(0.12, 0.18);
         path.ellipse(x + tall * (u + rng.range(-0.03, 0.03)), foot - tall * v, r * 1.12, r);
     }
@@ -56,7 +66,8 @@ pub(super) fn palm(path: &mut Path, rng: &mut Rng, x: f32, foot: f32, tall: f32)
     for i in 0..9 {
         let side = (i as f32 - 4.0) / 4.0;
         let long = tall * rng.range(0.34, 0.46);
-        let (tx, ty) = (last[0] + long * side, last[1] + long * (0.5 * side * side - 0.16) + rng.range(-0.03, 0.03) * tall);
+        let (tx, ty) =
+            (last[0] + long * side, last[1] + long * (0.5 * side * side - 0.16) + rng.range(-0.03, 0.03) * tall);
         let mid = [(last[0] + tx) * 0.5, last[1].min(ty) - long * 0.24];
         let mut points = vec![last];
         cubic(&mut points, mid, [(mid[0] + tx) * 0.5, mid[1] + long * 0.03], [tx, ty]);
@@ -74,7 +85,8 @@ pub(super) fn cactus(path: &mut Path, rng: &mut Rng, x: f32, foot: f32, tall: f3
     };
     column(path, x, foot + tall * 0.02, foot - tall, w);
     for side in [-1.0, 1.0] {
-        let (y, reach, up) = (foot - tall * rng.range(0.35, 0.55), tall * rng.range(0.2, 0.26), tall * rng.range(0.22, 0.38));
+        let (y, reach, up) =
+            (foot - tall * rng.range(0.35, 0.55), tall * rng.range(0.2, 0.26), tall * rng.range(0.22, 0.38));
         let a = w * 0.72;
         let ex = x + side * reach;
         path.rect(x.min(ex), y - a / 2.0, reach, a);
@@ -103,7 +115,9 @@ pub(super) fn bare(path: &mut Path, rng: &mut Rng, from: [f32; 2], dir: [f32; 2]
 /// One crystal: a hexagonal prism seen from the side, as a lit and a dark half.
 pub(super) fn crystal(lit: &mut Path, dark: &mut Path, foot: [f32; 2], dir: [f32; 2], tall: f32, wide: f32) {
     let side = [-dir[1], dir[0]];
-    let at = |u: f32, v: f32| [foot[0] + side[0] * u * wide + dir[0] * v * tall, foot[1] + side[1] * u * wide + dir[1] * v * tall];
+    let at = |u: f32, v: f32| {
+        [foot[0] + side[0] * u * wide + dir[0] * v * tall, foot[1] + side[1] * u * wide + dir[1] * v * tall]
+    };
     lit.polygon(&[at(-0.5, 0.0), at(-0.5, 0.74), at(-0.08, 1.0), at(0.1, 0.66), at(0.1, 0.0)]);
     dark.polygon(&[at(0.1, 0.0), at(0.1, 0.66), at(-0.08, 1.0), at(0.5, 0.7), at(0.5, 0.0)]);
 }
@@ -112,8 +126,16 @@ pub(super) fn crystal(lit: &mut Path, dark: &mut Path, foot: [f32; 2], dir: [f32
 pub(super) fn boulder(path: &mut Path, rng: &mut Rng, x: f32, y: f32, rx: f32, ry: f32) {
     // Points of a ten-sided figure, without trigonometry.
     const RING: [[f32; 2]; 10] = [
-        [1.0, 0.0], [0.81, 0.59], [0.31, 0.95], [-0.31, 0.95], [-0.81, 0.59],
-        [-1.0, 0.0], [-0.81, -0.59], [-0.31, -0.95], [0.31, -0.95], [0.81, -0.59],
+        [1.0, 0.0],
+        [0.81, 0.59],
+        [0.31, 0.95],
+        [-0.31, 0.95],
+        [-0.81, 0.59],
+        [-1.0, 0.0],
+        [-0.81, -0.59],
+        [-0.31, -0.95],
+        [0.31, -0.95],
+        [0.81, -0.59],
     ];
     let points: Vec<[f32; 2]> = RING
         .iter()

@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use super::raster::{Path, cubic};
 use super::Credit;
+use super::raster::{Path, cubic};
 
 static DATA: &str = include_str!("../../icons/icons.txt");
 static ICONS: LazyLock<Vec<Icon>> = LazyLock::new(|| {
@@ -38,6 +38,7 @@ pub(super) struct Icon {
     author: &'static str,
     pub(super) material: &'static str,
     pub(super) stance: Stance,
+    turned: bool,
     words: &'static str,
     data: &'static str,
 }
@@ -47,14 +48,16 @@ impl Icon {
         let mut part = line.split('|');
         let mut next = || part.next();
         let (name, author, material) = (next()?, next()?, next()?);
-        let stance = match next()? {
+        let stance = next()?;
+        let turned = stance == "turned";
+        let stance = match stance {
             "ground" => Stance::Ground,
-            "fly" => Stance::Fly,
+            "fly" | "turned" => Stance::Fly,
             "water" => Stance::Water,
             "bust" => Stance::Bust,
             _ => Stance::Item,
         };
-        Some(Self { name, author, material, stance, words: next()?, data: next()? })
+        Some(Self { name, author, material, stance, turned, words: next()?, data: next()? })
     }
 
     /// The outline in a box of 512 by 512. Curves are cut finely enough for pictures of 4096 pixels.
@@ -102,17 +105,12 @@ impl Icon {
             at = end;
         }
         close(&mut contour);
-        path.placed([0.5, 0.5], 0.0, 0.0)
+        if self.turned { path.placed([-0.5, -0.5], 512.0, 512.0) } else { path.placed([0.5, 0.5], 0.0, 0.0) }
     }
 
     /// Who drew it.
     pub(super) fn credit(&self) -> Credit {
-        Credit {
-            work: self.name,
-            author: self.author,
-            licence: "CC BY 3.0",
-            source: "https://game-icons.net",
-        }
+        Credit { work: self.name, author: self.author, licence: "CC BY 3.0", source: "https://game-icons.net" }
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) struct Cloth {
     pub(super) rim: f32,
     /// Strength of the texture of rock or grass, 0..1.
     pub(super) relief: f32,
-    /// Snow on the crest: pixels down, 0 for none.
+    /// Snow above this height in pixels from the top, 0 for none.
     pub(super) snow: f32,
 }
 
@@ -67,7 +67,9 @@ pub(super) struct Cloth {
 pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
     let unit = stage.unit();
     let (w, h) = (stage.canvas.w, stage.canvas.h);
-    let Some(top) = profile.iter().copied().reduce(f32::min) else { return };
+    let Some(top) = profile.iter().copied().reduce(f32::min) else {
+        return;
+    };
     let low = profile.iter().copied().fold(0.0, f32::max);
     let seed = stage.texture("relief");
     let lx = stage.light[0];
@@ -77,20 +79,24 @@ pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
         .map(|x| {
             let (a, b) = (profile[x.saturating_sub(span)], profile[(x + span).min(w - 1)]);
             let slope = (b - a) / (2.0 * span as f32);
-            let toward = if (x as f32) < lx { -slope } else { slope };
+            // Right under the light no side is favoured, or a seam would stand there.
+            let toward = -slope * ((lx - x as f32) / (unit * 0.15)).clamp(-1.0, 1.0);
             smooth(-0.5, 0.9, toward)
         })
         .collect();
     let first = top.max(0.0) as usize;
     let k = 9.0 / unit;
-    let relief = (cloth.relief > 0.0)
-        .then(|| Field::new(w, h.saturating_sub(first).max(1), 110, |x, y| fbm((x + y * 0.35) * k, y * k * 0.55, 3, seed) - 0.5));
+    let relief = (cloth.relief > 0.0).then(|| {
+        Field::new(w, h.saturating_sub(first).max(1), 110, |x, y| fbm((x + y * 0.35) * k, y * k * 0.55, 3, seed) - 0.5)
+    });
     let rim_px = unit * 0.035;
     let inv_depth = 1.0 / cloth.depth.max(1.0);
     let light = stage.palette.light;
     let white = mix([1.0, 1.0, 1.0, 0.0], cloth.crest, 0.12);
     let shade_snow = mix(mix(white, cloth.body, 0.45), stage.palette.sky[1], 0.25);
-    let full = low + cloth.depth.max(rim_px).max(cloth.snow * 2.2) + 1.0;
+    // Below this no snow lies, and the noise of its edge need not be asked.
+    let snow_end = if cloth.snow > 0.0 { cloth.snow + unit * 0.09 } else { 0.0 };
+    let full = low + cloth.depth.max(rim_px) + 1.0;
     for y in first..h {
         let fy = y as f32 + 0.5;
         let row = stage.canvas.row(y);
@@ -107,10 +113,11 @@ pub(super) fn paint(stage: &mut Stage, profile: &[f32], cloth: &Cloth) {
             let t = (d * inv_depth).clamp(0.0, 1.0);
             let mut c = mix(cloth.crest, cloth.body, t * (2.0 - t));
             let f = facing[x];
-            if cloth.snow > 0.0 {
-                let edge = cloth.snow * (0.55 + 0.9 * value(x as f32 * 22.0 / unit, d * 6.0 / unit, seed ^ 3));
-                let cap = smooth(edge * 1.08, edge * 0.92, d);
-                c = mix(c, mix(shade_snow, white, f), cap);
+            if fy < snow_end {
+                let ragged = fbm(x as f32 * 24.0 / unit, fy * 14.0 / unit, 3, seed ^ 3) - 0.5;
+                let line = cloth.snow + unit * 0.12 * ragged + unit * 0.03 * (f - 0.5);
+                let cap = smooth(line + unit * 0.006, line - unit * 0.006, fy);
+                c = mix(c, mix(shade_snow, white, f), cap * 0.95);
             }
             if let Some(relief) = &relief {
                 let n = relief.at(x as f32, (y - first) as f32);
@@ -130,7 +137,8 @@ pub(super) fn mist(stage: &mut Stage, y: f32, reach: f32, colour: Colour, streng
     if !stage.allowed(&["fog", "mist", "haze"]) {
         return;
     }
-    let strength = if stage.asked(&["fog", "foggy", "mist", "misty", "haze"]) { (strength * 1.5).min(0.9) } else { strength };
+    let strength =
+        if stage.asked(&["fog", "foggy", "mist", "misty", "haze"]) { (strength * 1.5).min(0.9) } else { strength };
     let seed = stage.texture("mist") ^ (y as u32);
     let k = 3.0 / stage.unit();
     let (w, h) = (stage.canvas.w, stage.canvas.h);

@@ -27,7 +27,9 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(extent: Extent, keep_free: &[[f64; 4]]) -> Self {
         let (w, h) = (extent.width as f32, extent.height as f32);
-        let bound = |v: f64| if v.is_finite() { v.clamp(-1.0, 2.0) as f32 } else { 0.0 };
+        let bound = |v: f64| {
+            if v.is_finite() { v.clamp(-1.0, 2.0) as f32 } else { 0.0 }
+        };
         let zones: Vec<[f32; 4]> = keep_free
             .iter()
             .map(|z| z.map(bound))
@@ -41,6 +43,12 @@ impl Layout {
         let top = zones.iter().filter(|z| z[1] + z[3] < h).map(|z| z[3] / h).fold(0.0, f32::max);
         let horizon = (top + 0.2).clamp(0.62, 0.76) * h;
         Self { w, h, unit: w.min(h), zones, horizon }
+    }
+
+    /// How high land may rise above the horizon without reaching into a title, at most `k` of the shorter side.
+    pub(super) fn rise(&self, k: f32) -> f32 {
+        let top = self.zones.iter().filter(|z| z[3] < self.horizon).map(|z| z[3]).fold(self.h * 0.16, f32::max);
+        (self.unit * k).min((self.horizon - top) * k / 0.38)
     }
 
     /// Text areas: left, top, right, bottom in pixels.
@@ -64,6 +72,7 @@ impl Layout {
         const STEPS: usize = 20;
         let gap = self.unit * 0.025;
         let edge = self.unit * 0.05;
+        let want = [self.open_middle(want[0]), want[1]];
         let mut best: Option<(f32, Spot)> = None;
         for step in (3..=STEPS).rev() {
             let side = self.unit * most * step as f32 / STEPS as f32;
@@ -90,12 +99,32 @@ impl Layout {
         best.map(|(_, spot)| spot)
     }
 
+    /// Beside a tall column of text, as banners have, the middle of what is left; `x` otherwise.
+    fn open_middle(&self, x: f32) -> f32 {
+        let mut tall: Vec<[f32; 2]> =
+            self.zones.iter().filter(|z| z[3] - z[1] > self.h * 0.4).map(|z| [z[0], z[2]]).collect();
+        if tall.is_empty() {
+            return x;
+        }
+        tall.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        let (mut from, mut widest) = (0.0f32, [0.0f32, 0.0]);
+        for [l, r] in tall.into_iter().chain([[self.w, self.w]]) {
+            if l - from > widest[1] - widest[0] {
+                widest = [from, l];
+            }
+            from = from.max(r);
+        }
+        let open = widest[1] - widest[0];
+        // Text over the whole width leaves no column, and the given place is as good as any.
+        if open < self.unit * 0.2 { x } else { (widest[0] + open * (0.5 + (x - 0.5) * 0.5)) / self.w }
+    }
+
     /// A place for a disc (sun, moon, planet) of about `radius` pixels near `want`, clear of text; it shrinks before it gives up.
     pub(super) fn disc(&self, rng: &mut Rng, want: [f32; 2], radius: f32, reach: f32) -> Option<Spot> {
-        for shrink in [1.0, 0.8, 0.6] {
-            let r = radius * shrink;
-            for spread in 0..14 {
-                let s = 0.05 * spread as f32;
+        for spread in 0..14 {
+            let s = 0.05 * spread as f32;
+            for shrink in [1.0, 0.8, 0.62] {
+                let r = radius * shrink;
                 let x = (want[0] + rng.range(-s, s)) * self.w;
                 let y = (want[1] + rng.range(-s, s) * 0.6) * self.h;
                 let inside = x > r * 0.5 && x < self.w - r * 0.5 && y > r * 0.7 && y < self.h;

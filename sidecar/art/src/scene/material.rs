@@ -28,7 +28,7 @@ pub(super) struct Material {
 /// name of an icon, colour: what everybody expects a thing to look like.
 #[rustfmt::skip]
 const KNOWN: &[(&str, u32)] = &[
-    ("fox", 0xe0762f), ("fox-head", 0xe0762f), ("lion", 0xd99a3e), ("tiger", 0xe88a2c), ("tiger-head", 0xe88a2c),
+    ("cat", 0xe89a4a), ("sitting-dog", 0xc58a52), ("hound", 0x9a6a48), ("donkey", 0x9a8f8a), ("saber-toothed-cat-head", 0xd9a860), ("kangaroo", 0xc08a5a), ("koala", 0xa3a8b3), ("hedgehog", 0x9a7050), ("beaver", 0x8f5f3d), ("raccoon-head", 0x8a8d98), ("sloth", 0xa98a66), ("sparrow", 0x9a7a58), ("hummingbird", 0x3fb08a), ("vulture", 0x6d5a55), ("ostrich", 0x7d7480), ("mammoth", 0x8a5f42), ("werewolf", 0x7d7480), ("caveman", 0xd09a72), ("witch-face", 0x9fc47a), ("miner", 0xd9a86a), ("fox", 0xe0762f), ("fox-head", 0xe0762f), ("lion", 0xd99a3e), ("tiger", 0xe88a2c), ("tiger-head", 0xe88a2c),
     ("frog", 0x5fae3f), ("frog-prince", 0x5fae3f), ("turtle", 0x5f9a4a), ("tortoise", 0x7d9148), ("gecko", 0x63b04a), ("croc-jaws", 0x5a8a3f),
     ("snake", 0x6a9f3c), ("cobra", 0x8f8a3c), ("pig", 0xf0a0a4), ("boar", 0x7d5a44), ("piggy-bank", 0xf29bb0), ("cow", 0xeee5da), ("sheep", 0xf1ece2),
     ("goat", 0xddd2c2), ("chicken", 0xf3e6d0), ("rooster", 0xd9532f), ("duck", 0xe8b93a), ("plastic-duck", 0xffd23a), ("goose", 0xf3efe8), ("swan", 0xf6f4f0),
@@ -98,15 +98,40 @@ pub(super) fn of(icon: &Icon, qualifiers: &[String], palette: &Palette, brand: b
         "food" => solid(base(hex(0xeda250)), 0.4, 0.0),
         "cloth" => solid(base(vivid(paint)), 0.12, 0.0),
         "creature" => solid(base(shift(vivid(palette.paint), 0.0, 0.85, drift)), 0.3, 0.0),
-        "machine" => solid(base(vivid(paint)), 0.6, 0.3),
+        "machine" => {
+            // A fleet in one colour looks like one toy: steel and the accent take turns with the palette's paint.
+            let coat = match rng.below(4) {
+                0 if !brand => hex(0xb9c6d3),
+                1 if !brand => vivid(palette.accent),
+                _ => vivid(paint),
+            };
+            solid(base(coat), 0.6, 0.3)
+        }
         "water" => solid(base(hex(0x4fb4ea)), 0.7, 0.3),
         "ice" => Material { clear: true, core: hex(0x6fc0f2), ..solid(base(hex(0xd3f1ff)), 0.8, 0.4) },
         "gem" => {
             let c = base(shift(vivid(palette.accent), -0.02, 1.2, drift));
-            Material { clear: true, core: shift(c, -0.16, 1.15, 0.0), glow: 0.25, ..solid(shift(c, 0.12, 0.9, 0.0), 0.9, 0.35) }
+            Material {
+                clear: true,
+                core: shift(c, -0.12, 1.2, -6.0),
+                glow: 0.3,
+                top: shift(c, 0.1, 1.05, 6.0),
+                low: shift(c, -0.08, 1.2, -6.0),
+                ..solid(c, 0.9, 0.12)
+            }
         }
         "glass" => {
-            let liquid = base(Lch { l: 0.66, c: 0.2, h: rng.range(0.0, 360.0) }.colour());
+            // Players read a flask by its colour: red heals, blue is mana, green is poison.
+            let usual = if word(&["healing", "health", "heal", "life", "blood"]) {
+                hex(0xe2343f)
+            } else if word(&["mana", "magic"]) {
+                hex(0x3f78f0)
+            } else if word(&["poison", "toxic", "venom", "acid"]) {
+                hex(0x7fd13a)
+            } else {
+                Lch { l: 0.66, c: 0.2, h: rng.range(0.0, 360.0) }.colour()
+            };
+            let liquid = base(usual);
             Material { clear: true, core: liquid, glow: 0.2, ..solid(mix(hex(0xe6f2f7), liquid, 0.18), 0.9, 0.4) }
         }
         "fire" => Material {

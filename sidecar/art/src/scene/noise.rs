@@ -7,7 +7,8 @@ pub(super) struct Rng(u64);
 impl Rng {
     /// A stream of its own for each `topic`, so that a change in one part of a picture leaves the others.
     pub(super) fn new(seed: u64, topic: &str) -> Self {
-        let topic = topic.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let topic =
+            topic.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         let mut rng = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ topic);
         rng.next();
         rng

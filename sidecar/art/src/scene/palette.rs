@@ -21,6 +21,8 @@ pub(super) struct Palette {
     pub(super) accent: Colour,
     /// Painted surfaces of the subject.
     pub(super) paint: Colour,
+    /// Flags and nebulae: the brand's first colour where there is a brand.
+    pub(super) banner: Colour,
     /// Whether stars are out.
     pub(super) night: bool,
 }
@@ -38,24 +40,24 @@ const TABLE: &[Row] = &[
     ("neon", "neon cyberpunk synthwave retrowave vaporwave magenta fuchsia 80s futuristic electric", [0x12063a, 0x5a0f82, 0xff3d9a, 0xffb3dd, 0x7d1c8c, 0x0b0423, 0x27e8f5, 0x27c4f5], true),
     ("dusk", "dusk twilight epic heroic medieval fantasy", [0x1c2350, 0x4f4a86, 0xf2a487, 0xffe2a6, 0x755a82, 0x140f22, 0xffbe5c, 0xc23b4b], true),
     ("winter", "winter snow snowy icy frozen cold arctic white frost glacier christmas", [0x3f7fc4, 0x8cbdea, 0xeef7ff, 0xffffff, 0x9dbfe0, 0x18345c, 0xbfe9ff, 0xd0433f], false),
-    ("ember", "ember fire fiery lava hell forge red volcanic burning crimson scarlet inferno", [0x1d0606, 0x7d1a0b, 0xff8a2b, 0xffd27a, 0x7c2a10, 0x130504, 0xffb02e, 0x3c6f8f], true),
+    ("ember", "ember fiery lava hell forge red volcanic volcano burning crimson scarlet inferno", [0x1d0606, 0x7d1a0b, 0xff8a2b, 0xffd27a, 0x7c2a10, 0x130504, 0xffb02e, 0x3c6f8f], true),
     ("midnight", "night midnight moon moonlight navy dark starry nocturnal indigo", [0x070d2b, 0x18306b, 0x5f7fc0, 0xe6eeff, 0x33508f, 0x050a1e, 0xffd98a, 0xc94f5f], true),
     ("nebula", "purple violet space cosmic galaxy nebula magic magical mystic arcane lavender", [0x120b33, 0x3f1a75, 0xb04fc4, 0xf6c6ff, 0x5c2f94, 0x0d0624, 0x5fe3ff, 0xf29a3f], true),
     ("toxic", "toxic poison slime acid radioactive lime alien zombie virus", [0x0b1f14, 0x1f5a2c, 0xb6e04a, 0xeaff9e, 0x2f6f35, 0x06130b, 0xc8ff3d, 0x9b4fd0], true),
     ("candy", "pastel candy cute kawaii sweet casual bubblegum kids cozy soft", [0x8fb8ff, 0xd7b6ff, 0xffe3ef, 0xfffbe6, 0xbfa6ec, 0x5f4a9a, 0xffd166, 0xff6fa3], false),
     ("autumn", "autumn fall harvest rustic warm brown thanksgiving", [0x8a5a44, 0xdf9a55, 0xffe2ae, 0xffedc2, 0xb5713d, 0x35170d, 0xffc04a, 0x9b2f24], false),
-    ("royal", "gold golden yellow royal luxury rich treasure regal vip legendary", [0x2a1440, 0x6e3a6f, 0xf2c063, 0xffedb8, 0x7c4a5f, 0x180a22, 0xffd24a, 0x8f2f6b], false),
-    ("blood", "horror blood bloody gothic vampire scary creepy sinister halloween spooky", [0x0b0710, 0x35101f, 0xb3323a, 0xffc9a0, 0x4b1a2b, 0x08050b, 0xff7a2f, 0x6f8a3f], true),
+    ("royal", "royal golden gold yellow luxury rich regal vip legendary", [0x2a1440, 0x6e3a6f, 0xf2c063, 0xffedb8, 0x7c4a5f, 0x180a22, 0xffd24a, 0x8f2f6b], false),
+    ("blood", "horror blood bloody haunted cursed ghost undead gothic vampire scary creepy sinister halloween spooky", [0x0b0710, 0x35101f, 0xb3323a, 0xffc9a0, 0x4b1a2b, 0x08050b, 0xff7a2f, 0x6f8a3f], true),
     ("steel", "steel industrial mech robot military grey gray urban metal tactical sci-fi scifi", [0x22313f, 0x4f6b80, 0xc9dbe3, 0xf4fbff, 0x6f8799, 0x10181f, 0xff9b3d, 0xe0772f], false),
     ("jungle", "jungle rainforest lush tropical moss nature", [0x0f5145, 0x3f9a63, 0xe2f0a2, 0xfdffd0, 0x5b9c5b, 0x05201a, 0xffd75a, 0xd9622b], false),
-    ("abyss", "underwater deep abyss undersea submarine aquatic reef", [0x27b3c9, 0x0c6f9c, 0x073a66, 0xd8fff5, 0x0f6d94, 0x031a33, 0x8ff5d8, 0xff8a4a], false),
-    ("amethyst", "crystal amethyst gem cave cavern underground mine", [0x0b0a22, 0x23205a, 0x5b4fb0, 0xcfd6ff, 0x383380, 0x070617, 0x5fe0ff, 0xe88f3f], true),
+    ("abyss", "underwater abyss undersea submarine aquatic reef", [0x27b3c9, 0x0c6f9c, 0x073a66, 0xd8fff5, 0x0f6d94, 0x031a33, 0x8ff5d8, 0xff8a4a], false),
+    ("amethyst", "amethyst cave cavern underground", [0x0b0a22, 0x23205a, 0x5b4fb0, 0xcfd6ff, 0x383380, 0x070617, 0x5fe0ff, 0xe88f3f], true),
     ("studio", "studio product minimal clean neutral photo wooden", [0x2b2a33, 0x5f5660, 0xc9b09a, 0xfff1dc, 0x6f625f, 0x1a1519, 0xffcf8a, 0xc4503a], false),
-    ("storm", "storm stormy rain rainy thunder lightning grim bleak dark gloomy", [0x1a232e, 0x3a4c5c, 0x93a9b0, 0xe6f3f5, 0x52677a, 0x0b1117, 0xa8e3ff, 0xb8493f], false),
+    ("storm", "storm stormy fog foggy rain rainy thunder lightning grim bleak dark gloomy", [0x1a232e, 0x3a4c5c, 0x93a9b0, 0xe6f3f5, 0x52677a, 0x0b1117, 0xa8e3ff, 0xb8493f], false),
     ("spring", "spring blossom cherry sakura meadow fresh easter garden", [0x5aa9e0, 0xa9d8ef, 0xfdf0e4, 0xfffbe0, 0x9fcf9a, 0x2c5b34, 0xff9fc0, 0xe8628a], false),
     ("noir", "noir monochrome black mono silhouette detective", [0x16181c, 0x3b4048, 0xaeb3b8, 0xf2efe6, 0x555b64, 0x08090b, 0xffc94a, 0xa83a36], true),
-    ("dungeon", "dungeon crypt torch castle hall gate stone prison", [0x14111c, 0x352a3a, 0x8a5f45, 0xffd9a0, 0x4c3d46, 0x0a080d, 0xff9f3a, 0x9b3440], true),
-    ("mars", "mars rust planet alien red desert apocalypse wasteland", [0x3a1c2b, 0x9a4a3c, 0xf0b98a, 0xfff0dc, 0xa35c45, 0x2a0f14, 0x6fe0e8, 0x3f7f9b], false),
+    ("dungeon", "dungeon crypt torchlit", [0x171226, 0x3b2a4a, 0xb8743f, 0xffd9a0, 0x4c3d46, 0x0a080d, 0xff9f3a, 0x9b3440], true),
+    ("mars", "mars rust rusty apocalypse apocalyptic wasteland", [0x5a2238, 0xc4553a, 0xffc48a, 0xfff0dc, 0xa35c45, 0x2a0f14, 0x6fe0e8, 0x3f7f9b], false),
     ("arcade", "arcade party festive carnival vivid colorful colourful fun rainbow", [0x3a1fb0, 0x8a3be0, 0xff8fc0, 0xfff0a8, 0x7c3fc9, 0x1c0c50, 0xffe14a, 0xff5f4a], false),
 ];
 
@@ -63,7 +65,9 @@ const TABLE: &[Row] = &[
 pub(super) fn by_words(words: &[String]) -> Vec<&'static str> {
     let score = |row: &Row| {
         let list = row.1.split(' ');
-        list.enumerate().map(|(i, w)| if words.iter().any(|p| p == w) { if i == 0 { 3 } else { 2 } } else { 0 }).sum::<i32>()
+        list.enumerate()
+            .map(|(i, w)| if words.iter().any(|p| p == w) { if i == 0 { 3 } else { 2 } } else { 0 })
+            .sum::<i32>()
     };
     let best = TABLE.iter().map(score).max().unwrap_or(0);
     if best == 0 {
@@ -77,7 +81,17 @@ pub(super) fn named(name: &str, rng: &mut Rng) -> Palette {
     let row = TABLE.iter().find(|row| row.0 == name).unwrap_or(&TABLE[0]);
     let (hue, chroma, light) = (rng.range(-11.0, 11.0), rng.range(0.93, 1.1), rng.range(-0.015, 0.02));
     let c = row.2.map(|v| shift(hex(v), light, chroma, hue));
-    Palette { name: row.0, sky: [c[0], c[1], c[2]], light: c[3], far: c[4], near: c[5], accent: c[6], paint: c[7], night: row.3 }
+    Palette {
+        name: row.0,
+        sky: [c[0], c[1], c[2]],
+        light: c[3],
+        far: c[4],
+        near: c[5],
+        accent: c[6],
+        paint: c[7],
+        banner: c[7],
+        night: row.3,
+    }
 }
 
 /// A palette around brand colours: the first fills the sky's middle as it is, the second is the accent as it is.
@@ -102,6 +116,7 @@ pub(super) fn from_brand(brand: &[Rgb], rng: &mut Rng) -> Option<Palette> {
         near,
         accent: if luma(partner) > 0.35 { partner } else { at_light(partner, 0.78) },
         paint: third.or(second).unwrap_or(partner),
+        banner: main,
         night: lch.l < 0.42,
     })
 }

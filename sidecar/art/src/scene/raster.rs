@@ -28,8 +28,7 @@ impl Path {
     /// A polygon turned clockwise, so that polygons of one path unite.
     pub(super) fn polygon(&mut self, points: &[[f32; 2]]) {
         let mut points = points.to_vec();
-        let area: f32 =
-            points.iter().zip(points.iter().cycle().skip(1)).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum();
+        let area: f32 = points.iter().zip(points.iter().cycle().skip(1)).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum();
         if area < 0.0 {
             points.reverse();
         }
@@ -82,7 +81,9 @@ impl Path {
 
     /// The part of the path within a canvas of `w` by `h`, grown by `pad` pixels of nothing where there is room.
     pub(super) fn cover(&self, w: usize, h: usize, pad: usize) -> Coverage {
-        let Some([l, t, r, b]) = self.bounds() else { return Coverage::default() };
+        let Some([l, t, r, b]) = self.bounds() else {
+            return Coverage::default();
+        };
         let lo = |v: f32, side: usize| ((v.floor().max(0.0) as usize).saturating_sub(pad)).min(side);
         let hi = |v: f32, side: usize| ((v.ceil().max(0.0) as usize) + pad).min(side);
         let (x0, y0, x1, y1) = (lo(l, w), lo(t, h), hi(r, w), hi(b, h));

@@ -68,7 +68,8 @@ pub(super) fn clouds(stage: &mut Stage, amount: f32, bottom: f32) {
         let warp = value(x * kx * 0.7, y * ky * 0.7, seed ^ 91) - 0.5;
         fbm(x * kx + warp * 0.8, y * ky + warp * 0.5, 4, seed)
     });
-    let (bright, dark) = (mix(stage.palette.light, stage.palette.sky[2], 0.45), mix(stage.palette.sky[1], stage.palette.sky[0], 0.3));
+    let (bright, dark) =
+        (mix(stage.palette.light, stage.palette.sky[2], 0.45), mix(stage.palette.sky[1], stage.palette.sky[0], 0.3));
     let lo = 0.62 - 0.2 * amount;
     let offset = unit * 0.02;
     for y in 0..h {
@@ -105,7 +106,8 @@ pub(super) fn stars(stage: &mut Stage, density: f32, bottom: f32) {
         }
         let fade = smooth(1.0, 0.6, y / bottom);
         let r = unit * (0.0022 + 0.0032 * bright);
-        let tone = mix([1.0, 1.0, 1.0, 0.0], if rng.chance(0.3) { stage.palette.accent } else { stage.palette.light }, 0.4);
+        let tone =
+            mix([1.0, 1.0, 1.0, 0.0], if rng.chance(0.3) { stage.palette.accent } else { stage.palette.light }, 0.4);
         stage.canvas.glow(x, y, (r * 1.6).max(1.1), tone, (0.5 + 0.5 * bright) * fade);
         if bright > 0.55 {
             stage.canvas.glow(x, y, r * 6.0, tone, 0.22 * fade);
@@ -132,7 +134,12 @@ pub(super) fn rays(stage: &mut Stage, from: [f32; 2], colour: Colour, strength: 
             None => {
                 // Noise on a circle, so that the beams meet without a seam at angle 0.
                 let (c, s) = (dx / (d * unit).max(1.0), dy / (d * unit).max(1.0));
-                smooth(0.42, 0.8, 0.65 * value(c * 7.0 + 40.0, s * 7.0 + 40.0, seed) + 0.35 * value(c * 19.0 + 90.0, s * 19.0 + 90.0, seed))
+                smooth(
+                    0.42,
+                    0.8,
+                    0.65 * value(c * 7.0 + 40.0, s * 7.0 + 40.0, seed)
+                        + 0.35 * value(c * 19.0 + 90.0, s * 19.0 + 90.0, seed),
+                )
             }
         };
         beam * (1.0 - d / reach).max(0.0) * smooth(0.0, 0.12, d)
@@ -155,10 +162,10 @@ pub(super) fn aurora(stage: &mut Stage, bottom: f32) {
         for band in 0..2u32 {
             let b = band as f32;
             let bend = fbm(u * 1.3 + b * 5.0, 3.0 + b, 3, seed.wrapping_add(band));
-            let foot = 0.55 + 0.5 * (bend - 0.5) + b * 0.2;
+            let foot = 0.74 + 0.4 * (bend - 0.5) + b * 0.16;
             let up = foot - v;
             let curtain = 0.45 + 0.55 * value(u * 16.0 + bend * 9.0, b, seed ^ 7);
-            sum += smooth(-0.03, 0.02, up) * (1.0 - up / 0.55).max(0.0) * curtain * (1.0 - 0.45 * b);
+            sum += smooth(-0.03, 0.02, up) * (1.0 - up / 0.6).max(0.0) * curtain * (1.0 - 0.45 * b);
         }
         sum
     });
@@ -183,13 +190,16 @@ pub(super) fn nebula(stage: &mut Stage) {
     });
     let other = Field::new(w, h, 90, |x, y| fbm(x * k * 1.3 + 9.0, y * k * 1.3, 3, seed ^ 77));
     let (hot, cool) = (stage.palette.sky[2], shift(stage.palette.sky[1], 0.05, 1.1, -30.0));
+    let brand = (stage.palette.name == "brand").then_some(stage.palette.banner);
     stage.canvas.shade(|x, y, p| {
         let (u, v) = (x / w as f32 - 0.5, y / h as f32 - 0.5);
         let band = 1.0 - (v + u * turn).abs() * 1.5;
         let n = dense.at(x, y);
         let a = smooth(0.42, 0.8, n * 0.75 + band * 0.25);
         let b = smooth(0.5, 0.85, other.at(x, y));
-        let lit = add(scale(hot, a * a * 0.75), scale(cool, b * 0.3));
-        screen(p, lit)
+        match brand {
+            Some(brand) => mix(p, brand, smooth(0.36, 0.6, n * 0.75 + band * 0.25)),
+            None => screen(p, add(scale(hot, a * a * 0.75), scale(cool, b * 0.3))),
+        }
     });
 }

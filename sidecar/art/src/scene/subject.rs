@@ -21,6 +21,8 @@ struct Figure {
     h: usize,
     /// Strokes, as drawn.
     ink: Vec<f32>,
+    /// The strokes made soft: what the outline follows.
+    soft: Vec<f32>,
     /// Height of the relief.
     height: Vec<f32>,
     hull: Field,
@@ -50,17 +52,23 @@ fn figure(icon: &Icon, spot: Spot, cw: usize, ch: usize) -> Option<Figure> {
     }
     let side = spot.r * 2.0;
     let hull = hull(&cover.a, cover.w, cover.h, side);
-    let fine = blurred(&cover.a, cover.w, cover.h, (side * 0.009).max(0.8));
-    let mid = blurred(&fine, cover.w, cover.h, (side * 0.028).max(1.0));
-    let broad = Field::new(cover.w, cover.h, 48, |x, y| hull.1.at(x, y));
-    let mut height = vec![0.0; fine.len()];
+    // Blurred twice: one pass leaves the square corners of its window in the outline.
+    let soft = blurred(
+        &blurred(&cover.a, cover.w, cover.h, (side * 0.007).max(1.0)),
+        cover.w,
+        cover.h,
+        (side * 0.007).max(1.0),
+    );
+    let fine = blurred(&cover.a, cover.w, cover.h, (side * 0.008).max(0.8));
+    let mid = blurred(&fine, cover.w, cover.h, (side * 0.026).max(1.0));
+    let mut broad = Vec::with_capacity(fine.len());
     for y in 0..cover.h {
-        for x in 0..cover.w {
-            let i = y * cover.w + x;
-            height[i] = fine[i] * 0.012 + mid[i] * 0.05 + broad.at(x as f32, y as f32) * 0.22;
-        }
+        broad.extend((0..cover.w).map(|x| hull.1.at(x as f32, y as f32)));
     }
-    Some(Figure { x: cover.x, y: cover.y, w: cover.w, h: cover.h, ink: cover.a, height, hull: hull.0 })
+    // The dome comes from a coarse grid: without this its straight pieces show as facets in the light.
+    let broad = blurred(&broad, cover.w, cover.h, (side * 0.02).max(1.0));
+    let height = fine.iter().zip(&mid).zip(&broad).map(|((f, m), b)| f * 0.011 + m * 0.05 + b * 0.24).collect();
+    Some(Figure { x: cover.x, y: cover.y, w: cover.w, h: cover.h, ink: cover.a, soft, height, hull: hull.0 })
 }
 
 /// The silhouette with gaps closed, and a broad dome over it, both as smooth fields.
@@ -76,12 +84,13 @@ fn hull(ink: &[f32], w: usize, h: usize, side: f32) -> (Field, Field) {
             *cell = cell.max(*v);
         }
     }
-    // Close gaps narrower than about 2.5 % of the figure, so that its parts hold together.
-    let reach = (side * 0.012 / step).max(1.0);
+    // Close gaps narrower than about 6 % of the figure, so that its parts hold together.
+    let reach = (side * 0.026 / step).max(1.0);
     let grown = blurred(&grid, gw, gh, reach);
     let solid: Vec<bool> = grown.iter().map(|v| *v > 0.12).collect();
     let mut outside = vec![false; gw * gh];
-    let mut queue: Vec<usize> = (0..gw).flat_map(|i| [i, (gh - 1) * gw + i]).chain((0..gh).flat_map(|j| [j * gw, j * gw + gw - 1])).collect();
+    let mut queue: Vec<usize> =
+        (0..gw).flat_map(|i| [i, (gh - 1) * gw + i]).chain((0..gh).flat_map(|j| [j * gw, j * gw + gw - 1])).collect();
     while let Some(at) = queue.pop() {
         if outside[at] || solid[at] {
             continue;
@@ -106,7 +115,7 @@ fn hull(ink: &[f32], w: usize, h: usize, side: f32) -> (Field, Field) {
     let dome = blurred(&blurred(&inside, gw, gh, side * 0.07 / step), gw, gh, side * 0.05 / step);
     let read = |v: Vec<f32>| {
         move |x: f32, y: f32| {
-            let at = ((y / step).round() as usize).min(gh - 1) * gw + ((x / step).round() as usize).min(gw - 1);
+            let at = ((y / step) as usize).min(gh - 1) * gw + ((x / step) as usize).min(gw - 1);
             v[at]
         }
     };
@@ -114,7 +123,7 @@ fn hull(ink: &[f32], w: usize, h: usize, side: f32) -> (Field, Field) {
     (Field::new(w, h, nodes, read(soft)), Field::new(w, h, nodes, read(dome)))
 }
 
-/// Two box blurs of a radius in pixels: near enough to a bell curve.
+/// Averages over a square window of a radius in pixels.
 fn blurred(v: &[f32], w: usize, h: usize, radius: f32) -> Vec<f32> {
     let r = radius.round().max(1.0) as usize;
     let mut out = v.to_vec();
@@ -173,7 +182,11 @@ fn outline(stage: &mut Stage, figure: &Figure, spot: Spot) {
     let toward = if stage.light[0] < spot.x { 1.0 } else { -1.0 };
     let drop = [toward * spot.r * 0.035, spot.r * 0.05];
     blend(&mut stage.canvas, figure, |x, y, p| {
-        let edge = smooth(0.04, 0.3, figure.hull.at(x, y));
+        let edge = smooth(0.02, 0.16, figure.soft[y as usize * figure.w + x as usize]).max(smooth(
+            0.62,
+            0.8,
+            figure.hull.at(x, y),
+        ));
         let cast = smooth(0.1, 0.9, figure.hull.at((x - drop[0]).max(0.0), (y - drop[1]).max(0.0)));
         mix(p, ink, (cast * 0.35).max(edge * 0.92))
     });
@@ -210,12 +223,16 @@ fn shade(stage: &mut Stage, figure: &Figure, spot: Spot, m: &Material) {
         let v = (figure.y + j) as f32 - spot.y;
         let v = (v / spot.r * 0.5 + 0.5).clamp(0.0, 1.0);
         let body = mix(m.top, m.low, smooth(0.05, 0.95, v));
-        let core = if m.clear { mix(scale(m.core, 0.8), mix(m.core, [1.0; 4], 0.16), smooth(0.15, 1.0, v)) } else { mix(m.core, shade_tone, 0.35) };
+        let core = if m.clear {
+            mix(scale(m.core, 0.8), mix(m.core, [1.0; 4], 0.16), smooth(0.15, 1.0, v))
+        } else {
+            mix(m.core, shade_tone, 0.35)
+        };
         let at = (figure.y + j) * canvas.w + figure.x;
         let row = &mut canvas.px[at..at + w];
         let (up, down) = (j.saturating_sub(1) * w, (j + 1).min(h - 1) * w);
         for (i, p) in row.iter_mut().enumerate() {
-            let solid = smooth(0.42, 0.62, figure.hull.at(i as f32, j as f32));
+            let solid = smooth(0.7, 0.88, figure.hull.at(i as f32, j as f32));
             let ink = figure.ink[j * w + i];
             if solid <= 0.0 && ink <= 0.0 {
                 continue;

@@ -18,32 +18,175 @@ pub(super) struct Reading {
 
 /// Words that open a new phrase: what follows is context, not the head.
 const BREAKS: &[&str] = &[
-    "on", "in", "at", "with", "of", "over", "under", "near", "against", "behind", "beside", "by", "for", "from", "into",
-    "and", "above", "below", "among", "through", "inside", "before", "between", "beneath", "across", "around", "to",
-    "next", "atop", "amid", "that", "who", "which", "while", "is", "are", "vs", "versus", "during", "towards", "beyond",
+    "on", "in", "at", "with", "of", "over", "under", "near", "against", "behind", "beside", "by", "for", "from",
+    "into", "and", "above", "below", "among", "through", "inside", "before", "between", "beneath", "across", "around",
+    "to", "next", "atop", "amid", "that", "who", "which", "while", "is", "are", "vs", "versus", "during", "towards",
+    "beyond",
 ];
 
 /// Words that name an icon but mostly set a mood; a concrete noun anywhere near wins over them.
 const WEAK: &[&str] = &[
-    "magic", "energy", "power", "battle", "war", "fight", "combat", "adventure", "mystery", "love", "music", "party",
-    "royal", "army", "hero", "speed", "halloween", "christmas", "explosion", "fire", "ice", "lightning", "flame", "gold",
-    "wood", "stone", "rock", "crystal", "forge", "camp", "death", "life", "luck", "hell", "home", "base", "goal",
-    "defense", "frozen", "wave", "farming", "crafting", "mining", "racing", "race", "town", "village", "house", "market",
-    "shop", "tavern", "inn", "prison", "library", "lab", "laboratory", "science", "story", "tale", "quest", "treasure",
-    "kingdom", "harvest", "garden", "flower", "tree", "leaf", "ruin", "wall", "gate", "door", "tower", "castle", "temple",
-    "bridge", "person", "people", "energy drink", "idea", "military", "steampunk", "gaming", "fashion", "cooking",
-    "moon", "sun", "star", "cloud", "exploration", "navigation", "medieval", "celebration", "surprise", "spirit",
-    "electric", "plant", "haunting", "cave", "mine", "camping", "embers", "burning", "harbor", "harbour", "melee", "duel",
-    "clash", "cyber", "undead", "prehistoric", "viking", "roman", "pirate", "wealth", "security", "defence", "protection",
+    "magic",
+    "energy",
+    "power",
+    "battle",
+    "war",
+    "fight",
+    "combat",
+    "adventure",
+    "mystery",
+    "love",
+    "music",
+    "party",
+    "royal",
+    "army",
+    "hero",
+    "speed",
+    "halloween",
+    "christmas",
+    "explosion",
+    "fire",
+    "ice",
+    "lightning",
+    "flame",
+    "gold",
+    "wood",
+    "stone",
+    "rock",
+    "crystal",
+    "forge",
+    "camp",
+    "death",
+    "life",
+    "luck",
+    "hell",
+    "home",
+    "base",
+    "goal",
+    "defense",
+    "frozen",
+    "wave",
+    "farming",
+    "crafting",
+    "mining",
+    "racing",
+    "race",
+    "town",
+    "village",
+    "house",
+    "market",
+    "shop",
+    "tavern",
+    "inn",
+    "prison",
+    "library",
+    "lab",
+    "laboratory",
+    "science",
+    "story",
+    "tale",
+    "quest",
+    "treasure",
+    "kingdom",
+    "harvest",
+    "garden",
+    "flower",
+    "tree",
+    "leaf",
+    "ruin",
+    "wall",
+    "gate",
+    "door",
+    "tower",
+    "castle",
+    "temple",
+    "bridge",
+    "person",
+    "people",
+    "energy drink",
+    "idea",
+    "military",
+    "steampunk",
+    "gaming",
+    "fashion",
+    "cooking",
+    "moon",
+    "sun",
+    "star",
+    "cloud",
+    "exploration",
+    "navigation",
+    "medieval",
+    "celebration",
+    "surprise",
+    "spirit",
+    "electric",
+    "plant",
+    "haunting",
+    "cave",
+    "mine",
+    "camping",
+    "embers",
+    "burning",
+    "harbor",
+    "harbour",
+    "melee",
+    "duel",
+    "clash",
+    "cyber",
+    "undead",
+    "prehistoric",
+    "viking",
+    "roman",
+    "pirate",
+    "wealth",
+    "security",
+    "defence",
+    "protection",
 ];
 
 /// Phrases whose words say nothing about the picture ("key art" holds no key).
 const EMPTY: &[&str] = &[
-    "key art", "key visual", "card art", "concept art", "cover art", "box art", "game art", "digital art", "pixel art",
-    "book cover", "high quality", "ring light", "rim light", "light ray", "light beam", "golden hour", "app icon",
-    "mobile game", "video game", "splash screen", "splash art", "hand drawn", "hand painted", "low poly", "iron man",
-    "camera angle", "wide shot", "close up", "film grain", "movie poster", "store page", "depth of field", "star rating",
-    "in the style of", "trading card", "paper cut", "oil paint", "film still", "phone wallpaper", "background music",
+    "key art",
+    "key visual",
+    "card art",
+    "concept art",
+    "cover art",
+    "box art",
+    "game art",
+    "digital art",
+    "pixel art",
+    "book cover",
+    "high quality",
+    "ring light",
+    "rim light",
+    "light ray",
+    "light beam",
+    "golden hour",
+    "app icon",
+    "mobile game",
+    "video game",
+    "splash screen",
+    "splash art",
+    "hand drawn",
+    "hand painted",
+    "low poly",
+    "iron man",
+    "camera angle",
+    "wide shot",
+    "close up",
+    "film grain",
+    "movie poster",
+    "store page",
+    "depth of field",
+    "star rating",
+    "in the style of",
+    "trading card",
+    "paper cut",
+    "oil paint",
+    "film still",
+    "phone wallpaper",
+    "background music",
 ];
 
 struct Token {
@@ -87,11 +230,10 @@ pub(super) fn read(prompt: &str, negative: &str, forced: Option<&'static Icon>) 
         }
     }
     let subject = forced.or(best.map(|f| f.icon));
+    // "Ruby" names a gem and its colour at once.
+    qualifiers.extend(best.iter().flat_map(|f| f.phrase.split(' ').map(singular)));
     if forced.is_some() && best.map(|f| f.icon.name) != forced.map(|icon| icon.name) {
         qualifiers.clear();
-    }
-    if let Some(icon) = subject {
-        words.extend(icon.name.split('-').map(str::to_owned));
     }
     Reading { subject, qualifiers, words, unwanted }
 }
@@ -137,8 +279,9 @@ fn candidates(tokens: &[&Token]) -> Vec<Found> {
         });
         if let Some((n, phrase, icon)) = hit {
             let weak = WEAK.contains(&phrase.as_str()) || WEAK.contains(&singular(&phrase).as_str());
-            let score = 100 - 30 * clause.min(2) as i32 - 14 * segment.min(3) + 4 * (n as i32 - 1) + 3 * in_segment.min(4)
-                - if weak { 38 } else { 0 };
+            let score =
+                100 - 30 * clause.min(2) as i32 - 14 * segment.min(3) + 4 * (n as i32 - 1) + 3 * in_segment.min(4)
+                    - if weak { 38 } else { 0 };
             found.push(Found { icon, phrase, start: i, segment_start, score });
             in_segment += 1;
             i += n;
@@ -166,7 +309,8 @@ fn tokens(text: &str) -> Vec<Token> {
             word.extend(c.to_lowercase());
         } else if !matches!(c, '\'' | '’') {
             end(&mut word, clause);
-            clause += usize::from(matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '|' | '(' | ')' | '，' | '。' | '、'));
+            clause +=
+                usize::from(matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '|' | '(' | ')' | '，' | '。' | '、'));
         }
     }
     end(&mut word, clause);
@@ -176,18 +320,47 @@ fn tokens(text: &str) -> Vec<Token> {
 /// The singular of an English plural; other words unchanged.
 pub(super) fn singular(word: &str) -> String {
     const ODD: &[(&str, &str)] = &[
-        ("wolves", "wolf"), ("elves", "elf"), ("dwarves", "dwarf"), ("knives", "knife"), ("leaves", "leaf"),
-        ("thieves", "thief"), ("mice", "mouse"), ("geese", "goose"), ("dice", "dice"), ("shelves", "shelf"),
-        ("scarves", "scarf"), ("loaves", "loaf"), ("calves", "calf"), ("axes", "axe"), ("heroes", "hero"),
-        ("potatoes", "potato"), ("tomatoes", "tomato"), ("volcanoes", "volcano"), ("men", "man"), ("women", "woman"),
-        ("oxen", "ox"), ("staves", "staff"), ("torches", "torch"), ("boots", "boots"), ("gears", "gears"),
-        ("skis", "ski"), ("gas", "gas"), ("compass", "compass"), ("glass", "glass"), ("headphones", "headphones"),
+        ("wolves", "wolf"),
+        ("elves", "elf"),
+        ("dwarves", "dwarf"),
+        ("knives", "knife"),
+        ("leaves", "leaf"),
+        ("thieves", "thief"),
+        ("mice", "mouse"),
+        ("geese", "goose"),
+        ("dice", "dice"),
+        ("shelves", "shelf"),
+        ("scarves", "scarf"),
+        ("loaves", "loaf"),
+        ("calves", "calf"),
+        ("axes", "axe"),
+        ("heroes", "hero"),
+        ("potatoes", "potato"),
+        ("tomatoes", "tomato"),
+        ("volcanoes", "volcano"),
+        ("men", "man"),
+        ("women", "woman"),
+        ("oxen", "ox"),
+        ("staves", "staff"),
+        ("torches", "torch"),
+        ("boots", "boots"),
+        ("gears", "gears"),
+        ("skis", "ski"),
+        ("gas", "gas"),
+        ("compass", "compass"),
+        ("glass", "glass"),
+        ("headphones", "headphones"),
     ];
     if let Some((_, one)) = ODD.iter().find(|(many, _)| *many == word) {
         return (*one).to_owned();
     }
     let stem = |n: usize| word.get(..word.len() - n).unwrap_or(word).to_owned();
-    if word.len() > 4 && word.ends_with("ies") && !word.ends_with("zombies") && !word.ends_with("cookies") && !word.ends_with("movies") {
+    if word.len() > 4
+        && word.ends_with("ies")
+        && !word.ends_with("zombies")
+        && !word.ends_with("cookies")
+        && !word.ends_with("movies")
+    {
         return stem(3) + "y";
     }
     if word.len() > 4 && ["ches", "shes", "sses", "xes", "zzes"].iter().any(|e| word.ends_with(e)) {

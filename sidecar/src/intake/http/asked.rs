@@ -87,6 +87,7 @@ pub(super) fn read(mut fields: Fields, terms: Terms<'_>) -> Result<Asked, Refusa
         lossy,
         gate: Gate::Report,
         safe_inset: None,
+        read_back: false,
     };
     Ok(Asked { spec, dropped })
 }

@@ -1,9 +1,11 @@
-//! The body of a request: bounded in bytes and in time, and JSON whatever its Content-Type says
+//! What a request brings. Its body is bounded in bytes and in time, and JSON whatever its Content-Type says
 //! (`curl -d` calls it a form, and old scripts do not care).
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
 use thumbforge_core::error::ErrorCode;
@@ -15,6 +17,20 @@ use super::refusal::Refusal;
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes beyond the bound that are read and forgotten, so that a client which sends all before it listens hears the refusal.
 const FORGOTTEN_MAX: usize = 16 << 20;
+
+/// The last part of a path, as text.
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let name = Path::from_request_parts(parts, state).await;
+        let unread =
+            |_| Refusal::new(ErrorCode::NotFound, "failed to read the path: it is not UTF-8 with percent signs");
+        name.map(|Path(name)| Self(name)).map_err(unread)
+    }
+}
 
 /// The fields of a JSON object.
 pub(super) type Fields = Map<String, Value>;

@@ -16,8 +16,7 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::{Stream, StreamExt, stream};
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -42,25 +41,60 @@ pub(super) async fn listen(State(door): State<Arc<Door>>) -> Sse<impl Stream<Ite
     let listener =
         Listener { events: door.intake.subscribe(), closing: door.closing.clone(), _under_way: door.activity.begin() };
     let ready = stream::once(async { Ok(told("ready", &json!({ "version": env!("CARGO_PKG_VERSION") }))) });
-    let rest = stream::unfold(listener, |mut listener| async { Some((Ok(listener.next().await?), listener)) });
+    let rest = stream::unfold(listener, |mut listener| async {
+        let (name, data) = listener.next().await?;
+        Some((Ok(told(name, &data)), listener))
+    });
     Sse::new(ready.chain(rest)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<Event> {
+    /// Name and data of the next event; none once the stream is to end.
+    async fn next(&mut self) -> Option<(&'static str, Value)> {
         let received = tokio::select! {
             received = self.events.recv() => received,
             () = self.closing.cancelled() => return None,
         };
         match received {
-            Ok(event) => Some(told("job", &event)),
-            Err(RecvError::Lagged(missed)) => Some(told("lagged", &json!({ "missed": missed }))),
+            Ok(event) => Some(("job", json!(event))),
+            Err(RecvError::Lagged(missed)) => Some(("lagged", json!({ "missed": missed }))),
             Err(RecvError::Closed) => None,
         }
     }
 }
 
-fn told(name: &str, data: &impl Serialize) -> Event {
-    // JSON of our own values has no form that cannot be written, and no line breaks.
-    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
+fn told(name: &str, data: &Value) -> Event {
+    // JSON on one line, as an event wants it.
+    Event::default().event(name).data(data.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::id::JobId;
+    use tokio::sync::broadcast;
+
+    use super::super::activity::Activity;
+    use super::*;
+
+    fn event(job: u64) -> JobEvent {
+        JobEvent { job: JobId(job), state: "queued", realised_key: None, error: None }
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_told_and_hears_the_rest() {
+        let (sender, events) = broadcast::channel(2);
+        let (activity, closing) = (Activity::default(), CancellationToken::new());
+        let mut listener = Listener { events, closing: closing.clone(), _under_way: activity.begin() };
+        for job in 1..=5 {
+            sender.send(event(job)).unwrap();
+        }
+        assert_eq!(listener.next().await, Some(("lagged", json!({ "missed": 3 }))));
+        assert_eq!(listener.next().await, Some(("job", json!({ "job": 4, "state": "queued" }))));
+        assert_eq!(listener.next().await, Some(("job", json!({ "job": 5, "state": "queued" }))));
+        closing.cancel();
+        assert_eq!(listener.next().await, None);
+        assert_eq!(activity.idle(), None);
+        drop(listener);
+        assert!(activity.idle().is_some());
+    }
 }

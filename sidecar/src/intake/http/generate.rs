@@ -11,8 +11,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -25,6 +24,7 @@ use thumbforge_core::job::{Ending, JobSpec, Render};
 use thumbforge_core::model::ModelId;
 
 use super::asked::{self, Asked, Terms};
+use super::body::Name;
 use super::refusal::Refusal;
 use super::{Door, body};
 use crate::intake::Ticket;
@@ -67,10 +67,9 @@ pub(super) async fn image(State(door): State<Arc<Door>>, request: Request<Body>)
 /// `POST /models/{name}`; the name `render` leaves the choice to the router.
 pub(super) async fn image_by(
     State(door): State<Arc<Door>>,
-    name: Result<Path<String>, PathRejection>,
+    Name(name): Name,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let Path(name) = name.map_err(|_| Refusal::new(ErrorCode::UnknownModel, "failed to read the model's name"))?;
     let model = match name.as_str() {
         "render" => None,
         name => Some(asked::resolve(door.intake.catalogue(), name)?),
@@ -127,7 +126,10 @@ fn wants_later(request: &Request<Body>) -> bool {
 
 /// A receipt: the job is durable, its picture follows.
 async fn accepted(door: &Door, asked: Asked) -> Result<Response, Refusal> {
-    let ticket = submit(door, door.intake.admit(asked.spec)?).await?;
+    let spec = door.intake.admit(asked.spec)?;
+    // What has no route here is refused now; nobody waits for the job to say so.
+    door.intake.route(&spec)?;
+    let ticket = submit(door, spec).await?;
     let place = format!("/jobs/{}", ticket.id);
     let receipt =
         json!({ "status": "queued", "job": ticket.id, "location": place, "meta": { "dropped": asked.dropped } });

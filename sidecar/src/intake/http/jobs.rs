@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 
 use super::Door;
+use super::body::Name;
 use super::refusal::{Refusal, shown};
 use crate::intake::in_thread;
 use crate::journal::JobRow;
@@ -56,13 +57,13 @@ fn state(word: &str) -> Result<JobState, Refusal> {
 }
 
 /// `GET /jobs/{id}`.
-pub(super) async fn one(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn one(State(door): State<Arc<Door>>, Name(id): Name) -> Result<Json<Value>, Refusal> {
     let (intake, id) = (door.intake.clone(), number(&id)?);
     Ok(Json(view(&in_thread(move || intake.job(id)).await?)))
 }
 
 /// `DELETE /jobs/{id}`: takes it back; one that has ended stays as it is.
-pub(super) async fn cancel(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn cancel(State(door): State<Arc<Door>>, Name(id): Name) -> Result<Json<Value>, Refusal> {
     Ok(Json(view(&door.intake.cancel(number(&id)?).await?)))
 }
 
@@ -83,7 +84,7 @@ fn view(row: &JobRow) -> Value {
 /// `GET /renders/{key}.png`.
 pub(super) async fn picture(
     State(door): State<Arc<Door>>,
-    Path(file): Path<String>,
+    Name(file): Name,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let missing = || Refusal::new(ErrorCode::NotFound, format!("failed to find the picture {:?}", shown(&file)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use thumbforge_core::error::ErrorCode;
@@ -14,6 +14,7 @@ use thumbforge_core::model::ModelRow;
 use thumbforge_core::recipe::{Recipe, Settings};
 
 use super::asked;
+use super::body::Name;
 use super::refusal::Refusal;
 use super::samplers::Table;
 use super::{Door, body, fields};
@@ -27,7 +28,7 @@ pub(super) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
 }
 
 /// `GET /v1/models/{name}`, by any spelling.
-pub(super) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn one(State(door): State<Arc<Door>>, Name(name): Name) -> Result<Json<Value>, Refusal> {
     let row = door.intake.catalogue().resolve(&name).map_err(|err| {
         Refusal::new(ErrorCode::UnknownModel, format!("failed to {err}"))
             .with_param("model")
@@ -54,7 +55,6 @@ fn view(intake: &Intake, row: &ModelRow) -> Value {
 fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
     let size = Extent { width: 512, height: 512 };
     let recipe = Recipe { model: Some(row.id.clone()), settings, ..Recipe::from_prompt("a model's route", size) };
-    let planned = recipe.planned_key();
     let spec = JobSpec {
         recipe,
         asset: AssetRef { name: String::new(), locale: String::new() },
@@ -66,8 +66,9 @@ fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
         lossy: true,
         gate: Gate::Report,
         safe_inset: None,
+        read_back: false,
     };
-    intake.route(&spec, planned).ok()
+    intake.route(&spec).ok()
 }
 
 /// `POST /sample {"sampler","steps","guidance"}`: what each model would be given for these settings.

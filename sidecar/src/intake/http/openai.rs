@@ -112,7 +112,7 @@ fn wanted(fields: &mut Fields) -> Result<Wanted, Refusal> {
 
 /// The jobs of one request: the first as it was asked, the others with the seeds that follow.
 fn seeded(spec: &JobSpec, count: u32) -> Vec<JobSpec> {
-    let first = spec.recipe.seed_for(spec.recipe.planned_key());
+    let first = spec.recipe.drawing_seed();
     let nth = |n: u32| {
         let mut spec = spec.clone();
         if n > 0 {

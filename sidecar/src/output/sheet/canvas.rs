@@ -44,7 +44,9 @@ pub(super) fn frame(image: &mut ImageBuf, area: PixelBox, colour: Rgb, width: u3
     fill(image, PixelBox { x: x + w as i32, y, w: width, h }, colour, 255);
 }
 
-/// The picture scaled down to fit `area`, and its place in the middle of it; never enlarged.
+/// The picture scaled down to fit `area`, and its place; never enlarged.
+///
+/// It stands at the bottom left, next to its caption.
 pub(super) fn fitted(picture: &ImageBuf, area: PixelBox) -> Option<(ImageBuf, PixelBox)> {
     let Extent { width, height } = picture.extent();
     if width == 0 || height == 0 || area.w == 0 || area.h == 0 {
@@ -53,7 +55,7 @@ pub(super) fn fitted(picture: &ImageBuf, area: PixelBox) -> Option<(ImageBuf, Pi
     let scale = (f64::from(area.w) / f64::from(width)).min(f64::from(area.h) / f64::from(height)).min(1.0);
     let side = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
     let (w, h) = (side(width, area.w), side(height, area.h));
-    let at = PixelBox { x: area.x + (area.w - w) as i32 / 2, y: area.y + (area.h - h) as i32 / 2, w, h };
+    let at = PixelBox { x: area.x, y: area.y + (area.h - h) as i32, w, h };
     if (w, h) == (width, height) {
         return Some((picture.clone(), at));
     }

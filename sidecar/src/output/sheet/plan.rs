@@ -16,8 +16,10 @@ const HEADER_H: u32 = 84;
 const CELL_MAX: u32 = 320;
 /// Below it a picture tells nothing; [`TILES_MAX`] keeps cells well above.
 const CELL_MIN: u32 = 48;
-/// Many assets in few locales would be a tall strip of tiny pictures: they flow instead, where they get more room.
+/// A matrix whose cells would be smaller flows instead, where pictures get more room.
 const MATRIX_CELL_MIN: u32 = 96;
+/// More rows for each column than this make a strip that no screen shows.
+const STRIP_MAX: usize = 4;
 /// Below this width a caption would be all dots.
 const CAPTION_CELL_MIN: u32 = 88;
 /// A sheet of fewer pixels has no room for its header.
@@ -75,7 +77,7 @@ struct Measure {
 }
 
 impl Measure {
-    fn new(cell_w: u32, aspect: f64, shape: &Shape) -> Self {
+    fn new(cell_w: u32, look: Look, shape: &Shape) -> Self {
         let text_px = (cell_w / 16).clamp(11, 16);
         let line_h = if cell_w >= CAPTION_CELL_MIN { text_px * 3 / 2 } else { 0 };
         let matrix = shape.matrix.as_ref();
@@ -84,9 +86,9 @@ impl Measure {
         let left_w = ((longest as u32 + 1) * text_px * 13 / 20).clamp(60, 260);
         Self {
             cell_w,
-            picture_h: ((f64::from(cell_w) * aspect).round() as u32).max(1),
+            picture_h: look.picture_h(cell_w),
             text_px,
-            name_h: if matrix.is_some() { 0 } else { line_h },
+            name_h: if look.named && matrix.is_none() { line_h } else { 0 },
             note_h: line_h,
             left_w: if matrix.is_some() { left_w } else { 0 },
             top_h: if matrix.is_some() { text_px * 2 } else { 0 },
@@ -114,14 +116,14 @@ impl Measure {
 
 impl Plan {
     pub(super) fn of(tiles: &[Tile]) -> Self {
-        let aspect = aspect(tiles);
+        let look = Look::of(tiles);
         // No picture is enlarged, but small icons still get room for their captions.
         let widest = tiles.iter().map(|tile| tile.size.width).max().unwrap_or(CELL_MAX);
         let start = widest.clamp(128, CELL_MAX);
         if let Some(shape) = Shape::matrix(tiles) {
             let measure = (MATRIX_CELL_MIN..=start)
                 .rev()
-                .map(|cell_w| Measure::new(cell_w, aspect, &shape))
+                .map(|cell_w| Measure::new(cell_w, look, &shape))
                 .find(|measure| measure.fits(&shape));
             if let Some(measure) = measure {
                 return Self::laid(shape, measure);
@@ -129,8 +131,8 @@ impl Plan {
         }
         let mut cell_w = start;
         let (shape, measure) = loop {
-            let shape = Shape::flow(tiles, cell_w, aspect);
-            let measure = Measure::new(cell_w, aspect, &shape);
+            let shape = Shape::flow(tiles, cell_w, look);
+            let measure = Measure::new(cell_w, look, &shape);
             if measure.fits(&shape) || cell_w <= CELL_MIN {
                 break (shape, measure);
             }
@@ -186,7 +188,7 @@ impl Plan {
 }
 
 impl Shape {
-    /// Assets by locales, if each pair is there at most once and at least half of them are.
+    /// Assets by locales, if each pair is there at most once and most are.
     fn matrix(tiles: &[Tile]) -> Option<Self> {
         let (mut rows, mut columns) = (Vec::new(), Vec::new());
         let (mut row_of, mut column_of) = (HashMap::new(), HashMap::new());
@@ -206,7 +208,9 @@ impl Shape {
             }
             cells.push((tile, row, column));
         }
-        if columns.len() < 2 || columns.len() > COLUMNS_MAX || cells.len() * 2 < rows.len() * columns.len() {
+        let mostly_full = cells.len() * 4 >= rows.len() * columns.len() * 3;
+        let strip = rows.len() > columns.len() * STRIP_MAX;
+        if columns.len() < 2 || columns.len() > COLUMNS_MAX || !mostly_full || strip {
             return None;
         }
         // Whole assets only, so that no row looks as if locales were missing.
@@ -216,21 +220,51 @@ impl Shape {
         Some(Self { columns: columns.len(), rows: rows.len(), matrix: Some((rows, columns)), cells })
     }
 
-    fn flow(tiles: &[Tile], cell_w: u32, aspect: f64) -> Self {
+    fn flow(tiles: &[Tile], cell_w: u32, look: Look) -> Self {
         let count = tiles.len().clamp(1, TILES_MAX);
-        let cell_h = f64::from(cell_w) * aspect + 50.0;
+        let cell_h = f64::from(look.picture_h(cell_w)) + 50.0;
         // As wide as a screen: 3 to 2.
         let columns = (count as f64 * cell_h / f64::from(cell_w + GAP) * 1.5).sqrt().round().max(1.0) as usize;
-        let columns = columns.min(count);
+        let columns = whole_assets(tiles, columns).min(count);
         let cells = (0..tiles.len().min(TILES_MAX)).map(|tile| (tile, tile / columns, tile % columns)).collect();
         Self { matrix: None, columns, rows: count.div_ceil(columns), cells }
     }
 }
 
-/// Height by width of a cell's picture: that of most tiles, so that one banner does not make all cells flat.
-fn aspect(tiles: &[Tile]) -> f64 {
-    let mut aspects: Vec<f64> =
-        tiles.iter().map(|tile| f64::from(tile.size.height) / f64::from(tile.size.width.max(1))).collect();
-    aspects.sort_by(f64::total_cmp);
-    aspects.get(aspects.len() / 2).copied().unwrap_or(1.0).clamp(0.3, 2.0)
+/// The nearest number of columns that begins each asset at the left or at the same place in every row, where all
+/// assets have equally many pictures.
+fn whole_assets(tiles: &[Tile], columns: usize) -> usize {
+    let mut runs = tiles.chunk_by(|one, next| one.asset == next.asset).map(<[Tile]>::len);
+    match runs.next() {
+        Some(run) if run <= columns && runs.all(|other| other == run) => (columns + run / 2) / run * run,
+        _ => columns,
+    }
+}
+
+/// What the pictures have in common.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Height by width of most tiles, so that one banner does not make all cells flat.
+    aspect: f64,
+    /// Height of the tallest: no picture is enlarged, so no cell needs more.
+    tallest: u32,
+    /// Whether any has a name.
+    named: bool,
+}
+
+impl Look {
+    fn of(tiles: &[Tile]) -> Self {
+        let mut aspects: Vec<f64> =
+            tiles.iter().map(|tile| f64::from(tile.size.height) / f64::from(tile.size.width.max(1))).collect();
+        aspects.sort_by(f64::total_cmp);
+        Self {
+            aspect: aspects.get(aspects.len() / 2).copied().unwrap_or(1.0).clamp(0.3, 2.0),
+            tallest: tiles.iter().map(|tile| tile.size.height).max().unwrap_or(CELL_MAX),
+            named: tiles.iter().any(|tile| !tile.asset.is_empty() || !tile.locale.is_empty()),
+        }
+    }
+
+    fn picture_h(self, cell_w: u32) -> u32 {
+        ((f64::from(cell_w) * self.aspect).round() as u32).min(self.tallest).max(1)
+    }
 }

@@ -68,9 +68,18 @@ fn other_shapes_flow() {
 
 #[test]
 fn cells_shrink_until_all_fit() {
-    for tiles in [single(100), single(TILES_MAX), matrix(36, 11), matrix(12, 32), matrix(200, 2)] {
+    for tiles in [single(100), single(TILES_MAX), matrix(36, 11), matrix(12, 32), matrix(200, 2), matrix(30, 3)] {
         assert_eq!(check(&tiles).places.len(), tiles.len());
     }
+}
+
+#[test]
+fn assets_that_flow_begin_in_line() {
+    let plan = check(&matrix(39, 11)[..396]);
+    assert!(plan.rows.is_empty(), "too many for a matrix");
+    let lefts: std::collections::HashSet<i32> =
+        plan.places.iter().filter(|place| place.tile % 11 == 0).map(|place| place.picture.x).collect();
+    assert!(lefts.len() <= 3, "{lefts:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Backdrops for one thing shown large, as shops and inventories have: rays, a badge, a spotlight.
 
-use crate::scene::canvas::{mix, scale, screen, smooth};
+use crate::scene::canvas::{mix, scale, screen, smooth, stops};
 use crate::scene::noise::hash;
 use crate::scene::raster::Path;
 use crate::scene::sky;
@@ -20,7 +20,7 @@ fn pool(stage: &mut Stage, c: [f32; 2], reach: f32) {
     stage.canvas.shade(|x, y, _| {
         let (u, v) = ((x - c[0]) / unit, (y - c[1]) / unit);
         let d = (u * u + v * v).sqrt() / reach;
-        mix(mix(bright, mid, smooth(0.0, 0.42, d)), dark, smooth(0.4, 1.15, d))
+        stops(bright, mid, dark, d)
     });
 }
 
@@ -58,7 +58,7 @@ pub(super) fn emblem(stage: &mut Stage) {
         let base = mix(mid, dark, smooth(0.05, 0.8, d));
         scale(base, 1.0 + 0.05 * n - 0.07 * (1.0 - edge))
     });
-    let r = stage.subject.map_or(unit * 0.3, |s| s.r * 1.22);
+    let r = stage.subject.map_or(unit * 0.3, |s| s.r * 1.2);
     let accent = stage.palette.accent;
     let gold = mix(accent, stage.palette.light, 0.25);
     stage.canvas.shadow(c[0], c[1] + r * 0.1, r * 1.3, r * 1.3, scale(dark, 0.4), 0.55);
@@ -67,7 +67,7 @@ pub(super) fn emblem(stage: &mut Stage) {
         stage.canvas.disc(c[0], c[1], r * k, 1.5, |u, v| {
             if lit == 0.0 {
                 let d = u * u + v * v;
-                return (mix(mix(inner, stage.palette.light, 0.25 * (1.0 - d).max(0.0)), mix(mid, dark, 0.55), smooth(0.15, 1.0, d)), 1.0);
+                return (stops(mix(inner, stage.palette.light, 0.25), mid, mix(mid, dark, 0.6), d * 0.95), 1.0);
             }
             let t = smooth(-1.0, 1.0, -v * 0.8 - u * 0.5);
             (mix(scale(gold, 0.38 * lit), mix(gold, [1.0; 4], 0.25), t * lit), 1.0)
@@ -100,10 +100,14 @@ pub(super) fn spotlight(stage: &mut Stage) {
     let floor = mix(mid, stage.palette.near, 0.35);
     stage.canvas.shade(|x, y, _| {
         let (u, v) = ((x - c[0]) / unit, (y - c[1]) / unit);
-        let wall = mix(mix(mid, low, 0.35), dark, smooth(0.0, 0.8, (u * u + v * v).sqrt()));
+        let wall = stops(mix(mid, low, 0.45), mid, dark, (u * u + v * v).sqrt() * 1.25);
         let t = smooth(foot - unit * 0.1, foot + unit * 0.02, y);
         let d = ((x - c[0]) / (unit * 0.62)).abs();
-        let ground = mix(mix(floor, low, 0.3 * (1.0 - d * d).max(0.0)), dark, ((y - foot) / (h - foot + unit * 0.1)).clamp(0.0, 1.0) * 0.7 + 0.2 * d.min(1.0));
+        let ground = mix(
+            mix(floor, low, 0.3 * (1.0 - d * d).max(0.0)),
+            dark,
+            ((y - foot) / (h - foot + unit * 0.1)).clamp(0.0, 1.0) * 0.7 + 0.2 * d.min(1.0),
+        );
         mix(wall, ground, t)
     });
     let light = stage.palette.light;
@@ -122,7 +126,7 @@ pub(super) fn spotlight(stage: &mut Stage) {
         (mix(low, light, 0.5), 0.42 * (1.0 - u * u - v * v).max(0.0).sqrt())
     });
     specks(stage, c);
-    super::built::plinth(stage);
+    super::hall::plinth(stage);
 }
 
 /// A bright thin ring around the subject.

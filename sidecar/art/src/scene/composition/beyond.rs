@@ -1,89 +1,14 @@
-//! Places beyond the everyday: space, fire, caverns, a neon grid, a graveyard.
+//! Places beyond the everyday: fire, a cavern, a neon grid, a graveyard.
 
 use super::cloth;
 use crate::scene::canvas::{mix, scale, screen, smooth};
 use crate::scene::flora;
 use crate::scene::land::{self, Form};
-use crate::scene::noise::{fbm, value};
+use crate::scene::noise::{Rng, fbm, value};
 use crate::scene::raster::Path;
 use crate::scene::sky;
 use crate::scene::stage::Stage;
 use crate::scene::tint::shift;
-
-pub(super) fn space(stage: &mut Stage) {
-    let (unit, w, h) = (stage.unit(), stage.w(), stage.h());
-    let mut rng = stage.rng("space");
-    let side = if rng.chance(0.5) { 1.0 } else { -1.0 };
-    stage.light = [w * (0.5 + side * 0.6), h * 0.1];
-    let (deep, black) = (mix(stage.palette.sky[0], stage.palette.near, 0.4), stage.palette.near);
-    stage.canvas.shade(|_, y, _| mix(deep, black, (y / h - 0.3).abs()));
-    sky::nebula(stage);
-    sky::stars(stage, 420.0, h * 1.6);
-    let want = stage.subject.map_or([0.5 - side * 0.12, 0.56], |s| [if s.x < w * 0.5 { 0.78 } else { 0.22 }, 0.52]);
-    let radius = unit * if stage.subject.is_some() { rng.range(0.15, 0.2) } else { rng.range(0.2, 0.26) };
-    let ringed = rng.chance(0.65) && stage.allowed(&["ring"]);
-    // A ring reaches twice the planet's radius, and no part of it may cross text.
-    let reach = if ringed { 2.1 } else { 1.1 };
-    if !stage.allowed(&["planet"]) {
-        return;
-    }
-    let found = stage.layout.disc(&mut rng, want, radius, reach).map(|s| (s, ringed)).or_else(|| stage.layout.disc(&mut rng, want, radius, 1.1).map(|s| (s, false)));
-    let Some((spot, ringed)) = found else { return };
-    planet(stage, [spot.x, spot.y], spot.r, ringed, side);
-    let moon = [spot.x + side * spot.r * 1.9, spot.y - spot.r * 1.5];
-    if !stage.layout.covered(moon[0], moon[1], spot.r * 0.3) {
-        planet(stage, moon, spot.r * 0.2, false, side);
-    }
-    if let Some(s) = stage.subject {
-        stage.light = [w * (0.5 + side * 0.6), s.y - unit * 0.6];
-    }
-}
-
-fn planet(stage: &mut Stage, at: [f32; 2], r: f32, ringed: bool, side: f32) {
-    let seed = stage.texture("planet");
-    let a = mix(stage.palette.sky[2], stage.palette.accent, 0.25);
-    let b = shift(stage.palette.paint, -0.02, 0.9, 0.0);
-    let dark = scale(stage.palette.near, 0.7);
-    let air = mix(stage.palette.light, stage.palette.sky[2], 0.4);
-    let light = [side * 0.62, -0.45, 0.64];
-    let tilt = 0.32 * side;
-    let ring = |stage: &mut Stage, front: bool| {
-        let tone = mix(stage.palette.accent, stage.palette.light, 0.4);
-        stage.canvas.shade_box([at[0] - r * 2.1, at[1] - r * 1.1, r * 4.2, r * 2.2], |x, y, p| {
-            let (u, v) = ((x - at[0]) / r, (y - at[1]) / r);
-            let (c, s) = (1.0 / (1.0 + tilt * tilt).sqrt(), tilt / (1.0 + tilt * tilt).sqrt());
-            let (pu, pv) = (u * c - v * s, u * s + v * c);
-            if (pv > 0.0) != front {
-                return p;
-            }
-            let d = (pu * pu + pv * pv * 14.0).sqrt();
-            let band = smooth(1.3, 1.36, d) * smooth(2.0, 1.92, d);
-            if band <= 0.0 {
-                return p;
-            }
-            let grooves = 0.55 + 0.45 * value(d * 22.0, 0.0, seed);
-            // The planet's shadow falls across the ring's far side.
-            let shadow = if !front && pu * side < 0.3 && pu.abs() < 1.1 { 0.35 } else { 1.0 };
-            mix(p, scale(tone, 0.6 + 0.4 * grooves * shadow), band * grooves * 0.85)
-        });
-    };
-    if ringed {
-        ring(stage, false);
-    }
-    stage.canvas.glow(at[0], at[1], r * 1.5, air, 0.4);
-    stage.canvas.disc(at[0], at[1], r, (r * 0.01).max(1.2), |u, v| {
-        let z = (1.0 - u * u - v * v).max(0.0).sqrt();
-        let warp = fbm(u * 2.0 + 5.0, v * 2.5, 3, seed) - 0.5;
-        let bands = value((v + tilt * u) * 6.5 + warp * 2.2, 0.5, seed ^ 9);
-        let surface = mix(a, b, smooth(0.25, 0.75, bands * 0.75 + warp * 0.6 + 0.12));
-        let lit = smooth(-0.12, 0.85, u * light[0] + v * light[1] + z * light[2]);
-        let rim = (1.0 - z) * (1.0 - z) * lit;
-        (screen(mix(dark, surface, lit), scale(air, rim * 0.8)), 1.0)
-    });
-    if ringed {
-        ring(stage, true);
-    }
-}
 
 pub(super) fn volcano(stage: &mut Stage) {
     let (unit, w, h) = (stage.unit(), stage.w(), stage.h());
@@ -91,7 +16,11 @@ pub(super) fn volcano(stage: &mut Stage) {
     let horizon = stage.layout.horizon;
     let foot = stage.footing();
     let x = w * if rng.chance(0.5) { rng.range(0.24, 0.38) } else { rng.range(0.62, 0.76) };
-    let top = [0.36, 0.28, 0.2, 0.12].into_iter().map(|k| horizon - unit * k).find(|t| !stage.layout.taken(x - unit * 0.2, t - unit * 0.1, x + unit * 0.2, *t, 0.0)).unwrap_or(horizon - unit * 0.06);
+    let top = [0.36, 0.28, 0.2, 0.12]
+        .into_iter()
+        .map(|k| horizon - unit * k)
+        .find(|t| !stage.layout.taken(x - unit * 0.2, t - unit * 0.1, x + unit * 0.2, *t, 0.0))
+        .unwrap_or(horizon - unit * 0.06);
     stage.light = [x, top];
     sky::gradient(stage, horizon * 1.1, 0.35);
     sky::clouds(stage, 1.1, horizon);
@@ -117,7 +46,10 @@ pub(super) fn volcano(stage: &mut Stage) {
         let mut last = [x + unit * (0.03 * i as f32 - 0.045), top + unit * 0.01];
         for step in 1..=12 {
             let t = step as f32 / 12.0;
-            let next = [last[0] + unit * rng.range(-0.012, 0.012) + unit * 0.011 * (i as f32 - 1.5), top + (horizon + unit * 0.1 - top) * t];
+            let next = [
+                last[0] + unit * rng.range(-0.012, 0.012) + unit * 0.007 * (i as f32 - 1.5),
+                top + (horizon + unit * 0.1 - top) * t,
+            ];
             let wide = unit * 0.012 * (1.0 - 0.5 * t) * rng.range(0.7, 1.4);
             path.stroke(last, next, wide, wide * 0.9);
             last = next;
@@ -128,7 +60,8 @@ pub(super) fn volcano(stage: &mut Stage) {
     stage.canvas.glow(x, top, unit * 0.16, light, 0.9);
     land::mist(stage, horizon + unit * 0.08, unit * 0.1, mix(haze, stage.palette.far, 0.4), 0.5);
     for (i, t) in [0.6f32, 0.8].into_iter().enumerate() {
-        let rock = land::ridge(stage, ["r1", "r2"][i], Form::Peaks, foot + unit * (0.03 + 0.09 * i as f32), unit * 0.12, 3.0);
+        let rock =
+            land::ridge(stage, ["r1", "r2"][i], Form::Peaks, foot + unit * (0.03 + 0.09 * i as f32), unit * 0.12, 3.0);
         let rock: Vec<f32> = rock.iter().map(|y| y.max(foot - unit * 0.02 * (1.0 - i as f32))).collect();
         land::paint(stage, &rock, &cloth(stage.land(t), stage.land(t + 0.15), unit * 0.2, 0.5, 0.4));
         if i == 0 {
@@ -170,7 +103,8 @@ pub(super) fn cavern(stage: &mut Stage) {
                 let u = (px as f32 - cx) / unit;
                 let spikes = 1.0 - (2.0 * value(px as f32 * (9.0 - 2.0 * i as f32) / unit, 0.5, seed) - 1.0).abs();
                 let n = fbm(px as f32 * 4.0 / unit, 1.5, 3, seed);
-                reach * (0.25 + 0.8 * n + spikes * spikes * spikes * 0.9) + unit * (0.5 - 0.12 * i as f32) * u * u - unit * 0.04 * i as f32
+                reach * (0.25 + 0.8 * n + spikes * spikes * spikes * 0.9) + unit * (0.5 - 0.12 * i as f32) * u * u
+                    - unit * 0.04 * i as f32
             })
             .collect();
         let edge = mix(tone, light, 0.16 * (1.0 - t));
@@ -184,15 +118,22 @@ pub(super) fn cavern(stage: &mut Stage) {
                 }
             }
         }
-        let floor = land::ridge(stage, ["f1", "f2", "f3"][i], Form::Peaks, foot + unit * (0.02 + 0.06 * i as f32), unit * 0.14, 3.0);
+        let floor = land::ridge(
+            stage,
+            ["f1", "f2", "f3"][i],
+            Form::Peaks,
+            foot + unit * (0.02 + 0.06 * i as f32),
+            unit * 0.14,
+            3.0,
+        );
         let floor: Vec<f32> = floor.iter().map(|y| if i < 2 { *y } else { y.max(foot) }).collect();
         crystals(stage, &mut rng, &floor, t, unit * [0.13, 0.19, 0.12][i], [7, 6, 4][i]);
         land::paint(stage, &floor, &cloth(mix(tone, light, 0.1), tone, unit * 0.14, 0.0, 0.3));
     }
-    super::built::plinth(stage);
+    super::hall::plinth(stage);
 }
 
-fn crystals(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, floor: &[f32], t: f32, tall: f32, count: usize) {
+fn crystals(stage: &mut Stage, rng: &mut Rng, floor: &[f32], t: f32, tall: f32, count: usize) {
     if !stage.allowed(&["crystal", "gem"]) {
         return;
     }
@@ -213,7 +154,14 @@ fn crystals(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, floor: &[f32]
             let lean = rng.range(-0.55, 0.55);
             let k = 1.0 / (1.0 + lean * lean).sqrt();
             let s = size * rng.range(0.5, 1.0);
-            flora::crystal(&mut lit, &mut dark, [x + lean * size * 0.2, floor[at] + size * 0.12], [lean * k, -k], s, s * 0.26);
+            flora::crystal(
+                &mut lit,
+                &mut dark,
+                [x + lean * size * 0.2, floor[at] + size * 0.12],
+                [lean * k, -k],
+                s,
+                s * 0.26,
+            );
         }
         let (cw, ch) = (stage.canvas.w, stage.canvas.h);
         stage.canvas.glow(x, floor[at] - size * 0.4, size * 1.3, tone, 0.3);
@@ -221,7 +169,9 @@ fn crystals(stage: &mut Stage, rng: &mut crate::scene::noise::Rng, floor: &[f32]
         let y0 = floor[at];
         let shade = mix(scale(tone, 0.42), stage.palette.near, 0.25 * t);
         stage.canvas.fill(&b, |_, y| (mix(shade, scale(tone, 0.8), ((y0 - y) / size).clamp(0.0, 1.0)), 0.95));
-        stage.canvas.fill(&a, |_, y| (mix(scale(tone, 0.7), mix(tone, [1.0; 4], 0.45), ((y0 - y) / size).clamp(0.0, 1.0)), 0.95));
+        stage.canvas.fill(&a, |_, y| {
+            (mix(scale(tone, 0.7), mix(tone, [1.0; 4], 0.45), ((y0 - y) / size).clamp(0.0, 1.0)), 0.95)
+        });
     }
 }
 
@@ -230,7 +180,7 @@ pub(super) fn grid(stage: &mut Stage) {
     let line = stage.layout.horizon;
     let mut rng = stage.rng("grid");
     let cx = w * 0.5;
-    let spot = sky::luminary(stage, [0.5, line / h - 0.16], 0.21);
+    let spot = sky::luminary(stage, [0.5, line / h - 0.1], 0.19);
     sky::gradient(stage, line, 0.4);
     sky::stars(stage, 160.0, line);
     if let Some(s) = spot {
@@ -246,9 +196,23 @@ pub(super) fn grid(stage: &mut Stage) {
         });
     }
     let peaks = land::ridge(stage, "peaks", Form::Peaks, line + unit * 0.02, unit * 0.2, 3.0);
-    let valley: Vec<f32> = peaks.iter().enumerate().map(|(x, y)| line - (line - y) * smooth(0.05, 0.42, ((x as f32 - cx) / w).abs())).collect();
+    let valley: Vec<f32> = peaks
+        .iter()
+        .enumerate()
+        .map(|(x, y)| line - (line - y) * smooth(0.05, 0.42, ((x as f32 - cx) / w).abs()))
+        .collect();
     let neon = stage.palette.accent;
-    land::paint(stage, &valley, &cloth(mix(stage.palette.far, neon, 0.25), mix(stage.palette.near, stage.palette.far, 0.4), unit * 0.12, 0.6, 0.25));
+    land::paint(
+        stage,
+        &valley,
+        &cloth(
+            mix(stage.palette.far, neon, 0.25),
+            mix(stage.palette.near, stage.palette.far, 0.4),
+            unit * 0.12,
+            0.6,
+            0.25,
+        ),
+    );
     let near = stage.palette.near;
     let first = (line.max(0.0) as usize).min(stage.canvas.h);
     let glow = mix(stage.palette.sky[2], neon, 0.25);
@@ -264,7 +228,8 @@ pub(super) fn grid(stage: &mut Stage) {
         for (x, p) in stage.canvas.row(y).iter_mut().enumerate() {
             let u = (x as f32 + 0.5 - cx) / k.max(0.5);
             let g = u - u.floor();
-            let along = (1.0 - g.min(1.0 - g) * k / (unit * 0.0035 * (0.4 + t)).max(0.7)).max(0.0) * smooth(0.02, 0.12, t);
+            let along =
+                (1.0 - g.min(1.0 - g) * k / (unit * 0.0035 * (0.4 + t)).max(0.7)).max(0.0) * smooth(0.02, 0.12, t);
             let base = mix(mix(near, stage.palette.sky[1], 0.35), near, t);
             let c = screen(base, scale(glow, 0.5 * smooth(0.35, 0.0, t)));
             *p = screen(c, scale(neon, across.max(along) * (0.35 + 0.5 * t)));
@@ -304,7 +269,9 @@ pub(super) fn haunted(stage: &mut Stage) {
         let tall = unit * [0.2, 0.23, 0.1][i];
         let at = (x.clamp(0.0, w - 1.0)) as usize;
         let up = tall * 2.2;
-        if !stage.layout.taken(x - up * 0.4, ground[at] - up, x + up * 0.4, ground[at], 0.0) && stage.allowed(&["tree", "trees"]) {
+        if !stage.layout.taken(x - up * 0.4, ground[at] - up, x + up * 0.4, ground[at], 0.0)
+            && stage.allowed(&["tree", "trees"])
+        {
             let lean = rng.range(-0.15, 0.15);
             flora::bare(&mut path, &mut rng, [x, ground[at] + unit * 0.03], [lean, -1.0], tall, tall * 0.16, 5);
         }

@@ -6,7 +6,9 @@ use crate::scene::stage::Stage;
 
 /// The subject's shadow on the ground, painted before the subject.
 pub(in crate::scene) fn contact(stage: &mut Stage, composition: &str) {
-    let (Some(s), Some(stance)) = (stage.subject, stage.stance) else { return };
+    let (Some(s), Some(stance)) = (stage.subject, stage.stance) else {
+        return;
+    };
     let dark = scale(stage.palette.near, 0.45);
     let away = if stage.light[0] < s.x { 1.0 } else { -1.0 };
     match stance {
@@ -38,9 +40,13 @@ pub(in crate::scene) fn front(stage: &mut Stage, composition: &str) {
     match composition {
         "volcano" => motes(stage, 70.0, stage.palette.accent, 0.95),
         "forest" | "jungle" | "haunted" => motes(stage, 26.0, stage.palette.accent, 0.8),
-        "castle" | "dungeon" | "vault" | "mountains" | "desert" | "meadow" => motes(stage, 18.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.6),
+        "castle" | "dungeon" | "vault" | "mountains" | "desert" | "meadow" => {
+            motes(stage, 18.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.6)
+        }
         "city" | "grid" | "arena" => motes(stage, 16.0, stage.palette.accent, 0.55),
-        "cavern" | "burst" | "spotlight" => motes(stage, 24.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.75),
+        "cavern" | "burst" | "spotlight" => {
+            motes(stage, 24.0, mix(stage.palette.light, stage.palette.accent, 0.5), 0.75)
+        }
         _ => {}
     }
 }

@@ -21,6 +21,9 @@ pub(super) fn sea(stage: &mut Stage) {
     if stage.palette.night {
         sky::stars(stage, 130.0, line);
     }
+    if stage.asked(&["aurora", "borealis"]) {
+        sky::aurora(stage, line);
+    }
     if let Some(sun) = sun {
         sky::luminary_disc(stage, sun);
     }
@@ -29,7 +32,11 @@ pub(super) fn sea(stage: &mut Stage) {
     if stage.allowed(&["island", "mountain", "land"]) {
         let isles = land::ridge(stage, "isles", Form::Peaks, line + unit * 0.07, unit * 0.17, 1.5);
         let isles: Vec<f32> = isles.iter().map(|y| y.max(line - unit * 0.12)).collect();
-        land::paint(stage, &isles, &cloth(mix(stage.land(0.1), haze, 0.25), mix(stage.land(0.15), haze, 0.45), unit * 0.14, 0.4, 0.2));
+        land::paint(
+            stage,
+            &isles,
+            &cloth(mix(stage.land(0.1), haze, 0.25), mix(stage.land(0.15), haze, 0.45), unit * 0.14, 0.4, 0.2),
+        );
     }
     let near = stage.palette.near;
     land::water(stage, line, mix(near, stage.palette.far, 0.22));
@@ -44,8 +51,9 @@ pub(super) fn sea(stage: &mut Stage) {
                 foot - unit * 0.02 + d * d * unit * 0.5 + unit * 0.02 * value(x as f32 * 3.0 / unit, 0.0, 7)
             })
             .collect();
+        let foam_tone = mix([1.0, 1.0, 1.0, 0.0], stage.palette.sky[1], if stage.palette.night { 0.6 } else { 0.15 });
         let foam: Vec<f32> = beach.iter().map(|y| y - unit * 0.014).collect();
-        land::paint(stage, &foam, &cloth([1.0, 1.0, 1.0, 0.0], mix(sand, [1.0; 4], 0.5), unit * 0.02, 0.0, 0.0));
+        land::paint(stage, &foam, &cloth(foam_tone, mix(sand, [1.0; 4], 0.5), unit * 0.02, 0.0, 0.0));
         land::paint(stage, &beach, &cloth(sand, mix(sand, stage.palette.near, 0.55), unit * 0.3, 0.1, 0.12));
         if stage.allowed(&["palm", "tree", "trees"]) && rng.chance(0.75) {
             let mut path = Path::default();
@@ -78,7 +86,14 @@ pub(super) fn underwater(stage: &mut Stage) {
     stage.canvas.shade(|x, y, p| screen(p, scale(light, net.at(x, y) * 0.16)));
     let floor = stage.footing();
     for (i, t) in [0.15f32, 0.4].into_iter().enumerate() {
-        let reef = land::ridge(stage, ["reef1", "reef2"][i], Form::Peaks, floor + unit * 0.02, unit * [0.3, 0.2][i], [2.4, 3.2][i]);
+        let reef = land::ridge(
+            stage,
+            ["reef1", "reef2"][i],
+            Form::Peaks,
+            floor + unit * 0.02,
+            unit * [0.3, 0.2][i],
+            [2.4, 3.2][i],
+        );
         let tone = mix(stage.palette.sky[1], stage.palette.near, 0.25 + t);
         land::paint(stage, &reef, &cloth(tone, mix(tone, stage.palette.near, 0.25), unit * 0.25, 0.12, 0.2));
     }
@@ -103,7 +118,17 @@ pub(super) fn underwater(stage: &mut Stage) {
     stage.canvas.fill(&shape, |_, y| (mix(pale, deep, smooth(floor - unit * 0.25, floor + unit * 0.08, y)), 1.0));
     let sand = land::ridge(stage, "sand", Form::Hills, floor + unit * 0.06, unit * 0.05, 1.2);
     let tone = mix(stage.palette.sky[1], stage.palette.light, 0.22);
-    land::paint(stage, &sand, &cloth(mix(tone, stage.palette.near, 0.25), mix(stage.palette.near, stage.palette.sky[2], 0.3), unit * 0.26, 0.15, 0.12));
+    land::paint(
+        stage,
+        &sand,
+        &cloth(
+            mix(tone, stage.palette.near, 0.25),
+            mix(stage.palette.near, stage.palette.sky[2], 0.3),
+            unit * 0.26,
+            0.15,
+            0.12,
+        ),
+    );
     for _ in 0..26 {
         let (x, y) = (rng.range(0.0, w), rng.range(0.15, 1.0) * h);
         let r = unit * rng.range(0.003, 0.014);
@@ -112,7 +137,10 @@ pub(super) fn underwater(stage: &mut Stage) {
         }
         stage.canvas.disc(x, y, r, 1.2, |u, v| {
             let d = u * u + v * v;
-            (mix(light, [1.0; 4], smooth(0.3, 0.0, (u + 0.35) * (u + 0.35) + (v + 0.35) * (v + 0.35))), 0.12 + 0.45 * smooth(0.5, 1.0, d))
+            (
+                mix(light, [1.0; 4], smooth(0.3, 0.0, (u + 0.35) * (u + 0.35) + (v + 0.35) * (v + 0.35))),
+                0.12 + 0.45 * smooth(0.5, 1.0, d),
+            )
         });
     }
 }
