@@ -377,7 +377,7 @@ fn told_to_stop_it_finishes_what_it_answers_and_keeps_what_waits() {
         jobs.push(receipt.json()["job"].as_u64().expect("a number"));
     }
     let port = sidecar.port;
-    let (asked, answer) = std::sync::mpsc::channel();
+    let (asked, answer) = std::sync::mpsc::sync_channel(1);
     let waiting = std::thread::spawn(move || {
         let mut client = Client::new(port);
         asked.send(()).expect("somebody listens");
