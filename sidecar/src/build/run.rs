@@ -312,17 +312,13 @@ fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
     // a picture without words is art, and art is for people to judge.
     let gate = if wanted.recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
     JobSpec {
-        recipe: wanted.recipe.clone(),
         asset: wanted.asset.clone(),
-        lane: Lane::Batch,
         priority: wanted.priority,
-        client: format!("build {}", project.root.display()),
-        deadline_ms: None,
         placeholder: project.expansion.placeholder,
-        lossy: false,
         gate,
         safe_inset: project.safe_inset,
         read_back: project.expansion.verify_ocr.unwrap_or(false),
+        ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, format!("build {}", project.root.display()))
     }
 }
 
