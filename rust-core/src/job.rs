@@ -193,6 +193,25 @@ pub struct JobSpec {
     pub read_back: bool,
 }
 
+impl JobSpec {
+    /// A job for `client` that belongs to no asset, allows nothing that was not asked for, and reports what the checks find.
+    pub fn new(recipe: Recipe, lane: Lane, client: impl Into<String>) -> Self {
+        Self {
+            recipe,
+            asset: AssetRef { name: String::new(), locale: String::new() },
+            lane,
+            priority: 0,
+            client: client.into(),
+            deadline_ms: None,
+            placeholder: false,
+            lossy: false,
+            gate: Gate::Report,
+            safe_inset: None,
+            read_back: false,
+        }
+    }
+}
+
 /// Engine, model and account that an attempt goes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {

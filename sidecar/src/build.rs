@@ -13,7 +13,7 @@ mod survey;
 
 pub use project::{Project, Source};
 pub use report::{Item, ItemState, Report};
-pub use run::{Progress, Run, run, settle};
+pub use run::{Progress, Run, planned_items, run, settle};
 pub use survey::{Survey, mark_cached, survey};
 
 use thumbforge_core::error::Failure;

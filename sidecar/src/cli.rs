@@ -16,6 +16,7 @@ mod batch;
 mod doctor;
 mod generate;
 mod jobs;
+mod models;
 mod progress;
 mod serve;
 mod sheet;
@@ -85,6 +86,8 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// List jobs of the journal, or show one
     Jobs(jobs::JobsArgs),
+    /// List the models that can be named, and which of them are here
+    Models,
     /// Show where a picture came from: its recipe, seed, engine and keys
     Show(show::ShowArgs),
     /// Print the JSON Schema of thumbforge.toml
@@ -139,6 +142,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Generate(args) => generate::generate(&context, &args),
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),
+        Verb::Models => models::models(&context),
         Verb::Show(args) => show::show(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));

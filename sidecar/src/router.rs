@@ -160,7 +160,8 @@ pub fn route(recipe: &Recipe, allowed: Allowed, catalogue: &Catalogue, here: &En
     ))
 }
 
-fn engine_of(family: Family) -> Option<&'static str> {
+/// The engine that runs a family of models.
+pub(crate) fn engine_of(family: Family) -> Option<&'static str> {
     match family {
         Family::Builtin => Some("builtin"),
         Family::Local => Some("local"),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::verdict::Verdict;
@@ -317,18 +317,13 @@ impl World {
         let word = if self.seed.chance(5) { "refused" } else { "picture" };
         let prompt = format!("{word} {}", self.seed.below(10));
         let lane = if self.seed.chance(30) { Lane::Interactive } else { Lane::Batch };
+        let size = Extent { width: 64, height: 64 };
+        let client = format!("client {}", self.seed.below(3));
         Box::new(JobSpec {
-            recipe: Recipe::from_prompt(&prompt, Extent { width: 64, height: 64 }),
             asset: AssetRef { name: format!("asset {}", self.seed.below(5)), locale: String::new() },
-            lane,
             priority: self.seed.below(3) as i32,
-            client: format!("client {}", self.seed.below(3)),
             deadline_ms: self.seed.chance(10).then(|| 1_000 + self.seed.below(600)),
-            placeholder: false,
-            lossy: false,
-            gate: Gate::Report,
-            safe_inset: None,
-            read_back: false,
+            ..JobSpec::new(Recipe::from_prompt(&prompt, size), lane, client)
         })
     }
 

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::job::{Ending, Render};
+use thumbforge_core::lock::LockLine;
+use thumbforge_core::manifest::Wanted;
+use thumbforge_core::model::ModelId;
 use thumbforge_core::plan::{Action, KeepReason};
 use thumbforge_core::verdict::Verdict;
-
-use thumbforge_core::manifest::Wanted;
 
 /// What became, or would become, of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -134,6 +135,18 @@ impl Item {
             _ => {}
         }
         item
+    }
+
+    /// Adds what the lock says of an image that is there.
+    pub fn with_line(mut self, line: &LockLine, wanted: &Wanted) -> Self {
+        self.realised_key = Some(line.realised.to_string());
+        self.engine = Some(line.drawn_by.engine.clone());
+        let named = wanted.recipe.model.as_ref().filter(|model| **model != ModelId::builtin());
+        if line.drawn_by.engine == ModelId::builtin().as_str() {
+            self.placeholder_for = named.map(ToString::to_string);
+            self.model = Some(ModelId::builtin().to_string());
+        }
+        self
     }
 
     /// Adds what a render says.

@@ -11,7 +11,7 @@ use thumbforge_core::id::{ContentHash, FileSha256};
 use thumbforge_core::job::{Ending, Gate, JobSpec, Lane, Render};
 use thumbforge_core::lock::{DrawnBy, Lock, LockLine};
 use thumbforge_core::manifest::Wanted;
-use thumbforge_core::plan::Action;
+use thumbforge_core::plan::{Action, locked};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -51,14 +51,26 @@ pub struct Run<'a> {
     pub interrupted: CancellationToken,
 }
 
+/// What the plan says of every image, with what the lock says of those that are there.
+pub fn planned_items(project: &Project, survey: &Survey) -> Vec<Item> {
+    let wanted = &project.expansion.wanted;
+    let lines = locked(wanted, &project.lock);
+    let items = survey.plan.items.iter().zip(lines).map(|(planned, line)| {
+        let item = Item::planned(&wanted[planned.wanted], &planned.action);
+        match (&planned.action, line) {
+            (Action::Unchanged | Action::Stale(_), Some(line)) => item.with_line(line, &wanted[planned.wanted]),
+            _ => item,
+        }
+    });
+    items.collect()
+}
+
 /// Brings the lock up to date when nothing is to be made.
 ///
 /// # Errors
 /// Why the lock cannot be written.
 pub fn settle(project: &mut Project, survey: &Survey) -> Result<Vec<Item>, Failure> {
-    let wanted = &project.expansion.wanted;
-    let mut items: Vec<Item> =
-        survey.plan.items.iter().map(|planned| Item::planned(&wanted[planned.wanted], &planned.action)).collect();
+    let mut items = planned_items(project, survey);
     let adopted = adopt(project, survey, &mut items);
     let changed = !adopted.is_empty() || !survey.plan.orphans.is_empty();
     project.lock.upsert(adopted);
@@ -312,17 +324,13 @@ fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
     // a picture without words is art, and art is for people to judge.
     let gate = if wanted.recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
     JobSpec {
-        recipe: wanted.recipe.clone(),
         asset: wanted.asset.clone(),
-        lane: Lane::Batch,
         priority: wanted.priority,
-        client: format!("build {}", project.root.display()),
-        deadline_ms: None,
         placeholder: project.expansion.placeholder,
-        lossy: false,
         gate,
         safe_inset: project.safe_inset,
         read_back: project.expansion.verify_ocr.unwrap_or(false),
+        ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, format!("build {}", project.root.display()))
     }
 }
 

@@ -226,8 +226,7 @@ fn finish_plan(
     began: Instant,
 ) -> Result<u8, BuildError> {
     let wanted = &project.expansion.wanted;
-    let mut items: Vec<Item> =
-        survey.plan.items.iter().map(|planned| Item::planned(&wanted[planned.wanted], &planned.action)).collect();
+    let mut items = build::planned_items(project, survey);
     build::mark_cached(&mut items, wanted, project.expansion.placeholder, &context.data_dir);
     let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
     if !context.quiet {
@@ -306,7 +305,8 @@ fn say_summary(context: &Context, project: &Project, report: &Report, sheet: Opt
     let nothing = if made + report.failed + report.cancelled == 0 { "nothing to do: " } else { "" };
     let seconds = report.elapsed_ms as f64 / 1000.0;
     eprintln!("{nothing}{} in {seconds:.2} s", parts.join(", "));
-    let standing_in = report.items.iter().filter(|item| item.placeholder_for.is_some()).count();
+    let made_now = |item: &&Item| item.state == ItemState::Done;
+    let standing_in = report.items.iter().filter(made_now).filter(|item| item.placeholder_for.is_some()).count();
     if standing_in > 0 {
         eprintln!("{standing_in} of them are built-in art that stands in for a model that is not on this machine");
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, Lane};
+use thumbforge_core::job::{Ending, Gate, JobSpec, Lane};
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
 use thumbforge_core::recipe::{Recipe, one_line};
 use thumbforge_core::text_layer::{TextLayer, TextStyle};
@@ -118,19 +118,7 @@ fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
     };
     let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
     let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
-    Ok(JobSpec {
-        recipe,
-        asset: AssetRef { name: String::new(), locale: String::new() },
-        lane: Lane::Interactive,
-        priority: 0,
-        client: "generate".to_owned(),
-        deadline_ms: None,
-        placeholder: args.recipe.placeholder,
-        lossy: false,
-        gate,
-        safe_inset: None,
-        read_back: false,
-    })
+    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, ..JobSpec::new(recipe, Lane::Interactive, "generate") })
 }
 
 async fn make(app: &App, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::id::{ContentHash, JobId, PixelHash};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::{ArtFile, Realisation, Recipe};
 use thumbforge_core::verdict::Verdict;
@@ -13,22 +13,12 @@ use thumbforge_core::verdict::Verdict;
 use super::*;
 
 pub(crate) fn spec(prompt: &str) -> JobSpec {
-    JobSpec {
-        recipe: Recipe::from_prompt(prompt, Extent { width: 64, height: 64 }),
-        asset: AssetRef { name: "sword".into(), locale: "en".into() },
-        lane: Lane::Batch,
-        priority: 0,
-        client: "test".into(),
-        deadline_ms: None,
-        placeholder: false,
-        lossy: false,
-        gate: Gate::Report,
-        safe_inset: None,
-        read_back: false,
-    }
+    let recipe = Recipe::from_prompt(prompt, Extent { width: 64, height: 64 });
+    let asset = AssetRef { name: "sword".into(), locale: "en".into() };
+    JobSpec { asset, ..JobSpec::new(recipe, Lane::Batch, "test") }
 }
 
-fn route(spec: &JobSpec) -> Route {
+pub(crate) fn route(spec: &JobSpec) -> Route {
     let realisation = Realisation {
         engine: "builtin".into(),
         engine_version: "1".into(),
@@ -81,7 +71,7 @@ fn what_was_accepted_is_there_after_the_process_is_gone() {
     // No close: the second journal finds what a killed process leaves.
     let again = Journal::open(&path).expect("opens beside");
     let open = again.write(|connection| ops::recover(connection, 3)).durable_blocking().expect("recovers");
-    assert_eq!(open, [accepted.open.clone()]);
+    assert_eq!(open, std::slice::from_ref(&accepted.open));
     let (json, planned) =
         again.read(|connection| ops::spec(connection, accepted.open.id)).expect("reads").expect("is there");
     assert_eq!(ops::spec_from_json(&json).expect("its own"), spec("a sword"));

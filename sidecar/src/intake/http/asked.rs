@@ -20,7 +20,7 @@
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Gate, JobSpec, Lane};
+use thumbforge_core::job::{JobSpec, Lane};
 use thumbforge_core::model::{Catalogue, ModelId};
 use thumbforge_core::recipe::{Intent, Recipe, RecipeError, Settings, Tier};
 
@@ -76,19 +76,8 @@ pub(super) fn read(mut fields: Fields, terms: Terms<'_>) -> Result<Asked, Refusa
     let priority = priority(fields)?;
     let recipe = recipe(fields, &terms)?;
     let dropped = left_over(fields, lossy)?;
-    let spec = JobSpec {
-        recipe,
-        asset: AssetRef { name: String::new(), locale: String::new() },
-        lane: Lane::Interactive,
-        priority,
-        client: terms.client,
-        deadline_ms,
-        placeholder,
-        lossy,
-        gate: Gate::Report,
-        safe_inset: None,
-        read_back: false,
-    };
+    let job = JobSpec::new(recipe, Lane::Interactive, terms.client);
+    let spec = JobSpec { priority, deadline_ms, placeholder, lossy, ..job };
     Ok(Asked { spec, dropped })
 }
 

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Gate, JobSpec, Lane, Route};
+use thumbforge_core::job::{JobSpec, Lane, Route};
 use thumbforge_core::model::ModelRow;
 use thumbforge_core::recipe::{Recipe, Settings};
 
@@ -55,19 +55,7 @@ fn view(intake: &Intake, row: &ModelRow) -> Value {
 fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
     let size = Extent { width: 512, height: 512 };
     let recipe = Recipe { model: Some(row.id.clone()), settings, ..Recipe::from_prompt("a model's route", size) };
-    let spec = JobSpec {
-        recipe,
-        asset: AssetRef { name: String::new(), locale: String::new() },
-        lane: Lane::Interactive,
-        priority: 0,
-        client: String::new(),
-        deadline_ms: None,
-        placeholder: false,
-        lossy: true,
-        gate: Gate::Report,
-        safe_inset: None,
-        read_back: false,
-    };
+    let spec = JobSpec { lossy: true, ..JobSpec::new(recipe, Lane::Interactive, "") };
     intake.route(&spec).ok()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use thumbforge_core::job::{AssetRef, Gate, Lane};
+use thumbforge_core::job::Lane;
 use thumbforge_core::recipe::Recipe;
 
 use super::*;
@@ -44,19 +44,8 @@ fn numbers_and_forms() {
 #[test]
 fn pictures_of_one_request_differ_and_the_first_is_that_of_a_request_for_one() {
     for seed in [None, Some(7), Some(limits::SEED_MAX)] {
-        let spec = JobSpec {
-            recipe: Recipe { seed, ..Recipe::from_prompt("p", SIZE) },
-            asset: AssetRef { name: String::new(), locale: String::new() },
-            lane: Lane::Interactive,
-            priority: 0,
-            client: String::new(),
-            deadline_ms: None,
-            placeholder: false,
-            lossy: false,
-            gate: Gate::Report,
-            safe_inset: None,
-            read_back: false,
-        };
+        let recipe = Recipe { seed, ..Recipe::from_prompt("p", SIZE) };
+        let spec = JobSpec::new(recipe, Lane::Interactive, "");
         let specs = seeded(&spec, 10);
         assert_eq!(specs[0], spec);
         let seeds: BTreeSet<u64> = specs.iter().map(|spec| spec.recipe.drawing_seed()).collect();
