@@ -3,7 +3,7 @@
 //! A file is written, synced and renamed before its row is; on eviction the row goes before the file.
 //! So a crash leaves at worst a file without a row, which the sweep at the next start removes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,8 @@ struct Inner {
     bytes: AtomicU64,
     next_temp: AtomicU64,
     pins: Mutex<HashMap<ContentHash, usize>>,
+    /// What was put since the store was opened; the sweep leaves it alone. `None` once the sweep is over.
+    put_before_sweep: Mutex<Option<HashSet<ContentHash>>>,
     shared: Option<SharedCache>,
 }
 
@@ -121,6 +123,7 @@ impl Store {
             bytes: AtomicU64::new(bytes),
             next_temp: AtomicU64::new(0),
             pins: Mutex::new(HashMap::new()),
+            put_before_sweep: Mutex::new(Some(HashSet::new())),
             shared,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -139,6 +142,11 @@ impl Store {
     pub fn put(&self, bytes: &[u8]) -> Result<(ContentHash, Pin), StoreError> {
         let hash = ContentHash::of(bytes);
         let pin = self.pin(hash);
+        // Before the look at the file: a killed process may have left it without a row, and a sweep that runs now
+        // would take it away between our look and our row.
+        if let Some(put) = self.inner.put_before_sweep.lock().as_mut() {
+            put.insert(hash);
+        }
         let path = self.path(hash);
         if !path.exists() {
             self.write(&path, bytes).map_err(|source| StoreError::Io { doing: "write", path, source })?;
@@ -241,23 +249,44 @@ impl Store {
     }
 
     /// Removes files without a row, and rows without a file. Files younger than `before` are left: they may be on their way.
+    /// So is whatever was put since the store was opened, older file or not.
     pub fn sweep(&self, before: SystemTime) {
-        let Ok(known) = self.inner.journal.read(ops::known_blobs) else { return };
-        for hash in &known {
-            if !self.path(*hash).exists() {
-                let hash = *hash;
-                drop(self.inner.journal.write(move |connection| ops::forget_blob(connection, hash)));
-            }
+        if let Ok(known) = self.inner.journal.read(ops::known_blobs) {
+            self.sweep_rows(&known);
+            self.sweep_files(&known, before);
         }
+        *self.inner.put_before_sweep.lock() = None;
+    }
+
+    fn sweep_rows(&self, known: &[ContentHash]) {
+        for hash in known.iter().copied().filter(|hash| !self.path(*hash).exists()) {
+            self.unless_put(hash, || {
+                drop(self.inner.journal.write(move |connection| ops::forget_blob(connection, hash)));
+            });
+        }
+    }
+
+    fn sweep_files(&self, known: &[ContentHash], before: SystemTime) {
         let shards = fs::read_dir(self.inner.root.join("b3")).into_iter().flatten().flatten();
         for file in shards.filter_map(|shard| fs::read_dir(shard.path()).ok()).flatten().flatten() {
             let path = file.path();
             let shard = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
             let hash: Option<ContentHash> = format!("{shard}{}", file.file_name().to_string_lossy()).parse().ok();
             let old = file.metadata().and_then(|meta| meta.modified()).is_ok_and(|modified| modified < before);
-            if old && hash.is_none_or(|hash| known.binary_search(&hash).is_err()) {
-                let _ = fs::remove_file(path);
+            match hash {
+                _ if !old => {}
+                None => drop(fs::remove_file(path)),
+                Some(hash) if known.binary_search(&hash).is_ok() => {}
+                Some(hash) => self.unless_put(hash, || drop(fs::remove_file(path))),
             }
+        }
+    }
+
+    /// Does `change` unless the file was put meanwhile; a put that comes now waits for it.
+    fn unless_put(&self, hash: ContentHash, change: impl FnOnce()) {
+        let put = self.inner.put_before_sweep.lock();
+        if put.as_ref().is_none_or(|put| !put.contains(&hash)) {
+            change();
         }
     }
 }

@@ -1,0 +1,11 @@
+//! Real processes, real files, real sockets: what a team does with Thumbforge, and what goes wrong there.
+
+mod bad_input;
+mod batch;
+mod fixture;
+mod http;
+mod interrupted;
+mod storage;
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");

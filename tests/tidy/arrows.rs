@@ -1,0 +1,196 @@
+//! Which crate may depend on what, and which module may know it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{none, rust, text};
+
+/// What of the world outside one crate alone may name, and which.
+const ONLY: [(&str, &str); 8] = [
+    ("tokio", "thumbforge-sidecar"),
+    ("tokio-util", "thumbforge-sidecar"),
+    ("axum", "thumbforge-sidecar"),
+    ("hyper", "thumbforge-sidecar"),
+    ("reqwest", "thumbforge-sidecar"),
+    ("rusqlite", "thumbforge-sidecar"),
+    ("cudarc", "thumbforge-cuda"),
+    ("clap", "thumbforge-sidecar"),
+];
+
+/// Which of our own crates each may name.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("thumbforge-core", &[]),
+    ("thumbforge-art", &["thumbforge-core"]),
+    ("thumbforge-diffusion", &["thumbforge-core"]),
+    ("thumbforge-cuda", &["thumbforge-diffusion"]),
+    ("thumbforge-ffi", &["thumbforge-core"]),
+    ("thumbforge-sidecar", &["thumbforge-core", "thumbforge-art", "thumbforge-diffusion", "thumbforge-cuda"]),
+    (
+        "thumbforge-tests",
+        &[
+            "thumbforge-core",
+            "thumbforge-art",
+            "thumbforge-diffusion",
+            "thumbforge-cuda",
+            "thumbforge-ffi",
+            "thumbforge-sidecar",
+        ],
+    ),
+];
+
+struct Crates {
+    /// Direct dependencies that are no dev-dependencies, by name.
+    direct: BTreeMap<String, BTreeSet<String>>,
+    /// The same for every package of the build.
+    graph: BTreeMap<String, BTreeSet<String>>,
+    names: BTreeMap<String, String>,
+}
+
+fn crates() -> Crates {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(crate::root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let word = |value: &Value| value.as_str().expect("a word").to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let names: BTreeMap<String, String> =
+        list(&metadata["packages"]).iter().map(|package| (word(&package["id"]), word(&package["name"]))).collect();
+    let ours: BTreeSet<String> = list(&metadata["workspace_members"]).iter().map(word).collect();
+    let (mut direct, mut graph) = (BTreeMap::new(), BTreeMap::new());
+    for node in list(&metadata["resolve"]["nodes"]) {
+        let id = word(&node["id"]);
+        let deps = list(&node["deps"]);
+        let normal = deps.iter().filter(|dep| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
+        let ids: BTreeSet<String> = normal.map(|dep| word(&dep["pkg"])).collect();
+        if ours.contains(&id) {
+            direct.insert(names[&id].clone(), ids.iter().map(|id| names[id].clone()).collect());
+        }
+        graph.insert(id, ids);
+    }
+    Crates { direct, graph, names }
+}
+
+impl Crates {
+    /// Everything that is built for a crate.
+    fn closure(&self, name: &str) -> BTreeSet<String> {
+        let mut open: Vec<&String> = self.names.iter().filter(|(_, known)| *known == name).map(|(id, _)| id).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if seen.insert(id.clone()) {
+                open.extend(self.graph.get(id).into_iter().flatten());
+            }
+        }
+        seen.iter().map(|id| self.names[id].clone()).collect()
+    }
+}
+
+#[test]
+fn crates_know_only_what_they_may() {
+    let crates = crates();
+    let mut found = Vec::new();
+    for (name, direct) in &crates.direct {
+        let Some((_, may)) = ARROWS.iter().find(|(known, _)| known == name) else {
+            found.push(format!("{name} is a crate without an arrow here"));
+            continue;
+        };
+        for dep in direct.iter().filter(|dep| dep.starts_with("thumbforge-")) {
+            if !may.contains(&dep.as_str()) {
+                found.push(format!("{name} may not depend on {dep}"));
+            }
+        }
+        for (dep, only) in ONLY {
+            if direct.contains(dep) && name != only && name != "thumbforge-tests" {
+                found.push(format!("{name} may not depend on {dep}: {only} alone does"));
+            }
+        }
+    }
+    none("arrows between crates", found);
+}
+
+#[test]
+fn the_core_and_what_draws_build_without_network_or_database() {
+    let crates = crates();
+    let heavy = ["tokio", "hyper", "axum", "reqwest", "rusqlite", "libsqlite3-sys", "mio", "openssl-sys", "rustls"];
+    let mut found = Vec::new();
+    for name in ["thumbforge-core", "thumbforge-art", "thumbforge-diffusion", "thumbforge-ffi"] {
+        let all = crates.closure(name);
+        assert!(all.contains(name), "no crate {name}");
+        found.extend(heavy.iter().filter(|heavy| all.contains(**heavy)).map(|heavy| format!("{name} builds {heavy}")));
+    }
+    none("weight of small crates", found);
+}
+
+/// Rust files below `folder` that are no tests, with their code.
+fn code_below(folder: &str) -> Vec<(String, String)> {
+    let files: Vec<String> = rust().into_iter().filter(|path| path.starts_with(folder)).collect();
+    assert!(!files.is_empty(), "nothing below {folder}");
+    let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/examples/");
+    files.into_iter().filter(|path| !is_test(path)).map(|path| (path.clone(), without_comments(&text(&path)))).collect()
+}
+
+/// Code up to the file's own tests, without line comments.
+fn without_comments(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[track_caller]
+fn absent(folder: &str, words: &[&str], but_in: &[&str]) {
+    let mut found = Vec::new();
+    for (path, code) in code_below(folder) {
+        if !but_in.iter().any(|allowed| path.starts_with(allowed)) {
+            found.extend(words.iter().filter(|word| code.contains(**word)).map(|word| format!("{path} names {word}")));
+        }
+    }
+    none(&format!("arrows below {folder}"), found);
+}
+
+#[test]
+fn the_core_knows_no_clock_thread_file_or_socket() {
+    let words =
+        ["std::fs", "std::net", "std::thread", "std::process", "std::env", "SystemTime", "Instant::now", "println!"];
+    absent("rust-core/src/", &words, &[]);
+}
+
+#[test]
+fn art_knows_no_clock_thread_file_or_socket() {
+    let words =
+        ["std::fs", "std::net", "std::thread", "std::process", "std::env", "SystemTime", "Instant::now", "tokio"];
+    absent("sidecar/art/src/", &words, &[]);
+}
+
+#[test]
+fn http_stays_at_the_door() {
+    absent("sidecar/src/", &["axum::", "hyper::", "hyper_util::"], &["sidecar/src/intake/http"]);
+}
+
+#[test]
+fn sqlite_stays_in_the_journal() {
+    absent("sidecar/src/", &["rusqlite::"], &["sidecar/src/journal"]);
+}
+
+#[test]
+fn the_machines_clock_is_read_in_few_places() {
+    // Job times come from `clock`; the others compare files' times or give a build its moment.
+    let places = ["sidecar/src/clock.rs", "sidecar/src/app.rs", "sidecar/src/cli/", "sidecar/src/output/"];
+    absent("sidecar/src/", &["SystemTime::now"], &places);
+}
+
+#[test]
+fn a_build_knows_no_engine_and_the_dispatcher_no_file() {
+    absent("sidecar/src/dispatch/", &["std::fs", "std::net", "crate::engine", "crate::store", "crate::intake"], &[]);
+    absent("sidecar/src/engine/", &["crate::intake", "crate::dispatch", "crate::build", "crate::journal"], &[]);
+    absent("sidecar/src/output/", &["crate::intake", "crate::dispatch", "crate::build", "crate::journal"], &[]);
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    let manifests: Vec<String> = crate::files().into_iter().filter(|path| path.ends_with("/Cargo.toml")).collect();
+    let without = manifests.into_iter().filter(|path| !text(path).contains("[lints]\nworkspace = true"));
+    none("crates with lints of their own", without.collect());
+}
