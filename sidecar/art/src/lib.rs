@@ -8,3 +8,6 @@
 pub mod check;
 pub mod scene;
 pub mod text;
+
+#[cfg(test)]
+mod portable;

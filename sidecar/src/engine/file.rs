@@ -77,3 +77,6 @@ pub(crate) fn cover(image: &ImageBuf, size: Extent) -> Result<ImageBuf, String> 
     Resizer::new().resize(&source, &mut target, &options).map_err(|err| err.to_string())?;
     ImageBuf::from_rgba(size, target.into_vec()).ok_or_else(|| "the scaled picture has a wrong length".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

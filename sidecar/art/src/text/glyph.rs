@@ -1,6 +1,6 @@
 //! Outlines of glyphs, unhinted, in font units with y upwards.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use skrifa::MetadataProvider;
 use skrifa::instance::{LocationRef, NormalizedCoord, Size};
@@ -23,7 +23,7 @@ pub(super) struct Outline {
 /// Outlines by face, variation and glyph.
 #[derive(Default)]
 pub(super) struct Outlines {
-    known: HashMap<(u64, u32, i32), Outline>,
+    known: BTreeMap<(u64, u32, i32), Outline>,
 }
 
 impl Outlines {

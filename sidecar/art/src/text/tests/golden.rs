@@ -3,8 +3,6 @@
 //! That no CPU extension matters was also proved by building anew for one that has them, as was `--release`:
 //! `RUSTFLAGS="-C target-feature=+avx2,+fma" CARGO_TARGET_DIR=/tmp/fma cargo test -p thumbforge-art golden`.
 
-use std::path::Path;
-
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::text_layer::{Fill, Plate, TextStyle, Weight};
 
@@ -86,38 +84,4 @@ fn what_was_set_before_does_not_matter() {
     let mut backwards: Vec<_> = (0..GOLDEN.len()).rev().map(draw).collect();
     backwards.reverse();
     assert_eq!(forwards, backwards);
-}
-
-/// The standard library's transcendental functions differ between systems; `libm`'s do not.
-#[test]
-fn no_code_of_this_crate_calls_a_transcendental_of_the_standard_library() {
-    let banned = [
-        "sin", "cos", "tan", "sin_cos", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "exp", "exp2",
-        "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "powf", "powi", "cbrt", "hypot", "mul_add",
-    ];
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    let mut calls = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            if path.extension().is_none_or(|ending| ending != "rs") {
-                continue;
-            }
-            let source = std::fs::read_to_string(&path).expect("a source file");
-            for (number, line) in source.lines().enumerate() {
-                if banned.iter().any(|name| {
-                    line.contains(&format!(".{name}("))
-                        || line.contains(&format!("f32::{name}"))
-                        || line.contains(&format!("f64::{name}"))
-                }) {
-                    calls.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
-                }
-            }
-        }
-    }
-    assert_eq!(calls, Vec::<String>::new(), "use libm");
 }
