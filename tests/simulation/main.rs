@@ -7,13 +7,14 @@ mod world;
 
 use world::World;
 
-/// Schedules of one run: about 10 s in the test profile.
+/// Schedules of one run: about 10 s in the test profile; `tests/run --full` runs ten times as many.
 const SCHEDULES: u64 = 3000;
 
 #[test]
 fn no_schedule_loses_doubles_or_starves_a_job() {
     let only: Option<u64> = std::env::var("THUMBFORGE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = only.map_or(0..SCHEDULES, |seed| seed..seed + 1);
+    let schedules = if std::env::var_os("THUMBFORGE_FULL").is_some() { SCHEDULES * 10 } else { SCHEDULES };
+    let seeds = only.map_or(0..schedules, |seed| seed..seed + 1);
     let mut seen = world::Tally::default();
     for seed in seeds {
         let outcome = std::panic::catch_unwind(|| World::new(seed).run());

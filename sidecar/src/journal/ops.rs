@@ -216,27 +216,37 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
             if let Some((attempt, outcome)) = attempt {
                 end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
             }
-            match ending {
-                Ending::Done { render, cached, .. } => {
-                    keep_render(connection, render, now_ms)?;
-                    connection
-                        .prepare_cached(
-                            "UPDATE jobs SET state = 'done', realised = ?2, cached = ?3, updated_ms = ?4 WHERE id = ?1",
-                        )?
-                        .execute((job.0, render.realised_key.0, cached, now_ms))?;
-                }
-                Ending::Failed(failure) => {
-                    connection
-                        .prepare_cached(
-                            "UPDATE jobs SET state = 'failed', error_code = ?2, error = ?3, updated_ms = ?4 WHERE id = ?1",
-                        )?
-                        .execute((job.0, failure.code.word(), &failure.message, now_ms))?;
-                }
-                Ending::Cancelled => set_state(connection, *job, JobState::Cancelled, now_ms)?,
-            }
+            end(connection, *job, ending, now_ms)?;
             connection.prepare_cached("DELETE FROM inputs WHERE job_id = ?1")?.execute([job.0])?;
         }
     }
+    Ok(())
+}
+
+/// Writes an ending. One that stands already stays: somebody may have joined the job just as it ended.
+fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rusqlite::Result<()> {
+    let (state, realised, cached, failure) = match ending {
+        Ending::Done { render, cached, .. } => {
+            keep_render(connection, render, now_ms)?;
+            (JobState::Done, Some(render.realised_key.0), *cached, None)
+        }
+        Ending::Failed(failure) => (JobState::Failed, None, false, Some(failure)),
+        Ending::Cancelled => (JobState::Cancelled, None, false, None),
+    };
+    connection
+        .prepare_cached(
+            "UPDATE jobs SET state = ?2, realised = ?3, cached = ?4, error_code = ?5, error = ?6, updated_ms = ?7
+             WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
+        )?
+        .execute((
+            job.0,
+            state.word(),
+            realised,
+            cached,
+            failure.map(|failure| failure.code.word()),
+            failure.map(|failure| &failure.message),
+            now_ms,
+        ))?;
     Ok(())
 }
 
