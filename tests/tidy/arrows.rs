@@ -129,8 +129,15 @@ fn the_core_and_what_draws_build_without_network_or_database() {
 fn code_below(folder: &str) -> Vec<(String, String)> {
     let files: Vec<String> = rust().into_iter().filter(|path| path.starts_with(folder)).collect();
     assert!(!files.is_empty(), "nothing below {folder}");
-    let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/examples/");
-    files.into_iter().filter(|path| !is_test(path)).map(|path| (path.clone(), without_comments(&text(&path)))).collect()
+    let texts: Vec<String> = files.iter().map(|path| text(path)).collect();
+    let is_test = |path: &str| {
+        // A file of its own that a `mod` line under `cfg(test)` names, in the folder above.
+        let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+        let line = format!("#[cfg(test)]\nmod {name};");
+        let whole_file = name != "tests" && texts.iter().any(|text| text.contains(&line));
+        path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/examples/") || whole_file
+    };
+    files.iter().filter(|path| !is_test(path)).map(|path| (path.clone(), without_comments(&text(path)))).collect()
 }
 
 /// Code up to the file's own tests, without line comments.
