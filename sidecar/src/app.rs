@@ -124,7 +124,7 @@ impl App {
         // Neither matters to the first job, so neither delays the start.
         tokio::task::spawn_blocking(move || {
             swept.sweep(before);
-            drop(pruned.write(|connection| ops::prune(connection)));
+            drop(pruned.write(ops::prune));
         });
         tracing::debug!(recovered, elapsed_ms = began.elapsed().as_millis() as u64, "sidecar started");
         let intake = Intake::new(tools, dispatcher, publisher, metrics, recovered);
