@@ -54,7 +54,7 @@ pub mod exit {
     disable_help_subcommand = true,
     after_help = "Examples:
   thumbforge batch                     make what the manifest in this folder wants
-  thumbforge generate \"a red dragon\"  one picture, now
+  thumbforge generate \"a red dragon\"   one picture, now
   thumbforge batch --help              more about a command"
 )]
 struct Cli {
