@@ -61,6 +61,8 @@ pub const HTTP_BURST: u32 = 4000;
 pub const IMAGES_PER_REQUEST_MAX: u32 = 10;
 /// Default size of the store in bytes: about 20,000 finished thumbnails.
 pub const STORE_BYTES_DEFAULT: u64 = 10 << 30;
+/// Ended jobs that the journal keeps: some years of a studio's builds in about 500 MB; older ones are forgotten at a start.
+pub const JOBS_KEPT_MAX: u64 = 1_000_000;
 /// Most rows that a listing of jobs returns at once.
 pub const LISTING_MAX: usize = 1000;
 

@@ -120,7 +120,12 @@ impl App {
         let dispatcher = Dispatcher::start(slots, open, journal.clone(), clock, mailbox, executor, drained_sender);
         let swept = store.clone();
         let before = SystemTime::now();
-        tokio::task::spawn_blocking(move || swept.sweep(before));
+        let pruned = journal.clone();
+        // Neither matters to the first job, so neither delays the start.
+        tokio::task::spawn_blocking(move || {
+            swept.sweep(before);
+            drop(pruned.write(ops::prune));
+        });
         tracing::debug!(recovered, elapsed_ms = began.elapsed().as_millis() as u64, "sidecar started");
         let intake = Intake::new(tools, dispatcher, publisher, metrics, recovered);
         Ok(Self { intake, journal, config, drained, recovered, _lock: lock })

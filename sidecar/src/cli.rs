@@ -46,7 +46,17 @@ pub mod exit {
 
 /// Thumbnails as build artefacts: a manifest goes in, checked textures come out.
 #[derive(Debug, Parser)]
-#[command(name = "thumbforge", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "thumbforge",
+    version,
+    about = "Thumbnails as build artefacts: a manifest goes in, checked textures come out.",
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  thumbforge batch                     make what the manifest in this folder wants
+  thumbforge generate \"a red dragon\"   one picture, now
+  thumbforge batch --help              more about a command"
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,

@@ -360,6 +360,17 @@ pub fn forget_blob(connection: &Connection, hash: ContentHash) -> rusqlite::Resu
     Ok(())
 }
 
+/// Forgets ended jobs beyond the newest [`limits::JOBS_KEPT_MAX`], and renders whose file is gone.
+pub fn prune(connection: &Connection) -> rusqlite::Result<usize> {
+    let jobs = connection.execute(
+        "DELETE FROM jobs WHERE id <= (SELECT max(id) FROM jobs) - ?1 AND state IN ('done', 'failed', 'cancelled')",
+        [limits::JOBS_KEPT_MAX],
+    )?;
+    let renders =
+        connection.execute("DELETE FROM renders WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = blob)", [])?;
+    Ok(jobs + renders)
+}
+
 /// Takes up what an earlier process left open: attempts found in flight are interrupted, their jobs queued again.
 ///
 /// A job found in flight more than [`limits::CRASHES_MAX`] times is failed: it is what ends the process.

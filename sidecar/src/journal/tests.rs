@@ -157,6 +157,32 @@ fn eviction_takes_what_was_used_longest_ago_and_leaves_what_is_needed() {
 }
 
 #[test]
+fn old_jobs_and_renders_without_a_file_are_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let old = accept(&journal, &spec("old")).open.id;
+    write(&journal, Record::Finished { job: old, attempt: None, ending: Ending::Cancelled, late: None });
+    let waits = accept(&journal, &spec("old and still open")).open.id;
+    let render = render(&spec("a sword"));
+    let forgotten = journal
+        .write(move |connection| {
+            let newest = thumbforge_core::limits::JOBS_KEPT_MAX + waits.0;
+            connection.execute(
+                "INSERT INTO jobs (id, client, asset, locale, planned, state, lane, priority, created_ms, updated_ms)
+                 VALUES (?1, '', '', '', zeroblob(32), 'done', 'batch', 0, 0, 0)",
+                [newest],
+            )?;
+            ops::keep_render(connection, &render, 1)?;
+            ops::prune(connection)
+        })
+        .durable_blocking()
+        .expect("prunes");
+    assert_eq!(forgotten, 2, "one ended job and one render");
+    let row = |id| journal.read(|connection| ops::job(connection, id)).expect("reads");
+    assert!(row(old).is_none() && row(waits).is_some(), "an open job is never forgotten");
+}
+
+#[test]
 fn one_bad_write_costs_no_other_of_its_group() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
