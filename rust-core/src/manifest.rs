@@ -30,7 +30,7 @@ mod version;
 mod wanted;
 
 pub use error::{ERRORS_MAX, ManifestError, ManifestErrors};
-pub use expand::expand;
+pub use expand::{Expanded, Share, expand, expand_share, join};
 pub use prompts::PromptFile;
 pub use tiers::TierFile;
 pub use wanted::{Expansion, NamedProfile, Overrides, Scope, Skipped, Wanted};

@@ -426,7 +426,7 @@ impl Recipe {
     }
 
     fn key_with(&self, text: &[TextLayer]) -> PlannedKey {
-        let mut canon = Canon::new("thumbforge 2026 planned key 1");
+        let mut canon = Canon::new(&canon::PLANNED);
         if let Some(template) = &self.template {
             canon.text("template", &template.name);
             canon.integer("template.version", u64::from(template.version));
@@ -484,7 +484,7 @@ impl Recipe {
 impl Realisation {
     /// The planned key and everything that drew it, as one key.
     pub fn key(&self, planned: PlannedKey) -> RealisedKey {
-        let mut canon = Canon::new("thumbforge 2026 realised key 1");
+        let mut canon = Canon::new(&canon::REALISED);
         canon.bytes("planned", planned.as_bytes());
         canon.text("engine", &self.engine);
         canon.text("engine.version", &self.engine_version);

@@ -38,18 +38,87 @@ pub fn expand(
     catalogue: &Catalogue,
     overrides: &Overrides,
 ) -> Result<Expansion, ManifestErrors> {
+    let whole = Share { number: 0, of: 1 };
+    join(manifest, overrides, expand_share(manifest, strings, files, catalogue, overrides, whole)?, Vec::new())
+}
+
+/// One of several even shares of a manifest's assets, for callers that have threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Which share, from 0.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// The images of one share, and what is wrong with them.
+pub struct Expanded {
+    wanted: Vec<Wanted>,
+    skipped: Vec<Skipped>,
+    tiers: Tiers,
+    verify_ocr: Option<bool>,
+    gathered: Gathered,
+}
+
+/// The images of one share of the assets; [`join`] puts shares together.
+///
+/// # Errors
+/// What is wrong with templates, tiers and flags, the same for every share. What is wrong with assets waits for the join.
+pub fn expand_share(
+    manifest: &Manifest,
+    strings: &Strings,
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    overrides: &Overrides,
+    share: Share,
+) -> Result<Expanded, ManifestErrors> {
     let environment = environment();
     let mut expander = Expander::new(manifest, strings, files, catalogue, overrides, &environment);
     let templates = expander.templates();
     // A template that cannot be used would fail again for each of its assets.
     expander = expander.sound()?;
+    let assets = manifest.body.assets.len();
+    let (from, to) = (assets * share.number / share.of, assets * (share.number + 1) / share.of);
     // Growing by doubling would hold the images twice at the worst moment.
-    let images = manifest.body.assets.len().saturating_mul(expander.locales.len().max(1));
+    let images = (to - from).saturating_mul(expander.locales.len().max(1));
     expander.wanted.reserve_exact(images.min(limits::IMAGES_MAX));
-    for (name, asset) in &manifest.body.assets {
+    for (name, asset) in manifest.body.assets.iter().skip(from).take(to - from) {
         expander.asset(name, asset, &templates);
     }
-    expander.finish()
+    Ok(expander.finish())
+}
+
+/// All shares as one, in the order of their numbers; sorted by output and checked for images that want one file.
+///
+/// # Errors
+/// Everything that is wrong, up to [`ERRORS_MAX`](super::ERRORS_MAX) at once.
+pub fn join(
+    manifest: &Manifest,
+    overrides: &Overrides,
+    first: Expanded,
+    others: Vec<Expanded>,
+) -> Result<Expansion, ManifestErrors> {
+    let mut all = first;
+    all.wanted.reserve_exact(others.iter().map(|share| share.wanted.len()).sum());
+    for share in others {
+        all.wanted.extend(share.wanted);
+        all.skipped.extend(share.skipped);
+        if let Err(errors) = share.gathered.or(()) {
+            all.gathered.extend(errors);
+        }
+    }
+    all.wanted.sort_by(|a, b| a.output.cmp(&b.output));
+    all.skipped.sort_by(|a, b| a.output.cmp(&b.output));
+    check_collisions(manifest, &all.wanted, &mut all.gathered);
+    let expansion = Expansion {
+        wanted: all.wanted,
+        skipped: all.skipped,
+        scope: if overrides.locales.is_some() { Scope::Part } else { Scope::Whole },
+        placeholder: overrides.placeholder.unwrap_or(manifest.body.placeholder),
+        tiers: all.tiers,
+        verify_ocr: all.verify_ocr,
+    };
+    all.gathered.or(expansion)
 }
 
 /// Where an error is placed: a key path of the manifest.
@@ -712,60 +781,56 @@ impl<'m, 'e> Expander<'m, 'e> {
         }
     }
 
-    fn finish(mut self) -> Result<Expansion, ManifestErrors> {
+    fn finish(mut self) -> Expanded {
         let [preview, production] = std::mem::take(&mut self.tiers);
-        self.wanted.sort_by(|a, b| a.output.cmp(&b.output));
-        self.skipped.sort_by(|a, b| a.output.cmp(&b.output));
-        self.check_collisions();
-        let expansion = Expansion {
+        Expanded {
             wanted: self.wanted,
             skipped: self.skipped,
-            scope: if self.overrides.locales.is_some() { Scope::Part } else { Scope::Whole },
-            placeholder: self.overrides.placeholder.unwrap_or(self.manifest.body.placeholder),
             tiers: Tiers { preview: Some(preview), production: Some(production) },
             verify_ocr: self.verify_ocr,
-        };
-        self.gathered.or(expansion)
+            gathered: self.gathered,
+        }
     }
+}
 
-    /// Two images in one file, also where only Windows and macOS see one file; and an image over one of the team's files.
-    fn check_collisions(&mut self) {
-        let mut collisions = Vec::new();
-        let inputs: HashSet<String> = self.manifest.inputs().iter().map(|input| folded(&input.path)).collect();
-        let mut seen: HashMap<String, usize> = HashMap::with_capacity(self.wanted.len());
-        for (at, wanted) in self.wanted.iter().enumerate() {
-            let folded = folded(&wanted.output);
-            if inputs.contains(&folded) {
-                collisions.push((at, None));
-            }
-            if let Some(earlier) = seen.insert(folded, at) {
-                collisions.push((at, Some(earlier)));
-            }
+/// Two images in one file, also where only Windows and macOS see one file; and an image over one of the team's files.
+fn check_collisions(manifest: &Manifest, all: &[Wanted], gathered: &mut Gathered) {
+    let mut collisions = Vec::new();
+    let inputs: HashSet<String> = manifest.inputs().iter().map(|input| folded(&input.path)).collect();
+    let mut seen: HashMap<String, usize> = HashMap::with_capacity(all.len());
+    for (at, wanted) in all.iter().enumerate() {
+        let folded = folded(&wanted.output);
+        if inputs.contains(&folded) {
+            collisions.push((at, None));
         }
-        // A file cannot be a folder too; only a folder called x.png makes this possible.
-        for (at, wanted) in self.wanted.iter().enumerate() {
-            let folder = wanted.output.rfind('/').map(|end| folded(&wanted.output[..end]));
-            let mut folder = folder.as_deref();
-            while let Some(path) = folder.filter(|path| path.contains(".png")) {
-                collisions.extend(seen.get(path).map(|file| (at, Some(*file))));
-                folder = path.rfind('/').map(|end| &path[..end]);
-            }
+        if let Some(earlier) = seen.insert(folded, at) {
+            collisions.push((at, Some(earlier)));
         }
-        for (at, earlier) in collisions {
-            let (message, fix) = match earlier.map(|earlier| &self.wanted[earlier]) {
-                None => (
-                    format!("{:?} is a file of the team's own", excerpt(&self.wanted[at].output)),
-                    "write outputs to a folder of their own".to_owned(),
-                ),
-                Some(earlier) => collision(earlier, &self.wanted[at]),
-            };
-            let name = self.wanted[at].asset.name.clone();
-            let place = match self.manifest.body.assets.get(&name) {
-                Some(asset) if asset.output.is_some() => vec!["assets", &name, "output"],
-                _ => vec!["assets", &name],
-            };
-            self.push(ErrorCode::OutputPath, &place, message, fix);
+    }
+    // A file cannot be a folder too; only a folder called x.png makes this possible.
+    for (at, wanted) in all.iter().enumerate() {
+        let folder = wanted.output.rfind('/').map(|end| folded(&wanted.output[..end]));
+        let mut folder = folder.as_deref();
+        while let Some(path) = folder.filter(|path| path.contains(".png")) {
+            collisions.extend(seen.get(path).map(|file| (at, Some(*file))));
+            folder = path.rfind('/').map(|end| &path[..end]);
         }
+    }
+    for (at, earlier) in collisions {
+        let (message, fix) = match earlier.map(|earlier| &all[earlier]) {
+            None => (
+                format!("{:?} is a file of the team's own", excerpt(&all[at].output)),
+                "write outputs to a folder of their own".to_owned(),
+            ),
+            Some(earlier) => collision(earlier, &all[at]),
+        };
+        let name = all[at].asset.name.clone();
+        let place = match manifest.body.assets.get(&name) {
+            Some(asset) if asset.output.is_some() => vec!["assets", &name, "output"],
+            _ => vec!["assets", &name],
+        };
+        let error = manifest.source.error(ErrorCode::OutputPath, &place, message, fix);
+        gathered.push(error);
     }
 }
 

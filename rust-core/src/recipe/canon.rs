@@ -3,6 +3,8 @@
 //! `name ‖ 0 ‖ kind ‖ length (u64 LE) ‖ bytes`. No two different recipes write the same bytes,
 //! and a field at its default writes nothing.
 
+use std::sync::LazyLock;
+
 use crate::recipe::Settings;
 use crate::text_layer::{Align, Fill, TextLayer, TextStyle, VerticalAlign, Weight};
 
@@ -10,11 +12,17 @@ use crate::text_layer::{Align, Fill, TextLayer, TextStyle, VerticalAlign, Weight
 pub(super) struct Canon {
     /// Gathered first and hashed once: many small updates cost more than one large one.
     form: Vec<u8>,
-    domain: &'static str,
+    domain: &'static LazyLock<blake3::Hasher>,
 }
 
+/// A hasher of each domain, its key derived once: that is a tenth of the cost of hashing a recipe.
+pub(super) static PLANNED: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key("thumbforge 2026 planned key 1"));
+pub(super) static REALISED: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key("thumbforge 2026 realised key 1"));
+
 impl Canon {
-    pub(super) fn new(domain: &'static str) -> Self {
+    pub(super) fn new(domain: &'static LazyLock<blake3::Hasher>) -> Self {
         Self { form: Vec::with_capacity(512), domain }
     }
 
@@ -49,7 +57,7 @@ impl Canon {
     }
 
     pub(super) fn finish(self) -> [u8; 32] {
-        blake3::derive_key(self.domain, &self.form)
+        *LazyLock::force(self.domain).clone().update(&self.form).finalize().as_bytes()
     }
 }
 

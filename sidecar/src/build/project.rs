@@ -1,19 +1,21 @@
 //! What a project wants: its manifest or prompt file expanded, and its lock.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
 use thumbforge_core::limits;
+use thumbforge_core::locale::Strings;
 use thumbforge_core::lock::Lock;
 use thumbforge_core::manifest::body::Vcs;
 use thumbforge_core::manifest::{
-    DEFAULT_SIZE, Expansion, FileFault, Files, Manifest, Overrides, PromptFile, TierFile, Wanted, expand,
+    DEFAULT_SIZE, Expanded, Expansion, FileFault, Files, Manifest, ManifestErrors, Overrides, PromptFile, Share,
+    TierFile, Wanted, expand_share, join,
 };
 use thumbforge_core::model::{Catalogue, ModelId};
 
@@ -103,13 +105,18 @@ impl Project {
         let root = folder.canonicalize().map_err(|err| unusable(folder, &err))?;
         let manifest = Manifest::parse(&file.display().to_string(), &bytes)?;
         let stat_path = side_file(data_dir, "stat", &root);
-        let disk = Disk { root: &root, cache: RefCell::new(StatCache::load(&stat_path)), now };
+        let disk = Disk { root: &root, cache: Mutex::new(StatCache::load(&stat_path)), now };
         let strings = manifest.strings(&disk)?;
-        let expansion = expand(&manifest, &strings, &disk, catalogue, overrides)?;
         let lock_path = root.join("thumbforge.lock");
+        let (expansion, lock) = std::thread::scope(|scope| {
+            let lock = scope.spawn(|| read_lock(&lock_path));
+            let expansion = expand_on_all_cores(&manifest, &strings, &disk, catalogue, overrides);
+            (expansion, joined(lock))
+        });
+        let (expansion, lock) = (expansion?, lock?);
         let body = manifest.body();
         Ok(Self {
-            lock: read_lock(&lock_path)?,
+            lock,
             lock_path,
             name: body.project.clone().unwrap_or_default(),
             vcs: body.output.vcs.clone(),
@@ -210,6 +217,33 @@ impl Project {
     }
 }
 
+/// Below this many assets one thread is done before others have started.
+const ASSETS_PER_THREAD_MIN: usize = 200;
+
+/// The core starts no thread; it takes its work in shares instead.
+fn expand_on_all_cores(
+    manifest: &Manifest,
+    strings: &Strings,
+    disk: &Disk<'_>,
+    catalogue: &Catalogue,
+    overrides: &Overrides,
+) -> Result<Expansion, BuildError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let of = (manifest.body().assets.len() / ASSETS_PER_THREAD_MIN).clamp(1, cores);
+    let expand = |number| expand_share(manifest, strings, disk, catalogue, overrides, Share { number, of });
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..of).map(|number| scope.spawn(move || expand(number))).collect();
+        let first = expand(0);
+        let others: Vec<Result<Expanded, ManifestErrors>> = others.into_iter().map(joined).collect();
+        Ok(join(manifest, overrides, first?, others.into_iter().collect::<Result<_, _>>()?)?)
+    })
+}
+
+/// What a thread came to; its panic goes on in this one.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 pub(super) fn save_lock(lock: &Lock, path: &Path) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|err| unusable(folder, &err))?;
@@ -259,7 +293,7 @@ fn read_bounded(path: &Path, bytes_max: usize) -> Result<Vec<u8>, FileFault> {
 /// The manifest's folder as the core sees it.
 struct Disk<'a> {
     root: &'a Path,
-    cache: RefCell<StatCache>,
+    cache: Mutex<StatCache>,
     now: SystemTime,
 }
 
@@ -270,7 +304,7 @@ impl Files for Disk<'_> {
 
     fn content(&self, path: &str) -> Result<ContentHash, FileFault> {
         let path = self.root.join(path);
-        observe::content_hash(&path, &mut self.cache.borrow_mut(), self.now).map_err(|err| match err {
+        observe::content_hash(&path, &mut self.cache.lock(), self.now).map_err(|err| match err {
             observe::ContentError::Missing { .. } => FileFault::Missing,
             observe::ContentError::LfsPointer { .. } => FileFault::LfsPointer,
             other => FileFault::Unreadable(thumbforge_core::error::chain(&other)),
