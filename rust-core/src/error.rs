@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Finding;
+
 macro_rules! error_codes {
     ($( $(#[$doc:meta])* $name:ident = $number:literal, $word:literal, $http:literal; )*) => {
         /// What kind of failure; stable for machines, while messages are for people.
@@ -107,19 +109,22 @@ impl std::fmt::Display for ErrorCode {
 }
 
 /// A failure as it reaches people and machines: a stable code and a sentence that says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
     /// For machines.
     pub code: ErrorCode,
     /// For people: what failed, where, and what to do.
     pub message: String,
+    /// What the checks found, where they are what failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl Failure {
     /// A failure of kind `code`.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), findings: Vec::new() }
     }
 }
 

@@ -14,6 +14,7 @@ use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey};
 use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Render, Route};
 use thumbforge_core::model::Catalogue;
+use thumbforge_core::verdict::Severity;
 
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Dispatcher, Event, Planned, State};
@@ -214,16 +215,10 @@ impl Tools {
             (outcome, failure)
         })?;
         if spec.gate == Gate::Enforce && !render.verdict.passed {
-            let worst = render
-                .verdict
-                .findings
-                .iter()
-                .find(|finding| finding.severity == thumbforge_core::verdict::Severity::Error);
+            let worst = render.verdict.findings.iter().find(|finding| finding.severity == Severity::Error);
             let said = worst.map(|finding| finding.message.clone()).unwrap_or_default();
-            return Err(failed(Failure::new(
-                ErrorCode::VerificationFailed,
-                format!("failed to pass the checks: {said}"),
-            )));
+            let failure = Failure::new(ErrorCode::VerificationFailed, format!("failed to pass the checks: {said}"));
+            return Err(failed(Failure { findings: render.verdict.findings, ..failure }));
         }
         Ok(Box::new(render))
     }

@@ -223,16 +223,44 @@ fn an_asset_that_is_dropped_leaves_its_file() {
     assert!(!String::from_utf8(rig.read("thumbforge.lock")).expect("text").contains("shield"));
 }
 
-#[test]
-fn the_teams_own_art_takes_the_words() {
-    let rig = shop();
+/// A PNG of 256 by 256 pixels, each as `colour` says.
+fn own_art(colour: impl Fn(u32) -> [u8; 3]) -> Vec<u8> {
     let mut art = Vec::new();
     let mut encoder = png::Encoder::new(&mut art, 256, 256);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header().expect("a header");
-    let gradient: Vec<u8> = (0..256 * 256u32).flat_map(|at| [(at / 512) as u8, 40, (at % 256 / 2) as u8]).collect();
-    writer.write_image_data(&gradient).expect("pixels");
+    let pixels: Vec<u8> = (0..256 * 256).flat_map(colour).collect();
+    writer.write_image_data(&pixels).expect("pixels");
     writer.finish().expect("an end");
+    art
+}
+
+#[test]
+fn words_that_cannot_be_read_fail_their_picture_with_its_verdict() {
+    let rig = shop();
+    // White words without an outline over art that is nearly white.
+    rig.write("Art/sword.png", own_art(|at| [250, 250, 245 + (at % 7) as u8]));
+    let bare = "name = \"title\"\nfill = \"#ffffff\"\noutline = false\nshadow = false\n";
+    let text = manifest("").replace("[assets.sword]\n", "[assets.sword]\nart = \"Art/sword.png\"\n");
+    rig.write("thumbforge.toml", text.replacen("name = \"title\"\n", bare, 1));
+    let report = rig.run(&["batch", "--json"]).expect(3).says(&["error[verification_failed]"]).json();
+    let items = report["items"].as_array().expect("items");
+    let item = items.iter().find(|item| item["asset"] == "sword").expect("the sword");
+    assert_eq!((&item["state"], &item["attempts"]), (&"failed".into(), &1.into()), "{item:#}");
+    assert_eq!(item["verdict"]["passed"], false);
+    let codes: Vec<&Value> =
+        item["verdict"]["findings"].as_array().expect("findings").iter().map(|finding| &finding["code"]).collect();
+    assert!(codes.contains(&&"low_contrast".into()), "{codes:?}");
+    assert!(
+        !rig.project().join(item["path"].as_str().expect("a path")).exists(),
+        "a picture that failed is not written"
+    );
+}
+
+#[test]
+fn the_teams_own_art_takes_the_words() {
+    let rig = shop();
+    let mut art = own_art(|at| [(at / 512) as u8, 40, (at % 256 / 2) as u8]);
     rig.write("Art/sword.png", &art);
     let text = manifest("").replace("[assets.sword]\n", "[assets.sword]\nart = \"Art/sword.png\"\n");
     rig.write("thumbforge.toml", &text);

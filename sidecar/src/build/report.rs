@@ -180,7 +180,11 @@ impl Item {
     /// Says why there is none.
     pub fn failed(mut self, failure: Failure) -> Self {
         self.state = ItemState::Failed;
-        self.error = Some(failure);
+        if !failure.findings.is_empty() {
+            self.verdict = Some(Verdict::of(failure.findings.clone()));
+        }
+        // The findings stand in the verdict, where every item has them.
+        self.error = Some(Failure { findings: Vec::new(), ..failure });
         self
     }
 }

@@ -209,7 +209,10 @@ async fn one(
             ending.await
         }
     };
-    let Ending::Done { render, .. } = &ending else { return item.with_ending(&ending) };
+    let Ending::Done { render, .. } = &ending else {
+        let attempts = intake.job(id).map_or(0, |row| row.attempts);
+        return Item { attempts, ..item.with_ending(&ending) };
+    };
     let Some((_, bytes)) = intake.picture(render.realised_key).await else {
         return item
             .failed(Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store"));
