@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Gate, JobSpec, Lane};
+use thumbforge_core::job::{AssetRef, JobSpec, Lane};
 use thumbforge_core::recipe::Recipe;
 use thumbforge_sidecar::app::App;
 use thumbforge_sidecar::config::{Config, UserFile};
@@ -51,17 +51,7 @@ pub(crate) fn durably_from_64(board: &mut Board) {
 
 fn job(at: usize) -> JobSpec {
     let size = Extent { width: 64, height: 64 };
-    JobSpec {
-        recipe: Recipe::from_prompt(&format!("card {at} of a game"), size),
-        asset: AssetRef { name: format!("card{at}"), locale: "en".to_owned() },
-        lane: Lane::Batch,
-        priority: 0,
-        client: format!("bench {}", at % SUBMITTERS),
-        deadline_ms: None,
-        placeholder: false,
-        lossy: false,
-        gate: Gate::Report,
-        safe_inset: None,
-        read_back: false,
-    }
+    let recipe = Recipe::from_prompt(&format!("card {at} of a game"), size);
+    let asset = AssetRef { name: format!("card{at}"), locale: "en".to_owned() };
+    JobSpec { asset, ..JobSpec::new(recipe, Lane::Batch, format!("bench {}", at % SUBMITTERS)) }
 }
