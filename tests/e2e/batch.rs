@@ -110,6 +110,28 @@ fn a_picture_that_another_tool_packed_tighter_is_ours() {
 }
 
 #[test]
+fn a_picture_whose_text_was_stripped_is_ours_by_its_pixels() {
+    let rig = built();
+    let path = "Assets/Shop/sword.en.png";
+    // As an optimiser that drops every text chunk leaves it.
+    let decoder = png::Decoder::new(std::io::Cursor::new(rig.read(path)));
+    let mut reader = decoder.read_info().expect("a header");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("pixels");
+    let mut stripped = Vec::new();
+    let mut encoder = png::Encoder::new(&mut stripped, info.width, info.height);
+    encoder.set_color(info.color_type);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&pixels[..info.buffer_size()]).expect("pixels");
+    writer.finish().expect("an end");
+    rig.write(path, &stripped);
+    let report = rig.run(&["batch", "--json"]).expect(0).json();
+    assert_eq!(counts(&report), [4, 4, 0, 0, 0]);
+    assert_eq!(rig.read(path), stripped);
+    rig.run(&["batch", "--check"]).expect(0);
+}
+
+#[test]
 fn a_picture_that_is_not_ours_is_kept() {
     let rig = shop();
     rig.write("Assets/Shop/sword.en.png", "somebody else's");

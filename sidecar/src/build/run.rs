@@ -12,6 +12,7 @@ use thumbforge_core::job::{Ending, Gate, JobSpec, Lane, Render};
 use thumbforge_core::lock::{DrawnBy, Lock, LockLine};
 use thumbforge_core::manifest::Wanted;
 use thumbforge_core::plan::{Action, locked};
+use thumbforge_core::recipe::Realisation;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -98,25 +99,29 @@ pub async fn run(project: &mut Project, survey: &Survey, asked: Run<'_>) -> Resu
 /// Lines for files that are as wanted and that only the lock does not know.
 fn adopt(project: &Project, survey: &Survey, items: &mut [Item]) -> Vec<LockLine> {
     let wanted = &project.expansion.wanted;
+    let lines = locked(wanted, &project.lock);
     let adopted = survey.plan.items.iter().filter(|item| item.action == Action::Adopt);
     adopted
         .filter_map(|planned| {
-            let wanted = &wanted[planned.wanted];
+            let (wanted, line) = (&wanted[planned.wanted], lines[planned.wanted]);
             let bytes = std::fs::read(project.root.join(&wanted.output)).ok()?;
-            let said = png::read_provenance(&bytes).ok().flatten()?;
             let pixels = png::decode(&bytes, png::DecodeLimits::ART).ok()?.hash();
-            items[planned.wanted].realised_key = Some(said.realised_key.to_string());
+            let (realised, drawn_by) = match png::read_provenance(&bytes).ok().flatten() {
+                Some(said) => {
+                    let Realisation { engine, engine_version, device_class, .. } = said.realisation;
+                    (said.realised_key, Arc::new(DrawnBy { engine, version: engine_version, device_class }))
+                }
+                // A tool stripped the text and left the locked pixels: what the lock says of them is still true.
+                None => line.filter(|line| line.pixels == pixels).map(|line| (line.realised, line.drawn_by.clone()))?,
+            };
+            items[planned.wanted].realised_key = Some(realised.to_string());
             Some(LockLine {
                 output: wanted.output.clone(),
                 planned: wanted.planned,
-                realised: said.realised_key,
+                realised,
                 pixels,
                 sha256: sha256(&bytes),
-                drawn_by: Arc::new(DrawnBy {
-                    engine: said.realisation.engine,
-                    version: said.realisation.engine_version,
-                    device_class: said.realisation.device_class,
-                }),
+                drawn_by,
             })
         })
         .collect()
