@@ -127,7 +127,7 @@ impl App {
             drop(pruned.write(ops::prune));
         });
         tracing::debug!(recovered, elapsed_ms = began.elapsed().as_millis() as u64, "sidecar started");
-        let intake = Intake::new(tools, dispatcher, publisher, metrics, recovered);
+        let intake = Intake::new(tools, dispatcher, publisher, metrics, config.open_jobs_max);
         Ok(Self { intake, journal, config, drained, recovered, _lock: lock })
     }
 

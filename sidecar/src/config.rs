@@ -23,6 +23,8 @@ pub struct Config {
     pub shared_cache: Option<PathBuf>,
     /// How long a drain waits for what runs.
     pub drain: Duration,
+    /// Most jobs that are open at once; one more is told that the sidecar is busy.
+    pub open_jobs_max: usize,
 }
 
 /// The user's file, `config.toml` in the data directory or where `--config` says.
@@ -75,6 +77,7 @@ impl Config {
             shared_cache: None,
             // Longer than any local picture takes, shorter than a service manager's patience (90 s).
             drain: Duration::from_secs(60),
+            open_jobs_max: limits::OPEN_JOBS_MAX,
         }
     }
 }

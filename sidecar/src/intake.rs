@@ -1,16 +1,17 @@
 //! The door: what comes in is checked, looked up, journalled and only then acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::dispatch::{Dispatcher, Event};
 use crate::executor::Tools;
-use crate::journal::{JobRow, Open, ops};
+use crate::journal::{JobRow, ops};
 use crate::metrics::Metrics;
 use crate::publish::{JobEvent, Publisher};
 use crate::store::Pin;
@@ -28,8 +29,9 @@ struct Inner {
     dispatcher: Dispatcher,
     publisher: Publisher,
     metrics: Arc<Metrics>,
-    /// One permit an open job; none left means busy.
-    room: Arc<Semaphore>,
+    open_jobs_max: usize,
+    /// Jobs between their check at the door and the dispatcher's mailbox.
+    entering: AtomicUsize,
     draining: std::sync::atomic::AtomicBool,
 }
 
@@ -66,11 +68,20 @@ impl Intake {
         dispatcher: Dispatcher,
         publisher: Publisher,
         metrics: Arc<Metrics>,
-        open: usize,
+        open_jobs_max: usize,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(limits::OPEN_JOBS_MAX.saturating_sub(open)));
         let draining = std::sync::atomic::AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { tools, dispatcher, publisher, metrics, room, draining }) }
+        Self {
+            inner: Arc::new(Inner {
+                tools,
+                dispatcher,
+                publisher,
+                metrics,
+                open_jobs_max,
+                entering: AtomicUsize::new(0),
+                draining,
+            }),
+        }
     }
 
     /// Checks a job and gives it its one spelling.
@@ -120,11 +131,12 @@ impl Intake {
     /// `invalid_request`, `queue_full`, `shutting_down`, or why the journal cannot write.
     pub async fn submit(&self, spec: JobSpec) -> Result<Ticket, Failure> {
         let inner = &self.inner;
+        let _entering = Entering::count(&inner.entering);
         let accepted = self.accept(spec).await;
         if accepted.is_err() {
             inner.metrics.refused();
         }
-        let (open, fresh, permit) = accepted?;
+        let ops::Accepted { open, fresh } = accepted?;
         let id = open.id;
         let (waiter, ending) = oneshot::channel();
         inner.dispatcher.wait(id, waiter).await;
@@ -133,40 +145,32 @@ impl Intake {
             inner.metrics.accepted();
             inner.publisher.state(id, JobState::Queued.word());
         }
-        // The permit comes back with the ending, whoever waits or does not.
-        let (done, ticket) = oneshot::channel();
-        tokio::spawn(async move {
-            let ending = ending.await;
-            drop(permit);
-            if let Ok(ending) = ending {
-                let _ = done.send(ending);
-            }
-        });
-        Ok(Ticket { id, ending: ticket })
+        Ok(Ticket { id, ending })
     }
 
-    async fn accept(&self, spec: JobSpec) -> Result<(Open, bool, tokio::sync::OwnedSemaphorePermit), Failure> {
+    async fn accept(&self, spec: JobSpec) -> Result<ops::Accepted, Failure> {
         let inner = &self.inner;
-        if inner.draining.load(std::sync::atomic::Ordering::Relaxed) {
+        if inner.draining.load(Ordering::Relaxed) {
             return Err(Failure::new(ErrorCode::ShuttingDown, "failed to accept the job: the sidecar is stopping"));
         }
         let spec = self.admit(spec)?;
-        let permit = inner.room.clone().try_acquire_owned().map_err(|_| {
-            Failure::new(
+        // What is open is what the dispatcher holds, so a place is free as soon as a job has ended, whoever asked for it.
+        // Jobs in the dispatcher's mailbox are in neither number; there are never more than the mailbox holds.
+        if inner.metrics.open() + inner.entering.load(Ordering::Relaxed) > inner.open_jobs_max {
+            return Err(Failure::new(
                 ErrorCode::QueueFull,
-                format!("failed to accept the job: {} are open already; try again later", limits::OPEN_JOBS_MAX),
-            )
-        })?;
+                format!("failed to accept the job: {} are open already; try again later", inner.open_jobs_max),
+            ));
+        }
         let (planned, json) = (spec.recipe.planned_key(), ops::spec_to_json(&spec));
         let now_ms = inner.tools.clock.now_ms();
-        let accepted = inner
+        inner
             .tools
             .journal
             .write(move |connection| ops::accept(connection, &spec, &json, planned, now_ms))
             .durable()
             .await
-            .map_err(|err| err.failure())?;
-        Ok((accepted.open, accepted.fresh, permit))
+            .map_err(|err| err.failure())
     }
 
     /// Puts a file that recipes name (art, a font) into the store; it stays while the pin lives or an open job needs it.
@@ -187,6 +191,11 @@ impl Intake {
         if !job.state.is_final() {
             let (waiter, ending) = oneshot::channel();
             self.inner.dispatcher.wait(id, waiter).await;
+            // After a failed write the dispatcher may hold an open job no more; told again, it takes it up and can end it.
+            let open = self.inner.tools.journal.read(|connection| ops::open(connection, id));
+            if let Some(open) = open.map_err(|err| err.failure())? {
+                self.inner.dispatcher.tell(Event::Accepted(open)).await;
+            }
             self.inner.dispatcher.tell(Event::Cancel(id)).await;
             // A job that ended in between is answered by the journal instead.
             if !self.job(id)?.state.is_final() {
@@ -258,16 +267,32 @@ impl Intake {
 
     /// Whether every further job is refused because the sidecar is stopping.
     pub fn is_closed(&self) -> bool {
-        self.inner.draining.load(std::sync::atomic::Ordering::Relaxed)
+        self.inner.draining.load(Ordering::Relaxed)
     }
 
     /// Refuses every further job.
     pub(crate) fn close(&self) {
-        self.inner.draining.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.inner.draining.store(true, Ordering::Relaxed);
     }
 
     pub(crate) async fn drain(&self) {
         self.inner.dispatcher.tell(Event::Drain).await;
+    }
+}
+
+/// One job on its way in, while this lives.
+struct Entering<'a>(&'a AtomicUsize);
+
+impl<'a> Entering<'a> {
+    fn count(entering: &'a AtomicUsize) -> Self {
+        entering.fetch_add(1, Ordering::Relaxed);
+        Self(entering)
+    }
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -279,3 +304,6 @@ async fn in_thread<T: Send + 'static>(
         .await
         .unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, format!("failed to finish a request: {err}"))))
 }
+
+#[cfg(test)]
+mod tests;

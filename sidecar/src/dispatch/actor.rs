@@ -125,10 +125,12 @@ impl<A: Acts> Actor<A> {
 
     fn decide(&mut self, event: Event) {
         let now_ms = self.clock.now_ms();
-        for effect in self.state.apply(event, now_ms) {
+        let effects = self.state.apply(event, now_ms);
+        // Before anybody is told of an ending, so that whoever asks again finds the place free.
+        self.acts.census(&self.state);
+        for effect in effects {
             self.perform(effect, now_ms);
         }
-        self.acts.census(&self.state);
     }
 
     /// The only place that acts.

@@ -403,6 +403,17 @@ pub fn recover(connection: &Connection, now_ms: u64) -> rusqlite::Result<Vec<Ope
         .collect()
 }
 
+/// An open job as the dispatcher holds it; `None` when it has ended or never was.
+pub fn open(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Open>> {
+    connection
+        .prepare_cached(
+            "SELECT id, lane, priority, client, deadline_ms, attempts FROM jobs
+             WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
+        )?
+        .query_row([job.0], open_from_row)
+        .optional()
+}
+
 fn open_from_row(row: &Row<'_>) -> rusqlite::Result<Open> {
     let lane: String = row.get(1)?;
     Ok(Open {
