@@ -18,6 +18,9 @@
 #![allow(unsafe_code)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+#[cfg(all(test, not(loom)))]
+extern crate self as thumbforge_channel;
+
 mod atomic;
 // Systems use it in their streams, which the model of its orders has none of.
 #[cfg_attr(loom, allow(dead_code))]
@@ -27,6 +30,8 @@ mod ring;
 mod carrier;
 #[cfg(not(loom))]
 pub mod client;
+#[cfg(all(test, not(loom)))]
+mod hostile;
 #[cfg(not(loom))]
 mod inbox;
 #[cfg(not(loom))]
