@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use thumbforge_core::limits;
@@ -23,6 +23,9 @@ use crate::sys::{Access, Mapping, Stream};
 const GREETING_MAX: Duration = Duration::from_secs(5);
 /// Segments that a sidecar may have announced at once: the smallest ones, filling the texture memory, and as many free.
 const SEGMENTS_MAX: usize = 256;
+
+/// Pictures that may have come without their answers: as many as texture memory holds.
+const PICTURES_MAX: usize = limits::TEXTURE_BYTES_MAX / crate::slots::SMALLEST;
 
 /// How a greeting went.
 pub(super) enum Greeted {
@@ -169,7 +172,7 @@ impl Connection {
         let (lent, bytes) = payload.split_at_checked(Lent::BYTES).ok_or_else(|| broken("a picture without a place"))?;
         let mut pixels = self.pixels.lock();
         let held: usize = pixels.values().map(Vec::len).sum();
-        if held + bytes.len() > limits::TEXTURE_BYTES_MAX {
+        if pixels.len() >= PICTURES_MAX || held + bytes.len() > limits::TEXTURE_BYTES_MAX {
             return Err(broken("more pictures than answers"));
         }
         pixels.insert(Lent::decode(lent).map_err(invalid)?, bytes.to_vec());
@@ -232,8 +235,13 @@ impl Receiving {
             if let ServerMessage::Completion(answer) = &message
                 && let Some(lent) = answer.lent
             {
+                let deadline = Instant::now() + GREETING_MAX;
                 while !connection.segments.lock().contains_key(&lent.segment) {
-                    match self.inbox.next(Some(GREETING_MAX))? {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(broken("a picture in a segment that is not announced"));
+                    }
+                    match self.inbox.next(Some(left))? {
                         Some((Kind::Segment, payload)) => connection.grow(&payload)?,
                         Some((Kind::Retire, payload)) => connection.shrink(&payload)?,
                         Some((Kind::Bell, _)) => {}

@@ -187,6 +187,10 @@ impl Supervisor {
         let asked = Address::of(&options.data_dir).and_then(|address| {
             let stream = Arc::new(Stream::connect(&address)?);
             self.inner.state.lock().stream = Some(stream.clone());
+            if self.inner.is_closing() {
+                // Whoever closes the session has looked for a stream already.
+                stream.close();
+            }
             stream.send(&frame::encode(Kind::Drain, &Drain { build: options.build.clone() }.encode()), None)?;
             let (mut inbox, deadline) = (Inbox::new(stream), Instant::now() + DRAIN_MAX);
             while inbox.next(Some(deadline.saturating_duration_since(Instant::now())))?.is_some() {}
@@ -271,6 +275,10 @@ impl Supervisor {
 impl Inner {
     /// What the sidecar says.
     fn hear(&self, connection: &Arc<Connection>, message: ServerMessage<'_>) -> io::Result<()> {
+        if self.is_closing() {
+            // A sidecar that never stops telling would never let go.
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         match message {
             ServerMessage::Progress { number, state, step, steps } => {
                 if let Some(flight) = self.table.lock().flights.get_mut(&number) {

@@ -86,6 +86,28 @@ fn peer_of(stream: &UnixStream) -> io::Result<u32> {
     }
 }
 
+/// Connects at once or not at all: a listener that accepts nobody (stopped, with a queue that is full) would hold whoever
+/// connects for ever.
+#[cfg(target_os = "linux")]
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) => Ok(socket.into()),
+        Err(rustix::io::Errno::AGAIN) => {
+            Err(io::Error::new(ErrorKind::TimedOut, "it accepts nobody, and others wait before its door"))
+        }
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Connects; where the queue is full these systems say so at once.
+#[cfg(not(target_os = "linux"))]
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(path)
+}
+
 /// Waits for clients.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -161,7 +183,7 @@ impl Stream {
     /// Connects to the sidecar of this user.
     pub(crate) fn connect(address: &Address) -> io::Result<Self> {
         address.check_folder()?;
-        Self::of(UnixStream::connect(&address.path)?)
+        Self::of(connect(&address.path)?)
     }
 
     fn of(stream: UnixStream) -> io::Result<Self> {
