@@ -13,6 +13,7 @@ use crate::build::BuildError;
 use crate::config::{UserFile, default_data_dir};
 
 mod batch;
+mod bench;
 mod doctor;
 mod generate;
 mod jobs;
@@ -104,6 +105,8 @@ enum Verb {
     Schema,
     /// Look at this machine: what works, what is missing, and what to do about it
     Doctor,
+    /// Measure this machine
+    Bench(bench::BenchArgs),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -159,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
             Ok(exit::DONE)
         }
         Verb::Doctor => doctor::doctor(&context),
+        Verb::Bench(args) => bench::bench(&context, &args),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "thumbforge", &mut script);

@@ -27,6 +27,9 @@ use crate::sys::{Access, Memory, Stream};
 /// Texture memory that nobody has used for so long goes back to the system.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// Messages that are heard before answers that wait for room get their turn.
+const TURN: usize = 64;
+
 /// How a request ended, as a host says it.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -211,25 +214,24 @@ impl Peer {
 
     fn drain(&self, inbound: &mut Inbound, guest: &Arc<dyn Guest>, flags: &Flags) -> Result<(), Broken> {
         loop {
-            while inbound.returns.pop(Lent::BYTES, &mut inbound.buffer)? == Popped::Message {
-                let lent = Lent::decode(&inbound.buffer).map_err(|_| Broken)?;
-                self.take_back(lent)?;
-            }
             let mut heard = 0;
-            while self.has_room() && inbound.submissions.pop(limits::MESSAGE_BYTES_MAX, &mut inbound.buffer)? == Popped::Message
-            {
-                self.hear(&inbound.buffer, guest)?;
-                heard += 1;
-                // Slots that come back are what answers wait for, so they are looked at often.
-                if heard == 64 {
+            while heard < TURN {
+                // Slots that come back are what answers wait for, so they go first, every time: a client that asks again
+                // as soon as it is answered would otherwise keep this side from ever seeing them.
+                self.take_returns(inbound)?;
+                if !self.has_room()
+                    || inbound.submissions.pop(limits::MESSAGE_BYTES_MAX, &mut inbound.buffer)? == Popped::Empty
+                {
                     break;
                 }
+                self.hear(&inbound.buffer, guest)?;
+                heard += 1;
             }
             if heard > 0 && must_ring(flags.client_wants_room()) {
                 self.stream.bell().map_err(|_| Broken)?;
             }
             self.unpark();
-            if heard == 64 {
+            if heard == TURN {
                 continue;
             }
             fall_asleep(flags.server_sleeps());
@@ -239,6 +241,17 @@ impl Peer {
             }
             wake_up(flags.server_sleeps());
         }
+    }
+
+    /// Takes back what was given back; there are never more than there are slots, unless the client makes them up.
+    fn take_returns(&self, inbound: &mut Inbound) -> Result<(), Broken> {
+        for _ in 0..TURN {
+            if inbound.returns.pop(Lent::BYTES, &mut inbound.buffer)? == Popped::Empty {
+                break;
+            }
+            self.take_back(Lent::decode(&inbound.buffer).map_err(|_| Broken)?)?;
+        }
+        Ok(())
     }
 
     fn has_room(&self) -> bool {
