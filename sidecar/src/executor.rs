@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey};
-use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Render, Route};
+use thumbforge_core::job::{Ending, Gate, JobSpec, Outcome, Render, Route};
 use thumbforge_core::model::Catalogue;
 use thumbforge_core::verdict::Severity;
 
@@ -179,22 +179,13 @@ impl Tools {
         }
     }
 
-    /// How a job ended, if the journal says that it has.
+    /// How a job ended, if the journal says that it has. What it cost was counted when it did.
     fn ended(&self, job: JobId) -> Option<Ending> {
-        let row = self.journal.read(|connection| ops::job(connection, job)).ok().flatten()?;
-        match (row.state, row.realised_key, row.error) {
-            (JobState::Done, Some(key), _) => {
-                let render = self.journal.read(|connection| ops::find_render(connection, key)).ok().flatten();
-                let gone = || Failure::new(ErrorCode::NotFound, "failed to find the render: it was evicted; ask again");
-                Some(render.map_or_else(
-                    || Ending::Failed(gone()),
-                    |render| Ending::Done { render: Box::new(render), cached: true, attempts: row.attempts },
-                ))
-            }
-            (JobState::Failed, _, Some(failure)) => Some(Ending::Failed(failure)),
-            (JobState::Cancelled, ..) => Some(Ending::Cancelled),
-            _ => None,
-        }
+        let ending = self.journal.read(|connection| ops::ending(connection, job)).ok().flatten()?;
+        Some(match ending {
+            Ending::Done { render, attempts, .. } => Ending::Done { render, cached: true, attempts },
+            other => other,
+        })
     }
 
     /// Where a job goes on this machine.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::dispatch::{Dispatcher, Event};
 use crate::executor::Tools;
-use crate::journal::{JobRow, ops};
+use crate::journal::{Accepted, JobRow, ops};
 use crate::metrics::Metrics;
 use crate::publish::{JobEvent, Publisher};
 use crate::store::Pin;
@@ -136,9 +136,17 @@ impl Intake {
         if accepted.is_err() {
             inner.metrics.refused();
         }
-        let ops::Accepted { open, fresh } = accepted?;
-        let id = open.id;
+        let accepted = accepted?;
+        let (id, fresh) = (accepted.job(), matches!(accepted, Accepted::Fresh(_)));
         let (waiter, ending) = oneshot::channel();
+        let open = match accepted {
+            Accepted::Fresh(open) | Accepted::Joined(open) => open,
+            Accepted::Ended(_, ended) => {
+                // The receiver is in the ticket.
+                let _ = waiter.send(ended);
+                return Ok(Ticket { id, ending });
+            }
+        };
         inner.dispatcher.wait(id, waiter).await;
         inner.dispatcher.tell(Event::Accepted(open)).await;
         if fresh {
@@ -148,7 +156,7 @@ impl Intake {
         Ok(Ticket { id, ending })
     }
 
-    async fn accept(&self, spec: JobSpec) -> Result<ops::Accepted, Failure> {
+    async fn accept(&self, spec: JobSpec) -> Result<Accepted, Failure> {
         let inner = &self.inner;
         if inner.draining.load(Ordering::Relaxed) {
             return Err(Failure::new(ErrorCode::ShuttingDown, "failed to accept the job: the sidecar is stopping"));
@@ -167,7 +175,7 @@ impl Intake {
         inner
             .tools
             .journal
-            .write(move |connection| ops::accept(connection, &spec, &json, planned, now_ms))
+            .write(move |connection| ops::accept(connection, None, &spec, &json, planned, now_ms))
             .durable()
             .await
             .map_err(|err| err.failure())

@@ -22,7 +22,7 @@ async fn accept(journal: &Journal, spec: JobSpec) {
     let json = ops::spec_to_json(&spec);
     let planned = spec.recipe.planned_key();
     journal
-        .write(move |connection| ops::accept(connection, &spec, &json, planned, 1))
+        .write(move |connection| ops::accept(connection, None, &spec, &json, planned, 1))
         .durable()
         .await
         .expect("accepts");
