@@ -13,7 +13,7 @@ use crate::dispatch::{Dispatcher, Event, Waiter};
 use crate::executor::Tools;
 use crate::journal::{Accepted, JobRow, Open, ops};
 use crate::metrics::Metrics;
-use crate::publish::{JobEvent, Publisher};
+use crate::publish::{Follow, JobEvent, Publisher};
 use crate::store::Pin;
 use interest::{Interest, Interests, Wish};
 
@@ -169,7 +169,7 @@ impl Intake {
             }
             Accepted::Fresh(open) => {
                 inner.metrics.accepted();
-                inner.publisher.state(id, JobState::Queued.word());
+                inner.publisher.state(id, JobState::Queued);
                 self.hand_over(open, waiter).await;
             }
             Accepted::Joined(open) => self.hand_over(open, waiter).await,
@@ -306,6 +306,17 @@ impl Intake {
     /// Why it has no route here.
     pub fn route(&self, spec: &JobSpec) -> Result<thumbforge_core::job::Route, Failure> {
         self.inner.tools.route(spec)
+    }
+
+    /// Follows one job from where it stands.
+    ///
+    /// # Errors
+    /// `not_found` when there is no such job.
+    pub fn follow(&self, id: JobId) -> Result<Follow, Failure> {
+        let follow = self.inner.publisher.follow(id);
+        // Followed before the journal is asked: what comes after its answer is heard.
+        let state = self.job(id)?.state;
+        Ok(follow.from(state))
     }
 
     /// Listens to job events from now on.
