@@ -93,6 +93,12 @@ error_codes! {
     Corrupt = 29, "corrupt", 500;
     /// The words asked for cannot be found in the picture, and no repair was allowed.
     RenderedTextMismatch = 30, "rendered_text_mismatch", 422;
+    /// A handle of the C ABI that was closed, released, or never given out.
+    StaleHandle = 31, "stale_handle", 404;
+    /// The caller of the C ABI was built for another major version of it.
+    AbiMismatch = 32, "abi_mismatch", 409;
+    /// No sidecar runs, and none was to be started or could be.
+    NoSidecar = 33, "no_sidecar", 503;
 }
 
 impl ErrorCode {

@@ -27,3 +27,4 @@ pub mod plan;
 pub mod recipe;
 pub mod text_layer;
 pub mod verdict;
+pub mod wire;

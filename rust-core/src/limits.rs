@@ -66,7 +66,31 @@ pub const JOBS_KEPT_MAX: u64 = 1_000_000;
 /// Most rows that a listing of jobs returns at once.
 pub const LISTING_MAX: usize = 1000;
 
+/// Longest project name of a handshake in bytes: a path of any system.
+pub const PROJECT_BYTES_MAX: usize = 4096;
+/// Largest handshake in bytes: a project's name and a sentence.
+pub const HELLO_BYTES_MAX: usize = 16 << 10;
+/// Longest absolute path of this machine in bytes, as Linux has it.
+pub const LOCAL_PATH_BYTES_MAX: usize = 4096;
+/// Largest message of a ring in bytes: a recipe with every layer at its longest and escaped, four times the usual worst.
+pub const MESSAGE_BYTES_MAX: usize = 192 << 10;
+/// Largest texture slot in bytes: 4096×4096 RGBA8, with room for a PNG that noise made larger than its pixels.
+pub const SLOT_BYTES_MAX: usize = 66 << 20;
+/// Most texture memory that one connection holds in bytes: two of the largest pictures beside 100 thumbnails.
+pub const TEXTURE_BYTES_MAX: usize = 256 << 20;
+/// Texture memory in bytes that a connection keeps for the next pictures; what is free beyond it goes back to the system.
+pub const TEXTURE_KEEP_BYTES: usize = 64 << 20;
+/// Most requests of one connection that have no answer yet, or whose answer nobody has fetched.
+pub const IN_FLIGHT_MAX: usize = 8192;
+/// Most clients of one sidecar: each costs a thread and a mebibyte; far above the editors that one person runs.
+pub const CLIENTS_MAX: usize = 64;
+
 const _: () = assert!(PATH_PART_BYTES_MAX < 255 && PATH_PART_BYTES_MAX < PATH_BYTES_MAX);
 const _: () = assert!(SIDE_MIN < SIDE_MAX);
 const _: () = assert!(BODY_BYTES_MAX > (SIDE_MAX as usize * SIDE_MAX as usize * 4) / 3 * 4 * 2);
 const _: () = assert!(LAYERS_MAX * LAYER_TEXT_BYTES_MAX < 1 << 20);
+const _: () = assert!(IN_FLIGHT_MAX * 8 < OPEN_JOBS_MAX);
+const _: () =
+    assert!(SLOT_BYTES_MAX >= SIDE_MAX as usize * SIDE_MAX as usize * 4 && SLOT_BYTES_MAX <= TEXTURE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX > 2 * PROMPT_BYTES_MAX + 2 * LAYERS_MAX * LAYER_TEXT_BYTES_MAX);
+const _: () = assert!(HELLO_BYTES_MAX > 2 * PROJECT_BYTES_MAX);

@@ -20,17 +20,22 @@ const ONLY: [(&str, &str); 8] = [
 ];
 
 /// Which of our own crates each may name.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("thumbforge-core", &[]),
+    ("thumbforge-channel", &["thumbforge-core"]),
     ("thumbforge-art", &["thumbforge-core"]),
     ("thumbforge-diffusion", &["thumbforge-core"]),
     ("thumbforge-cuda", &["thumbforge-diffusion"]),
-    ("thumbforge-ffi", &["thumbforge-core"]),
-    ("thumbforge-sidecar", &["thumbforge-core", "thumbforge-art", "thumbforge-diffusion", "thumbforge-cuda"]),
+    ("thumbforge-ffi", &["thumbforge-core", "thumbforge-channel"]),
+    (
+        "thumbforge-sidecar",
+        &["thumbforge-core", "thumbforge-channel", "thumbforge-art", "thumbforge-diffusion", "thumbforge-cuda"],
+    ),
     (
         "thumbforge-tests",
         &[
             "thumbforge-core",
+            "thumbforge-channel",
             "thumbforge-art",
             "thumbforge-diffusion",
             "thumbforge-cuda",
@@ -117,7 +122,7 @@ fn the_core_and_what_draws_build_without_network_or_database() {
     let crates = crates();
     let heavy = ["tokio", "hyper", "axum", "reqwest", "rusqlite", "libsqlite3-sys", "mio", "openssl-sys", "rustls"];
     let mut found = Vec::new();
-    for name in ["thumbforge-core", "thumbforge-art", "thumbforge-diffusion", "thumbforge-ffi"] {
+    for name in ["thumbforge-core", "thumbforge-art", "thumbforge-diffusion", "thumbforge-channel", "thumbforge-ffi"] {
         let all = crates.closure(name);
         assert!(all.contains(name), "no crate {name}");
         found.extend(heavy.iter().filter(|heavy| all.contains(**heavy)).map(|heavy| format!("{name} builds {heavy}")));

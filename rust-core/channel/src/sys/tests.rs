@@ -1,0 +1,1 @@
+//! Sockets and shared memory as every system must give them.
