@@ -114,6 +114,29 @@ impl fmt::Display for JobId {
     }
 }
 
+/// Names one request of one client for good, so that sending it again never draws or bills it again:
+/// sixteen random bytes of the client's instance, and its own number of the request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey(pub [u8; 24]);
+
+impl RequestKey {
+    /// The key of request `number` of `instance`.
+    pub fn new(instance: [u8; 16], number: u64) -> Self {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&instance);
+        bytes[16..].copy_from_slice(&number.to_be_bytes());
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestKey(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
 fn hex(bytes: &[u8; 32]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(64);
