@@ -220,7 +220,7 @@ fn code_of(error: &BuildError) -> u8 {
 /// The exit code of a failure that ends the whole command.
 fn exit_of(code: ErrorCode) -> u8 {
     match code {
-        ErrorCode::VersionMismatch => exit::MISMATCH,
+        ErrorCode::VersionMismatch | ErrorCode::AbiMismatch => exit::MISMATCH,
         ErrorCode::DeadlineExceeded => exit::TIMED_OUT,
         ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => exit::GATE,
         ErrorCode::Cancelled => exit::INTERRUPTED,
