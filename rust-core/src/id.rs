@@ -87,22 +87,6 @@ impl ContentHash {
     }
 }
 
-/// Names a request of a client for good: the client's random instance (16 bytes), then the request's number (8 bytes).
-///
-/// A client that asks again under the same key is given the same job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestKey(pub [u8; 24]);
-
-impl RequestKey {
-    /// The key of request `number` of `instance`.
-    pub fn new(instance: [u8; 16], number: u64) -> Self {
-        let mut key = [0; 24];
-        key[..16].copy_from_slice(&instance);
-        key[16..].copy_from_slice(&number.to_be_bytes());
-        Self(key)
-    }
-}
-
 /// Number of a job in one journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

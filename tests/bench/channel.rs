@@ -18,11 +18,13 @@ pub(super) fn against_http(board: &mut Board) {
     let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let number = |pointer: &str| figures.pointer(pointer).and_then(Value::as_f64).expect(pointer);
 
-    for (name, pointer) in [("submit, one of a hundred", "/submit_ns"), ("submit, sidecar asleep", "/submit_asleep_ns")] {
+    for (name, pointer) in [("submit, one of a hundred", "/submit_ns"), ("submit, sidecar asleep", "/submit_asleep_ns")]
+    {
         let (p50, p99) = (number(&format!("{pointer}/p50")) / 1e3, number(&format!("{pointer}/p99")) / 1e3);
         let measured = format!("p50 {p50:.2} µs, p99 {p99:.2} µs");
         // What a bell costs is the system's: waking a processor that a hypervisor has put to sleep takes it long.
-        let (bound, goal) = if pointer == "/submit_ns" { (5.0, "goal 2 µs, fails at 5") } else { (20.0, "goal 2 µs, fails at 20") };
+        let (bound, goal) =
+            if pointer == "/submit_ns" { (5.0, "goal 2 µs, fails at 5") } else { (20.0, "goal 2 µs, fails at 20") };
         board.line(name, &measured, goal, p50 <= bound);
     }
     for (name, pointer, goal, bound) in [

@@ -19,7 +19,6 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod atomic;
-mod ring;
 #[cfg(not(loom))]
 mod carrier;
 #[cfg(not(loom))]
@@ -28,6 +27,7 @@ pub mod client;
 mod inbox;
 #[cfg(not(loom))]
 mod layout;
+mod ring;
 #[cfg(not(loom))]
 pub mod server;
 #[cfg(not(loom))]

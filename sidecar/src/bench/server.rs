@@ -18,7 +18,7 @@ use super::{SIDES, bytes_of, failed, rivals};
 /// # Errors
 /// When the system gives no socket.
 pub fn serve(folder: &Path) -> Result<(), Failure> {
-    let payload: Arc<[u8]> = (0..bytes_of(SIDES[1])).map(|at| (at * 31 >> 3) as u8).collect();
+    let payload: Arc<[u8]> = (0..bytes_of(SIDES[1])).map(|at| ((at * 31) >> 3) as u8).collect();
     let serving = server::serve(folder, Arc::new(Payload(payload.clone())), Options::default())
         .map_err(|err| failed(format!("listen: {err}")))?;
     rivals::serve_bare(folder, payload.clone())?;

@@ -49,7 +49,8 @@ fn two_producers_lose_and_double_nothing() {
         if consumer.pop(8, &mut into) == Ok(Popped::Message) {
             seen.push(into[0]);
         }
-        let pushed = threads.into_iter().filter(|_| true).map(|thread| thread.join().expect("no panic")).filter(|ok| *ok);
+        let pushed =
+            threads.into_iter().filter(|_| true).map(|thread| thread.join().expect("no panic")).filter(|ok| *ok);
         let pushed = pushed.count();
         while consumer.pop(8, &mut into) == Ok(Popped::Message) {
             seen.push(into[0]);

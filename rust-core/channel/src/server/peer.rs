@@ -15,8 +15,8 @@ use thumbforge_core::wire::hello::{self, Hello, Welcome};
 use thumbforge_core::wire::message::{Answer, ClientMessage, Deliver, Lent, Outcome, ServerMessage};
 use thumbforge_core::wire::{PROTOCOL, Writer};
 
-use super::slot::{Gone, Reservation, Slot};
 use super::Guest;
+use super::slot::{Gone, Reservation, Slot};
 use crate::carrier::Outbox;
 use crate::inbox::Inbox;
 use crate::layout::{Flags, RING_BYTES, ServerRings, SharedCells};
@@ -295,10 +295,9 @@ impl Peer {
             writer.u32(*segment);
             match &self.outward {
                 Outward::Frames(_) => {}
-                Outward::Rings { .. } => self
-                    .stream
-                    .send(&frame::encode(Kind::Retire, &writer.into_bytes()), None)
-                    .map_err(|_| Broken)?,
+                Outward::Rings { .. } => {
+                    self.stream.send(&frame::encode(Kind::Retire, &writer.into_bytes()), None).map_err(|_| Broken)?
+                }
             }
         }
         Ok(())
