@@ -20,13 +20,15 @@ const ONLY: [(&str, &str); 8] = [
 ];
 
 /// Which of our own crates each may name.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("thumbforge-core", &[]),
     ("thumbforge-channel", &["thumbforge-core"]),
     ("thumbforge-art", &["thumbforge-core"]),
     ("thumbforge-diffusion", &["thumbforge-core"]),
     ("thumbforge-cuda", &["thumbforge-diffusion"]),
     ("thumbforge-ffi", &["thumbforge-core", "thumbforge-channel"]),
+    // It reads the ABI's source and belongs to no product.
+    ("thumbforge-bindgen", &[]),
     (
         "thumbforge-sidecar",
         &["thumbforge-core", "thumbforge-channel", "thumbforge-art", "thumbforge-diffusion", "thumbforge-cuda"],
@@ -40,6 +42,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "thumbforge-diffusion",
             "thumbforge-cuda",
             "thumbforge-ffi",
+            "thumbforge-bindgen",
             "thumbforge-sidecar",
         ],
     ),

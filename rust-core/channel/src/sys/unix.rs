@@ -10,7 +10,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -22,6 +21,7 @@ use rustix::net::{
 };
 
 use super::{Access, SEND_TIME_MAX, canonical};
+use crate::bell::Bell;
 
 /// Longest path of a socket in bytes, with room to spare on every system (Linux has 108, macOS 104).
 const SOCKET_PATH_MAX: usize = 100;
@@ -152,8 +152,7 @@ impl Listener {
 pub(crate) struct Stream {
     stream: UnixStream,
     sending: Mutex<()>,
-    /// A bell that found the way busy; whoever is sending rings it.
-    bell_owed: AtomicBool,
+    bell: Bell,
     taken: Mutex<VecDeque<OwnedFd>>,
 }
 
@@ -171,12 +170,7 @@ impl Stream {
             return Err(io::Error::new(ErrorKind::PermissionDenied, message));
         }
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            sending: Mutex::new(()),
-            bell_owed: AtomicBool::new(false),
-            taken: Mutex::new(VecDeque::new()),
-        })
+        Ok(Self { stream, sending: Mutex::new(()), bell: Bell::new(), taken: Mutex::new(VecDeque::new()) })
     }
 
     /// Names memory for the peer; here the descriptor travels with [`Self::send`].
@@ -194,7 +188,7 @@ impl Stream {
             let _sending = self.sending.lock();
             self.send_all(bytes, memory.map(|(memory, access)| memory.descriptor(access)), deadline)?;
         }
-        self.ring_owed()
+        self.bell.settle(|| self.sending.try_lock(), || self.send_bell())
     }
 
     fn send_all(&self, mut bytes: &[u8], mut attached: Option<BorrowedFd<'_>>, deadline: Instant) -> io::Result<()> {
@@ -221,23 +215,14 @@ impl Stream {
     /// Wakes the peer. Never waits: where the socket is full the peer has bytes to wake up by, and where a frame is on
     /// its way its sender rings afterwards.
     pub(crate) fn bell(&self) -> io::Result<()> {
-        self.bell_owed.store(true, Ordering::SeqCst);
-        self.ring_owed()
+        self.bell.ring(|| self.sending.try_lock(), || self.send_bell())
     }
 
-    /// Rings what is owed. Whoever finds the way busy leaves it to whoever is on it, who looks again after leaving it.
-    fn ring_owed(&self) -> io::Result<()> {
-        while self.bell_owed.load(Ordering::SeqCst) {
-            let Some(_sending) = self.sending.try_lock() else { return Ok(()) };
-            if !self.bell_owed.swap(false, Ordering::SeqCst) {
-                continue;
-            }
-            match sendmsg(&self.stream, &[IoSlice::new(&[0])], &mut SendAncillaryBuffer::default(), SEND_FLAGS) {
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => {}
-                Err(err) => return Err(err.into()),
-            }
+    fn send_bell(&self) -> io::Result<()> {
+        match sendmsg(&self.stream, &[IoSlice::new(&[0])], &mut SendAncillaryBuffer::default(), SEND_FLAGS) {
+            Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(()),
+            Err(err) => Err(err.into()),
         }
-        Ok(())
     }
 
     /// Receives some bytes; 0 when the peer is gone.
