@@ -233,7 +233,8 @@ impl Peer {
                 // makes room.
                 fall_asleep(flags.server_wants_room());
             }
-            if !inbound.returns.is_ready() && !(self.has_room() && inbound.submissions.is_ready()) {
+            let more = inbound.returns.is_ready() || (self.has_room() && inbound.submissions.is_ready());
+            if !more {
                 return Ok(Taken::All);
             }
             wake_up(flags.server_sleeps());
