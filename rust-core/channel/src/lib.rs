@@ -18,6 +18,9 @@
 #![allow(unsafe_code)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+#[cfg(all(test, not(loom)))]
+extern crate self as thumbforge_channel;
+
 mod atomic;
 // Systems use it in their streams, which the model of its orders has none of.
 #[cfg_attr(loom, allow(dead_code))]
@@ -26,6 +29,8 @@ mod bell;
 mod carrier;
 #[cfg(not(loom))]
 pub mod client;
+#[cfg(all(test, not(loom)))]
+mod hostile;
 #[cfg(not(loom))]
 mod inbox;
 #[cfg(not(loom))]

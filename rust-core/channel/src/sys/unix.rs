@@ -319,7 +319,7 @@ impl Memory {
         Ok(fcntl_add_seals(&self.descriptor, future | SealFlags::SEAL)?)
     }
 
-    fn received(descriptor: OwnedFd) -> Self {
+    pub(crate) fn received(descriptor: OwnedFd) -> Self {
         Self { descriptor }
     }
 
