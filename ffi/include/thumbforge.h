@@ -10,6 +10,8 @@
  *            is filled up with zeroes, a newer caller's must be 0 where this library ends.
  * Text       UTF-8 by pointer and length, without a terminator.
  * Memory     What you pass stays yours and is not kept. What a completion lends is yours until tf_release.
+ * Unloading  Possible once every session is closed and the threads that made calls have ended; until then the C library
+ *            keeps the library where it is. Editors never unload it.
  */
 
 #ifndef THUMBFORGE_H
