@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
+use thumbforge_core::limits;
 use thumbforge_core::wire::frame::{self, Kind};
 use thumbforge_core::wire::message::{ClientMessage, Lent};
 
@@ -12,11 +13,15 @@ use crate::layout::{Flags, SharedCells};
 use crate::ring::{Producer, fall_asleep, must_ring};
 use crate::sys::Stream;
 
-/// Frames that wait for the socket where there are no rings: as many messages as a ring has cells, and room for slots
-/// that are given back beside them.
-const OUTBOX_MAX: usize = 4096;
-/// Of these, how many may be jobs: what comes back must always find a place.
+/// Frames that wait for the socket where there are no rings: answers to all that a client has in flight, the bytes of as
+/// many pictures as texture memory holds (or their slots on the way back), and other messages beside them.
+const OUTBOX_MAX: usize = 2 * limits::IN_FLIGHT_MAX;
+/// Beyond how many frames those that may be refused or lost, jobs and progress, find no place any more.
 const OUTBOX_MESSAGES_MAX: usize = 1024;
+
+const _: () = assert!(
+    OUTBOX_MAX > limits::IN_FLIGHT_MAX + limits::TEXTURE_BYTES_MAX / crate::slots::SMALLEST + OUTBOX_MESSAGES_MAX
+);
 
 /// Why a message did not go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +62,7 @@ impl Rings {
 
 impl Channel for Rings {
     fn send(&self, message: &[u8]) -> Result<(), SendError> {
-        if message.len() > thumbforge_core::limits::MESSAGE_BYTES_MAX {
+        if message.len() > limits::MESSAGE_BYTES_MAX {
             return Err(SendError::TooLarge);
         }
         self.submissions.push(message).map_err(|_| SendError::Full)?;

@@ -231,7 +231,8 @@ impl Session {
     /// `invalid_request` for a project name that is too long, `internal` when the system gives no thread.
     pub fn open(options: Options) -> Result<Self, Failure> {
         if options.project.len() > limits::PROJECT_BYTES_MAX {
-            let message = format!("failed to open a session: a project's name has at most {} bytes", limits::PROJECT_BYTES_MAX);
+            let message =
+                format!("failed to open a session: a project's name has at most {} bytes", limits::PROJECT_BYTES_MAX);
             return Err(Failure::new(ErrorCode::InvalidRequest, message));
         }
         let internal = |what: String| Failure::new(ErrorCode::Internal, format!("failed to open a session: {what}"));
@@ -468,7 +469,10 @@ impl Inner {
 }
 
 fn queue_full() -> Failure {
-    Failure::new(ErrorCode::QueueFull, "failed to submit: the queue to the sidecar is full; poll what is done and try again")
+    Failure::new(
+        ErrorCode::QueueFull,
+        "failed to submit: the queue to the sidecar is full; poll what is done and try again",
+    )
 }
 
 fn too_large(bytes: usize) -> Failure {

@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -77,6 +79,19 @@ static unsigned entries(const char *folder)
     return count;
 }
 
+/* Whether no other thread is left. One that was joined may still be listed while the kernel clears it away. */
+static int alone(void)
+{
+    time_t began = time(NULL);
+    while (entries("/proc/self/task") != 1 + 2) {
+        if (time(NULL) - began > 20) {
+            return 0;
+        }
+        sched_yield();
+    }
+    return 1;
+}
+
 /* Mappings of the process, and those that name the library or memory of the channel. */
 static void mappings(unsigned *all, unsigned *ours)
 {
@@ -106,7 +121,7 @@ int main(int argc, char **argv)
         CHECK(ours > 0);
         CHECK(pthread_create(&thread, NULL, round_trip, NULL) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
-        CHECK(entries("/proc/self/task") == 1 + 2);
+        CHECK(alone());
         CHECK(dlclose(library) == 0);
         mappings(&all, &ours);
         if (ours != 0) {

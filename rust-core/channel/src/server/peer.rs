@@ -15,9 +15,9 @@ use thumbforge_core::wire::hello::{self, Hello, Welcome};
 use thumbforge_core::wire::message::{Answer, ClientMessage, Deliver, Lent, Outcome, ServerMessage};
 use thumbforge_core::wire::{PROTOCOL, Writer};
 
-use super::slot::{Gone, Reservation, Slot};
 use super::Guest;
-use crate::carrier::Outbox;
+use super::slot::{Gone, Reservation, Slot};
+use crate::carrier::{Outbox, SendError};
 use crate::inbox::Inbox;
 use crate::layout::{Flags, RING_BYTES, ServerRings, SharedCells};
 use crate::ring::{Broken, Consumer, Popped, Producer, fall_asleep, must_ring, wake_up};
@@ -26,6 +26,10 @@ use crate::sys::{Access, Memory, Stream};
 
 /// Texture memory that nobody has used for so long goes back to the system.
 const IDLE: Duration = Duration::from_secs(10);
+/// Messages between two looks at who waits, and slots taken back between two messages.
+const BATCH: usize = 64;
+/// Batches between two looks at the socket, so that a client that never ends still hears when the connection is closed.
+const SPREE_MAX: usize = 64;
 
 /// How a request ended, as a host says it.
 #[derive(Debug, Clone)]
@@ -85,9 +89,8 @@ pub struct Client {
 pub(crate) struct Peer {
     pub(super) stream: Arc<Stream>,
     instance: [u8; 16],
+    /// Until the connection's thread takes it.
     inbound: Mutex<Option<Inbound>>,
-    /// Somebody wanted to look into the rings while another did.
-    look_again: AtomicBool,
     outward: Outward,
     /// Answers that found the ring full, in order.
     parked: Mutex<VecDeque<Vec<u8>>>,
@@ -96,7 +99,15 @@ pub(crate) struct Peer {
     pub(super) growing: Mutex<()>,
     in_flight: Mutex<HashSet<u64>>,
     pub(super) gone: AtomicBool,
-    guest: Mutex<Option<Arc<dyn Guest>>>,
+}
+
+/// How much of what lay in the rings was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// All, or all that there is room for; a bell follows.
+    All,
+    /// It goes on at once.
+    Some,
 }
 
 struct Inbound {
@@ -127,14 +138,12 @@ impl Peer {
             stream,
             instance: hello.instance,
             inbound: Mutex::new(inbound),
-            look_again: AtomicBool::new(false),
             outward,
             parked: Mutex::new(VecDeque::new()),
             slots: Mutex::new(Slots::new()),
             growing: Mutex::new(()),
             in_flight: Mutex::new(HashSet::new()),
             gone: AtomicBool::new(false),
-            guest: Mutex::new(None),
         });
         Ok((peer, memory))
     }
@@ -155,23 +164,26 @@ impl Peer {
 
     /// Listens until the client is gone or says what no client says.
     pub(super) fn run(self: &Arc<Self>, inbox: &mut Inbox, guest: Arc<dyn Guest>) {
-        *self.guest.lock() = Some(guest.clone());
+        let mut inbound = self.inbound.lock().take();
         // What was sent with the greeting has rung no bell: nobody had said yet that it slept.
-        let mut sound = self.pump().is_ok();
-        while sound {
-            let timeout = (self.slots.lock().bytes() > 0).then_some(IDLE);
-            match inbox.next(timeout) {
-                Ok(Some((Kind::Bell, _))) => sound = self.pump().is_ok(),
-                Ok(Some((Kind::Message, payload))) if matches!(self.outward, Outward::Frames(_)) => {
-                    sound = self.hear(&payload, &guest).is_ok();
+        let mut taken = self.pump(&mut inbound, &guest);
+        while let Ok(so_far) = taken {
+            let idle = (self.slots.lock().bytes() > 0).then_some(IDLE);
+            taken = match inbox.next(if so_far == Taken::All { idle } else { Some(Duration::ZERO) }) {
+                Ok(Some((Kind::Bell, _))) => self.pump(&mut inbound, &guest),
+                Ok(Some((Kind::Message, payload))) if !self.is_shared() => {
+                    self.hear(&payload, &guest).map(|()| Taken::All)
+                }
+                Err(err) if err.kind() == io::ErrorKind::TimedOut && so_far == Taken::Some => {
+                    self.pump(&mut inbound, &guest)
                 }
                 Err(err) if err.kind() == io::ErrorKind::TimedOut => {
                     let gone = self.slots.lock().shrink_to(0);
-                    sound = self.retire(&gone).is_ok();
+                    self.retire(&gone).map(|()| Taken::All)
                 }
                 // Gone, or a frame that no client sends.
-                Ok(_) | Err(_) => sound = false,
-            }
+                Ok(_) | Err(_) => Err(Broken),
+            };
         }
         self.end();
         guest.gone();
@@ -180,7 +192,6 @@ impl Peer {
     pub(super) fn end(&self) {
         self.gone.store(true, Ordering::Release);
         self.stream.close();
-        self.guest.lock().take();
         if let Outward::Frames(outbox) = &self.outward {
             outbox.close();
         }
@@ -191,58 +202,59 @@ impl Peer {
     }
 
     /// Takes what the rings hold, as far as the client may have more in flight.
-    fn pump(&self) -> Result<(), Broken> {
-        self.look_again.store(true, Ordering::SeqCst);
-        while self.look_again.load(Ordering::SeqCst) {
-            // Whoever is in there looks again before leaving it at that.
-            let Some(mut inbound) = self.inbound.try_lock() else { return Ok(()) };
-            if !self.look_again.swap(false, Ordering::SeqCst) {
-                continue;
-            }
-            let guest = self.guest.lock().clone();
-            let (Some(inbound), Some(guest), Outward::Rings { flags, .. }) = (inbound.as_mut(), guest, &self.outward)
-            else {
-                return Ok(());
-            };
-            self.drain(inbound, &guest, flags)?;
-        }
-        Ok(())
-    }
-
-    fn drain(&self, inbound: &mut Inbound, guest: &Arc<dyn Guest>, flags: &Flags) -> Result<(), Broken> {
-        loop {
-            while inbound.returns.pop(Lent::BYTES, &mut inbound.buffer)? == Popped::Message {
-                let lent = Lent::decode(&inbound.buffer).map_err(|_| Broken)?;
-                self.take_back(lent)?;
-            }
+    fn pump(&self, inbound: &mut Option<Inbound>, guest: &Arc<dyn Guest>) -> Result<Taken, Broken> {
+        let (Some(inbound), Outward::Rings { flags, .. }) = (inbound.as_mut(), &self.outward) else {
+            return Ok(Taken::All);
+        };
+        for _ in 0..SPREE_MAX {
             let mut heard = 0;
-            while self.has_room() && inbound.submissions.pop(limits::MESSAGE_BYTES_MAX, &mut inbound.buffer)? == Popped::Message
-            {
-                self.hear(&inbound.buffer, guest)?;
-                heard += 1;
-                // Slots that come back are what answers wait for, so they are looked at often.
-                if heard == 64 {
+            while heard < BATCH {
+                // Slots that come back are what answers wait for, so they go first, every time: a client that asks again
+                // as soon as it is answered would otherwise keep this side from ever seeing them.
+                self.take_returns(inbound)?;
+                if !self.has_room()
+                    || inbound.submissions.pop(limits::MESSAGE_BYTES_MAX, &mut inbound.buffer)? == Popped::Empty
+                {
                     break;
                 }
+                self.hear(&inbound.buffer, guest)?;
+                heard += 1;
             }
             if heard > 0 && must_ring(flags.client_wants_room()) {
                 self.stream.bell().map_err(|_| Broken)?;
             }
             self.unpark();
-            if heard == 64 {
+            if heard == BATCH {
                 continue;
             }
             fall_asleep(flags.server_sleeps());
-            let more = inbound.returns.is_ready() || (self.has_room() && inbound.submissions.is_ready());
-            if !more {
-                return Ok(());
+            if !self.has_room() {
+                // Said before looking for room once more: the client rings when it has heard an answer, which is what
+                // makes room.
+                fall_asleep(flags.server_wants_room());
+            }
+            if !inbound.returns.is_ready() && !(self.has_room() && inbound.submissions.is_ready()) {
+                return Ok(Taken::All);
             }
             wake_up(flags.server_sleeps());
         }
+        Ok(Taken::Some)
     }
 
+    /// Takes back what was given back; there are never more than there are slots, unless the client makes them up.
+    fn take_returns(&self, inbound: &mut Inbound) -> Result<(), Broken> {
+        for _ in 0..BATCH {
+            if inbound.returns.pop(Lent::BYTES, &mut inbound.buffer)? == Popped::Empty {
+                break;
+            }
+            self.take_back(Lent::decode(&inbound.buffer).map_err(|_| Broken)?)?;
+        }
+        Ok(())
+    }
+
+    /// Answers that nobody takes count as well, so that a client that never reads piles up no more than one that does.
     fn has_room(&self) -> bool {
-        self.in_flight.lock().len() < limits::IN_FLIGHT_MAX
+        self.in_flight.lock().len() + self.parked.lock().len() < limits::IN_FLIGHT_MAX
     }
 
     /// One message, which lies in private memory.
@@ -282,10 +294,9 @@ impl Peer {
             writer.u32(*segment);
             match &self.outward {
                 Outward::Frames(_) => {}
-                Outward::Rings { .. } => self
-                    .stream
-                    .send(&frame::encode(Kind::Retire, &writer.into_bytes()), None)
-                    .map_err(|_| Broken)?,
+                Outward::Rings { .. } => {
+                    self.stream.send(&frame::encode(Kind::Retire, &writer.into_bytes()), None).map_err(|_| Broken)?
+                }
             }
         }
         Ok(())
@@ -321,7 +332,7 @@ impl Peer {
         if self.gone.load(Ordering::Acquire) {
             return;
         }
-        if parked.is_empty() && self.put(&message) {
+        if parked.is_empty() && self.put(&message, must_arrive) {
             return;
         }
         if must_arrive {
@@ -340,17 +351,15 @@ impl Peer {
                 // Said before looking for room, so that whoever makes room afterwards rings.
                 fall_asleep(flags.server_wants_room());
             }
-            if !self.put(message) {
+            if !self.put(message, true) {
                 return;
             }
             parked.pop_front();
         }
-        if let Outward::Rings { flags, .. } = &self.outward {
-            wake_up(flags.server_wants_room());
-        }
+        // What was said stays said: somebody else may want room too, and a bell too many costs a look.
     }
 
-    fn put(&self, message: &[u8]) -> bool {
+    fn put(&self, message: &[u8], must_arrive: bool) -> bool {
         match &self.outward {
             Outward::Rings { completions, flags } => {
                 let put = completions.push(message).is_ok();
@@ -360,7 +369,19 @@ impl Peer {
                 }
                 put
             }
-            Outward::Frames(outbox) => outbox.send(Kind::Message, message, true).is_ok(),
+            Outward::Frames(outbox) => {
+                self.post(outbox, Kind::Message, message, must_arrive);
+                true
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Puts a frame into the outbox, which has room for all that an honest client can have coming. Progress may be lost.
+    fn post(&self, outbox: &Outbox, kind: Kind, payload: &[u8], must_arrive: bool) {
+        if outbox.send(kind, payload, must_arrive) == Err(SendError::Full) && must_arrive {
+            self.stream.close();
         }
     }
 }
@@ -417,11 +438,8 @@ impl Client {
         if let Some(slot) = slot {
             slot.lend(|lent, bytes| self.send_pixels(lent, bytes));
         }
+        // A client that had all in flight that it may rings when it has heard this, and its thread here goes on.
         self.peer.tell(message, true);
-        // A client that had all in flight that it may goes on now.
-        if self.peer.pump().is_err() {
-            self.peer.stream.close();
-        }
     }
 
     /// Without shared memory the bytes go ahead of the answer that names them.
@@ -429,7 +447,7 @@ impl Client {
         if let Outward::Frames(outbox) = &self.peer.outward {
             let mut payload = lent.encode().to_vec();
             payload.extend_from_slice(bytes);
-            let _ = outbox.send(Kind::Pixels, &payload, true);
+            self.peer.post(outbox, Kind::Pixels, &payload, true);
         }
     }
 

@@ -10,7 +10,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -22,6 +21,7 @@ use rustix::net::{
 };
 
 use super::{Access, SEND_TIME_MAX, canonical};
+use crate::bell::Bell;
 
 /// Longest path of a socket in bytes, with room to spare on every system (Linux has 108, macOS 104).
 const SOCKET_PATH_MAX: usize = 100;
@@ -123,8 +123,7 @@ impl Listener {
     /// `PermissionDenied` for another user's process (go on), `ConnectionAborted` once closed.
     pub(crate) fn accept(&self) -> io::Result<Stream> {
         loop {
-            let mut watched =
-                [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.closing.1, PollFlags::IN)];
+            let mut watched = [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.closing.1, PollFlags::IN)];
             match poll(&mut watched, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 polled => polled?,
@@ -153,8 +152,7 @@ impl Listener {
 pub(crate) struct Stream {
     stream: UnixStream,
     sending: Mutex<()>,
-    /// A bell that found the way busy; whoever is sending rings it.
-    bell_owed: AtomicBool,
+    bell: Bell,
     taken: Mutex<VecDeque<OwnedFd>>,
 }
 
@@ -172,12 +170,7 @@ impl Stream {
             return Err(io::Error::new(ErrorKind::PermissionDenied, message));
         }
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            sending: Mutex::new(()),
-            bell_owed: AtomicBool::new(false),
-            taken: Mutex::new(VecDeque::new()),
-        })
+        Ok(Self { stream, sending: Mutex::new(()), bell: Bell::new(), taken: Mutex::new(VecDeque::new()) })
     }
 
     /// Names memory for the peer; here the descriptor travels with [`Self::send`].
@@ -195,7 +188,7 @@ impl Stream {
             let _sending = self.sending.lock();
             self.send_all(bytes, memory.map(|(memory, access)| memory.descriptor(access)), deadline)?;
         }
-        self.ring_owed()
+        self.bell.settle(|| self.sending.try_lock(), || self.send_bell())
     }
 
     fn send_all(&self, mut bytes: &[u8], mut attached: Option<BorrowedFd<'_>>, deadline: Instant) -> io::Result<()> {
@@ -222,23 +215,14 @@ impl Stream {
     /// Wakes the peer. Never waits: where the socket is full the peer has bytes to wake up by, and where a frame is on
     /// its way its sender rings afterwards.
     pub(crate) fn bell(&self) -> io::Result<()> {
-        self.bell_owed.store(true, Ordering::SeqCst);
-        self.ring_owed()
+        self.bell.ring(|| self.sending.try_lock(), || self.send_bell())
     }
 
-    /// Rings what is owed. Whoever finds the way busy leaves it to whoever is on it, who looks again after leaving it.
-    fn ring_owed(&self) -> io::Result<()> {
-        while self.bell_owed.load(Ordering::SeqCst) {
-            let Some(_sending) = self.sending.try_lock() else { return Ok(()) };
-            if !self.bell_owed.swap(false, Ordering::SeqCst) {
-                continue;
-            }
-            match sendmsg(&self.stream, &[IoSlice::new(&[0])], &mut SendAncillaryBuffer::default(), SEND_FLAGS) {
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => {}
-                Err(err) => return Err(err.into()),
-            }
+    fn send_bell(&self) -> io::Result<()> {
+        match sendmsg(&self.stream, &[IoSlice::new(&[0])], &mut SendAncillaryBuffer::default(), SEND_FLAGS) {
+            Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(()),
+            Err(err) => Err(err.into()),
         }
-        Ok(())
     }
 
     /// Receives some bytes; 0 when the peer is gone.
@@ -285,10 +269,8 @@ impl Stream {
     fn wait(&self, what: PollFlags, deadline: Option<Instant>) -> io::Result<()> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let timeout = left.map(|left| Timespec {
-                tv_sec: left.as_secs().cast_signed(),
-                tv_nsec: left.subsec_nanos().into(),
-            });
+            let timeout =
+                left.map(|left| Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() });
             match poll(&mut [PollFd::new(&self.stream, what)], timeout.as_ref()) {
                 Ok(0) => return Err(ErrorKind::TimedOut.into()),
                 Ok(_) => return Ok(()),
@@ -365,7 +347,11 @@ impl Memory {
         // macOS takes names of up to 30 bytes.
         let hash = blake3::hash(&random).to_hex();
         let name = format!("/tf{}", &hash[..24]);
-        let made = shm::open(name.as_str(), shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR, Mode::RUSR | Mode::WUSR)?;
+        let made = shm::open(
+            name.as_str(),
+            shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR,
+            Mode::RUSR | Mode::WUSR,
+        )?;
         let reading = shm::open(name.as_str(), shm::OFlags::RDONLY, Mode::empty());
         // The name goes at once; descriptors and mappings keep the memory.
         shm::unlink(name.as_str())?;
@@ -413,8 +399,7 @@ impl Memory {
         };
         // SAFETY: a fresh mapping at an address of the system's choice overlaps nothing of ours; its size was checked
         // and cannot change, and it is unmapped once, when the `Mapping` goes.
-        let ptr =
-            unsafe { mmap(std::ptr::null_mut(), bytes, allowed, MapFlags::SHARED, &self.descriptor, 0) }?;
+        let ptr = unsafe { mmap(std::ptr::null_mut(), bytes, allowed, MapFlags::SHARED, &self.descriptor, 0) }?;
         Ok(Mapping { ptr: ptr.cast(), bytes })
     }
 }

@@ -1,7 +1,7 @@
 //! A sidecar that draws nothing: it answers as the prompt says, so that the channel alone is under test.
 
 // Each suite uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
