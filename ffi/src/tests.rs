@@ -269,6 +269,20 @@ fn without_a_sidecar_jobs_wait_up_to_a_bound_and_the_state_says_why() {
 }
 
 #[test]
+fn a_program_that_cannot_be_started_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = [text("--quiet"), text("two words")];
+    let mut options = options(folder.path().to_str().expect("UTF-8"), "start");
+    options.program = text("/no/such/thumbforge");
+    (options.arguments, options.argument_count) = (arguments.as_ptr(), 2);
+    let caller = Caller::open_with(&options);
+    until("it says why", || (caller.state().link == TF_LINK_DOWN).then_some(()));
+    assert_eq!(caller.state().status, TF_NO_SIDECAR);
+    assert!(caller.session_text().contains("/no/such/thumbforge"), "{}", caller.session_text());
+    caller.close();
+}
+
+#[test]
 fn who_waits_is_told_that_the_session_is_closed() {
     let sidecar = Sidecar::start();
     let caller = Caller::open(&sidecar, "wait");

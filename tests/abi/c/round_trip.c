@@ -1,6 +1,6 @@
-/* A host of the library, as C99 and as C++17: everything there and back, against a sidecar that runs already.
+/* A host of the library, as C99 and as C++17: everything there and back.
  *
- * round_trip DATA-DIR */
+ * round_trip DATA-DIR [PROGRAM]: with a sidecar that runs already, or with PROGRAM, which the session starts as one. */
 #include "check.h"
 
 #define JOBS 20u
@@ -232,9 +232,12 @@ int main(int argc, char **argv)
 {
     TfOptions_t options;
     uint64_t session = 0;
-    CHECK(argc == 2);
+    CHECK(argc == 2 || argc == 3);
     CHECK(tf_abi_version() >> 16 == TF_ABI_VERSION >> 16);
     options = options_of(argv[1], "round trip in C");
+    if (argc == 3) {
+        options.program = text_of(argv[2]);
+    }
     OK(tf_open(&options, &session));
     twenty(session);
     CHECK(state_of(session).link == TF_LINK_ATTACHED && state_of(session).sidecar_pid != 0);
