@@ -2,7 +2,8 @@
  *
  * Written by `cargo run -p thumbforge-bindgen` from ffi/src/abi.rs and ffi/src/exports.rs; do not edit it.
  *
- * Threads    Any function may be called from any thread. Only tf_wait and tf_close wait; nothing calls back.
+ * Threads    Any function may be called from any thread; nothing calls back. Only tf_wait waits for what is to happen;
+ *            tf_close, and a tf_open that adopts, wait until calls of other threads on that session have left it.
  * Handles    64-bit numbers; 0 is none. One that was released, closed or never given out is TF_STALE_HANDLE.
  * Statuses   Every function that returns uint32_t returns one, TF_OK on success; tf_last_error says why it failed.
  *            Only tf_abi_version returns a number of its own.
@@ -10,6 +11,8 @@
  *            is filled up with zeroes, a newer caller's must be 0 where this library ends.
  * Text       UTF-8 by pointer and length, without a terminator.
  * Memory     What you pass stays yours and is not kept. What a completion lends is yours until tf_release.
+ * Unloading  Possible once every session is closed and the threads that made calls have ended; until then the C library
+ *            keeps the library where it is. Editors never unload it.
  */
 
 #ifndef THUMBFORGE_H
@@ -824,8 +827,10 @@ tf_last_error (
  *
  *  Any thread; returns at once, and a thread of the library finds, starts and watches the sidecar.
  *  The caller owns `options` and what it points to; nothing of it is kept. `session` gets a handle for `tf_close`.
+ *
  *  Adopting makes the session's earlier handles stale; its open jobs go on (`tf_jobs` names them), and completions
- *  that nobody had polled or released come from `tf_poll`. It keeps the program that it was opened with.
+ *  that nobody had polled or released come from `tf_poll`. It keeps the program that it was opened with, and waits
+ *  at most some 10 milliseconds for calls that other threads still make on it. Names must be spelled as before.
  *  With `TF_OPEN_TAKE_OVER` a session is adopted that nobody relinquished, as after a reload without notice.
  */
 uint32_t

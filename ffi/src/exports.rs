@@ -28,8 +28,10 @@ exports! {
     ///
     /// Any thread; returns at once, and a thread of the library finds, starts and watches the sidecar.
     /// The caller owns `options` and what it points to; nothing of it is kept. `session` gets a handle for `tf_close`.
+    ///
     /// Adopting makes the session's earlier handles stale; its open jobs go on (`tf_jobs` names them), and completions
-    /// that nobody had polled or released come from `tf_poll`. It keeps the program that it was opened with.
+    /// that nobody had polled or released come from `tf_poll`. It keeps the program that it was opened with, and waits
+    /// at most some 10 milliseconds for calls that other threads still make on it. Names must be spelled as before.
     /// With `TF_OPEN_TAKE_OVER` a session is adopted that nobody relinquished, as after a reload without notice.
     fn tf_open(options: *const TfOptions, session: *mut u64) -> u32 = calls::open;
 

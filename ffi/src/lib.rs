@@ -5,8 +5,8 @@
 //!            │                   └► pointer, request (callers' memory)  └► handles name, never point
 //!           abi (structs and constants; read by ffi/bindgen too)
 //! ```
-//! Rules for every export: any thread may call it; it never calls back; only `tf_wait` and `tf_close` wait; a pointer
-//! that is null, misaligned or too long, a handle that is stale or forged, and a panic inside are answers, not crashes.
+//! Rules for every export: any thread may call it; it never calls back; only `tf_wait` waits for what is to happen; a
+//! pointer that is null, misaligned or too long, a handle that is stale or forged, and a panic inside are answers, not crashes.
 //! Nothing is installed in the process: no signal handler, no hook, no thread beyond those of open sessions.
 
 #![expect(unsafe_code, reason = "the C boundary: callers' pointers are followed here, and nowhere above")]

@@ -9,7 +9,7 @@ use thumbforge_core::error::ErrorCode;
 use crate::abi::*;
 use crate::exports::*;
 use caller::{Caller, last_error, options, request, text};
-use sidecar::{Sidecar, pixel};
+use sidecar::{Sidecar, pixel, until};
 
 mod caller;
 mod sidecar;
@@ -130,7 +130,7 @@ fn a_job_is_watched_and_taken_back() {
     let sidecar = Sidecar::start();
     let caller = Caller::open(&sidecar, "cancel");
     let job = caller.submit(&request("hold", 8, 8, 4));
-    caller::until("it runs", || {
+    until("it runs", || {
         let progress = caller.progress(job).expect("progress");
         (progress.state == TF_JOB_RUNNING).then(|| assert_eq!((progress.step, progress.steps), (3, 28)))
     });
@@ -177,7 +177,7 @@ fn a_relinquished_session_is_adopted_with_everything_that_was_lent_or_open() {
     before.completion();
     assert_eq!(before.release(released), TF_OK);
     let unread = before.submit(&request("fail", 8, 8, 3));
-    caller::until("its answer is there", || {
+    until("its answer is there", || {
         (before.progress(unread).expect("it is open").state == TF_JOB_VERIFYING).then_some(())
     });
     let open = before.submit(&request("hold", 8, 8, 4));
@@ -259,12 +259,26 @@ fn without_a_sidecar_jobs_wait_up_to_a_bound_and_the_state_says_why() {
     };
     assert_eq!(refused, TF_QUEUE_FULL, "{}", last_error());
     assert_eq!(caller.state().in_flight as usize, submitted);
-    caller::until("it says why", || (caller.state().link == TF_LINK_DOWN).then_some(()));
+    until("it says why", || (caller.state().link == TF_LINK_DOWN).then_some(()));
     assert_eq!(caller.state().status, TF_NO_SIDECAR);
     assert!(caller.session_text().contains("sidecar"), "{}", caller.session_text());
     let began = Instant::now();
     assert!(!caller.wait(20));
     assert!(began.elapsed() >= Duration::from_millis(20));
+    caller.close();
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = [text("--quiet"), text("two words")];
+    let mut options = options(folder.path().to_str().expect("UTF-8"), "start");
+    options.program = text("/no/such/thumbforge");
+    (options.arguments, options.argument_count) = (arguments.as_ptr(), 2);
+    let caller = Caller::open_with(&options);
+    until("it says why", || (caller.state().link == TF_LINK_DOWN).then_some(()));
+    assert_eq!(caller.state().status, TF_NO_SIDECAR);
+    assert!(caller.session_text().contains("/no/such/thumbforge"), "{}", caller.session_text());
     caller.close();
 }
 
@@ -280,7 +294,7 @@ fn who_waits_is_told_that_the_session_is_closed() {
             // SAFETY: a number of this thread.
             unsafe { tf_wait(session, PATIENCE_MS, &mut 0) }
         });
-        caller::until("it waits", || waiting.load(Ordering::Acquire).then_some(()));
+        until("it waits", || waiting.load(Ordering::Acquire).then_some(()));
         caller.close();
         assert_eq!(waits.join().expect("no panic"), TF_STALE_HANDLE);
     });
@@ -333,7 +347,7 @@ fn eight_threads_call_while_others_adopt_and_close() {
                     }
                 });
             }
-            caller::until("all call", || (started.load(Ordering::Acquire) == 8).then_some(()));
+            until("all call", || (started.load(Ordering::Acquire) == 8).then_some(()));
             if round % 2 == 0 {
                 caller.close();
             } else {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{none, rust, text};
 
 /// What of the world outside one crate alone may name, and which.
-const ONLY: [(&str, &str); 8] = [
+const ONLY: [(&str, &str); 10] = [
     ("tokio", "thumbforge-sidecar"),
     ("tokio-util", "thumbforge-sidecar"),
     ("axum", "thumbforge-sidecar"),
@@ -17,6 +17,8 @@ const ONLY: [(&str, &str); 8] = [
     ("rusqlite", "thumbforge-sidecar"),
     ("cudarc", "thumbforge-cuda"),
     ("clap", "thumbforge-sidecar"),
+    ("safer-ffi", "thumbforge-bindgen"),
+    ("cbindgen", "thumbforge-bindgen"),
 ];
 
 /// Which of our own crates each may name.

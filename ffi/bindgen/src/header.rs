@@ -13,7 +13,8 @@ const BANNER: &str = "\
  *
  * Written by `cargo run -p thumbforge-bindgen` from ffi/src/abi.rs and ffi/src/exports.rs; do not edit it.
  *
- * Threads    Any function may be called from any thread. Only tf_wait and tf_close wait; nothing calls back.
+ * Threads    Any function may be called from any thread; nothing calls back. Only tf_wait waits for what is to happen;
+ *            tf_close, and a tf_open that adopts, wait until calls of other threads on that session have left it.
  * Handles    64-bit numbers; 0 is none. One that was released, closed or never given out is TF_STALE_HANDLE.
  * Statuses   Every function that returns uint32_t returns one, TF_OK on success; tf_last_error says why it failed.
  *            Only tf_abi_version returns a number of its own.
@@ -21,6 +22,8 @@ const BANNER: &str = "\
  *            is filled up with zeroes, a newer caller's must be 0 where this library ends.
  * Text       UTF-8 by pointer and length, without a terminator.
  * Memory     What you pass stays yours and is not kept. What a completion lends is yours until tf_release.
+ * Unloading  Possible once every session is closed and the threads that made calls have ended; until then the C library
+ *            keeps the library where it is. Editors never unload it.
  */
 ";
 

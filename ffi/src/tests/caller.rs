@@ -1,22 +1,8 @@
 //! A caller of the ABI as C# is one: structs in its own frame, handles, and no Rust of ours beyond the exports.
 
-use std::time::{Duration, Instant};
-
 use super::sidecar::Sidecar;
 use crate::abi::*;
 use crate::exports::*;
-
-/// Waits for a condition; nothing here tells when it comes about.
-pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "waited for: {what}");
-        std::thread::yield_now();
-    }
-}
 
 /// A text of a caller.
 pub(crate) fn text(text: &str) -> TfText {

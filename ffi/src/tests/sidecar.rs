@@ -1,9 +1,12 @@
-//! A sidecar that draws by script: the prompt says what becomes of a job, and the tag what its pixels are.
+//! A sidecar that draws by script: the prompt says what becomes of a job, and its number what its pixels are.
+//!
+//! The channel is the real one. The suite `tests/abi` takes this file too, for programs in other languages.
 
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use thumbforge_channel::client::{Deliver, Outcome, RecipeForm};
 use thumbforge_channel::server::{self, Client, Guest, Host, Reply, Serving};
@@ -12,6 +15,18 @@ use thumbforge_core::id::RequestKey;
 use thumbforge_core::job::JobState;
 use thumbforge_core::wire::hello::Hello;
 use thumbforge_core::wire::message::Request;
+
+/// Waits for a condition that nothing tells of.
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "waited for: {what}");
+        std::thread::yield_now();
+    }
+}
 
 /// The byte at `at` of the picture with a seed.
 pub(crate) fn pixel(seed: u64, at: usize) -> u8 {
@@ -50,12 +65,11 @@ impl Host for Door {
 fn deliver(client: &Client, reply: &Reply) {
     let bytes = reply.size.0 as usize * reply.size.1 as usize * 4;
     let mut reserve = pin!(client.reserve(bytes));
-    let reservation = super::caller::until("room for a picture", || {
-        match reserve.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    let reservation =
+        until("room for a picture", || match reserve.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(reservation) => Some(reservation),
             Poll::Pending => None,
-        }
-    });
+        });
     let Ok(mut slot) = reservation.map_err(|_| ()).and_then(|reservation| reservation.open().map_err(|_| ())) else {
         return;
     };
@@ -84,12 +98,18 @@ impl Guest for Editor {
             detail: br#"{"render":{}}"#.to_vec(),
             ..Reply::bare(number, Outcome::Done)
         };
-        match brief.prompt {
-            "hold" => {
+        match (brief.model, brief.prompt) {
+            ("no-such-model", _) => {
+                let message =
+                    br#"{"failure":{"code":"unknown_model","message":"failed to find the model no-such-model"}}"#;
+                let (code, detail) = (ErrorCode::UnknownModel.number(), message.to_vec());
+                self.client.complete(&Reply { code, detail, ..Reply::bare(number, Outcome::Failed) }, None);
+            }
+            (_, "hold") => {
                 self.client.progress(number, JobState::Running, 3, 28);
                 self.script.held.lock().expect("no panic").push(Held { client: self.client.clone(), reply });
             }
-            "fail" => {
+            (_, "fail") => {
                 let message =
                     r#"{"failure":{"code":"engine_failed","message":"failed to draw \"fail\": as the script says"}}"#;
                 let (code, detail) = (ErrorCode::EngineFailed.number(), message.into());
@@ -140,7 +160,7 @@ impl Sidecar {
 
     /// Draws what was held, now and so far.
     pub(crate) fn let_go(&self) {
-        super::caller::until("something is held", || {
+        until("something is held", || {
             let held = std::mem::take(&mut *self.script.held.lock().expect("no panic"));
             for held in &held {
                 deliver(&held.client, &held.reply);

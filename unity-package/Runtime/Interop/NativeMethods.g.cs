@@ -451,9 +451,10 @@ namespace Thumbforge.Interop
 
         /// <summary>Opens a session, or adopts the one of the same data directory and project that was relinquished in this process.</summary>
         /// <remarks>Any thread; returns at once, and a thread of the library finds, starts and watches the sidecar.
-        /// The caller owns <c>options</c> and what it points to; nothing of it is kept. <c>session</c> gets a handle for <c>tf_close</c>.
-        /// Adopting makes the session's earlier handles stale; its open jobs go on (<c>tf_jobs</c> names them), and completions
-        /// that nobody had polled or released come from <c>tf_poll</c>. It keeps the program that it was opened with.
+        /// The caller owns <c>options</c> and what it points to; nothing of it is kept. <c>session</c> gets a handle for <c>tf_close</c>.</remarks>
+        /// <remarks>Adopting makes the session's earlier handles stale; its open jobs go on (<c>tf_jobs</c> names them), and completions
+        /// that nobody had polled or released come from <c>tf_poll</c>. It keeps the program that it was opened with, and waits
+        /// at most some 10 milliseconds for calls that other threads still make on it. Names must be spelled as before.
         /// With <c>TF_OPEN_TAKE_OVER</c> a session is adopted that nobody relinquished, as after a reload without notice.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern uint tf_open(TfOptions* options, ulong* session);
