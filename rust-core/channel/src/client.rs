@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::job::{Gate, JobState, Lane};
 use thumbforge_core::limits;
@@ -273,7 +273,7 @@ impl Session {
                 (Link::Down, Some(failure)) if !starts => return Err(failure.clone()),
                 _ => {}
             }
-            if self.inner.change.wait_until(&mut state, deadline).timed_out() {
+            if self.inner.change.wait_until(&mut state, deadline) {
                 return Err(state.failure.clone().unwrap_or_else(|| {
                     let message = format!("failed to reach a sidecar within {} ms", timeout.as_millis());
                     Failure::new(ErrorCode::NoSidecar, message)
@@ -341,7 +341,7 @@ impl Session {
         let deadline = Instant::now() + timeout;
         let mut done = self.inner.done.lock();
         while done.is_empty() && !self.inner.closing.load(Ordering::Acquire) {
-            if self.inner.news.wait_until(&mut done, deadline).timed_out() {
+            if self.inner.news.wait_until(&mut done, deadline) {
                 break;
             }
         }

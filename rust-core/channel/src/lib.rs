@@ -41,6 +41,8 @@ pub mod server;
 #[cfg(not(loom))]
 mod slots;
 #[cfg(not(loom))]
+mod sync;
+#[cfg(not(loom))]
 mod sys;
 
 /// The version of this build, as the handshake names it.

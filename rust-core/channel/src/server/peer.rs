@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use thumbforge_core::id::RequestKey;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
