@@ -1,38 +1,46 @@
-//! The C ABI that the Unity editor loads. So far it holds only its statuses; the calls come with the channel.
+//! The library that an editor loads: the C ABI over the channel's client. It guards, checks, converts and calls.
 //!
-//! Statuses start at [`OK`], are append-only, and are the numbers of [`ErrorCode`], so that Rust, C and C# agree.
+//! ```text
+//! C, C# ─► exports ─► guard ─► calls ─► registry ─► session ─► thumbforge_channel::client
+//!            │                   └► pointer, request (callers' memory)  └► handles name, never point
+//!           abi (structs and constants; read by ffi/bindgen too)
+//! ```
+//! Rules for every export: any thread may call it; it never calls back; only `tf_wait` waits for what is to happen; a
+//! pointer that is null, misaligned or too long, a handle that is stale or forged, and a panic inside are answers, not crashes.
+//! Nothing is installed in the process: no signal handler, no hook, no thread beyond those of open sessions.
 
-use thumbforge_core::error::ErrorCode;
+#![expect(unsafe_code, reason = "the C boundary: callers' pointers are followed here, and nowhere above")]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
-/// Success: no error has this number.
-pub const OK: u32 = 0;
+#[cfg(not(panic = "unwind"))]
+compile_error!("a panic must become an answer: build with panic = \"unwind\"");
 
-/// The status of an outcome, as it crosses the ABI.
-pub fn status(outcome: Result<(), ErrorCode>) -> u32 {
-    match outcome {
-        Ok(()) => OK,
-        Err(code) => code.number(),
-    }
+/// Makes the exports: each body runs behind the guard, under its own name, with the calling convention of C.
+macro_rules! exports {
+    ($( $(#[$doc:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $answer:ty = calls::$body:ident; )*) => { $(
+        $(#[$doc])*
+        #[expect(clippy::missing_safety_doc, reason = "the comment is that of the header: it says what callers owe")]
+        // SAFETY: no other symbol begins with `tf_`.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $kind),*) -> $answer {
+            // SAFETY: the caller keeps the contract of this export, which is that of the body.
+            $crate::guard::guard(|| unsafe { $crate::calls::$body($($argument),*) })
+        }
+    )* };
 }
 
-/// The stable word of a status; `None` for a number that no status has.
-pub fn status_word(status: u32) -> Option<&'static str> {
-    if status == OK {
-        return Some("ok");
-    }
-    ErrorCode::ALL.iter().find(|code| code.number() == status).map(|code| code.word())
-}
+pub mod abi;
+pub mod exports;
+
+mod calls;
+mod detail;
+mod guard;
+mod handle;
+mod pointer;
+mod registry;
+mod request;
+mod session;
+mod word;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_has_one_word() {
-        assert_eq!(status_word(status(Ok(()))), Some("ok"));
-        for code in ErrorCode::ALL {
-            assert_eq!(status_word(status(Err(*code))), Some(code.word()));
-        }
-        assert_eq!(status_word(u32::MAX), None);
-    }
-}
+mod tests;

@@ -87,22 +87,6 @@ impl ContentHash {
     }
 }
 
-/// Names a request of a client for good: the client's random instance (16 bytes), then the request's number (8 bytes).
-///
-/// A client that asks again under the same key is given the same job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestKey(pub [u8; 24]);
-
-impl RequestKey {
-    /// The key of request `number` of `instance`.
-    pub fn new(instance: [u8; 16], number: u64) -> Self {
-        let mut key = [0; 24];
-        key[..16].copy_from_slice(&instance);
-        key[16..].copy_from_slice(&number.to_be_bytes());
-        Self(key)
-    }
-}
-
 /// Number of a job in one journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -111,6 +95,29 @@ pub struct JobId(pub u64);
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+/// Names one request of one client for good, so that sending it again never draws or bills it again:
+/// sixteen random bytes of the client's instance, and its own number of the request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey(pub [u8; 24]);
+
+impl RequestKey {
+    /// The key of request `number` of `instance`.
+    pub fn new(instance: [u8; 16], number: u64) -> Self {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&instance);
+        bytes[16..].copy_from_slice(&number.to_be_bytes());
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestKey(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
     }
 }
 

@@ -13,9 +13,11 @@ use crate::build::BuildError;
 use crate::config::{UserFile, default_data_dir};
 
 mod batch;
+mod bench;
 mod doctor;
 mod generate;
 mod jobs;
+mod log;
 mod models;
 mod progress;
 mod serve;
@@ -92,7 +94,7 @@ enum Verb {
     Plan(batch::BatchArgs),
     /// Make one picture from a prompt
     Generate(generate::GenerateArgs),
-    /// Run the sidecar: HTTP on this machine, until it is told to stop
+    /// Run the sidecar until it is told to stop: HTTP on this machine, unless --no-http
     Serve(serve::ServeArgs),
     /// List jobs of the journal, or show one
     Jobs(jobs::JobsArgs),
@@ -104,6 +106,8 @@ enum Verb {
     Schema,
     /// Look at this machine: what works, what is missing, and what to do about it
     Doctor,
+    /// Measure this machine
+    Bench(bench::BenchArgs),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -129,9 +133,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if err.use_stderr() { exit::INPUT } else { exit::DONE });
         }
     };
-    init_tracing(&cli.common);
     let json = cli.common.json;
-    ExitCode::from(match dispatch(cli) {
+    let log = match &cli.verb {
+        Verb::Serve(args) => args.open_log(),
+        _ => Ok(None),
+    };
+    let ended = log.map_err(BuildError::from).and_then(|log| {
+        init_tracing(&cli.common, log);
+        dispatch(cli)
+    });
+    ExitCode::from(match ended {
         Ok(code) => code,
         Err(error) => {
             say_error(&error, json);
@@ -159,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
             Ok(exit::DONE)
         }
         Verb::Doctor => doctor::doctor(&context),
+        Verb::Bench(args) => bench::bench(&context, &args),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "thumbforge", &mut script);
@@ -208,7 +220,7 @@ fn code_of(error: &BuildError) -> u8 {
 /// The exit code of a failure that ends the whole command.
 fn exit_of(code: ErrorCode) -> u8 {
     match code {
-        ErrorCode::VersionMismatch => exit::MISMATCH,
+        ErrorCode::VersionMismatch | ErrorCode::AbiMismatch => exit::MISMATCH,
         ErrorCode::DeadlineExceeded => exit::TIMED_OUT,
         ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => exit::GATE,
         ErrorCode::Cancelled => exit::INTERRUPTED,
@@ -227,15 +239,22 @@ fn exit_of(code: ErrorCode) -> u8 {
     }
 }
 
-fn init_tracing(common: &Common) {
+fn init_tracing(common: &Common, log: Option<log::Log>) {
     let default = match (common.quiet, common.verbose) {
         (true, _) => "error",
+        // A log is read after the fact, when nobody can ask for more words.
+        (false, 0) if log.is_some() => "thumbforge_sidecar=info,warn",
         (false, 0) => "warn",
         (false, 1) => "thumbforge_sidecar=info,warn",
         (false, _) => "thumbforge_sidecar=debug,info",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("THUMBFORGE_LOG").unwrap_or_else(|_| default.into());
     // A second call in one process (tests) keeps the first.
+    if let Some(log) = log {
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).with_ansi(false);
+        let _ = subscriber.with_target(false).try_init();
+        return log_panics();
+    }
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -243,6 +262,15 @@ fn init_tracing(common: &Common) {
         .without_time()
         .with_target(false)
         .try_init();
+}
+
+/// What ends an attempt, or the whole process, is in the log as well as on stderr.
+fn log_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("{panic}");
+        usual(panic);
+    }));
 }
 
 /// A runtime for verbs that run jobs. Drawing has threads of its own, so two suffice for talking.

@@ -31,6 +31,29 @@ impl Cancel {
     }
 }
 
+/// What a drawing hears from those who wait for it, and what it tells them.
+pub struct Control<'a> {
+    cancel: &'a Cancel,
+    step: &'a dyn Fn(u32, u32),
+}
+
+impl<'a> Control<'a> {
+    /// `step` is told how many steps are done, and of how many.
+    pub fn new(cancel: &'a Cancel, step: &'a dyn Fn(u32, u32)) -> Self {
+        Self { cancel, step }
+    }
+
+    /// Whether the drawing should stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_raised()
+    }
+
+    /// `done` of `steps` are done. An engine that draws in one go says nothing.
+    pub fn step(&self, done: u32, steps: u32) {
+        (self.step)(done, steps);
+    }
+}
+
 /// Art before text and post steps.
 #[derive(Debug)]
 pub struct Drawn {
@@ -81,7 +104,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// [`EngineError`]; a panic ends only this attempt.
-    fn draw(&self, recipe: &Recipe, seed: u64, cancel: &Cancel) -> Result<Drawn, EngineError>;
+    fn draw(&self, recipe: &Recipe, seed: u64, control: &Control<'_>) -> Result<Drawn, EngineError>;
 }
 
 /// The engines of this machine.

@@ -18,7 +18,7 @@ use thumbforge_core::verdict::Severity;
 
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Dispatcher, Event, Planned, State};
-use crate::engine::{Cancel, Engines};
+use crate::engine::{Cancel, Control, Engines};
 use crate::journal::{Journal, ops};
 use crate::metrics::Metrics;
 use crate::output::png;
@@ -74,7 +74,12 @@ impl Executor {
         let (tasks, receiver) = bounded(slots * 2);
         let running: Arc<Mutex<HashMap<JobId, Cancel>>> = Arc::default();
         for number in 0..workers.max(1) {
-            let worker = Worker { tools: tools.clone(), dispatcher: dispatcher.clone(), running: running.clone() };
+            let worker = Worker {
+                tools: tools.clone(),
+                dispatcher: dispatcher.clone(),
+                running: running.clone(),
+                publisher: publisher.clone(),
+            };
             let receiver = receiver.clone();
             std::thread::Builder::new().name(format!("draw-{number}")).spawn(move || worker.run(&receiver))?;
         }
@@ -89,12 +94,12 @@ impl Executor {
 
 impl Acts for Executor {
     fn plan(&mut self, job: JobId) {
-        self.publisher.state(job, "planning");
+        self.publisher.state(job, JobState::Planning);
         self.hand_out(Task::Plan(job));
     }
 
     fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>) {
-        self.publisher.state(job, "running");
+        self.publisher.state(job, JobState::Running);
         let cancel = Cancel::default();
         self.running.lock().insert(job, cancel.clone());
         self.hand_out(Task::Draw { job, attempt, route, cancel });
@@ -120,6 +125,7 @@ struct Worker {
     tools: Arc<Tools>,
     dispatcher: Dispatcher,
     running: Arc<Mutex<HashMap<JobId, Cancel>>>,
+    publisher: Publisher,
 }
 
 impl Worker {
@@ -131,7 +137,7 @@ impl Worker {
                     Event::Planned { job, planned }
                 }
                 Task::Draw { job, attempt, route, cancel } => {
-                    let result = guarded(|| self.tools.attempt(job, &route, &cancel))
+                    let result = guarded(|| self.tools.attempt(job, &route, &cancel, &self.publisher))
                         .unwrap_or_else(|failure| Err((Outcome::Failed, failure)));
                     self.running.lock().remove(&job);
                     Event::Drawn { job, attempt, result }
@@ -179,22 +185,13 @@ impl Tools {
         }
     }
 
-    /// How a job ended, if the journal says that it has.
+    /// How a job ended, if the journal says that it has. What it cost was counted when it did.
     fn ended(&self, job: JobId) -> Option<Ending> {
-        let row = self.journal.read(|connection| ops::job(connection, job)).ok().flatten()?;
-        match (row.state, row.realised_key, row.error) {
-            (JobState::Done, Some(key), _) => {
-                let render = self.journal.read(|connection| ops::find_render(connection, key)).ok().flatten();
-                let gone = || Failure::new(ErrorCode::NotFound, "failed to find the render: it was evicted; ask again");
-                Some(render.map_or_else(
-                    || Ending::Failed(gone()),
-                    |render| Ending::Done { render: Box::new(render), cached: true, attempts: row.attempts },
-                ))
-            }
-            (JobState::Failed, _, Some(failure)) => Some(Ending::Failed(failure)),
-            (JobState::Cancelled, ..) => Some(Ending::Cancelled),
-            _ => None,
-        }
+        let ending = self.journal.read(|connection| ops::ending(connection, job)).ok().flatten()?;
+        Some(match ending {
+            Ending::Done { render, attempts, .. } => Ending::Done { render, cached: true, attempts },
+            other => other,
+        })
     }
 
     /// Where a job goes on this machine.
@@ -206,11 +203,20 @@ impl Tools {
         router::route(&spec.recipe, allowed, &self.catalogue, self.engines.here())
     }
 
-    fn attempt(&self, job: JobId, route: &Route, cancel: &Cancel) -> Result<Box<Render>, (Outcome, Failure)> {
+    fn attempt(
+        &self,
+        job: JobId,
+        route: &Route,
+        cancel: &Cancel,
+        publisher: &Publisher,
+    ) -> Result<Box<Render>, (Outcome, Failure)> {
         let started = Instant::now();
         let failed = |failure| (Outcome::Failed, failure);
         let (spec, planned) = self.spec(job).map_err(failed)?;
-        let render = self.render(&spec, planned, route, cancel, started).map_err(|failure| {
+        let step = |done, steps| publisher.step(job, done, steps);
+        let verifying = || publisher.state(job, JobState::Verifying);
+        let control = Control::new(cancel, &step);
+        let render = self.render(&spec, planned, route, &control, &verifying, started).map_err(|failure| {
             let outcome = if cancel.is_raised() { Outcome::Cancelled } else { Outcome::Failed };
             (outcome, failure)
         })?;
@@ -228,19 +234,21 @@ impl Tools {
         spec: &JobSpec,
         planned: PlannedKey,
         route: &Route,
-        cancel: &Cancel,
+        control: &Control<'_>,
+        verifying: &dyn Fn(),
         started: Instant,
     ) -> Result<Render, Failure> {
         let recipe = &spec.recipe;
         let engine = self.engines.get(&route.engine).ok_or_else(|| {
             Failure::new(ErrorCode::ModelUnavailable, format!("failed to find the engine {}", route.engine))
         })?;
-        let drawn = engine.draw(recipe, route.realisation.seed, cancel).map_err(|err| err.failure())?;
+        let drawn = engine.draw(recipe, route.realisation.seed, control).map_err(|err| err.failure())?;
         let fonts = self.fonts.with(recipe, &self.store)?;
         let composed = compose::compose(drawn.image, recipe, &fonts)?;
-        if cancel.is_raised() {
+        if control.is_cancelled() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
+        verifying();
         let verdict = verify::verify(&composed, spec);
         let realised_key = route.realisation.key(planned);
         let provenance = Provenance::new(

@@ -1,22 +1,25 @@
-//! The door: what comes in is checked, looked up, journalled and only then acknowledged.
+//! The door: what comes in is checked, looked up, journalled and only then acknowledged; each request is counted while it waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::id::{ContentHash, JobId, RealisedKey};
+use thumbforge_core::id::{ContentHash, JobId, RealisedKey, RequestKey};
 use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
 use tokio::sync::oneshot;
 
-use crate::dispatch::{Dispatcher, Event};
+use crate::dispatch::{Dispatcher, Event, Waiter};
 use crate::executor::Tools;
-use crate::journal::{JobRow, ops};
+use crate::journal::{Accepted, JobRow, Open, ops};
 use crate::metrics::Metrics;
-use crate::publish::{JobEvent, Publisher};
+use crate::publish::{Follow, JobEvent, Publisher};
 use crate::store::Pin;
+use interest::{Interest, Interests, Wish};
 
 pub mod http;
+
+mod interest;
 
 /// The sidecar as its clients see it; clones share it.
 #[derive(Clone)]
@@ -30,22 +33,25 @@ struct Inner {
     publisher: Publisher,
     metrics: Arc<Metrics>,
     open_jobs_max: usize,
+    interests: Interests,
     /// Jobs between their check at the door and the dispatcher's mailbox.
     entering: AtomicUsize,
     draining: std::sync::atomic::AtomicBool,
 }
 
-/// A job that is durable.
+/// A request whose job is durable. Whoever drops it waits no longer, and the job goes on.
 pub struct Ticket {
-    /// Its number.
+    /// The job's number.
     pub id: JobId,
     ending: oneshot::Receiver<Ending>,
+    /// `None` when the job had ended before it was asked for again.
+    interest: Option<Interest>,
 }
 
 impl Ticket {
-    /// Waits until the job has ended, durably.
-    pub async fn ending(self) -> Ending {
-        self.ending.await.unwrap_or_else(|_| {
+    /// Waits until the job has ended, durably. It may be dropped and asked again, and answers once.
+    pub async fn ending(&mut self) -> Ending {
+        (&mut self.ending).await.unwrap_or_else(|_| {
             Ending::Failed(Failure::new(
                 ErrorCode::ShuttingDown,
                 "failed to wait for the job: the sidecar is stopping; the job is kept and goes on at the next start",
@@ -78,6 +84,7 @@ impl Intake {
                 publisher,
                 metrics,
                 open_jobs_max,
+                interests: Interests::default(),
                 entering: AtomicUsize::new(0),
                 draining,
             }),
@@ -130,25 +137,61 @@ impl Intake {
     /// # Errors
     /// `invalid_request`, `queue_full`, `shutting_down`, or why the journal cannot write.
     pub async fn submit(&self, spec: JobSpec) -> Result<Ticket, Failure> {
-        let inner = &self.inner;
-        let _entering = Entering::count(&inner.entering);
-        let accepted = self.accept(spec).await;
-        if accepted.is_err() {
-            inner.metrics.refused();
-        }
-        let ops::Accepted { open, fresh } = accepted?;
-        let id = open.id;
-        let (waiter, ending) = oneshot::channel();
-        inner.dispatcher.wait(id, waiter).await;
-        inner.dispatcher.tell(Event::Accepted(open)).await;
-        if fresh {
-            inner.metrics.accepted();
-            inner.publisher.state(id, JobState::Queued.word());
-        }
-        Ok(Ticket { id, ending })
+        let _entering = Entering::count(&self.inner.entering);
+        self.counted(self.enter(None, spec).await).await
     }
 
-    async fn accept(&self, spec: JobSpec) -> Result<ops::Accepted, Failure> {
+    /// As [`Intake::submit`], under a name that the request keeps: sent again, whenever that is and whatever became of its
+    /// job, it is told of that job. It never draws or bills again, even where the job failed.
+    ///
+    /// # Errors
+    /// As [`Intake::submit`]; never for want of room when the request is known.
+    pub async fn submit_as(&self, request: RequestKey, spec: JobSpec) -> Result<Ticket, Failure> {
+        let _entering = Entering::count(&self.inner.entering);
+        let known = self.inner.tools.journal.read(|connection| ops::known(connection, request));
+        let entered = match known.map_err(|err| err.failure())? {
+            Some(accepted) => self.known(accepted),
+            None => self.enter(Some(request), spec).await,
+        };
+        self.counted(entered).await
+    }
+
+    /// Gives out the ticket of what was let in, and counts what was turned away.
+    async fn counted(&self, entered: Result<(Accepted, Option<Interest>), Failure>) -> Result<Ticket, Failure> {
+        let inner = &self.inner;
+        let (accepted, interest) = entered.inspect_err(|_| inner.metrics.refused())?;
+        let id = accepted.job();
+        let (waiter, ending) = oneshot::channel();
+        match accepted {
+            Accepted::Ended(_, ended) => {
+                // The receiver is in the ticket below.
+                let _ = waiter.send(ended);
+            }
+            Accepted::Fresh(open) => {
+                inner.metrics.accepted();
+                inner.publisher.state(id, JobState::Queued);
+                self.hand_over(open, waiter).await;
+            }
+            Accepted::Joined(open) => self.hand_over(open, waiter).await,
+        }
+        Ok(Ticket { id, ending, interest })
+    }
+
+    async fn hand_over(&self, open: Open, waiter: Waiter) {
+        self.inner.dispatcher.wait(open.id, waiter).await;
+        self.inner.dispatcher.tell(Event::Accepted(open)).await;
+    }
+
+    /// A request that was accepted before, in this life of the sidecar or an earlier one.
+    fn known(&self, accepted: Accepted) -> Result<(Accepted, Option<Interest>), Failure> {
+        let interest = match &accepted {
+            Accepted::Ended(..) => None,
+            _ => Some(self.inner.interests.enter_bound(Wish::of_row(&self.job(accepted.job())?))),
+        };
+        Ok((accepted, interest))
+    }
+
+    async fn enter(&self, request: Option<RequestKey>, spec: JobSpec) -> Result<(Accepted, Option<Interest>), Failure> {
         let inner = &self.inner;
         if inner.draining.load(Ordering::Relaxed) {
             return Err(Failure::new(ErrorCode::ShuttingDown, "failed to accept the job: the sidecar is stopping"));
@@ -162,15 +205,33 @@ impl Intake {
                 format!("failed to accept the job: {} are open already; try again later", inner.open_jobs_max),
             ));
         }
+        let interest = inner.interests.enter(Wish::of_spec(&spec)).await;
         let (planned, json) = (spec.recipe.planned_key(), ops::spec_to_json(&spec));
         let now_ms = inner.tools.clock.now_ms();
-        inner
+        let written = inner
             .tools
             .journal
-            .write(move |connection| ops::accept(connection, &spec, &json, planned, now_ms))
-            .durable()
-            .await
-            .map_err(|err| err.failure())
+            .write(move |connection| ops::accept(connection, request, &spec, &json, planned, now_ms));
+        let accepted = written.durable().await.map_err(|err| err.failure())?;
+        let interest = (!matches!(accepted, Accepted::Ended(..))).then_some(interest);
+        Ok((accepted, interest))
+    }
+
+    /// Takes one request back. Its job goes on while another request waits for it, and is cancelled otherwise;
+    /// one that was done first is told as done.
+    ///
+    /// # Errors
+    /// Why the journal cannot be read.
+    pub async fn withdraw(&self, mut ticket: Ticket) -> Result<Ending, Failure> {
+        let Some(interest) = ticket.interest.take() else { return Ok(ticket.ending().await) };
+        match interest.leave() {
+            None => Ok(Ending::Cancelled),
+            Some(doom) => {
+                self.stop(ticket.id).await?;
+                drop(doom);
+                Ok(ticket.ending().await)
+            }
+        }
     }
 
     /// Puts a file that recipes name (art, a font) into the store; it stays while the pin lives or an open job needs it.
@@ -182,27 +243,34 @@ impl Intake {
         in_thread(move || inner.tools.store.put(&bytes).map_err(|err| err.failure())).await
     }
 
-    /// Takes a job back.
+    /// Takes a job back, whoever waits for it.
     ///
     /// # Errors
     /// `not_found` when there is no such job.
     pub async fn cancel(&self, id: JobId) -> Result<JobRow, Failure> {
         let job = self.job(id)?;
         if !job.state.is_final() {
-            let (waiter, ending) = oneshot::channel();
-            self.inner.dispatcher.wait(id, waiter).await;
-            // After a failed write the dispatcher may hold an open job no more; told again, it takes it up and can end it.
-            let open = self.inner.tools.journal.read(|connection| ops::open(connection, id));
-            if let Some(open) = open.map_err(|err| err.failure())? {
-                self.inner.dispatcher.tell(Event::Accepted(open)).await;
-            }
-            self.inner.dispatcher.tell(Event::Cancel(id)).await;
-            // A job that ended in between is answered by the journal instead.
-            if !self.job(id)?.state.is_final() {
-                let _ = ending.await;
-            }
+            let _doom = self.inner.interests.doom(Wish::of_row(&job));
+            self.stop(id).await?;
         }
         self.job(id)
+    }
+
+    /// Ends a job and waits until it has, durably.
+    async fn stop(&self, id: JobId) -> Result<(), Failure> {
+        let (waiter, ending) = oneshot::channel();
+        self.inner.dispatcher.wait(id, waiter).await;
+        // After a failed write the dispatcher may hold an open job no more; told again, it takes it up and can end it.
+        let open = self.inner.tools.journal.read(|connection| ops::open(connection, id));
+        if let Some(open) = open.map_err(|err| err.failure())? {
+            self.inner.dispatcher.tell(Event::Accepted(open)).await;
+        }
+        self.inner.dispatcher.tell(Event::Cancel(id)).await;
+        // A job that ended in between is answered by the journal instead.
+        if !self.job(id)?.state.is_final() {
+            let _ = ending.await;
+        }
+        Ok(())
     }
 
     /// A job as it stands in the journal.
@@ -238,6 +306,17 @@ impl Intake {
     /// Why it has no route here.
     pub fn route(&self, spec: &JobSpec) -> Result<thumbforge_core::job::Route, Failure> {
         self.inner.tools.route(spec)
+    }
+
+    /// Follows one job from where it stands.
+    ///
+    /// # Errors
+    /// `not_found` when there is no such job.
+    pub fn follow(&self, id: JobId) -> Result<Follow, Failure> {
+        let follow = self.inner.publisher.follow(id);
+        // Followed before the journal is asked: what comes after its answer is heard.
+        let state = self.job(id)?.state;
+        Ok(follow.from(state))
     }
 
     /// Listens to job events from now on.

@@ -18,8 +18,11 @@ mod writer;
 pub use ops::{Accepted, JobRow, Open, Record};
 pub use writer::Pending;
 
-/// The journal's schema version, in SQLite's `user_version`. Raised with every migration.
-const SCHEMA_VERSION: i64 = 1;
+/// What makes each schema version out of the one before, from an empty file on. A new journal goes the same way as an
+/// old one, so that both end with the same schema.
+const VERSIONS: [&str; 2] = [include_str!("journal/version-1.sql"), include_str!("journal/version-2.sql")];
+/// The schema version that this build writes, in SQLite's `user_version`.
+const SCHEMA_VERSION: i64 = VERSIONS.len() as i64;
 /// Databases up to this size are checked page by page at every start; larger ones would take longer than a start may.
 const CHECK_BYTES_MAX: u64 = 64 << 20;
 
@@ -154,9 +157,7 @@ impl Journal {
                 return Err(JournalError::Corrupt { path: path.to_owned(), reason: check });
             }
         }
-        if found == 0 {
-            create(&connection).map_err(sqlite)?;
-        }
+        upgrade(&connection, found, SCHEMA_VERSION).map_err(sqlite)?;
         let path: Arc<Path> = path.into();
         let reader = Arc::new(Reader::open(path.clone())?);
         Ok(Self { writer: writer::Writer::start(connection, path), reader })
@@ -194,7 +195,7 @@ impl Journal {
 pub fn in_memory() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch("PRAGMA foreign_keys=ON;")?;
-    create(&connection)?;
+    upgrade(&connection, 0, SCHEMA_VERSION)?;
     Ok(connection)
 }
 
@@ -211,11 +212,14 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;",
-        include_str!("journal/schema.sql")
-    ))
+/// Brings a journal from one version to a later one, whole or not at all.
+fn upgrade(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+    let steps = VERSIONS.iter().take(to as usize).skip(from as usize);
+    let steps: Vec<&str> = steps.copied().collect();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {} PRAGMA user_version={to}; COMMIT;", steps.concat()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -180,17 +180,41 @@ impl Store {
     /// The bytes of a file, if the store has it whole. A damaged file is forgotten.
     pub fn get(&self, hash: ContentHash) -> Option<Vec<u8>> {
         let bytes = fs::read(self.path(hash)).ok();
-        match bytes {
-            Some(bytes) if ContentHash::of(&bytes) == hash => Some(bytes),
-            damaged => {
-                if damaged.is_some() {
-                    tracing::warn!(%hash, "a file of the store is damaged and will be drawn again");
-                    let _ = fs::remove_file(self.path(hash));
-                }
-                drop(self.inner.journal.write(move |connection| ops::forget_blob(connection, hash)));
-                None
-            }
+        let present = bytes.is_some();
+        let whole = bytes.filter(|bytes| ContentHash::of(bytes) == hash);
+        if whole.is_none() {
+            self.forget(hash, present);
         }
+        whole
+    }
+
+    /// How many bytes a file has, if the store has it; what a buffer for [`Store::read_into`] must hold.
+    pub fn size(&self, hash: ContentHash) -> Option<usize> {
+        fs::metadata(self.path(hash)).ok().and_then(|meta| usize::try_from(meta.len()).ok())
+    }
+
+    /// As [`Store::get`], into a buffer of exactly its size. False when the store does not have it whole;
+    /// what the buffer holds means nothing then.
+    pub fn read_into(&self, hash: ContentHash, buffer: &mut [u8]) -> bool {
+        let Ok(mut file) = fs::File::open(self.path(hash)) else {
+            self.forget(hash, false);
+            return false;
+        };
+        let filled = file.read_exact(buffer).is_ok() && matches!(file.read(&mut [0]), Ok(0));
+        let whole = filled && ContentHash::of(buffer) == hash;
+        if !whole {
+            self.forget(hash, true);
+        }
+        whole
+    }
+
+    /// Takes a file that is not as its name says out of the store.
+    fn forget(&self, hash: ContentHash, present: bool) {
+        if present {
+            tracing::warn!(%hash, "a file of the store is damaged and will be drawn again");
+            let _ = fs::remove_file(self.path(hash));
+        }
+        drop(self.inner.journal.write(move |connection| ops::forget_blob(connection, hash)));
     }
 
     /// A finished picture under its realised key, from here or from the team's shared cache.

@@ -5,6 +5,7 @@ mod batch;
 mod fixture;
 mod http;
 mod interrupted;
+mod serve;
 mod storage;
 
 /// The binary under test.

@@ -1,5 +1,5 @@
 //! Dispatcher and journal in a seeded world: crashes, failed writes, failed and slow drawings, duplicates,
-//! cancels and deadlines, thousands of schedules. The state machine and the SQL are the real ones.
+//! requests sent again, cancels and deadlines, thousands of schedules. The state machine and the SQL are the real ones.
 //!
 //! A schedule that breaks an invariant panics with its seed; `THUMBFORGE_SEED=n` runs that one alone.
 
@@ -30,6 +30,7 @@ fn no_schedule_loses_doubles_or_starves_a_job() {
     if only.is_none() {
         // The world must really have been rough, or passing means little.
         assert!(seen.crashes > SCHEDULES && seen.unrecorded > SCHEDULES / 10 && seen.cancelled > SCHEDULES / 10);
+        assert!(seen.resent_open > SCHEDULES && seen.resent_ended > SCHEDULES);
         assert!(seen.cached > SCHEDULES && seen.failed > SCHEDULES / 2 && seen.deadlines > SCHEDULES / 20);
     }
 }

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey};
+use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{AssetRef, Ending, JobSpec, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::verdict::Verdict;
 use thumbforge_sidecar::dispatch::{Effect, Event, Planned, State};
-use thumbforge_sidecar::journal::{Open, Record, in_memory, ops};
+use thumbforge_sidecar::journal::{Accepted, Record, in_memory, ops};
 use thumbforge_tests::seed::Seed;
 
 /// What happened over many worlds, so that a run can show that it was rough.
@@ -26,6 +26,9 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     pub(crate) deadlines: u64,
     pub(crate) joined_late: u64,
+    /// Requests that were sent again and found their job open, or ended.
+    pub(crate) resent_open: u64,
+    pub(crate) resent_ended: u64,
 }
 
 impl Tally {
@@ -39,6 +42,8 @@ impl Tally {
         self.failed += other.failed;
         self.deadlines += other.deadlines;
         self.joined_late += other.joined_late;
+        self.resent_open += other.resent_open;
+        self.resent_ended += other.resent_ended;
     }
 }
 
@@ -48,8 +53,8 @@ enum Coming {
     Event(Event),
     /// Committed when its time comes, then reported.
     Write(Record),
-    /// A person asks for a picture.
-    Submit(Box<JobSpec>),
+    /// A client asks for a picture, or asks again what it asked before.
+    Submit(RequestKey, Box<JobSpec>),
     /// A person takes one back.
     Cancel,
     /// The process dies.
@@ -67,6 +72,8 @@ pub(crate) struct World {
     /// Every job that was acknowledged, in any life of the process.
     acknowledged: HashSet<JobId>,
     lanes: HashMap<JobId, (Lane, Option<u64>)>,
+    /// What clients asked, and which job each request was told; they know it longer than the process lives.
+    requests: BTreeMap<RequestKey, (Box<JobSpec>, JobId)>,
     drawing: HashMap<JobId, RealisedKey>,
     stopped: HashSet<JobId>,
     answered: HashSet<JobId>,
@@ -91,6 +98,7 @@ impl World {
             order: 0,
             acknowledged: HashSet::new(),
             lanes: HashMap::new(),
+            requests: BTreeMap::new(),
             drawing: HashMap::new(),
             stopped: HashSet::new(),
             answered: HashSet::new(),
@@ -102,9 +110,9 @@ impl World {
     }
 
     pub(crate) fn run(mut self) -> Tally {
-        for _ in 0..8 + self.seed.below(16) {
+        for number in 0..8 + self.seed.below(16) {
             let spec = self.some_job();
-            self.within(400, Coming::Submit(spec));
+            self.within(400, Coming::Submit(RequestKey::new([0; 16], number), spec));
         }
         for _ in 0..self.seed.below(4) {
             self.within(500, Coming::Cancel);
@@ -151,7 +159,7 @@ impl World {
             }
             Coming::Event(event) => self.tell(event),
             Coming::Write(record) => self.write(record),
-            Coming::Submit(spec) => self.submit(&spec),
+            Coming::Submit(request, spec) => self.submit(request, &spec),
             Coming::Cancel => {
                 let mut ids: Vec<JobId> = self.acknowledged.iter().copied().collect();
                 ids.sort_unstable();
@@ -164,15 +172,36 @@ impl World {
         }
     }
 
-    fn submit(&mut self, spec: &JobSpec) {
+    fn submit(&mut self, request: RequestKey, spec: &JobSpec) {
         let json = ops::spec_to_json(spec);
         let planned = spec.recipe.planned_key();
-        let accepted = ops::accept(&self.disk, spec, &json, planned, self.now_ms).expect("accepted");
-        let Open { id, lane, deadline_ms, .. } = accepted.open;
+        let accepted = ops::accept(&self.disk, Some(request), spec, &json, planned, self.now_ms).expect("accepted");
+        let id = accepted.job();
+        let before = self.requests.insert(request, (Box::new(spec.clone()), id)).map(|(_, job)| job);
+        assert!(before.is_none_or(|before| before == id), "{request:?} was job {before:?} and is now job {id}");
+        let open = match accepted {
+            Accepted::Fresh(open) => {
+                assert_eq!(before, None, "{request:?} is asked again and given a fresh job");
+                self.tally.jobs += 1;
+                open
+            }
+            Accepted::Joined(open) => {
+                self.tally.resent_open += u64::from(before.is_some());
+                open
+            }
+            Accepted::Ended(..) => {
+                assert!(before.is_some(), "{request:?} is new and its job has ended");
+                self.tally.resent_ended += 1;
+                return;
+            }
+        };
+        // An answer that is lost on its way, and a client that hangs up and comes again.
+        if self.faults && self.seed.chance(20) {
+            self.within(100, Coming::Submit(request, Box::new(spec.clone())));
+        }
         self.acknowledged.insert(id);
-        self.lanes.insert(id, (lane, deadline_ms));
-        self.tally.jobs += u64::from(accepted.fresh);
-        self.within(5, Coming::Event(Event::Accepted(accepted.open)));
+        self.lanes.insert(id, (open.lane, open.deadline_ms));
+        self.within(5, Coming::Event(Event::Accepted(open)));
     }
 
     fn write(&mut self, record: Record) {
@@ -202,7 +231,7 @@ impl World {
         for (key, coming) in coming {
             match coming {
                 // People outlive the process.
-                Coming::Submit(_) | Coming::Cancel | Coming::Crash => drop(self.coming.insert(key, coming)),
+                Coming::Submit(..) | Coming::Cancel | Coming::Crash => drop(self.coming.insert(key, coming)),
                 // A write may have reached the disk although nobody heard of it.
                 Coming::Write(record) if self.seed.chance(50) => {
                     ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
@@ -222,6 +251,12 @@ impl World {
         self.state = State::new(self.slots);
         for open in ops::recover(&self.disk, self.now_ms).expect("recovers") {
             self.tell(Event::Accepted(open));
+        }
+        // Clients that were connected send again what they were not answered, as far as they know.
+        for (request, (spec, _)) in self.requests.clone() {
+            if self.seed.chance(50) {
+                self.within(50, Coming::Submit(request, spec));
+            }
         }
     }
 
@@ -362,6 +397,29 @@ impl World {
         self.tally.rendered += count("SELECT count(*) FROM attempts WHERE outcome = 'rendered'");
         self.tally.cached += count("SELECT count(*) FROM jobs WHERE cached = 1");
         assert_eq!(self.state.open(), 0, "the dispatcher still holds jobs");
+        self.check_requests();
+    }
+
+    /// Whoever asks once more, about anything, is told of the job that it was, and nothing is written.
+    fn check_requests(&mut self) {
+        let jobs = || self.disk.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, u64>(0)).expect("counts");
+        let before = jobs();
+        for (request, (spec, job)) in &self.requests {
+            let (json, planned) = (ops::spec_to_json(spec), spec.recipe.planned_key());
+            match ops::accept(&self.disk, Some(*request), spec, &json, planned, self.now_ms).expect("accepted") {
+                Accepted::Ended(told, ending) => {
+                    let row = ops::job(&self.disk, told).expect("reads").expect("is there");
+                    let word = match ending {
+                        Ending::Done { .. } => "done",
+                        Ending::Failed(_) => "failed",
+                        Ending::Cancelled => "cancelled",
+                    };
+                    assert_eq!((told, word), (*job, row.state.word()), "{request:?} is told something else");
+                }
+                other => panic!("{request:?} of the ended job {job} is {other:?}"),
+            }
+        }
+        assert_eq!(jobs(), before, "asking again wrote a job");
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod editor;
 pub mod http;
 pub mod journal;
 pub mod process;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::sync::Mutex;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use parking_lot::Mutex;
 use thumbforge_core::limits;
 use thumbforge_core::wire::frame::{self, Kind};
 use thumbforge_core::wire::message::{ClientMessage, Lent};
@@ -19,8 +19,9 @@ const OUTBOX_MAX: usize = 2 * limits::IN_FLIGHT_MAX;
 /// Beyond how many frames those that may be refused or lost, jobs and progress, find no place any more.
 const OUTBOX_MESSAGES_MAX: usize = 1024;
 
-const _: () =
-    assert!(OUTBOX_MAX > limits::IN_FLIGHT_MAX + limits::TEXTURE_BYTES_MAX / crate::slots::SMALLEST + OUTBOX_MESSAGES_MAX);
+const _: () = assert!(
+    OUTBOX_MAX > limits::IN_FLIGHT_MAX + limits::TEXTURE_BYTES_MAX / crate::slots::SMALLEST + OUTBOX_MESSAGES_MAX
+);
 
 /// Why a message did not go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::job::{Gate, JobState, Lane};
 use thumbforge_core::limits;
@@ -231,7 +231,8 @@ impl Session {
     /// `invalid_request` for a project name that is too long, `internal` when the system gives no thread.
     pub fn open(options: Options) -> Result<Self, Failure> {
         if options.project.len() > limits::PROJECT_BYTES_MAX {
-            let message = format!("failed to open a session: a project's name has at most {} bytes", limits::PROJECT_BYTES_MAX);
+            let message =
+                format!("failed to open a session: a project's name has at most {} bytes", limits::PROJECT_BYTES_MAX);
             return Err(Failure::new(ErrorCode::InvalidRequest, message));
         }
         let internal = |what: String| Failure::new(ErrorCode::Internal, format!("failed to open a session: {what}"));
@@ -272,7 +273,7 @@ impl Session {
                 (Link::Down, Some(failure)) if !starts => return Err(failure.clone()),
                 _ => {}
             }
-            if self.inner.change.wait_until(&mut state, deadline).timed_out() {
+            if self.inner.change.wait_until(&mut state, deadline) {
                 return Err(state.failure.clone().unwrap_or_else(|| {
                     let message = format!("failed to reach a sidecar within {} ms", timeout.as_millis());
                     Failure::new(ErrorCode::NoSidecar, message)
@@ -340,7 +341,7 @@ impl Session {
         let deadline = Instant::now() + timeout;
         let mut done = self.inner.done.lock();
         while done.is_empty() && !self.inner.closing.load(Ordering::Acquire) {
-            if self.inner.news.wait_until(&mut done, deadline).timed_out() {
+            if self.inner.news.wait_until(&mut done, deadline) {
                 break;
             }
         }
@@ -468,7 +469,10 @@ impl Inner {
 }
 
 fn queue_full() -> Failure {
-    Failure::new(ErrorCode::QueueFull, "failed to submit: the queue to the sidecar is full; poll what is done and try again")
+    Failure::new(
+        ErrorCode::QueueFull,
+        "failed to submit: the queue to the sidecar is full; poll what is done and try again",
+    )
 }
 
 fn too_large(bytes: usize) -> Failure {

@@ -25,7 +25,6 @@ mod atomic;
 // Systems use it in their streams, which the model of its orders has none of.
 #[cfg_attr(loom, allow(dead_code))]
 mod bell;
-mod ring;
 #[cfg(not(loom))]
 mod carrier;
 #[cfg(not(loom))]
@@ -36,10 +35,13 @@ mod hostile;
 mod inbox;
 #[cfg(not(loom))]
 mod layout;
+mod ring;
 #[cfg(not(loom))]
 pub mod server;
 #[cfg(not(loom))]
 mod slots;
+#[cfg(not(loom))]
+mod sync;
 #[cfg(not(loom))]
 mod sys;
 

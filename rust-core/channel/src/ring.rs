@@ -198,7 +198,7 @@ pub(crate) fn must_ring(flag: &AtomicU32) -> bool {
     flag.load(Ordering::Relaxed) == 1 && flag.swap(0, Ordering::Relaxed) == 1
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests;
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(all(test, not(loom)))]
+mod tests;

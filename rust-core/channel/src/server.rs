@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::RequestKey;
 use thumbforge_core::limits;

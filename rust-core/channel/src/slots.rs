@@ -14,7 +14,8 @@ use crate::sys::Mapping;
 
 /// Bytes of a slot and slots of a segment: icons, then pictures of 512, 1024, 2048 and 4096 pixels a side. Segments are
 /// small enough that little is mapped in vain and large enough that a batch needs few.
-const CLASSES: [(usize, u32); 5] = [(SMALLEST, 16), (1 << 20, 8), (4 << 20, 4), (16 << 20, 2), (limits::SLOT_BYTES_MAX, 1)];
+const CLASSES: [(usize, u32); 5] =
+    [(SMALLEST, 16), (1 << 20, 8), (4 << 20, 4), (16 << 20, 2), (limits::SLOT_BYTES_MAX, 1)];
 /// Bytes of the smallest slot.
 pub(crate) const SMALLEST: usize = 256 << 10;
 

@@ -5,7 +5,7 @@ mod common;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -91,12 +91,12 @@ fn eight_threads_of_one_session_lose_and_double_nothing() {
 /// Answers from one thread, in the order in which it was asked, as a sidecar with one engine does: whoever gets less
 /// than others was kept from asking, or from hearing.
 struct Engine {
-    queue: Mutex<Option<Sender<(Client, u64)>>>,
+    queue: Mutex<Option<SyncSender<(Client, u64)>>>,
     asked: Arc<Mutex<HashMap<RequestKey, usize>>>,
 }
 
 struct Customer {
-    queue: Sender<(Client, u64)>,
+    queue: SyncSender<(Client, u64)>,
     asked: Arc<Mutex<HashMap<RequestKey, usize>>>,
     client: Client,
 }
@@ -130,7 +130,7 @@ fn clients_at_once(shared_memory: bool, clients: usize, jobs: u64) {
     /// What an answer costs the engine; far below a real picture's, and enough that the engine is what all wait for. An
     /// engine that answers for nothing shows how the system shares out its processors among 18 threads instead.
     const WORK: Duration = Duration::from_micros(20);
-    let (queue, asked_of_engine) = channel::<(Client, u64)>();
+    let (queue, asked_of_engine) = sync_channel::<(Client, u64)>(clients * thumbforge_core::limits::IN_FLIGHT_MAX);
     let engine = std::thread::spawn(move || {
         for (client, number) in asked_of_engine {
             let began = Instant::now();

@@ -200,19 +200,19 @@ async fn one(
         room = room.acquire() => room,
         () = interrupted.cancelled() => return item.with_ending(&Ending::Cancelled),
     };
-    let ticket = match intake.submit(spec).await {
+    let mut ticket = match intake.submit(spec).await {
         Ok(ticket) => ticket,
         Err(failure) => return item.failed(failure),
     };
     let id = ticket.id;
-    let mut ending = Box::pin(ticket.ending());
-    let ending = tokio::select! {
-        ending = &mut ending => ending,
-        () = interrupted.cancelled() => {
-            // Taking it back ends it one way or the other; a picture that was done first is still written.
-            let _ = intake.cancel(id).await;
-            ending.await
-        }
+    let ended = tokio::select! {
+        ending = ticket.ending() => Ok(ending),
+        // Taking it back ends it one way or the other; a picture that was done first is still written.
+        () = interrupted.cancelled() => intake.withdraw(ticket).await,
+    };
+    let ending = match ended {
+        Ok(ending) => ending,
+        Err(failure) => return item.failed(failure),
     };
     let Ending::Done { render, .. } = &ending else {
         let attempts = intake.job(id).map_or(0, |row| row.attempts);

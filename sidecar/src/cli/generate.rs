@@ -122,15 +122,10 @@ fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
 }
 
 async fn make(app: &App, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {
-    let ticket = app.intake().submit(spec).await?;
-    let id = ticket.id;
-    let mut ending = Box::pin(ticket.ending());
+    let mut ticket = app.intake().submit(spec).await?;
     let ending = tokio::select! {
-        ending = &mut ending => ending,
-        () = terminated() => {
-            let _ = app.intake().cancel(id).await;
-            ending.await
-        }
+        ending = ticket.ending() => ending,
+        () = terminated() => app.intake().withdraw(ticket).await?,
     };
     let item = item.with_ending(&ending);
     if let Ending::Done { render, .. } = &ending {

@@ -1,5 +1,6 @@
 //! `thumbforge serve`: the sidecar as a process, until it is told to stop or nobody has needed it for a while.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use tokio_util::sync::CancellationToken;
 
+use super::log::Log;
 use super::{Context, exit, interruption, runtime};
 use crate::app::App;
 use crate::build::BuildError;
@@ -27,6 +29,9 @@ const IDLE_LOOK: Duration = Duration::from_millis(100);
   thumbforge serve --listen 0.0.0.0 --token-file token.txt --allow-host build.example
                                             for other machines, which must show the token")]
 pub(super) struct ServeArgs {
+    /// Take no port; only the channel of this machine's editors and commands is served
+    #[arg(long, conflicts_with_all = ["port", "listen", "token_file", "allow_host", "placeholder"])]
+    no_http: bool,
     /// Port; 0 takes any free one [default: 8080]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
@@ -45,59 +50,135 @@ pub(super) struct ServeArgs {
     /// End after this many idle seconds
     #[arg(long, value_name = "SECONDS")]
     idle_exit: Option<u64>,
+    /// Write the log to a file; past 8 MiB a new one is begun and the last is kept as FILE.old
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+impl ServeArgs {
+    /// The log file, if one is asked for.
+    pub(super) fn open_log(&self) -> Result<Option<Log>, Failure> {
+        let Some(path) = &self.log else { return Ok(None) };
+        let failed =
+            |err| Failure::new(ErrorCode::OutputFile, format!("failed to write the log {}: {err}", path.display()));
+        Log::open(path).map(Some).map_err(failed)
+    }
+
+    fn http(&self, context: &Context) -> Result<Option<Serving>, Failure> {
+        if self.no_http {
+            return Ok(None);
+        }
+        let port = self.port.or(context.user.port).unwrap_or(PORT_DEFAULT);
+        let token_file = self.token_file.as_ref().or(context.user.token_file.as_ref());
+        Ok(Some(Serving {
+            listen: SocketAddr::new(self.listen, port),
+            token: token_file.map(|path| read_token(path)).transpose()?,
+            allowed_hosts: self.allow_host.clone(),
+            placeholder: self.placeholder,
+        }))
+    }
 }
 
 /// `thumbforge serve`.
 pub(super) fn serve(context: &Context, args: &ServeArgs) -> Result<u8, BuildError> {
-    let port = args.port.or(context.user.port).unwrap_or(PORT_DEFAULT);
-    let token_file = args.token_file.as_ref().or(context.user.token_file.as_ref());
-    let serving = Serving {
-        listen: SocketAddr::new(args.listen, port),
-        token: token_file.map(|path| read_token(path)).transpose()?,
-        allowed_hosts: args.allow_host.clone(),
-        placeholder: args.placeholder,
-    };
+    let http = args.http(context)?;
     let idle_exit = args.idle_exit.map(|seconds| Duration::from_secs(seconds.max(1)));
-    runtime()?.block_on(run(context, serving, idle_exit))?;
+    let voice = Voice { aloud: !context.quiet, logged: args.log.is_some() };
+    runtime()?.block_on(run(context, http, idle_exit, &voice)).inspect_err(|failure| voice.error(failure))?;
     Ok(exit::DONE)
 }
 
-async fn run(context: &Context, serving: Serving, idle_exit: Option<Duration>) -> Result<(), Failure> {
+async fn run(
+    context: &Context,
+    http: Option<Serving>,
+    idle_exit: Option<Duration>,
+    voice: &Voice,
+) -> Result<(), Failure> {
     // The port comes first: a second sidecar is told so before it waits for a lock or looks at a journal.
-    let bound = http::bind(serving.listen).await?;
+    let http = match http {
+        Some(serving) => Some((http::bind(serving.listen).await?, serving)),
+        None => None,
+    };
     let app = App::start(Config::new(&context.data_dir, &context.user)).await.map_err(|err| err.failure())?;
     let stop = interruption();
     if let Some(idle) = idle_exit {
-        tokio::spawn(stop_when_idle(idle, bound.activity(), app.intake().clone(), stop.clone()));
+        let activity = http.as_ref().map(|(bound, _)| bound.activity());
+        let awake = Awake { intake: app.intake().clone(), activity, clients: Box::new(|| 0) };
+        tokio::spawn(awake.stop_when_idle(idle, stop.clone()));
     }
-    if !context.quiet {
-        let address = bound.local_addr().unwrap_or(serving.listen);
-        eprintln!("listening on http://{address}");
-        if app.recovered > 0 {
-            eprintln!("taking up {} jobs that were open when the last sidecar ended", app.recovered);
+    match &http {
+        Some((bound, serving)) => {
+            voice.say(&format!("listening on http://{}", bound.local_addr().unwrap_or(serving.listen)));
         }
+        None => voice.say("ready, without HTTP"),
+    }
+    if app.recovered > 0 {
+        voice.say(&format!("taking up {} jobs that were open when the last sidecar ended", app.recovered));
     }
     let stopped = stop.clone();
-    let served = http::serve(bound, app.intake().clone(), serving, async move { stopped.cancelled().await }).await;
+    let served = match http {
+        Some((bound, serving)) => {
+            http::serve(bound, app.intake().clone(), serving, async move { stopped.cancelled().await }).await
+        }
+        None => {
+            stopped.cancelled().await;
+            Ok(())
+        }
+    };
     app.drain().await;
-    if !context.quiet {
-        eprintln!("stopped; what was still queued goes on at the next start");
-    }
+    voice.say("stopped; what was still queued goes on at the next start");
     served
 }
 
-/// Raises `stop` once no request and no job has been open for `idle`.
-async fn stop_when_idle(idle: Duration, activity: Activity, intake: Intake, stop: CancellationToken) {
-    let mut last_job = tokio::time::Instant::now();
-    loop {
-        tokio::time::sleep(IDLE_LOOK).await;
-        if intake.metrics().open() > 0 {
-            last_job = tokio::time::Instant::now();
+/// What the sidecar says of its own life: to people on stderr, and in the log where there is one.
+struct Voice {
+    aloud: bool,
+    logged: bool,
+}
+
+impl Voice {
+    fn say(&self, words: &str) {
+        if self.aloud {
+            // Whoever started it may have closed the other end; that is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{words}");
         }
-        if last_job.elapsed() >= idle && activity.idle().is_some_and(|since| since >= idle) {
-            tracing::info!("idle for {idle:?}");
-            stop.cancel();
-            return;
+        if self.logged {
+            tracing::info!("{words}");
+        }
+    }
+
+    /// People are told where every verb tells them.
+    fn error(&self, failure: &Failure) {
+        if self.logged {
+            tracing::error!(code = %failure.code, "{}", failure.message);
+        }
+    }
+}
+
+/// What keeps a sidecar from ending for want of work.
+struct Awake {
+    intake: Intake,
+    /// Answers over HTTP, where it is served.
+    activity: Option<Activity>,
+    /// Clients that are connected otherwise; they may ask for something at any time.
+    clients: Box<dyn Fn() -> usize + Send>,
+}
+
+impl Awake {
+    /// Raises `stop` once nobody has been served, connected or waiting for a job for `idle`.
+    async fn stop_when_idle(self, idle: Duration, stop: CancellationToken) {
+        let mut last = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(IDLE_LOOK).await;
+            if self.intake.metrics().open() > 0 || (self.clients)() > 0 {
+                last = tokio::time::Instant::now();
+            }
+            let quiet =
+                self.activity.as_ref().is_none_or(|activity| activity.idle().is_some_and(|since| since >= idle));
+            if quiet && last.elapsed() >= idle {
+                tracing::info!("idle for {idle:?}");
+                return stop.cancel();
+            }
         }
     }
 }
@@ -112,4 +193,35 @@ fn read_token(path: &std::path::Path) -> Result<String, Failure> {
         return Err(Failure::new(ErrorCode::InvalidRequest, message));
     }
     Ok(token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::config::UserFile;
+
+    #[tokio::test]
+    async fn a_connected_client_keeps_the_sidecar_awake() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = App::start(Config::new(folder.path(), &UserFile::default())).await.expect("starts");
+        let (connected, looks) = (Arc::new(AtomicUsize::new(1)), Arc::new(AtomicUsize::new(0)));
+        let (counted, looked) = (connected.clone(), looks.clone());
+        let clients = Box::new(move || {
+            looked.fetch_add(1, Ordering::Relaxed);
+            counted.load(Ordering::Relaxed)
+        });
+        // From here on time passes only while everybody waits for it.
+        tokio::time::pause();
+        let stop = CancellationToken::new();
+        let awake = Awake { intake: app.intake().clone(), activity: None, clients };
+        let mut idle = Box::pin(awake.stop_when_idle(Duration::from_secs(1), stop.clone()));
+        let long = tokio::time::timeout(Duration::from_secs(60), &mut idle).await;
+        assert!(long.is_err() && looks.load(Ordering::Relaxed) > 100, "a client is connected for a minute");
+        connected.store(0, Ordering::Relaxed);
+        idle.await;
+        assert!(stop.is_cancelled());
+    }
 }

@@ -3,7 +3,7 @@
 use thumbforge_art::{scene, text};
 use thumbforge_core::recipe::{Intent, Recipe};
 
-use super::{Cancel, Drawn, Engine, EngineError};
+use super::{Control, Drawn, Engine, EngineError};
 use crate::output::provenance::Credit;
 use crate::router::{EngineCard, Field};
 
@@ -28,8 +28,8 @@ impl Engine for Builtin {
         card()
     }
 
-    fn draw(&self, recipe: &Recipe, seed: u64, cancel: &Cancel) -> Result<Drawn, EngineError> {
-        if cancel.is_raised() {
+    fn draw(&self, recipe: &Recipe, seed: u64, control: &Control<'_>) -> Result<Drawn, EngineError> {
+        if control.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
         let keep_free: Vec<[f64; 4]> = recipe.text.iter().map(|layer| layer.style.area).collect();

@@ -6,7 +6,7 @@ use thumbforge_art::text;
 use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::recipe::Recipe;
 
-use super::{Cancel, Drawn, Engine, EngineError};
+use super::{Control, Drawn, Engine, EngineError};
 use crate::output::png::{self, DecodeLimits};
 use crate::router::{EngineCard, Field};
 use crate::store::Store;
@@ -43,7 +43,7 @@ impl Engine for File {
         card()
     }
 
-    fn draw(&self, recipe: &Recipe, _seed: u64, _cancel: &Cancel) -> Result<Drawn, EngineError> {
+    fn draw(&self, recipe: &Recipe, _seed: u64, _control: &Control<'_>) -> Result<Drawn, EngineError> {
         let Some(art) = &recipe.art else {
             return Err(EngineError::Recipe("draw from a file: the recipe names none".to_owned()));
         };

@@ -1,8 +1,10 @@
 //! The door under pressure: it says busy at its bound, takes jobs again once there is room, and never waits for a lost job.
 
 use thumbforge_core::error::ErrorCode;
+use thumbforge_core::id::RequestKey;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Ending, JobSpec, JobState, Lane};
+use thumbforge_core::model::Catalogue;
 use thumbforge_core::recipe::Recipe;
 
 use crate::app::App;
@@ -22,7 +24,7 @@ async fn accept(journal: &Journal, spec: JobSpec) {
     let json = ops::spec_to_json(&spec);
     let planned = spec.recipe.planned_key();
     journal
-        .write(move |connection| ops::accept(connection, &spec, &json, planned, 1))
+        .write(move |connection| ops::accept(connection, None, &spec, &json, planned, 1))
         .durable()
         .await
         .expect("accepts");
@@ -53,16 +55,74 @@ async fn a_full_queue_says_busy_and_has_room_again() {
         }
     }
     assert!(busy > 0, "64 at once do not fit into 2");
-    for ticket in tickets {
+    for mut ticket in tickets {
         assert!(matches!(ticket.ending().await, Ending::Done { .. }));
     }
     // Whatever was left and whatever was asked has ended, so all places are free: four one after another at least.
     for at in 0..4 {
-        let ticket = app.intake().submit(spec(&format!("later {at}"))).await.expect("there is room again");
+        let mut ticket = app.intake().submit(spec(&format!("later {at}"))).await.expect("there is room again");
         assert!(matches!(ticket.ending().await, Ending::Done { .. }));
     }
     let open = app.intake().jobs(Some(JobState::Queued), 10).expect("reads");
     assert!(open.is_empty(), "{open:?}");
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_request_sent_again_is_told_of_its_job_and_draws_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let request = |number| RequestKey::new([1; 16], number);
+    let mut refused = spec("by a model that is not here");
+    refused.recipe.model = Some(Catalogue::built_in().resolve("sd3.5-large").expect("a model").id.clone());
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let mut first = app.intake().submit_as(request(1), spec("a sword")).await.expect("accepts");
+    let done = first.ending().await;
+    assert!(matches!(done, Ending::Done { cached: false, attempts: 1, .. }), "{done:?}");
+    let failed = app.intake().submit_as(request(2), refused.clone()).await.expect("accepts").ending().await;
+    assert!(matches!(&failed, Ending::Failed(failure) if failure.code == ErrorCode::ModelUnavailable), "{failed:?}");
+    // Nothing starts any more, so this one is open when the sidecar ends.
+    app.intake().drain().await;
+    let open = app.intake().submit_as(request(3), spec("a shield")).await.expect("accepts");
+    app.drain().await;
+
+    let app = App::start(config(folder.path())).await.expect("starts");
+    // Whatever the door says to others, this one was let in before.
+    app.intake().close();
+    let again = async |number, spec| app.intake().submit_as(request(number), spec).await.expect("is known");
+    assert_eq!(again(1, spec("a sword")).await.ending().await, done);
+    assert_eq!(again(2, refused).await.ending().await, failed);
+    let mut taken_up = again(3, spec("a shield")).await;
+    assert_eq!(taken_up.id, open.id);
+    assert!(matches!(taken_up.ending().await, Ending::Done { cached: false, attempts: 1, .. }));
+    assert_eq!(app.intake().jobs(None, 10).expect("reads").len(), 3);
+    let stranger = app.intake().submit_as(request(4), spec("a sword")).await.err().map(|failure| failure.code);
+    assert_eq!(stranger, Some(ErrorCode::ShuttingDown));
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_request_taken_back_leaves_the_job_to_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let intake = app.intake();
+    // Nothing starts any more, so the job stays open until it is cancelled.
+    intake.drain().await;
+    let ask =
+        async |number| intake.submit_as(RequestKey::new([1; 16], number), spec("a sword")).await.expect("accepts");
+    let (first, second, third) = (ask(1).await, ask(2).await, ask(3).await);
+    let id = first.id;
+    assert_eq!((second.id, third.id), (id, id));
+    let state = || intake.job(id).expect("reads").state;
+    assert_eq!(intake.withdraw(first).await.expect("leaves"), Ending::Cancelled);
+    // Whoever hangs up wants nothing either, and cancels nothing.
+    drop(second);
+    assert_eq!(state(), JobState::Queued);
+    assert_eq!(intake.withdraw(third).await.expect("leaves"), Ending::Cancelled);
+    assert_eq!(state(), JobState::Cancelled);
+    let (mut waits, other) = (ask(4).await, ask(5).await);
+    assert_ne!(waits.id, id, "what was cancelled is asked for anew");
+    intake.cancel(other.id).await.expect("cancels");
+    assert_eq!(waits.ending().await, Ending::Cancelled, "a plain cancel asks nobody");
     app.drain().await;
 }
 

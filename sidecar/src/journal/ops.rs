@@ -6,17 +6,30 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey};
+use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::limits;
+use thumbforge_core::verdict::Finding;
 
-/// A job was written, or found to be on its way already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The job as the dispatcher holds it.
-    pub open: Open,
-    /// False when the same client had already asked for the same thing and it is still open.
-    pub fresh: bool,
+/// What became of a request at the door.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    /// A job was written for it.
+    Fresh(Open),
+    /// A job is open that it is for, or that asks for the same.
+    Joined(Open),
+    /// The same request was made before, and its job has ended.
+    Ended(JobId, Ending),
+}
+
+impl Accepted {
+    /// The job that the request belongs to.
+    pub fn job(&self) -> JobId {
+        match self {
+            Self::Fresh(open) | Self::Joined(open) => open.id,
+            Self::Ended(job, _) => *job,
+        }
+    }
 }
 
 /// An open job as the dispatcher holds it; small, because there may be [`limits::OPEN_JOBS_MAX`].
@@ -100,8 +113,44 @@ pub fn spec_from_json(json: &str) -> Result<JobSpec, Failure> {
         .map_err(|err| Failure::new(ErrorCode::Corrupt, format!("failed to read a job from the journal: {err}")))
 }
 
-/// Writes a job, or finds the open one that asks for the same.
+/// Writes a job, or finds the open one that asks for the same; a request that was made before finds its own job, however
+/// that stands. The caller holds the transaction, in which request and job become durable together.
 pub fn accept(
+    connection: &Connection,
+    request: Option<RequestKey>,
+    spec: &JobSpec,
+    json: &str,
+    planned: PlannedKey,
+    now_ms: u64,
+) -> rusqlite::Result<Accepted> {
+    if let Some(request) = request
+        && let Some(known) = known(connection, request)?
+    {
+        return Ok(known);
+    }
+    let accepted = write_or_join(connection, spec, json, planned, now_ms)?;
+    if let Some(request) = request {
+        connection
+            .prepare_cached("INSERT INTO requests (request, job_id) VALUES (?1, ?2)")?
+            .execute((request.0, accepted.job().0))?;
+    }
+    Ok(accepted)
+}
+
+/// How the job stands that a request was accepted as; `None` when it never was.
+pub fn known(connection: &Connection, request: RequestKey) -> rusqlite::Result<Option<Accepted>> {
+    let job: Option<u64> = connection
+        .prepare_cached("SELECT job_id FROM requests WHERE request = ?1")?
+        .query_row([request.0], |row| row.get(0))
+        .optional()?;
+    let Some(job) = job.map(JobId) else { return Ok(None) };
+    if let Some(open) = open(connection, job)? {
+        return Ok(Some(Accepted::Joined(open)));
+    }
+    Ok(ending(connection, job)?.map(|ending| Accepted::Ended(job, ending)))
+}
+
+fn write_or_join(
     connection: &Connection,
     spec: &JobSpec,
     json: &str,
@@ -138,7 +187,7 @@ pub fn accept(
             deadline_ms: spec.deadline_ms,
             attempts: 0,
         };
-        return Ok(Accepted { open, fresh: true });
+        return Ok(Accepted::Fresh(open));
     }
     let open = connection
         .prepare_cached(
@@ -147,7 +196,7 @@ pub fn accept(
              AND state NOT IN ('done', 'failed', 'cancelled')",
         )?
         .query_row((planned.0, &spec.client, &spec.asset.name, &spec.asset.locale), open_from_row)?;
-    Ok(Accepted { open, fresh: false })
+    Ok(Accepted::Joined(open))
 }
 
 /// Files of the store that a job needs while it is open.
@@ -235,7 +284,8 @@ fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rus
     };
     connection
         .prepare_cached(
-            "UPDATE jobs SET state = ?2, realised = ?3, cached = ?4, error_code = ?5, error = ?6, updated_ms = ?7
+            "UPDATE jobs SET state = ?2, realised = ?3, cached = ?4, error_code = ?5, error = ?6, findings = ?7,
+               updated_ms = ?8
              WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
         )?
         .execute((
@@ -245,9 +295,53 @@ fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rus
             cached,
             failure.map(|failure| failure.code.word()),
             failure.map(|failure| &failure.message),
+            failure.filter(|failure| !failure.findings.is_empty()).map(|failure| findings_to_json(&failure.findings)),
             now_ms,
         ))?;
     Ok(())
+}
+
+fn findings_to_json(findings: &[Finding]) -> String {
+    serde_json::to_string(findings).unwrap_or_default()
+}
+
+/// How a job ended, as whoever waited for it was told; `None` while it is open, or when it never was.
+///
+/// A render whose file was given up since is told as `not_found`: the request that it answered is not drawn again.
+pub fn ending(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Ending>> {
+    type Columns = (String, Option<[u8; 32]>, bool, u32, Option<String>, Option<String>, Option<String>);
+    let row: Option<Columns> = connection
+        .prepare_cached(
+            "SELECT state, realised, cached, attempts, error_code, error, findings FROM jobs WHERE id = ?1",
+        )?
+        .query_row([job.0], |row| row.try_into())
+        .optional()?;
+    let Some((state, realised, cached, attempts, code, message, findings)) = row else { return Ok(None) };
+    Ok(match JobState::from_word(&state) {
+        Some(JobState::Done) => {
+            let render = realised.map(|key| find_render(connection, RealisedKey(key))).transpose()?.flatten();
+            Some(render.map_or_else(
+                || Ending::Failed(gone(job)),
+                |render| Ending::Done { render: Box::new(render), cached, attempts },
+            ))
+        }
+        Some(JobState::Failed) => {
+            let findings = findings.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+            Some(Ending::Failed(Failure { findings, ..failure_of(code.as_deref(), message) }))
+        }
+        Some(JobState::Cancelled) => Some(Ending::Cancelled),
+        _ => None,
+    })
+}
+
+fn gone(job: JobId) -> Failure {
+    let message = format!("failed to find the picture of job {job}: the store gave it up since; ask anew");
+    Failure::new(ErrorCode::NotFound, message)
+}
+
+fn failure_of(code: Option<&str>, message: Option<String>) -> Failure {
+    let known = code.and_then(|word| ErrorCode::ALL.iter().copied().find(|code| code.word() == word));
+    Failure::new(known.unwrap_or(ErrorCode::Internal), message.unwrap_or_default())
 }
 
 fn set_state(connection: &Connection, job: JobId, state: JobState, now_ms: u64) -> rusqlite::Result<()> {
@@ -486,10 +580,7 @@ fn job_from_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     let lane: String = row.get(5)?;
     let code: Option<String> = row.get(9)?;
     let message: Option<String> = row.get(10)?;
-    let error = code.map(|word| {
-        let code = ErrorCode::ALL.iter().copied().find(|code| code.word() == word).unwrap_or(ErrorCode::Internal);
-        Failure::new(code, message.unwrap_or_default())
-    });
+    let error = code.map(|word| failure_of(Some(&word), message));
     Ok(JobRow {
         id: JobId(row.get(0)?),
         asset: AssetView { asset: row.get(1)?, locale: row.get(2)? },

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use thumbforge_core::error::ErrorCode;
-use thumbforge_core::id::{ContentHash, JobId, PixelHash};
+use thumbforge_core::id::{ContentHash, JobId, PixelHash, RequestKey};
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::{ArtFile, Realisation, Recipe};
-use thumbforge_core::verdict::Verdict;
+use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 
 use super::*;
 
@@ -49,10 +49,17 @@ pub(crate) fn render(spec: &JobSpec) -> Render {
     }
 }
 
-fn accept(journal: &Journal, spec: &JobSpec) -> Accepted {
+fn accept(journal: &Journal, spec: &JobSpec) -> Open {
+    match accept_as(journal, None, spec) {
+        Accepted::Fresh(open) => open,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn accept_as(journal: &Journal, request: Option<RequestKey>, spec: &JobSpec) -> Accepted {
     let (spec, json) = (spec.clone(), ops::spec_to_json(spec));
     journal
-        .write(move |connection| ops::accept(connection, &spec, &json, spec.recipe.planned_key(), 1))
+        .write(move |connection| ops::accept(connection, request, &spec, &json, spec.recipe.planned_key(), 1))
         .durable_blocking()
         .expect("accepts")
 }
@@ -67,13 +74,12 @@ fn what_was_accepted_is_there_after_the_process_is_gone() {
     let path = folder.path().join("journal.sqlite");
     let journal = Journal::open(&path).expect("opens");
     let accepted = accept(&journal, &spec("a sword"));
-    assert!(accepted.fresh);
     // No close: the second journal finds what a killed process leaves.
     let again = Journal::open(&path).expect("opens beside");
     let open = again.write(|connection| ops::recover(connection, 3)).durable_blocking().expect("recovers");
-    assert_eq!(open, std::slice::from_ref(&accepted.open));
+    assert_eq!(open, std::slice::from_ref(&accepted));
     let (json, planned) =
-        again.read(|connection| ops::spec(connection, accepted.open.id)).expect("reads").expect("is there");
+        again.read(|connection| ops::spec(connection, accepted.id)).expect("reads").expect("is there");
     assert_eq!(ops::spec_from_json(&json).expect("its own"), spec("a sword"));
     assert_eq!(planned, spec("a sword").recipe.planned_key());
 }
@@ -83,14 +89,72 @@ fn asking_again_joins_what_is_open_and_only_that() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
     let first = accept(&journal, &spec("a sword"));
-    let again = accept(&journal, &spec("a sword"));
-    assert_eq!((again.fresh, again.open.id), (false, first.open.id));
+    assert_eq!(accept_as(&journal, None, &spec("a sword")), Accepted::Joined(first.clone()));
     let mut other = spec("a sword");
     other.client = "somebody else".into();
-    assert!(accept(&journal, &other).fresh, "another client has a job of its own");
-    let job = first.open.id;
+    assert_ne!(accept(&journal, &other).id, first.id, "another client has a job of its own");
+    let job = first.id;
     write(&journal, Record::Finished { job, attempt: None, ending: Ending::Cancelled, late: None });
-    assert!(accept(&journal, &spec("a sword")).fresh, "an ended job is not joined");
+    assert_ne!(accept(&journal, &spec("a sword")).id, job, "an ended job is not joined");
+}
+
+#[test]
+fn a_request_belongs_to_one_job_for_good() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("j");
+    let journal = Journal::open(&path).expect("opens");
+    let spec = spec("a sword");
+    let request = |number| Some(RequestKey::new([7; 16], number));
+    let Accepted::Fresh(open) = accept_as(&journal, request(1), &spec) else { panic!("the first is fresh") };
+    assert_eq!(accept_as(&journal, request(1), &spec), Accepted::Joined(open.clone()), "sent again while it is open");
+    assert_eq!(
+        accept_as(&journal, request(2), &spec),
+        Accepted::Joined(open.clone()),
+        "another that asks for the same"
+    );
+    let finding = Finding {
+        code: FindingCode::TextTooSmall,
+        severity: Severity::Error,
+        message: "no word can be read".into(),
+        place: None,
+        expected: None,
+        read: None,
+        score: None,
+    };
+    let failure = Failure::new(ErrorCode::VerificationFailed, "failed to pass the checks: no word can be read");
+    let ending = Ending::Failed(Failure { findings: vec![finding], ..failure });
+    write(&journal, Record::Finished { job: open.id, attempt: None, ending: ending.clone(), late: None });
+    // As the next process finds it.
+    journal.close();
+    drop(journal);
+    let journal = Journal::open(&path).expect("opens again");
+    for number in [1, 2] {
+        assert_eq!(accept_as(&journal, request(number), &spec), Accepted::Ended(open.id, ending.clone()));
+    }
+    let Accepted::Fresh(anew) = accept_as(&journal, request(3), &spec) else { panic!("another request draws again") };
+    assert_ne!(anew.id, open.id);
+    let stranger = journal.read(|connection| ops::known(connection, RequestKey::new([8; 16], 1))).expect("reads");
+    assert_eq!(stranger, None, "numbers are each client's own");
+}
+
+#[test]
+fn a_request_is_told_the_same_ending_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(&folder.path().join("j")).expect("opens");
+    let (spec, request) = (spec("a sword"), Some(RequestKey::new([7; 16], 1)));
+    let (job, render) = (accept_as(&journal, request, &spec).job(), render(&spec));
+    write(&journal, Record::Started { job, attempt: 1, route: Box::new(route(&spec)) });
+    let blob = render.blob;
+    journal.write(move |connection| ops::keep_blob(connection, blob, 10, 1)).durable_blocking().expect("writes");
+    let ending = Ending::Done { render: Box::new(render), cached: false, attempts: 1 };
+    let attempt = Some((1, Outcome::Rendered));
+    write(&journal, Record::Finished { job, attempt, ending: ending.clone(), late: None });
+    assert_eq!(accept_as(&journal, request, &spec), Accepted::Ended(job, ending), "what it cost included");
+    journal.write(move |connection| ops::forget_blob(connection, blob)).durable_blocking().expect("writes");
+    match accept_as(&journal, request, &spec) {
+        Accepted::Ended(_, Ending::Failed(failure)) => assert_eq!(failure.code, ErrorCode::NotFound, "and not drawn"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -98,7 +162,7 @@ fn an_attempt_in_flight_is_interrupted_and_its_job_queued_again_until_it_is_the_
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
     let spec = spec("a sword");
-    let job = accept(&journal, &spec).open.id;
+    let job = accept(&journal, &spec).id;
     for crash in 1..=limits_crashes() + 1 {
         write(&journal, Record::Started { job, attempt: crash, route: Box::new(route(&spec)) });
         let open = journal.write(|connection| ops::recover(connection, 3)).durable_blocking().expect("recovers");
@@ -122,7 +186,7 @@ fn a_render_is_found_by_its_key_while_its_file_is_known() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
     let spec = spec("a sword");
-    let (job, render) = (accept(&journal, &spec).open.id, render(&spec));
+    let (job, render) = (accept(&journal, &spec).id, render(&spec));
     write(&journal, Record::Started { job, attempt: 1, route: Box::new(route(&spec)) });
     let ending = Ending::Done { render: Box::new(render.clone()), cached: false, attempts: 1 };
     write(&journal, Record::Finished { job, attempt: Some((1, Outcome::Rendered)), ending, late: None });
@@ -160,9 +224,9 @@ fn eviction_takes_what_was_used_longest_ago_and_leaves_what_is_needed() {
 fn old_jobs_and_renders_without_a_file_are_forgotten() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
-    let old = accept(&journal, &spec("old")).open.id;
+    let old = accept(&journal, &spec("old")).id;
     write(&journal, Record::Finished { job: old, attempt: None, ending: Ending::Cancelled, late: None });
-    let waits = accept(&journal, &spec("old and still open")).open.id;
+    let waits = accept(&journal, &spec("old and still open")).id;
     let render = render(&spec("a sword"));
     let forgotten = journal
         .write(move |connection| {
@@ -173,6 +237,7 @@ fn old_jobs_and_renders_without_a_file_are_forgotten() {
                 [newest],
             )?;
             ops::keep_render(connection, &render, 1)?;
+            connection.execute("INSERT INTO requests VALUES (zeroblob(24), ?1)", [old.0])?;
             ops::prune(connection)
         })
         .durable_blocking()
@@ -180,6 +245,8 @@ fn old_jobs_and_renders_without_a_file_are_forgotten() {
     assert_eq!(forgotten, 2, "one ended job and one render");
     let row = |id| journal.read(|connection| ops::job(connection, id)).expect("reads");
     assert!(row(old).is_none() && row(waits).is_some(), "an open job is never forgotten");
+    let request = journal.read(|connection| ops::known(connection, RequestKey([0; 24]))).expect("reads");
+    assert_eq!(request, None, "requests go with their job");
 }
 
 #[test]
@@ -230,6 +297,43 @@ fn damage_and_newer_versions_are_told_apart() {
     let text = folder.path().join("text");
     std::fs::write(&text, "this is no database, whatever its name is".repeat(100)).expect("writes");
     assert_eq!(Journal::open(&text).err().map(|err| err.failure().code), Some(ErrorCode::Corrupt));
+}
+
+#[test]
+fn a_journal_of_version_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("j");
+    let old = Connection::open(&path).expect("opens");
+    upgrade(&old, 0, 1).expect("version 1");
+    let spec = spec("a sword");
+    old.execute(
+        "INSERT INTO jobs (id, client, asset, locale, planned, state, lane, priority, created_ms, updated_ms)
+         VALUES (5, 'test', 'sword', 'en', ?1, 'queued', 'batch', 0, 1, 1)",
+        [spec.recipe.planned_key().0],
+    )
+    .expect("a job");
+    old.execute("INSERT INTO specs VALUES (5, ?1)", [ops::spec_to_json(&spec)]).expect("its spec");
+    // People look at it before anything writes to it.
+    let reader = peek(&path).expect("opens").expect("is there");
+    assert_eq!(reader.read(|connection| ops::jobs(connection, None, 10)).expect("reads").len(), 1);
+    drop((old, reader));
+    let journal = Journal::open(&path).expect("is brought up to date");
+    let request = Some(RequestKey::new([7; 16], 1));
+    match accept_as(&journal, request, &spec) {
+        Accepted::Joined(open) => assert_eq!(open.id, JobId(5)),
+        other => panic!("{other:?}"),
+    }
+    journal.close();
+    drop(journal);
+    let schema = |connection: &Connection| -> Vec<String> {
+        let mut rows =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").expect("sql");
+        rows.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a row")).collect()
+    };
+    let connection = Connection::open(&path).expect("opens");
+    assert_eq!(version(&connection).expect("reads"), SCHEMA_VERSION);
+    assert_eq!(schema(&connection), schema(&in_memory().expect("a new one")));
+    drop((Journal::open(&path).expect("opens once more"), connection));
 }
 
 /// Journals outlive versions: these bytes were written by version 1 and must be read for ever.

@@ -1,6 +1,7 @@
 //! Pictures to bytes and back: PNG with provenance out, PNG and the team's own art in.
 //!
-//! Writing goes through the `png` crate, which can write text chunks; reading art goes through `image`.
+//! Writing goes through the `png` crate, which can write text chunks; reading art goes through `image`, and reading
+//! finished pictures back through `png`, which decodes where it is told.
 //! Every bound is checked before memory is taken for what it bounds.
 //! The bytes follow from pixels and provenance alone; a golden hash in the tests tells when an upgrade of a crate
 //! would change them, which is a change of every picture in every team's repository.
@@ -63,6 +64,17 @@ pub enum PngError {
     /// A Git LFS pointer stands where the picture should be.
     #[error("read a picture: it is a Git LFS pointer; fetch the file with `git lfs pull`")]
     LfsPointer,
+    /// Not the picture that was meant.
+    #[error("read a picture of {found}: it should be of {wanted}")]
+    OtherSize {
+        /// What the file says.
+        found: Extent,
+        /// What it should be.
+        wanted: Extent,
+    },
+    /// A picture of ours, broken.
+    #[error("read a finished picture: its data is damaged")]
+    DamagedRender(#[source] ::png::DecodingError),
     /// Broken.
     #[error("read a picture: its data is damaged; export it again")]
     Damaged(#[source] image::ImageError),
@@ -91,6 +103,7 @@ impl PngError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Encode(_) | Self::EncodeProvenance(_) => ErrorCode::Internal,
+            Self::OtherSize { .. } | Self::DamagedRender(_) => ErrorCode::Storage,
             Self::FileTooLarge { .. } | Self::PictureTooLarge { .. } | Self::TextTooLong => ErrorCode::TooLarge,
             _ => ErrorCode::InputFile,
         }
@@ -196,6 +209,50 @@ pub fn decode(bytes: &[u8], limits: DecodeLimits) -> Result<ImageBuf, PngError> 
     let extent = Extent { width: picture.width(), height: picture.height() };
     // A picture has as many bytes as its extent says, or the decoder is broken.
     ImageBuf::from_rgba(extent, picture.into_raw()).ok_or(PngError::UnknownFormat)
+}
+
+/// Pixels of a PNG of `size`, as RGBA8 straight into `pixels`: no picture lies in memory beside it.
+///
+/// For finished pictures of the store. Grey, palettes and 16 bits are read too (of 16 the upper 8); text is passed over.
+/// After an error, what `pixels` holds means nothing.
+///
+/// # Errors
+/// [`PngError::OtherSize`] and [`PngError::DamagedRender`].
+///
+/// # Panics
+/// When `pixels` is not four bytes for each pixel of `size`: a fault of the caller.
+pub fn decode_into(bytes: &[u8], size: Extent, pixels: &mut [u8]) -> Result<(), PngError> {
+    use ::png::{ColorType, DecodeOptions, Decoder, Limits, Transformations};
+    assert_eq!(pixels.len(), size.pixels() * 4, "a buffer for another picture");
+    let mut options = DecodeOptions::default();
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    // What is needed beside the picture: some rows, the widest of 8 bytes a pixel, and whatever small chunks there are.
+    decoder.set_limits(Limits { bytes: size.width as usize * 64 + (1 << 20) });
+    decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
+    let other = |width, height| PngError::OtherSize { found: Extent { width, height }, wanted: size };
+    let head = decoder.read_header_info().map_err(PngError::DamagedRender)?;
+    if (head.width, head.height) != (size.width, size.height) {
+        return Err(other(head.width, head.height));
+    }
+    let mut reader = decoder.read_info().map_err(PngError::DamagedRender)?;
+    let grey = reader.output_color_type().0 == ColorType::GrayscaleAlpha;
+    // Two bytes a pixel go into the second half, and are then spread from the front: the fourth byte of a pixel never
+    // reaches the two bytes of the next.
+    let (half, whole) = (pixels.len() / 2, pixels.len());
+    let target = if grey { &mut pixels[half..] } else { &mut *pixels };
+    let frame = reader.next_frame(target).map_err(PngError::DamagedRender)?;
+    if (frame.width, frame.height) != (size.width, size.height) {
+        return Err(other(frame.width, frame.height));
+    }
+    if grey {
+        for at in 0..whole / 4 {
+            let (grey, alpha) = (pixels[half + at * 2], pixels[half + at * 2 + 1]);
+            pixels[at * 4..at * 4 + 4].copy_from_slice(&[grey, grey, grey, alpha]);
+        }
+    }
+    Ok(())
 }
 
 /// TGA has no signature, so what nothing else claims is TGA if its header is one that we can draw.

@@ -30,6 +30,26 @@ fn what_is_put_is_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_file_is_read_where_it_is_wanted_and_checked_on_the_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, store) = store(folder.path(), 1 << 20, None);
+    let (hash, _pin) = store.put(b"picture").expect("puts");
+    let mut buffer = vec![0; store.size(hash).expect("is there")];
+    assert!(store.read_into(hash, &mut buffer));
+    assert_eq!(buffer, b"picture");
+    let stranger = ContentHash::of(b"stranger");
+    assert_eq!(store.size(stranger), None);
+    assert!(!store.read_into(stranger, &mut []));
+    for damage in [b"pictura".as_slice(), b"pic", b"pictures"] {
+        let (hash, _pin) = store.put(b"picture").expect("puts again");
+        std::fs::write(store.path(hash), damage).expect("damages");
+        assert!(!store.read_into(hash, &mut [0; 7]), "{damage:?}");
+        settle(&journal);
+        assert!(!store.path(hash).exists() && journal.read(ops::known_blobs).expect("reads").is_empty());
+    }
+}
+
+#[test]
 fn the_cap_is_kept_to_and_pins_are_respected() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_journal, store) = store(folder.path(), 1000, None);

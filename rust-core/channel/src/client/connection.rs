@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use thumbforge_core::limits;
 use thumbforge_core::wire::frame::{self, Kind};
 use thumbforge_core::wire::hello::{self, Hello, Refused, Welcome};
@@ -96,13 +96,8 @@ impl Connection {
             let rings = Rings { submissions, returns, flags: flags.clone(), stream: stream.clone() };
             (Box::new(rings), Some((completions, flags)))
         };
-        let connection = Arc::new(Self {
-            stream,
-            channel,
-            segments: Mutex::default(),
-            pixels: Mutex::default(),
-            welcome,
-        });
+        let connection =
+            Arc::new(Self { stream, channel, segments: Mutex::default(), pixels: Mutex::default(), welcome });
         Ok((connection, Receiving { inbox, completions, buffer: Vec::new() }))
     }
 
@@ -141,7 +136,8 @@ impl Connection {
             return Ok(Some(Texture::private(held, lent, Arc::downgrade(self), answer.size, answer.format)));
         }
         let segments = self.segments.lock();
-        let segment = segments.get(&lent.segment).filter(|segment| lent.slot < segment.slots && bytes <= segment.slot_bytes);
+        let segment =
+            segments.get(&lent.segment).filter(|segment| lent.slot < segment.slots && bytes <= segment.slot_bytes);
         let segment = segment.ok_or_else(|| broken("a picture in a slot that is not there"))?;
         let place = (segment.mapping.clone(), lent.slot as usize * segment.slot_bytes);
         Ok(Some(Texture::shared(place, lent, Arc::downgrade(self), (bytes, answer.size, answer.format))))
@@ -161,7 +157,8 @@ impl Connection {
     }
 
     fn shrink(&self, payload: &[u8]) -> io::Result<()> {
-        let segment = Reader::new(payload).u32("segment").map_err(|err| io::Error::new(io::ErrorKind::InvalidData, err))?;
+        let segment =
+            Reader::new(payload).u32("segment").map_err(|err| io::Error::new(io::ErrorKind::InvalidData, err))?;
         // Textures that are still held keep their mapping; a sidecar that is sound retires only what is free.
         self.segments.lock().remove(&segment);
         Ok(())

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use super::Start;
 use crate::sys;

@@ -243,9 +243,10 @@ impl Supervisor {
             table.unsent.clear();
         }
         connection.close();
-        let failure = ended.err().filter(|err| err.kind() == io::ErrorKind::InvalidData).map(|err| {
-            Failure::new(ErrorCode::Internal, format!("failed to understand the sidecar: {err}"))
-        });
+        let failure = ended
+            .err()
+            .filter(|err| err.kind() == io::ErrorKind::InvalidData)
+            .map(|err| Failure::new(ErrorCode::Internal, format!("failed to understand the sidecar: {err}")));
         let broken = failure.is_some();
         self.say(Link::Connecting, 0, failure);
         if broken {

@@ -82,7 +82,8 @@ impl Texture {
     /// # Errors
     /// `invalid_request` when `into` has another size, or for a PNG that is to be turned.
     pub fn copy_to(&self, into: &mut [u8], flip: Flip) -> Result<(), Failure> {
-        let invalid = |what: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to copy a texture: {what}"));
+        let invalid =
+            |what: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to copy a texture: {what}"));
         if into.len() != self.bytes {
             return Err(invalid(format!("it has {} bytes, the room is for {}", self.bytes, into.len())));
         }

@@ -122,6 +122,9 @@ fn welcome(protocol: u16, ring_bytes: u64, ticket: u64) -> Vec<u8> {
     frame::encode(Kind::Welcome, &Welcome { protocol, build: "0.1.0".to_owned(), pid: 1, ring_bytes, ticket }.encode())
 }
 
+/// A connection, and what of its rings the server has.
+type Greeted = (Arc<Stream>, Option<(ServerRings, Scribbler)>);
+
 /// A server without a conscience: one connection, and the end.
 struct Liar {
     listener: Listener,
@@ -134,7 +137,7 @@ impl Liar {
     }
 
     /// Waits for the session and greets it. Nothing comes back where there is nothing to go on with.
-    fn greet(&self, greeting: &Greeting) -> Option<(Arc<Stream>, Option<(ServerRings, Scribbler)>)> {
+    fn greet(&self, greeting: &Greeting) -> Option<Greeted> {
         let stream = Arc::new(self.listener.accept().expect("the session"));
         let mut inbox = Inbox::new(stream.clone());
         inbox.next(Some(PATIENCE)).expect("a greeting").expect("a greeting");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use thumbforge_core::id::RequestKey;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
@@ -15,8 +15,8 @@ use thumbforge_core::wire::hello::{self, Hello, Welcome};
 use thumbforge_core::wire::message::{Answer, ClientMessage, Deliver, Lent, Outcome, ServerMessage};
 use thumbforge_core::wire::{PROTOCOL, Writer};
 
-use super::slot::{Gone, Reservation, Slot};
 use super::Guest;
+use super::slot::{Gone, Reservation, Slot};
 use crate::carrier::{Outbox, SendError};
 use crate::inbox::Inbox;
 use crate::layout::{Flags, RING_BYTES, ServerRings, SharedCells};
@@ -26,7 +26,7 @@ use crate::sys::{Access, Memory, Stream};
 
 /// Texture memory that nobody has used for so long goes back to the system.
 const IDLE: Duration = Duration::from_secs(10);
-/// Messages between two looks for slots that came back, which are what answers wait for.
+/// Messages between two looks at who waits, and slots taken back between two messages.
 const BATCH: usize = 64;
 /// Batches between two looks at the socket, so that a client that never ends still hears when the connection is closed.
 const SPREE_MAX: usize = 64;
@@ -171,7 +171,9 @@ impl Peer {
             let idle = (self.slots.lock().bytes() > 0).then_some(IDLE);
             taken = match inbox.next(if so_far == Taken::All { idle } else { Some(Duration::ZERO) }) {
                 Ok(Some((Kind::Bell, _))) => self.pump(&mut inbound, &guest),
-                Ok(Some((Kind::Message, payload))) if !self.is_shared() => self.hear(&payload, &guest).map(|()| Taken::All),
+                Ok(Some((Kind::Message, payload))) if !self.is_shared() => {
+                    self.hear(&payload, &guest).map(|()| Taken::All)
+                }
                 Err(err) if err.kind() == io::ErrorKind::TimedOut && so_far == Taken::Some => {
                     self.pump(&mut inbound, &guest)
                 }
@@ -205,17 +207,16 @@ impl Peer {
             return Ok(Taken::All);
         };
         for _ in 0..SPREE_MAX {
-            for _ in 0..BATCH {
-                if inbound.returns.pop(Lent::BYTES, &mut inbound.buffer)? == Popped::Empty {
+            let mut heard = 0;
+            while heard < BATCH {
+                // Slots that come back are what answers wait for, so they go first, every time: a client that asks again
+                // as soon as it is answered would otherwise keep this side from ever seeing them.
+                self.take_returns(inbound)?;
+                if !self.has_room()
+                    || inbound.submissions.pop(limits::MESSAGE_BYTES_MAX, &mut inbound.buffer)? == Popped::Empty
+                {
                     break;
                 }
-                self.take_back(Lent::decode(&inbound.buffer).map_err(|_| Broken)?)?;
-            }
-            let mut heard = 0;
-            while heard < BATCH
-                && self.has_room()
-                && inbound.submissions.pop(limits::MESSAGE_BYTES_MAX, &mut inbound.buffer)? == Popped::Message
-            {
                 self.hear(&inbound.buffer, guest)?;
                 heard += 1;
             }
@@ -232,12 +233,24 @@ impl Peer {
                 // makes room.
                 fall_asleep(flags.server_wants_room());
             }
-            if !inbound.returns.is_ready() && !(self.has_room() && inbound.submissions.is_ready()) {
+            let more = inbound.returns.is_ready() || (self.has_room() && inbound.submissions.is_ready());
+            if !more {
                 return Ok(Taken::All);
             }
             wake_up(flags.server_sleeps());
         }
         Ok(Taken::Some)
+    }
+
+    /// Takes back what was given back; there are never more than there are slots, unless the client makes them up.
+    fn take_returns(&self, inbound: &mut Inbound) -> Result<(), Broken> {
+        for _ in 0..BATCH {
+            if inbound.returns.pop(Lent::BYTES, &mut inbound.buffer)? == Popped::Empty {
+                break;
+            }
+            self.take_back(Lent::decode(&inbound.buffer).map_err(|_| Broken)?)?;
+        }
+        Ok(())
     }
 
     /// Answers that nobody takes count as well, so that a client that never reads piles up no more than one that does.
@@ -282,10 +295,9 @@ impl Peer {
             writer.u32(*segment);
             match &self.outward {
                 Outward::Frames(_) => {}
-                Outward::Rings { .. } => self
-                    .stream
-                    .send(&frame::encode(Kind::Retire, &writer.into_bytes()), None)
-                    .map_err(|_| Broken)?,
+                Outward::Rings { .. } => {
+                    self.stream.send(&frame::encode(Kind::Retire, &writer.into_bytes()), None).map_err(|_| Broken)?
+                }
             }
         }
         Ok(())

@@ -72,9 +72,7 @@ impl Reservation {
         self.used = true;
         let (lent, place) = found;
         let room = match place {
-            Place::Shared(mapping) => {
-                Room::Shared { offset: lent.slot as usize * self.class.slot_bytes(), mapping }
-            }
+            Place::Shared(mapping) => Room::Shared { offset: lent.slot as usize * self.class.slot_bytes(), mapping },
             Place::Private => Room::Private(vec![0; self.bytes]),
         };
         Ok(Slot { peer: self.peer.clone(), lent, room, bytes: self.bytes, kept: false })

@@ -70,7 +70,8 @@ fn large_pictures_get_their_turn_among_small_ones() {
     let held: Vec<Lent> = std::iter::from_fn(|| lend(&mut slots, 16 << 20)).collect();
     let large = slots.queue();
     let small = slots.queue();
-    let (large_class, small_class) = (Class::of(limits::SLOT_BYTES_MAX).expect("a class"), Class::of(1).expect("a class"));
+    let (large_class, small_class) =
+        (Class::of(limits::SLOT_BYTES_MAX).expect("a class"), Class::of(1).expect("a class"));
     for one in &held[..4] {
         slots.give_back(*one);
         assert!(!slots.try_reserve(small, small_class, waker()), "a small one went ahead");

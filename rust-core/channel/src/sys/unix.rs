@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::net::{
@@ -145,8 +145,7 @@ impl Listener {
     /// `PermissionDenied` for another user's process (go on), `ConnectionAborted` once closed.
     pub(crate) fn accept(&self) -> io::Result<Stream> {
         loop {
-            let mut watched =
-                [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.closing.1, PollFlags::IN)];
+            let mut watched = [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.closing.1, PollFlags::IN)];
             match poll(&mut watched, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 polled => polled?,
@@ -193,12 +192,7 @@ impl Stream {
             return Err(io::Error::new(ErrorKind::PermissionDenied, message));
         }
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            sending: Mutex::new(()),
-            bell: Bell::new(),
-            taken: Mutex::new(VecDeque::new()),
-        })
+        Ok(Self { stream, sending: Mutex::new(()), bell: Bell::new(), taken: Mutex::new(VecDeque::new()) })
     }
 
     /// Names memory for the peer; here the descriptor travels with [`Self::send`].
@@ -297,10 +291,8 @@ impl Stream {
     fn wait(&self, what: PollFlags, deadline: Option<Instant>) -> io::Result<()> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let timeout = left.map(|left| Timespec {
-                tv_sec: left.as_secs().cast_signed(),
-                tv_nsec: left.subsec_nanos().into(),
-            });
+            let timeout =
+                left.map(|left| Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() });
             match poll(&mut [PollFd::new(&self.stream, what)], timeout.as_ref()) {
                 Ok(0) => return Err(ErrorKind::TimedOut.into()),
                 Ok(_) => return Ok(()),
@@ -377,7 +369,11 @@ impl Memory {
         // macOS takes names of up to 30 bytes.
         let hash = blake3::hash(&random).to_hex();
         let name = format!("/tf{}", &hash[..24]);
-        let made = shm::open(name.as_str(), shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR, Mode::RUSR | Mode::WUSR)?;
+        let made = shm::open(
+            name.as_str(),
+            shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR,
+            Mode::RUSR | Mode::WUSR,
+        )?;
         let reading = shm::open(name.as_str(), shm::OFlags::RDONLY, Mode::empty());
         // The name goes at once; descriptors and mappings keep the memory.
         shm::unlink(name.as_str())?;
@@ -425,8 +421,7 @@ impl Memory {
         };
         // SAFETY: a fresh mapping at an address of the system's choice overlaps nothing of ours; its size was checked
         // and cannot change, and it is unmapped once, when the `Mapping` goes.
-        let ptr =
-            unsafe { mmap(std::ptr::null_mut(), bytes, allowed, MapFlags::SHARED, &self.descriptor, 0) }?;
+        let ptr = unsafe { mmap(std::ptr::null_mut(), bytes, allowed, MapFlags::SHARED, &self.descriptor, 0) }?;
         Ok(Mapping { ptr: ptr.cast(), bytes })
     }
 }

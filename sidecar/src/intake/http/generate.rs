@@ -233,7 +233,7 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// Waits for the ending, or until the server's time for answers is over.
-async fn ended(door: &Door, ticket: Ticket) -> Result<(Box<Render>, bool), Failure> {
+async fn ended(door: &Door, mut ticket: Ticket) -> Result<(Box<Render>, bool), Failure> {
     let id = ticket.id;
     let ending = tokio::select! {
         ending = ticket.ending() => ending,

@@ -224,3 +224,87 @@ fn what_is_no_picture_is_named_as_such() {
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12\n", "ab".repeat(32));
     assert!(matches!(decode(pointer.as_bytes(), DecodeLimits::ART), Err(PngError::LfsPointer)));
 }
+
+fn into(bytes: &[u8], size: Extent) -> Result<Vec<u8>, PngError> {
+    let mut pixels = vec![0x5a; size.pixels() * 4];
+    decode_into(bytes, size, &mut pixels).map(|()| pixels)
+}
+
+#[test]
+fn finished_pictures_read_back_where_they_are_wanted() {
+    for image in [small(), picture(Extent { width: 33, height: 17 }, |at| (at % 256) as u8)] {
+        let bytes = encode(&image, &provenance()).expect("encodes");
+        assert!(into(&bytes, image.extent()).expect("decodes") == image.pixels());
+    }
+}
+
+/// A PNG of 5×3 of any kind, `row` bytes long rows.
+fn of_kind(colour: ::png::ColorType, depth: ::png::BitDepth, palette: Option<(&[u8], &[u8])>, data: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut bytes, 5, 3);
+    encoder.set_color(colour);
+    encoder.set_depth(depth);
+    if let Some((colours, clear)) = palette {
+        encoder.set_palette(colours.to_vec());
+        encoder.set_trns(clear.to_vec());
+    }
+    let mut writer = encoder.write_header().expect("header");
+    writer.write_image_data(data).expect("pixels");
+    writer.finish().expect("end");
+    bytes
+}
+
+#[test]
+fn every_kind_of_png_becomes_rgba() {
+    use ::png::{BitDepth, ColorType};
+    let size = Extent { width: 5, height: 3 };
+    let check = |what: &str, bytes: &[u8], pixel: &dyn Fn(u8) -> [u8; 4]| {
+        let expected: Vec<u8> = (0..15).flat_map(pixel).collect();
+        assert_eq!(into(bytes, size).expect(what), expected, "{what}");
+        // The reader of art, which goes another way, sees the same.
+        assert_eq!(decode(bytes, DecodeLimits::ART).expect(what).pixels(), expected, "{what}");
+    };
+    let bytes = |each: &dyn Fn(u8) -> Vec<u8>| (0..15).flat_map(each).collect::<Vec<u8>>();
+    let grey = of_kind(ColorType::Grayscale, BitDepth::Eight, None, &bytes(&|at| vec![at * 17]));
+    check("grey", &grey, &|at| [at * 17, at * 17, at * 17, 255]);
+    let clear = of_kind(ColorType::GrayscaleAlpha, BitDepth::Eight, None, &bytes(&|at| vec![at * 17, at]));
+    check("grey with alpha", &clear, &|at| [at * 17, at * 17, at * 17, at]);
+    // Two equal bytes are a number of 16 bits that rounds to the upper one.
+    let deep = of_kind(ColorType::Grayscale, BitDepth::Sixteen, None, &bytes(&|at| vec![at * 17, at * 17]));
+    check("grey of 16 bits", &deep, &|at| [at * 17, at * 17, at * 17, 255]);
+    let deep = of_kind(ColorType::Rgb, BitDepth::Sixteen, None, &bytes(&|at| vec![at, at, 7, 7, 200, 200]));
+    check("colours of 16 bits", &deep, &|at| [at, 7, 200, 255]);
+    let deep = of_kind(ColorType::Rgba, BitDepth::Sixteen, None, &bytes(&|at| vec![at, at, 7, 7, 200, 200, 9, 9]));
+    check("colours of 16 bits with alpha", &deep, &|at| [at, 7, 200, 9]);
+    let palette: (&[u8], &[u8]) = (&[10, 20, 30, 40, 50, 60], &[255, 128]);
+    let indexed = of_kind(ColorType::Indexed, BitDepth::Eight, Some(palette), &bytes(&|at| vec![at % 2]));
+    check("palette", &indexed, &|at| if at % 2 == 0 { [10, 20, 30, 255] } else { [40, 50, 60, 128] });
+    // One bit a pixel, each row of five in a byte of its own.
+    let bits = of_kind(ColorType::Grayscale, BitDepth::One, None, &[0b1010_1000, 0b0101_0000, 0b1010_1000]);
+    check("one bit", &bits, &|at| if at % 2 == 0 { [255; 4] } else { [0, 0, 0, 255] });
+}
+
+#[test]
+fn what_is_not_the_picture_that_was_meant_is_told_apart() {
+    let image = small();
+    let bytes = encode(&image, &provenance()).expect("encodes");
+    let turned = Extent { width: 32, height: 64 };
+    assert!(matches!(into(&bytes, turned), Err(PngError::OtherSize { found, .. }) if found == image.extent()));
+    for cut in [0, 7, 20, 60, bytes.len() / 2, bytes.len() - 13] {
+        let error = into(&bytes[..cut], image.extent()).expect_err("it is cut short");
+        assert!(matches!(error, PngError::DamagedRender(_)), "{cut}: {error:?}");
+        assert_eq!(error.code(), ErrorCode::Storage);
+    }
+    let mut flipped = bytes.clone();
+    let middle = flipped.len() - 200;
+    flipped[middle] ^= 0x10;
+    assert!(into(&flipped, image.extent()).is_err(), "a flipped bit is seen");
+    assert!(into(b"GIF89a and so on, no PNG at all", image.extent()).is_err());
+}
+
+#[test]
+fn text_of_any_length_costs_no_memory_when_pixels_are_wanted() {
+    let long = vec![b'a'; 8 << 20];
+    let bytes = itxt("comment", false, &long);
+    assert_eq!(into(&bytes, Extent { width: 1, height: 1 }).expect("decodes"), [0, 0, 0, 255]);
+}

@@ -63,7 +63,7 @@ async fn a_wait_ends_with_the_job_or_with_the_time_for_answers() {
             Some(ending) => sender.send(ending).err().map(|_| unreachable!()),
             None => Some(sender),
         };
-        let failure = ended(&door, Ticket { id: JobId(7), ending: ending_comes }).await.unwrap_err();
+        let failure = ended(&door, Ticket { id: JobId(7), ending: ending_comes, interest: None }).await.unwrap_err();
         drop(held);
         failure
     };

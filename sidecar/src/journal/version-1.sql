@@ -1,4 +1,5 @@
--- Version 1 of the journal. People query costs and history with ordinary tools, so names are those of the README.
+-- Version 1 of the journal, as it was: never edited, since journals that it made are still in use. Later versions add to it.
+-- People query costs and history with ordinary tools, so names are those of the README.
 CREATE TABLE jobs (
   id          INTEGER PRIMARY KEY,
   client      TEXT    NOT NULL,

@@ -1,0 +1,65 @@
+//! Programs in C, C++ and C# that do everything once: against a sidecar that draws by script, and against the real one.
+
+use std::path::Path;
+
+use thumbforge::abi;
+
+use crate::sidecar::Sidecar;
+use crate::{Standard, compiled, library_folder, library_name, root, run};
+
+/// Compiles the program and runs it on a data directory.
+fn c(standard: Standard, data_dir: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = compiled("round_trip.c", standard, folder.path(), &["-lthumbforge"]);
+    assert_eq!(run(program, &[data_dir]), "all of it\n");
+}
+
+/// Compiles the program with the bindings and runs it on a data directory.
+fn csharp(data_dir: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("RoundTrip.exe");
+    let source = |path: &str| root().join(path).display().to_string();
+    run(
+        "mcs",
+        &[
+            "-unsafe".to_owned(),
+            "-langversion:7.2".to_owned(),
+            "-warn:4".to_owned(),
+            "-warnaserror+".to_owned(),
+            format!("-out:{}", program.display()),
+            source("unity-package/Runtime/Interop/NativeMethods.g.cs"),
+            source("tests/abi/csharp/RoundTrip.cs"),
+        ],
+    );
+    // Mono looks beside the program.
+    let library = folder.path().join(library_name());
+    std::fs::copy(library_folder().join(library_name()), library).expect("a copy of the library");
+    let printed = run("mono", &[Path::new(&program), Path::new(data_dir)]);
+    let sizes = [
+        ("TfText", size_of::<abi::TfText>()),
+        ("TfOptions", size_of::<abi::TfOptions>()),
+        ("TfRequest", size_of::<abi::TfRequest>()),
+        ("TfCompletion", size_of::<abi::TfCompletion>()),
+        ("TfJob", size_of::<abi::TfJob>()),
+        ("TfProgress", size_of::<abi::TfProgress>()),
+        ("TfTexture", size_of::<abi::TfTexture>()),
+        ("TfSessionState", size_of::<abi::TfSessionState>()),
+    ];
+    let expected: String = sizes.iter().map(|(name, bytes)| format!("{name} {bytes}\n")).collect();
+    assert_eq!(printed, expected + "all of it\n");
+}
+
+#[test]
+fn c99_by_script() {
+    c(Standard::C99, &Sidecar::start().data_dir());
+}
+
+#[test]
+fn cpp17_by_script() {
+    c(Standard::Cpp17, &Sidecar::start().data_dir());
+}
+
+#[test]
+fn csharp_by_script() {
+    csharp(&Sidecar::start().data_dir());
+}
