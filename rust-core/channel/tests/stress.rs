@@ -83,7 +83,7 @@ fn threads_in_one_session(shared_memory: bool, threads: u64, jobs: u64) {
 
 #[test]
 fn eight_threads_of_one_session_lose_and_double_nothing() {
-    let jobs = if WATCHED { 300 } else { 5000 };
+    let jobs = if WATCHED { 1500 } else { 5000 };
     threads_in_one_session(true, 8, jobs);
     threads_in_one_session(false, 8, jobs / 5);
 }
@@ -203,7 +203,7 @@ fn clients_at_once(shared_memory: bool, clients: usize, jobs: u64) {
 
 #[test]
 fn six_clients_at_once_get_equal_shares() {
-    let jobs = if WATCHED { 300 } else { 10_000 };
+    let jobs = if WATCHED { 1500 } else { 10_000 };
     clients_at_once(true, 6, jobs);
     clients_at_once(false, 6, jobs * 4 / 5);
 }
