@@ -188,6 +188,7 @@ pub(crate) fn fall_asleep(flag: &AtomicU32) {
 }
 
 /// Awake again without a bell.
+#[cfg_attr(loom, allow(dead_code))]
 pub(crate) fn wake_up(flag: &AtomicU32) {
     flag.store(0, Ordering::Relaxed);
 }
