@@ -134,6 +134,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let json = cli.common.json;
+    if matches!(&cli.verb, Verb::Serve(args) if args.is_detached()) {
+        thumbforge_channel::server::close_inherited();
+    }
     let log = match &cli.verb {
         Verb::Serve(args) => args.open_log(),
         _ => Ok(None),

@@ -14,9 +14,10 @@ use crate::executor::Tools;
 use crate::journal::{Accepted, JobRow, Open, ops};
 use crate::metrics::Metrics;
 use crate::publish::{Follow, JobEvent, Publisher};
-use crate::store::Pin;
+use crate::store::{Pin, Store};
 use interest::{Interest, Interests, Wish};
 
+pub mod channel;
 pub mod http;
 
 mod interest;
@@ -337,6 +338,11 @@ impl Intake {
     /// Counters.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// Where finished pictures lie.
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.tools.store
     }
 
     /// Unix time in milliseconds, as jobs are dated by.

@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use thumbforge::abi;
+use thumbforge_tests::rig::Rig;
 
 use crate::sidecar::Sidecar;
 use crate::{Standard, compiled, library_folder, library_name, root, run};
+
+/// The sidecar's binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");
 
 /// Compiles the program and runs it on a data directory.
 fn c(standard: Standard, data_dir: &str) {
@@ -62,4 +66,29 @@ fn cpp17_by_script() {
 #[test]
 fn csharp_by_script() {
     csharp(&Sidecar::start().data_dir());
+}
+
+/// The real sidecar, on a data directory of its own.
+fn real() -> (Rig, thumbforge_tests::rig::Sidecar) {
+    let rig = Rig::new(BINARY);
+    let sidecar = rig.serve(&[]);
+    (rig, sidecar)
+}
+
+#[test]
+fn c99_by_the_real_sidecar() {
+    let (rig, _sidecar) = real();
+    c(Standard::C99, &rig.data().display().to_string());
+}
+
+#[test]
+fn cpp17_by_the_real_sidecar() {
+    let (rig, _sidecar) = real();
+    c(Standard::Cpp17, &rig.data().display().to_string());
+}
+
+#[test]
+fn csharp_by_the_real_sidecar() {
+    let (rig, _sidecar) = real();
+    csharp(&rig.data().display().to_string());
 }

@@ -10,7 +10,7 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use unix::{Address, Listener, Mapping, Memory, Stream, detached};
+pub(crate) use unix::{Address, Listener, Mapping, Memory, Stream, close_inherited, detached};
 #[cfg(windows)]
 pub(crate) use windows::{Address, Listener, Mapping, Memory, Stream, detached};
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,8 +15,8 @@ use super::{Context, exit, interruption, runtime};
 use crate::app::App;
 use crate::build::BuildError;
 use crate::config::Config;
-use crate::intake::Intake;
 use crate::intake::http::{self, Activity, Serving};
+use crate::intake::{Intake, channel};
 
 /// The port of the case studies.
 const PORT_DEFAULT: u16 = 8080;
@@ -53,9 +54,17 @@ pub(super) struct ServeArgs {
     /// Write the log to a file; past 8 MiB a new one is begun and the last is kept as FILE.old
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Close what the process that starts this one has left open; for editors
+    #[arg(long, hide = true)]
+    detached: bool,
 }
 
 impl ServeArgs {
+    /// Whether an editor starts it.
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached
+    }
+
     /// The log file, if one is asked for.
     pub(super) fn open_log(&self) -> Result<Option<Log>, Failure> {
         let Some(path) = &self.log else { return Ok(None) };
@@ -101,9 +110,12 @@ async fn run(
     };
     let app = App::start(Config::new(&context.data_dir, &context.user)).await.map_err(|err| err.failure())?;
     let stop = interruption();
+    let channel = Arc::new(channel::serve(&context.data_dir, app.intake().clone(), stop.clone())?);
     if let Some(idle) = idle_exit {
         let activity = http.as_ref().map(|(bound, _)| bound.activity());
-        let awake = Awake { intake: app.intake().clone(), activity, clients: Box::new(|| 0) };
+        let clients = Arc::downgrade(&channel);
+        let clients = Box::new(move || clients.upgrade().map_or(0, |channel| channel.clients()));
+        let awake = Awake { intake: app.intake().clone(), activity, clients };
         tokio::spawn(awake.stop_when_idle(idle, stop.clone()));
     }
     match &http {
@@ -126,6 +138,8 @@ async fn run(
         }
     };
     app.drain().await;
+    // Last, so that whoever is connected hears of everything that ended; closing joins threads.
+    let _ = tokio::task::spawn_blocking(move || drop(channel)).await;
     voice.say("stopped; what was still queued goes on at the next start");
     served
 }

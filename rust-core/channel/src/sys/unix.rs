@@ -456,6 +456,21 @@ impl Drop for Mapping {
     }
 }
 
+/// Closes every descriptor but the standard three.
+pub(crate) fn close_inherited() {
+    let folder = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let open: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // SAFETY: it is only asked whether it is open, which the folder that was listed is not any more.
+        let is_open = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(descriptor) }).is_ok();
+        if is_open {
+            // SAFETY: the caller has opened nothing yet, so no value of this process owns the descriptor.
+            unsafe { rustix::io::close(descriptor) };
+        }
+    }
+}
+
 /// Makes a command outlive this process and its terminal.
 pub(crate) fn detached(command: &mut Command) {
     command.process_group(0);

@@ -1,0 +1,361 @@
+//! The door of editors and of our own command line: the channel's requests become jobs, and renders textures.
+//!
+//! ```text
+//! Host::welcome ─► Caller (one a client) ─ submit ─► Intake::submit_as ─► ending ─► picture into a slot ─► complete
+//! ```
+//! The channel's thread only hands over; every request is a task of its own, and pictures are read and decoded on
+//! threads that may block, straight into memory that the client sees.
+//! Whoever leaves, leaves its jobs running: asked again under its key, a request is told of the same job.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_json::json;
+use thumbforge_channel::client::Deliver;
+use thumbforge_channel::server::{self, Client, Guest, Host, Options, Reply, Serving, Slot};
+use thumbforge_core::error::{ErrorCode, Failure, chain};
+use thumbforge_core::id::{ContentHash, RequestKey};
+use thumbforge_core::image::Extent;
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, Render};
+use thumbforge_core::limits;
+use thumbforge_core::model::Catalogue;
+use thumbforge_core::recipe::{Recipe, Settings};
+use thumbforge_core::text_layer::{TextLayer, TextStyle};
+use thumbforge_core::wire::hello::Hello;
+use thumbforge_core::wire::message::{Brief, Outcome, RecipeForm, Request};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Intake, Ticket, in_thread};
+use crate::output::png;
+use crate::store::Pin;
+
+/// Locale of words that come without one.
+const LOCALE_DEFAULT: &str = "en";
+
+/// Listens for the clients of a data directory, which this process owns. `stop` is raised when a newer build asks for room.
+///
+/// # Errors
+/// When the system gives no socket.
+pub fn serve(data_dir: &Path, intake: Intake, stop: CancellationToken) -> Result<Serving, Failure> {
+    let door = Arc::new(Door { intake, tasks: Handle::current(), stop });
+    server::serve(data_dir, door, Options::default()).map_err(|err| {
+        let message = format!("failed to listen for editors in {}: {err}", data_dir.display());
+        Failure::new(ErrorCode::Storage, message)
+    })
+}
+
+struct Door {
+    intake: Intake,
+    tasks: Handle,
+    stop: CancellationToken,
+}
+
+impl Host for Door {
+    fn welcome(&self, hello: &Hello, client: Client) -> Result<Arc<dyn Guest>, Failure> {
+        if self.intake.is_closed() {
+            return Err(Failure::new(ErrorCode::ShuttingDown, "failed to connect: the sidecar is stopping"));
+        }
+        tracing::debug!(project = hello.project, pid = hello.pid, build = hello.build, "a client connects");
+        Ok(Arc::new(Caller {
+            shared: Arc::new(Shared {
+                intake: self.intake.clone(),
+                client,
+                project: hello.project.clone(),
+                open: Mutex::default(),
+                provided: Mutex::default(),
+                left: CancellationToken::new(),
+            }),
+            tasks: self.tasks.clone(),
+        }))
+    }
+
+    fn drain(&self, build: &str) {
+        tracing::info!("Thumbforge {build} asks this sidecar to make room");
+        self.stop.cancel();
+    }
+}
+
+/// One client.
+struct Caller {
+    shared: Arc<Shared>,
+    tasks: Handle,
+}
+
+struct Shared {
+    intake: Intake,
+    client: Client,
+    project: String,
+    /// Raised to take a request back; for those that are not answered yet.
+    open: Mutex<HashMap<u64, CancellationToken>>,
+    /// Files that it brought; they stay while it is connected.
+    provided: Mutex<HashMap<ContentHash, Pin>>,
+    /// Raised when it is gone.
+    left: CancellationToken,
+}
+
+impl Guest for Caller {
+    fn submit(&self, number: u64, key: RequestKey, request: Request<'_>) {
+        let shared = self.shared.clone();
+        let taken_back = CancellationToken::new();
+        shared.open.lock().insert(number, taken_back.clone());
+        let spec = spec(shared.intake.catalogue(), &shared.project, &request);
+        let deliver = request.deliver;
+        self.tasks.spawn(async move {
+            let outcome = match spec {
+                Ok(spec) => shared.job(number, key, spec, &taken_back).await,
+                Err(failure) => Some((Ending::Failed(failure), 0)),
+            };
+            // What is not answered here is asked again of the next sidecar.
+            if let Some((ending, attempts)) = outcome {
+                shared.answer(number, ending, attempts, deliver).await;
+            }
+            shared.open.lock().remove(&number);
+        });
+    }
+
+    fn provide(&self, number: u64, path: PathBuf) {
+        let shared = self.shared.clone();
+        self.tasks.spawn(async move {
+            let reply = match shared.keep(path).await {
+                Ok(content) => Reply {
+                    detail: json!({ "content": content }).to_string().into_bytes(),
+                    ..Reply::bare(number, Outcome::Done)
+                },
+                Err(failure) => refusal(number, &failure),
+            };
+            shared.client.complete(&reply, None);
+        });
+    }
+
+    fn cancel(&self, number: u64) {
+        if let Some(taken_back) = self.shared.open.lock().get(&number) {
+            taken_back.cancel();
+        }
+    }
+
+    fn gone(&self) {
+        tracing::debug!(project = self.shared.project, open = self.shared.open.lock().len(), "a client is gone");
+        self.shared.left.cancel();
+    }
+}
+
+impl Shared {
+    /// A job from its acceptance to its end; `None` when nobody here is to tell of it.
+    async fn job(
+        &self,
+        number: u64,
+        key: RequestKey,
+        spec: JobSpec,
+        taken_back: &CancellationToken,
+    ) -> Option<(Ending, u32)> {
+        let mut ticket = match self.intake.submit_as(key, spec).await {
+            Ok(ticket) => ticket,
+            Err(failure) => return self.told(Ending::Failed(failure)).map(|ending| (ending, 0)),
+        };
+        let job = ticket.id;
+        let ending = match self.follow(number, &mut ticket, taken_back).await {
+            Waited::Ended(ending) => ending,
+            Waited::TakenBack => self.intake.withdraw(ticket).await.unwrap_or_else(Ending::Failed),
+            Waited::Left => return None,
+        };
+        let attempts = match &ending {
+            Ending::Done { attempts, .. } => *attempts,
+            _ => self.intake.job(job).map_or(0, |row| row.attempts),
+        };
+        self.told(ending).map(|ending| (ending, attempts))
+    }
+
+    /// Waits for the end, and tells how far it is meanwhile.
+    async fn follow(&self, number: u64, ticket: &mut Ticket, taken_back: &CancellationToken) -> Waited {
+        let mut follow = self.intake.follow(ticket.id).ok();
+        loop {
+            let next = async {
+                match &mut follow {
+                    Some(follow) => follow.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ending = ticket.ending() => return Waited::Ended(ending),
+                () = taken_back.cancelled() => return Waited::TakenBack,
+                () = self.left.cancelled() => return Waited::Left,
+                progress = next => self.client.progress(number, progress.state, progress.step, progress.steps),
+            }
+        }
+    }
+
+    /// A sidecar that stops keeps its jobs, so their end is told by the next one.
+    fn told(&self, ending: Ending) -> Option<Ending> {
+        match &ending {
+            Ending::Failed(failure) if failure.code == ErrorCode::ShuttingDown => None,
+            _ => Some(ending),
+        }
+    }
+
+    async fn answer(&self, number: u64, ending: Ending, attempts: u32, deliver: Deliver) {
+        let (reply, slot) = match ending {
+            Ending::Done { render, cached, .. } => match self.picture(&render, deliver).await {
+                Ok(slot) => (done(number, &render, cached, attempts, deliver), slot),
+                Err(Undelivered::Failed(failure)) => (refusal(number, &failure), None),
+                Err(Undelivered::Left) => return,
+            },
+            Ending::Failed(failure) => (Reply { attempts, ..refusal(number, &failure) }, None),
+            Ending::Cancelled => {
+                let failure = Failure::new(ErrorCode::Cancelled, "failed to draw: it was taken back");
+                let reply = refusal(number, &failure);
+                (Reply { attempts, outcome: Outcome::Cancelled, ..reply }, None)
+            }
+        };
+        self.client.complete(&reply, slot);
+    }
+
+    /// The finished picture in a slot, as the client wants it.
+    async fn picture(&self, render: &Render, deliver: Deliver) -> Result<Option<Slot>, Undelivered> {
+        let store = self.intake.store().clone();
+        let (blob, size) = (render.blob, render.size);
+        let bytes = match deliver {
+            Deliver::Nothing => return Ok(None),
+            Deliver::Pixels => size.pixels() * 4,
+            Deliver::Png => in_thread(move || Ok(store.size(blob))).await?.ok_or_else(evicted)?,
+        };
+        if bytes > limits::SLOT_BYTES_MAX {
+            let message =
+                format!("failed to deliver a picture of {bytes} bytes: at most {} fit", limits::SLOT_BYTES_MAX);
+            return Err(Failure::new(ErrorCode::TooLarge, message).into());
+        }
+        let Ok(reservation) = self.client.reserve(bytes).await else { return Err(Undelivered::Left) };
+        let store = self.intake.store().clone();
+        let drawn = in_thread(move || {
+            let mut slot = reservation.open().map_err(|err| {
+                Failure::new(ErrorCode::Internal, format!("failed to get memory for a picture: {err}"))
+            })?;
+            match deliver {
+                Deliver::Png if store.read_into(blob, slot.bytes_mut()) => Ok(slot),
+                Deliver::Png => Err(evicted()),
+                _ => {
+                    let png = store.get(blob).ok_or_else(evicted)?;
+                    png::decode_into(&png, size, slot.bytes_mut())
+                        .map_err(|err| Failure::new(ErrorCode::Corrupt, format!("failed to {}", chain(&err))))?;
+                    Ok(slot)
+                }
+            }
+        });
+        Ok(Some(drawn.await?))
+    }
+
+    /// Takes a file into the store.
+    async fn keep(&self, path: PathBuf) -> Result<ContentHash, Failure> {
+        let bytes = in_thread(move || read_input(&path)).await?;
+        let (content, pin) = self.intake.provide(bytes).await?;
+        self.provided.lock().insert(content, pin);
+        Ok(content)
+    }
+}
+
+/// How waiting for a job ended.
+enum Waited {
+    Ended(Ending),
+    TakenBack,
+    Left,
+}
+
+/// Why a picture is not on its way.
+enum Undelivered {
+    Failed(Failure),
+    Left,
+}
+
+impl From<Failure> for Undelivered {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+fn evicted() -> Failure {
+    Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store; ask again")
+}
+
+fn read_input(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed =
+        |what: String| Failure::new(ErrorCode::InputFile, format!("failed to read {}: {what}", path.display()));
+    let meta = std::fs::metadata(path).map_err(|err| failed(err.to_string()))?;
+    if !meta.is_file() || meta.len() > limits::INPUT_BYTES_MAX as u64 {
+        return Err(failed(format!("it is no file of at most {} bytes", limits::INPUT_BYTES_MAX)));
+    }
+    std::fs::read(path).map_err(|err| failed(err.to_string()))
+}
+
+fn done(number: u64, render: &Render, cached: bool, attempts: u32, deliver: Deliver) -> Reply {
+    Reply {
+        attempts,
+        cached,
+        seed: render.realisation.seed,
+        key: render.realised_key.0,
+        cost_micros_usd: render.cost_micros_usd,
+        latency_ms: render.latency_ms,
+        size: (render.size.width, render.size.height),
+        format: deliver,
+        detail: json!({ "render": render }).to_string().into_bytes(),
+        ..Reply::bare(number, Outcome::Done)
+    }
+}
+
+fn refusal(number: u64, failure: &Failure) -> Reply {
+    let detail = json!({ "failure": failure }).to_string().into_bytes();
+    Reply { code: failure.code.number(), detail, ..Reply::bare(number, Outcome::Failed) }
+}
+
+/// A request as a job of its project.
+fn spec(catalogue: &Catalogue, project: &str, request: &Request<'_>) -> Result<JobSpec, Failure> {
+    let recipe = match &request.recipe {
+        RecipeForm::Brief(brief) => recipe(catalogue, brief, request.locale)?,
+        RecipeForm::Json(json) => serde_json::from_slice(json)
+            .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to read the recipe: {err}")))?,
+    };
+    Ok(JobSpec {
+        asset: AssetRef { name: request.asset.to_owned(), locale: request.locale.to_owned() },
+        priority: request.priority,
+        deadline_ms: request.deadline_ms,
+        placeholder: request.placeholder,
+        lossy: request.lossy,
+        gate: request.gate,
+        safe_inset: request.safe_inset,
+        read_back: request.read_back,
+        ..JobSpec::new(recipe, request.lane, project)
+    })
+}
+
+fn recipe(catalogue: &Catalogue, brief: &Brief<'_>, locale: &str) -> Result<Recipe, Failure> {
+    let (width, height) = brief.size;
+    let size = Extent::new(width.into(), height.into())
+        .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
+    let model = match brief.model {
+        "" => None,
+        name => Some(
+            catalogue
+                .resolve(name)
+                .map_err(|err| Failure::new(ErrorCode::UnknownModel, format!("failed to {err}")))?
+                .id
+                .clone(),
+        ),
+    };
+    let words = (!brief.text.is_empty()).then(|| TextLayer {
+        name: "text".to_owned(),
+        text: brief.text.to_owned(),
+        locale: if locale.is_empty() { LOCALE_DEFAULT } else { locale }.to_owned(),
+        style: TextStyle::default(),
+    });
+    Ok(Recipe {
+        model,
+        negative: brief.negative.to_owned(),
+        tier: brief.tier,
+        seed: brief.seed,
+        settings: Settings { steps: brief.steps, guidance: brief.guidance, ..Settings::default() },
+        text: words.into_iter().collect(),
+        ..Recipe::from_prompt(brief.prompt, size)
+    })
+}
