@@ -209,7 +209,9 @@ fn a_build_knows_no_engine_and_the_dispatcher_no_file() {
 
 #[test]
 fn every_crate_takes_the_workspaces_lints() {
-    let manifests: Vec<String> = crate::files().into_iter().filter(|path| path.ends_with("/Cargo.toml")).collect();
+    // A fuzzer is a workspace of its own.
+    let is_ours = |path: &String| path.ends_with("/Cargo.toml") && !path.ends_with("/fuzz/Cargo.toml");
+    let manifests: Vec<String> = crate::files().into_iter().filter(is_ours).collect();
     let without = manifests.into_iter().filter(|path| !text(path).contains("[lints]\nworkspace = true"));
     none("crates with lints of their own", without.collect());
 }
