@@ -9,8 +9,10 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use thumbforge_core::error::{ErrorCode, Failure};
 
+use crate::app::{App, StartError};
 use crate::build::BuildError;
-use crate::config::{UserFile, default_data_dir};
+use crate::config::{Config, UserFile, default_data_dir};
+use crate::maker::Maker;
 
 mod batch;
 mod bench;
@@ -274,6 +276,31 @@ fn log_panics() {
         tracing::error!("{panic}");
         usual(panic);
     }));
+}
+
+/// How long a command waits for a sidecar that has the data directory and does not listen yet.
+const STARTING_MAX: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Who makes a command's pictures: a sidecar that runs, or this process, which then owns the data directory.
+async fn maker(
+    context: &Context,
+    client: &str,
+    shared_cache: Option<&std::path::Path>,
+    no_sidecar: bool,
+) -> Result<(Maker, Option<App>), Failure> {
+    let there = |patience| Maker::there(&context.data_dir, client, shared_cache, patience);
+    if !no_sidecar && let Some(maker) = there(std::time::Duration::ZERO)? {
+        return Ok((maker, None));
+    }
+    let config =
+        Config { shared_cache: shared_cache.map(PathBuf::from), ..Config::new(&context.data_dir, &context.user) };
+    match App::start(config).await {
+        Ok(app) => Ok((Maker::Here(app.intake().clone()), Some(app))),
+        Err(err @ StartError::InUse { .. }) if !no_sidecar => {
+            there(STARTING_MAX)?.map(|maker| (maker, None)).ok_or_else(|| err.failure())
+        }
+        Err(err) => Err(err.failure()),
+    }
 }
 
 /// A runtime for verbs that run jobs. Drawing has threads of its own, so two suffice for talking.

@@ -21,6 +21,7 @@ pub mod executor;
 pub mod fonts;
 pub mod intake;
 pub mod journal;
+pub mod maker;
 pub mod metrics;
 pub mod output;
 pub mod publish;

@@ -170,9 +170,9 @@ fn a_data_directory_that_is_taken() {
     let rig = shop();
     let sidecar = rig.serve(&[]);
     let says = ["error[data_dir_in_use]", "another Thumbforge process", "--data-dir"];
-    rig.run(&["batch"]).expect(2).says(&says);
+    rig.run(&["batch", "--no-sidecar"]).expect(2).says(&says);
     rig.run(&["serve", "--port", "0"]).expect(2).says(&says);
-    rig.run(&["generate", "a sword"]).expect(2).says(&says);
+    rig.run(&["generate", "a sword", "--no-sidecar"]).expect(2).says(&says);
     // Reading works beside it.
     rig.run(&["jobs"]).expect(0);
     rig.run(&["plan"]).expect(0);

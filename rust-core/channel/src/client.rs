@@ -365,6 +365,16 @@ impl Session {
         }
     }
 
+    /// Begins to end the session, from any thread: nothing more is accepted, and whoever waits stops waiting.
+    pub fn stop(&self) {
+        self.inner.close();
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.is_closing()
+    }
+
     /// Ends the session and its thread. Jobs that were accepted go on in the sidecar; textures that are held stay valid.
     pub fn close(mut self) {
         self.end();

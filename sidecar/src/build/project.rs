@@ -186,6 +186,11 @@ impl Project {
         wanted.binary_search_by(|wanted| wanted.output.as_str().cmp(output)).ok().map(|at| &wanted[at])
     }
 
+    /// Who asks for its pictures; clients have their turns one after another.
+    pub fn client(&self) -> String {
+        format!("build {}", self.root.display())
+    }
+
     /// Bytes of a file that the manifest names.
     ///
     /// # Errors

@@ -19,13 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::project::save_lock;
 use super::{Item, ItemState, Project, Survey};
-use crate::intake::Intake;
+use crate::maker::{Kept, Made, Maker};
 use crate::output::fence::Fence;
 use crate::output::meta::{Meta, UnityProjects, meta_path};
 use crate::output::png;
 use crate::output::vcs;
 use crate::output::write::{Patience, sweep, write_atomic};
-use crate::store::Pin;
 
 /// The lock is written while a build runs, so that a killed one has little to find out again; at most this often.
 const LOCK_EVERY: Duration = Duration::from_secs(2);
@@ -42,8 +41,8 @@ pub trait Progress: Send + Sync {
 
 /// What a run is asked.
 pub struct Run<'a> {
-    /// The door of a sidecar.
-    pub intake: &'a Intake,
+    /// Who makes the pictures.
+    pub maker: &'a Maker,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
     /// Who watches.
@@ -162,11 +161,11 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
     let mut tasks = JoinSet::new();
     for at in to_make {
         let spec = spec(project, &wanted[at]);
-        let (intake, writer, room) = (asked.intake.clone(), writer.clone(), room.clone());
+        let (maker, writer, room) = (asked.maker.clone(), writer.clone(), room.clone());
         let (interrupted, progress) = (asked.interrupted.clone(), asked.progress.clone());
         let (image, item) = (wanted[at].clone(), items[at].clone());
         tasks.spawn(async move {
-            let item = one(&intake, &writer, &room, &interrupted, spec, image, item).await;
+            let item = one(&maker, &writer, &room, &interrupted, spec, image, item).await;
             progress.ended(&item);
             (at, item)
         });
@@ -188,7 +187,7 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
 
 /// One image from its job to its file.
 async fn one(
-    intake: &Intake,
+    maker: &Maker,
     writer: &Arc<Writer>,
     room: &Semaphore,
     interrupted: &CancellationToken,
@@ -200,27 +199,15 @@ async fn one(
         room = room.acquire() => room,
         () = interrupted.cancelled() => return item.with_ending(&Ending::Cancelled),
     };
-    let mut ticket = match intake.submit(spec).await {
-        Ok(ticket) => ticket,
-        Err(failure) => return item.failed(failure),
-    };
-    let id = ticket.id;
-    let ended = tokio::select! {
-        ending = ticket.ending() => Ok(ending),
-        // Taking it back ends it one way or the other; a picture that was done first is still written.
-        () = interrupted.cancelled() => intake.withdraw(ticket).await,
-    };
-    let ending = match ended {
-        Ok(ending) => ending,
+    let Made { ending, attempts, png } = match maker.make(spec, interrupted).await {
+        Ok(made) => made,
         Err(failure) => return item.failed(failure),
     };
     let Ending::Done { render, .. } = &ending else {
-        let attempts = intake.job(id).map_or(0, |row| row.attempts);
         return Item { attempts, ..item.with_ending(&ending) };
     };
-    let Some((_, bytes)) = intake.picture(render.realised_key).await else {
-        return item
-            .failed(Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store"));
+    let Some(bytes) = png else {
+        return item.failed(Failure::new(ErrorCode::Storage, "failed to get the finished picture from the store"));
     };
     let (writer, render) = (writer.clone(), render.clone());
     let written = tokio::task::spawn_blocking(move || writer.write(&wanted, &render, &bytes)).await;
@@ -297,7 +284,7 @@ async fn provide(
     to_make: &[usize],
     items: &mut [Item],
     asked: &Run<'_>,
-) -> BTreeMap<ContentHash, Pin> {
+) -> BTreeMap<ContentHash, Kept> {
     let mut pins = BTreeMap::new();
     for at in to_make {
         let recipe = &wanted[*at].recipe;
@@ -310,10 +297,7 @@ async fn provide(
             if pins.contains_key(&content) {
                 continue;
             }
-            let provided = match project.input(&path) {
-                Ok(bytes) => asked.intake.provide(bytes).await,
-                Err(failure) => Err(failure),
-            };
+            let provided = asked.maker.keep(&project.root.join(&path), || project.input(&path)).await;
             match provided {
                 Ok((found, pin)) if found == content => drop(pins.insert(content, pin)),
                 Ok(_) => {
@@ -338,7 +322,7 @@ fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
         gate,
         safe_inset: project.safe_inset,
         read_back: project.expansion.verify_ocr.unwrap_or(false),
-        ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, format!("build {}", project.root.display()))
+        ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, project.client())
     }
 }
 

@@ -14,10 +14,8 @@ use thumbforge_core::plan::Action;
 use thumbforge_core::recipe::{Settings, Tier};
 
 use super::progress::{Bars, Lines, Silent};
-use super::{Context, exit, interruption, pretty, print_out, runtime};
-use crate::app::App;
+use super::{Context, exit, interruption, maker, pretty, print_out, runtime};
 use crate::build::{self, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
-use crate::config::Config;
 
 /// Most jobs on their way at once: enough to keep every worker busy and every commit full.
 const JOBS_DEFAULT: usize = 256;
@@ -73,7 +71,7 @@ pub(super) struct BatchArgs {
     /// Exit 7 if a picture is by one of these engines or of one of these tiers
     #[arg(long, value_name = "ENGINE,TIER…", value_delimiter = ',')]
     deny: Vec<String>,
-    /// Run in this process (it always does until a sidecar is reached over the channel)
+    /// Draw in this process; the data directory must be free of a sidecar then
     #[arg(long)]
     no_sidecar: bool,
 }
@@ -205,8 +203,8 @@ async fn make(
     project: &mut Project,
     survey: &Survey,
 ) -> Result<(Vec<Item>, bool), BuildError> {
-    let config = Config { shared_cache: project.shared_cache.clone(), ..Config::new(&context.data_dir, &context.user) };
-    let app = App::start(config).await.map_err(|err| err.failure())?;
+    let shared_cache = project.shared_cache.as_deref();
+    let (maker, app) = maker(context, &project.client(), shared_cache, args.no_sidecar).await?;
     let interrupted = interruption();
     let progress: Arc<dyn Progress> = if context.quiet {
         Arc::new(Silent)
@@ -215,9 +213,11 @@ async fn make(
     } else {
         Arc::new(Lines)
     };
-    let asked = Run { intake: app.intake(), jobs_max: args.jobs, progress, interrupted: interrupted.clone() };
+    let asked = Run { maker: &maker, jobs_max: args.jobs, progress, interrupted: interrupted.clone() };
     let items = build::run(project, survey, asked).await;
-    app.drain().await;
+    if let Some(app) = app {
+        app.drain().await;
+    }
     Ok((items?, interrupted.is_cancelled()))
 }
 

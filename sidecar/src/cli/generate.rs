@@ -6,17 +6,19 @@ use std::time::Instant;
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Ending, Gate, JobSpec, Lane};
+use thumbforge_core::job::{Gate, JobSpec, Lane};
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
 use thumbforge_core::recipe::{Recipe, one_line};
 use thumbforge_core::text_layer::{TextLayer, TextStyle};
 
 use super::batch::{RecipeArgs, write_text};
-use super::{Context, exit, pretty, print_out, runtime, terminated};
-use crate::app::App;
+use super::{Context, exit, interruption, maker, pretty, print_out, runtime};
 use crate::build::{BuildError, Item, ItemState, Report};
-use crate::config::Config;
+use crate::maker::Maker;
 use crate::output::write::{Patience, write_atomic};
+
+/// Whose queue single pictures are in.
+const CLIENT: &str = "generate";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -43,7 +45,7 @@ pub(super) struct GenerateArgs {
     /// Write the JSON report to a file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Run in this process (it always does until a sidecar is reached over the channel)
+    /// Draw in this process; the data directory must be free of a sidecar then
     #[arg(long)]
     no_sidecar: bool,
 }
@@ -66,9 +68,11 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     };
     let item = Item::new(&wanted, ItemState::Planned);
     let item = runtime()?.block_on(async {
-        let app = App::start(Config::new(&context.data_dir, &context.user)).await.map_err(|err| err.failure())?;
-        let item = make(&app, spec, item, &path).await;
-        app.drain().await;
+        let (maker, app) = maker(context, CLIENT, None, args.no_sidecar).await?;
+        let item = make(&maker, spec, item, &path).await;
+        if let Some(app) = app {
+            app.drain().await;
+        }
         item
     })?;
     let code = match (&item.state, &item.error) {
@@ -118,24 +122,16 @@ fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
     };
     let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
     let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
-    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, ..JobSpec::new(recipe, Lane::Interactive, "generate") })
+    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, ..JobSpec::new(recipe, Lane::Interactive, CLIENT) })
 }
 
-async fn make(app: &App, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {
-    let mut ticket = app.intake().submit(spec).await?;
-    let ending = tokio::select! {
-        ending = ticket.ending() => ending,
-        () = terminated() => app.intake().withdraw(ticket).await?,
-    };
-    let item = item.with_ending(&ending);
-    if let Ending::Done { render, .. } = &ending {
-        let (_, bytes) = app.intake().picture(render.realised_key).await.ok_or_else(|| {
-            Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store")
-        })?;
-        write_atomic(path, &bytes, &Patience::usual())
+async fn make(maker: &Maker, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {
+    let made = maker.make(spec, &interruption()).await?;
+    if let Some(bytes) = &made.png {
+        write_atomic(path, bytes, &Patience::usual())
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))?;
     }
-    Ok(item)
+    Ok(item.with_ending(&made.ending))
 }
 
 fn say(context: &Context, item: &Item, path: &std::path::Path) {

@@ -1,0 +1,311 @@
+//! Who makes the pictures of a command: the sidecar that runs on the data directory, or this process itself.
+//!
+//! A command never starts a sidecar. Over the channel it is a client like an editor, so a build that outlives its sidecar
+//! goes over to the next one, and nothing is drawn twice.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde::Deserialize;
+use thumbforge_channel::client::{Completion, Deliver, Link, Options, Outcome, RecipeForm, Request, Session, Start};
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::ContentHash;
+use thumbforge_core::job::{Ending, JobSpec, Render};
+use thumbforge_core::model::Catalogue;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::Intake;
+use crate::router::{self, Allowed};
+use crate::store::{Pin, SharedCache};
+
+/// How long a sidecar may take to let a command in; it takes a millisecond.
+const GREETING_MAX: Duration = Duration::from_secs(10);
+/// How long a command waits for another sidecar when its own is gone: an editor starts one within a second.
+const GONE_MAX: Duration = Duration::from_secs(10);
+/// Pause between two looks for a sidecar that is just starting.
+const STARTING_LOOK: Duration = Duration::from_millis(20);
+/// How often it is looked whether the sidecar is there.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Makes pictures; clones share it.
+#[derive(Clone)]
+pub enum Maker {
+    /// This process.
+    Here(Intake),
+    /// A sidecar.
+    There(Arc<There>),
+}
+
+/// A picture, or why there is none.
+pub struct Made {
+    /// How its job ended.
+    pub ending: Ending,
+    /// Tries it took.
+    pub attempts: u32,
+    /// The finished PNG, when done.
+    pub png: Option<Vec<u8>>,
+}
+
+/// Keeps a file that recipes name.
+pub enum Kept {
+    /// In this process's store.
+    Here(Pin),
+    /// By the sidecar, as long as the command is connected.
+    There,
+}
+
+impl Maker {
+    /// The sidecar of a data directory, if one runs or begins to within `patience`. `project` is who asks, as turns are
+    /// shared out; `cache` is the team's folder of shared renders.
+    ///
+    /// # Errors
+    /// When one runs that cannot be talked to.
+    pub fn there(
+        data_dir: &Path,
+        project: &str,
+        cache: Option<&Path>,
+        patience: Duration,
+    ) -> Result<Option<Self>, Failure> {
+        let deadline = Instant::now() + patience;
+        let session = Session::open(Options::new(data_dir, project, Start::Never))?;
+        loop {
+            match session.attached(GREETING_MAX) {
+                Ok(()) => {
+                    return Ok(Some(Self::There(Arc::new(There::new(session, cache.and_then(SharedCache::open))?))));
+                }
+                Err(failure) if failure.code != ErrorCode::NoSidecar => return Err(failure),
+                Err(_) if Instant::now() >= deadline => return Ok(None),
+                // Nothing was asked, so this waits for its time alone.
+                Err(_) => drop(session.wait(STARTING_LOOK)),
+            }
+        }
+    }
+
+    /// Makes one picture. Raising `interrupted` takes it back; one that was done first is still told.
+    ///
+    /// # Errors
+    /// When the job was not accepted.
+    pub async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+        match self {
+            Self::Here(intake) => here(intake, spec, interrupted).await,
+            Self::There(there) => there.make(spec, interrupted).await,
+        }
+    }
+
+    /// Keeps a file that recipes name by its content. `read` gives its bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be read or kept.
+    pub async fn keep(
+        &self,
+        path: &Path,
+        read: impl FnOnce() -> Result<Vec<u8>, Failure>,
+    ) -> Result<(ContentHash, Kept), Failure> {
+        match self {
+            Self::Here(intake) => intake.provide(read()?).await.map(|(content, pin)| (content, Kept::Here(pin))),
+            Self::There(there) => Ok((there.keep(path).await?, Kept::There)),
+        }
+    }
+}
+
+async fn here(intake: &Intake, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+    let mut ticket = intake.submit(spec).await?;
+    let job = ticket.id;
+    let ended = tokio::select! {
+        ending = ticket.ending() => Some(ending),
+        () = interrupted.cancelled() => None,
+    };
+    let ending = match ended {
+        Some(ending) => ending,
+        None => intake.withdraw(ticket).await?,
+    };
+    let Ending::Done { render, attempts, .. } = &ending else {
+        let attempts = intake.job(job).map_or(0, |row| row.attempts);
+        return Ok(Made { ending, attempts, png: None });
+    };
+    let (attempts, picture) = (*attempts, intake.picture(render.realised_key).await);
+    let gone = || Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store");
+    let (_, png) = picture.ok_or_else(gone)?;
+    Ok(Made { ending, attempts, png: Some(png) })
+}
+
+/// A sidecar, over the channel.
+pub struct There {
+    shared: Arc<Shared>,
+    cache: Option<SharedCache>,
+    answers: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    session: Session,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Completion, Failure>>>>,
+    /// Room for another request.
+    room: Notify,
+}
+
+/// What a completion says in words.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Detail {
+    Render(Box<Render>),
+    Failure(Failure),
+    Content(ContentHash),
+}
+
+fn detail(completion: &Completion) -> Result<Detail, Failure> {
+    serde_json::from_slice(&completion.detail)
+        .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to understand the sidecar's answer: {err}")))
+}
+
+impl There {
+    fn new(session: Session, cache: Option<SharedCache>) -> Result<Self, Failure> {
+        let shared = Arc::new(Shared { session, waiting: Mutex::default(), room: Notify::new() });
+        let listening = shared.clone();
+        let answers = std::thread::Builder::new().name("answers".to_owned()).spawn(move || listening.listen());
+        let answers =
+            answers.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to start a thread: {err}")))?;
+        Ok(Self { shared, cache, answers: Some(answers) })
+    }
+
+    async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+        if let Some(made) = self.cached(&spec) {
+            return Ok(made);
+        }
+        let recipe = serde_json::to_vec(&spec.recipe)
+            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to write a recipe: {err}")))?;
+        let request = Request {
+            asset: &spec.asset.name,
+            locale: &spec.asset.locale,
+            lane: spec.lane,
+            priority: spec.priority,
+            deadline_ms: spec.deadline_ms,
+            placeholder: spec.placeholder,
+            lossy: spec.lossy,
+            gate: spec.gate,
+            read_back: spec.read_back,
+            safe_inset: spec.safe_inset,
+            deliver: Deliver::Png,
+            tag: 0,
+            recipe: RecipeForm::Json(&recipe),
+        };
+        let (number, mut answer) = self.shared.ask(|session| session.submit(&request)).await?;
+        let completion = tokio::select! {
+            answer = &mut answer => heard(answer)?,
+            () = interrupted.cancelled() => {
+                // It may have ended just now, and is answered either way.
+                let _ = self.shared.session.cancel(number);
+                heard(answer.await)?
+            }
+        };
+        let (attempts, cached) = (completion.attempts, completion.cached);
+        let (ending, png) = match (completion.outcome, detail(&completion)?) {
+            (Outcome::Done, Detail::Render(render)) => {
+                let png = completion.texture.as_ref().map(thumbforge_channel::client::Texture::to_vec);
+                (Ending::Done { render, cached, attempts }, png)
+            }
+            (Outcome::Cancelled, _) => (Ending::Cancelled, None),
+            (_, Detail::Failure(failure)) => (Ending::Failed(failure), None),
+            _ => return Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
+        };
+        if let (Ending::Done { render, .. }, Some(png), Some(cache)) = (&ending, &png, &self.cache) {
+            cache.put(render, png);
+        }
+        Ok(Made { ending, attempts, png })
+    }
+
+    /// A picture of the team's cache. It is the manifest's, so the sidecar, which serves any number of projects, does not
+    /// know of it.
+    fn cached(&self, spec: &JobSpec) -> Option<Made> {
+        let cache = self.cache.as_ref()?;
+        let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
+        let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
+        let route = router::route(&spec.recipe, allowed, &catalogue, &here).ok()?;
+        let (render, png) = cache.get(route.realisation.key(spec.recipe.planned_key()))?;
+        let ending = Ending::Done { render: Box::new(render), cached: true, attempts: 0 };
+        Some(Made { ending, attempts: 0, png: Some(png) })
+    }
+
+    async fn keep(&self, path: &Path) -> Result<ContentHash, Failure> {
+        let path = std::path::absolute(path)
+            .map_err(|err| Failure::new(ErrorCode::InputFile, format!("failed to find {}: {err}", path.display())))?;
+        let (_, answer) = self.shared.ask(|session| session.provide(&path)).await?;
+        match detail(&heard(answer.await)?)? {
+            Detail::Content(content) => Ok(content),
+            Detail::Failure(failure) => Err(failure),
+            Detail::Render(_) => Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
+        }
+    }
+}
+
+impl Drop for There {
+    fn drop(&mut self) {
+        self.shared.session.stop();
+        if let Some(answers) = self.answers.take() {
+            // A panic in there was told where it happened.
+            let _ = answers.join();
+        }
+    }
+}
+
+fn heard(answer: Result<Result<Completion, Failure>, oneshot::error::RecvError>) -> Result<Completion, Failure> {
+    answer.unwrap_or_else(|_| Err(Failure::new(ErrorCode::Internal, "failed to hear an answer: the session has ended")))
+}
+
+type Answer = oneshot::Receiver<Result<Completion, Failure>>;
+
+impl Shared {
+    /// Sends a request, as soon as there is room for it.
+    async fn ask(&self, send: impl Fn(&Session) -> Result<u64, Failure>) -> Result<(u64, Answer), Failure> {
+        loop {
+            let room = self.room.notified();
+            {
+                // Held while it is sent, so that its answer finds somebody waiting.
+                let mut waiting = self.waiting.lock();
+                match send(&self.session) {
+                    Ok(number) => {
+                        let (sender, receiver) = oneshot::channel();
+                        waiting.insert(number, sender);
+                        return Ok((number, receiver));
+                    }
+                    Err(failure) if failure.code == ErrorCode::QueueFull && !waiting.is_empty() => {}
+                    Err(failure) => return Err(failure),
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Hands answers to those who wait, until the session is stopped.
+    fn listen(&self) {
+        let mut gone_since: Option<Instant> = None;
+        while !self.session.is_stopped() {
+            self.session.wait(LOOK);
+            while let Some(completion) = self.session.poll() {
+                if let Some(waiter) = self.waiting.lock().remove(&completion.number) {
+                    // Whoever went away wants no answer.
+                    let _ = waiter.send(Ok(completion));
+                }
+                self.room.notify_waiters();
+            }
+            let state = self.session.state();
+            if state.link == Link::Attached {
+                gone_since = None;
+            } else if gone_since.get_or_insert_with(Instant::now).elapsed() > GONE_MAX {
+                let message = format!(
+                    "failed to hear from the sidecar: it is gone, and none took its place within {} s; run the same command \
+                     again, what is done is kept",
+                    GONE_MAX.as_secs()
+                );
+                for (_, waiter) in self.waiting.lock().drain() {
+                    let _ = waiter.send(Err(Failure::new(ErrorCode::NoSidecar, message.clone())));
+                }
+                self.room.notify_waiters();
+            }
+        }
+    }
+}
