@@ -75,10 +75,35 @@ fn real() -> (Rig, thumbforge_tests::rig::Sidecar) {
     (rig, sidecar)
 }
 
+/// The program that the README shows, word for word; it starts its sidecar itself.
+#[test]
+fn the_readmes_program() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let source = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a program in C");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("readme.c");
+    std::fs::write(&file, source).expect("a file");
+    let program = compiled(&file.display().to_string(), Standard::C99, folder.path(), &["-lthumbforge"]);
+    let rig = Rig::new(BINARY);
+    let printed = run(program, &[rig.data().as_path(), Path::new(BINARY)]);
+    assert!(printed.starts_with("256 x 256 pixels at 0x"), "{printed}");
+    let journal = thumbforge_tests::rig::journal::figures(&rig.journal());
+    assert_eq!(journal.rendered, 1, "{journal:?}");
+    stop_sidecar_of(&rig);
+}
+
 #[test]
 fn c99_by_the_real_sidecar() {
     let (rig, _sidecar) = real();
     c(Standard::C99, &rig.data().display().to_string());
+}
+
+#[test]
+fn c99_starts_the_real_sidecar() {
+    let (rig, folder) = (Rig::new(BINARY), tempfile::tempdir().expect("a folder"));
+    let program = compiled("round_trip.c", Standard::C99, folder.path(), &["-lthumbforge"]);
+    assert_eq!(run(program, &[rig.data().as_path(), Path::new(BINARY)]), "all of it\n");
+    stop_sidecar_of(&rig);
 }
 
 #[test]
@@ -91,4 +116,17 @@ fn cpp17_by_the_real_sidecar() {
 fn csharp_by_the_real_sidecar() {
     let (rig, _sidecar) = real();
     csharp(&rig.data().display().to_string());
+}
+
+/// A sidecar that a program started and left running ends when a newer one asks it to.
+fn stop_sidecar_of(rig: &Rig) {
+    use thumbforge_channel::client::{Link, Options, Session, Start};
+    let newer = Options {
+        build: "99.0.0".to_owned(),
+        ..Options::new(rig.data(), "the end", Start::With { program: "/bin/false".into(), args: Vec::new() })
+    };
+    let session = Session::open(newer).expect("a session");
+    thumbforge_tests::rig::wait_for("its end", thumbforge_tests::rig::PATIENCE, || {
+        (session.state().link == Link::Down).then_some(())
+    });
 }
