@@ -78,6 +78,8 @@ fn an_editor_starts_a_sidecar_and_another_adopts_it() {
 
     let other = Editor::with(&rig, "other", Start::Never);
     assert_eq!(other.pid(), one.pid());
+    let doctor = rig.run(&["doctor"]).expect(0).stdout;
+    assert!(doctor.contains(&format!("process {} serves editors", one.pid())), "{doctor}");
     // Projects share the store, so what one has drawn the other is given.
     other.session.submit(&job("a golden sword", 256, 7)).expect("room");
     let again = answer(&other.session);

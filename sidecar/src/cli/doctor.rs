@@ -1,11 +1,18 @@
 //! `thumbforge doctor`: what works on this machine, what is missing, and what to do about it.
 
+use std::time::Duration;
+
+use thumbforge_channel::client::{Options, Session, Start};
+use thumbforge_core::error::ErrorCode;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 
 use super::{Context, exit, pretty, print_out};
 use crate::build::BuildError;
 use crate::journal::{self, ops};
+
+/// How long a sidecar may take to answer before it is said to hang.
+const GREETING_MAX: Duration = Duration::from_secs(5);
 
 #[derive(serde::Serialize)]
 struct Line {
@@ -19,6 +26,7 @@ pub(super) fn doctor(context: &Context) -> Result<u8, BuildError> {
     let mut lines = vec![
         Line { what: "version", ok: true, says: env!("CARGO_PKG_VERSION").to_owned() },
         data_dir(context),
+        sidecar(context),
         fonts(),
     ];
     for (name, card) in crate::engine::cards_of_this_build() {
@@ -65,6 +73,20 @@ fn data_dir(context: &Context) -> Line {
         (Ok(waiting), Ok(_)) => (true, format!("{}, {} jobs wait in the journal", path.display(), waiting.len())),
     };
     Line { what: "data directory", ok, says }
+}
+
+/// Greets the sidecar of the data directory, if one runs.
+fn sidecar(context: &Context) -> Line {
+    let session = Session::open(Options::new(&context.data_dir, "doctor", Start::Never));
+    let attached = session.and_then(|session| session.attached(GREETING_MAX).map(|()| session.state().sidecar_pid));
+    let (ok, says) = match attached {
+        Ok(pid) => (true, format!("process {pid} serves editors and commands on this data directory")),
+        Err(failure) if failure.code == ErrorCode::NoSidecar => {
+            (true, "none runs; editors start one, commands draw in their own process".to_owned())
+        }
+        Err(failure) => (false, failure.message),
+    };
+    Line { what: "sidecar", ok, says }
 }
 
 fn fonts() -> Line {
