@@ -72,8 +72,15 @@ fn the_teams_own_files_go_through_a_sidecar() {
         rig.write("Art/own.png", &bytes);
         rig.write("thumbforge.toml", manifest("[assets.own]\nart = \"Art/own.png\"\nsize = \"192x192\"\n"));
     }
-    let (ours, theirs) = (alone.run(&["batch", "--json"]).expect(0), beside.run(&["batch", "--json"]).expect(0));
-    assert_eq!(settled(ours.json()), settled(theirs.json()));
+    // Both locales show the same picture; which of them is drawn and which is found is up to the turns.
+    let report = |rig: &Rig| {
+        let mut report = settled(rig.run(&["batch", "--json"]).expect(0).json());
+        for item in report["items"].as_array_mut().expect("items") {
+            item["attempts"] = Value::Null;
+        }
+        report
+    };
+    assert_eq!(report(&alone), report(&beside));
     assert!(alone.snapshot() == beside.snapshot());
     sidecar.end(Signal::Terminate).expect(0);
 }
