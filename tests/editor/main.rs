@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use thumbforge_channel::client::{Link, Options, Outcome, Session, Start};
 use thumbforge_core::error::ErrorCode;
 use thumbforge_tests::rig::editor::{answer, descriptors, job, shared_mappings};
+use thumbforge_tests::rig::process::memory_kib;
 use thumbforge_tests::rig::{PATIENCE, Rig, journal, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");
@@ -254,7 +255,12 @@ fn an_editor_that_is_killed_leaves_nothing_behind_and_its_jobs_go_on() {
     let rig = Rig::new(BINARY);
     let watcher = Editor::open(&rig, "watcher");
     let sidecar = watcher.pid();
-    let mut before = None;
+    let (mut before, mut memory) = (None, Vec::new());
+    let names = || -> BTreeSet<String> {
+        let entries = std::fs::read_dir(rig.data()).expect("a folder").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let files = names();
     let jobs_of_a_round = 8;
     for round in 0..rounds() as u64 {
         let mut foreign = Foreign::start(&rig, "victim", jobs_of_a_round, round * jobs_of_a_round);
@@ -279,11 +285,21 @@ fn an_editor_that_is_killed_leaves_nothing_behind_and_its_jobs_go_on() {
             wait_for("the victim's mappings to go", PATIENCE, || (shared_mappings(sidecar)? <= 2).then_some(()));
             before = Some((descriptors(sidecar).unwrap_or(now.0), 2));
         }
+        memory.push(memory_kib(sidecar, "VmRSS:").expect("its memory"));
     }
+    // Journal and caches warm up in the first rounds.
+    let (early, late) = (memory[memory.len() / 4], memory[memory.len() - 1]);
+    assert!(late < early + 8 * 1024, "memory grew from {early} to {late} KiB");
+    assert_eq!(names(), files, "files of the data directory");
     assert!(is_alive(sidecar), "the sidecar is the one that it was");
     let figures = journal::figures(&rig.journal());
     assert_eq!((figures.rendered_twice, figures.of("failed"), figures.attempts_open), (0, 0, 0), "{figures:?}");
-    println!("editor killed {} times: {} jobs of it done, sidecar at {before:?}", rounds(), figures.of("done"));
+    let open = before.map_or(0, |(descriptors, _)| descriptors);
+    println!(
+        "editor killed {} times: {} jobs done, {open} descriptors open before and after, memory {early} to {late} KiB",
+        rounds(),
+        figures.of("done")
+    );
 }
 
 #[test]
