@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, RealisedKey, RequestKey};
+use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
 use tokio::sync::oneshot;
@@ -21,6 +22,9 @@ pub mod channel;
 pub mod http;
 
 mod interest;
+
+/// Largest margin that words keep, as in a manifest.
+const SAFE_INSET_MAX: f64 = 0.25;
 
 /// The sidecar as its clients see it; clones share it.
 #[derive(Clone)]
@@ -101,10 +105,27 @@ impl Intake {
             .recipe
             .normalised()
             .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
-        for (what, text) in [("client", &spec.client), ("asset", &spec.asset.name), ("locale", &spec.asset.locale)] {
-            if text.len() > limits::LAYER_TEXT_BYTES_MAX {
-                let message = format!("failed to accept a job: its {what} has {} bytes", text.len());
-                return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        let invalid = |what: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to {what}"));
+        // A recipe that came whole was made by nobody's constructor.
+        let Extent { width, height } = spec.recipe.size;
+        Extent::new(width.into(), height.into()).map_err(|err| invalid(err.to_string()))?;
+        if let Some(inset) = spec.safe_inset.filter(|inset| !(0.0..=SAFE_INSET_MAX).contains(inset)) {
+            return Err(invalid(format!(
+                "keep text {inset} from the sides: write a number from 0 to {SAFE_INSET_MAX}"
+            )));
+        }
+        // A client may be named after its project, which may be named by its path.
+        let names = [
+            ("client", &spec.client, limits::PROJECT_BYTES_MAX),
+            ("asset", &spec.asset.name, limits::LAYER_TEXT_BYTES_MAX),
+            ("locale", &spec.asset.locale, limits::LAYER_TEXT_BYTES_MAX),
+        ];
+        for (what, text, max) in names {
+            if text.len() > max {
+                return Err(invalid(format!(
+                    "accept a job: its {what} has {} bytes, at most {max} are read",
+                    text.len()
+                )));
             }
         }
         Ok(spec)

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::Args;
@@ -110,11 +110,20 @@ async fn run(
     };
     let app = App::start(Config::new(&context.data_dir, &context.user)).await.map_err(|err| err.failure())?;
     let stop = interruption();
-    let channel = Arc::new(channel::serve(&context.data_dir, app.intake().clone(), stop.clone())?);
+    let channel = match channel::serve(&context.data_dir, app.intake().clone(), stop.clone()) {
+        Ok(channel) => Some(Arc::new(channel)),
+        // A folder of a network, say, that can hold no socket: scripts are served all the same.
+        Err(failure) if http.is_some() => {
+            tracing::warn!("editors cannot connect: {}", failure.message);
+            None
+        }
+        Err(failure) => return Err(failure),
+    };
     if let Some(idle) = idle_exit {
         let activity = http.as_ref().map(|(bound, _)| bound.activity());
-        let clients = Arc::downgrade(&channel);
-        let clients = Box::new(move || clients.upgrade().map_or(0, |channel| channel.clients()));
+        let clients = channel.as_ref().map(Arc::downgrade);
+        let clients = move || clients.as_ref().and_then(Weak::upgrade).map_or(0, |channel| channel.clients());
+        let clients = Box::new(clients);
         let awake = Awake { intake: app.intake().clone(), activity, clients };
         tokio::spawn(awake.stop_when_idle(idle, stop.clone()));
     }

@@ -17,30 +17,33 @@ use thumbforge_channel::client::Deliver;
 use thumbforge_channel::server::{self, Client, Guest, Host, Options, Reply, Serving, Slot};
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{ContentHash, RequestKey};
-use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, JobSpec, Render};
+use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
-use thumbforge_core::model::Catalogue;
-use thumbforge_core::recipe::{Recipe, Settings};
-use thumbforge_core::text_layer::{TextLayer, TextStyle};
 use thumbforge_core::wire::hello::Hello;
-use thumbforge_core::wire::message::{Brief, Outcome, RecipeForm, Request};
+use thumbforge_core::wire::message::{Outcome, Request};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{Intake, Ticket, in_thread};
 use crate::output::png;
+use crate::publish::Follow;
 use crate::store::Pin;
 
-/// Locale of words that come without one.
-const LOCALE_DEFAULT: &str = "en";
+mod asked;
+
+/// Files that are brought at once: each lies in memory whole, and the largest has two gigabytes.
+const FILES_AT_ONCE: usize = 2;
 
 /// Listens for the clients of a data directory, which this process owns. `stop` is raised when a newer build asks for room.
 ///
 /// # Errors
 /// When the system gives no socket.
 pub fn serve(data_dir: &Path, intake: Intake, stop: CancellationToken) -> Result<Serving, Failure> {
-    let door = Arc::new(Door { intake, tasks: Handle::current(), stop });
+    // Decoding keeps a core busy; more at once would only hold more pictures in memory.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let rooms = Rooms { pictures: Semaphore::new(cores), files: Semaphore::new(FILES_AT_ONCE) };
+    let door = Arc::new(Door { intake, tasks: Handle::current(), rooms: Arc::new(rooms), stop });
     server::serve(data_dir, door, Options::default()).map_err(|err| {
         let message = format!("failed to listen for editors in {}: {err}", data_dir.display());
         Failure::new(ErrorCode::Storage, message)
@@ -50,7 +53,16 @@ pub fn serve(data_dir: &Path, intake: Intake, stop: CancellationToken) -> Result
 struct Door {
     intake: Intake,
     tasks: Handle,
+    rooms: Arc<Rooms>,
     stop: CancellationToken,
+}
+
+/// What all clients share of the threads that may block.
+struct Rooms {
+    /// Pictures that are read and decoded.
+    pictures: Semaphore,
+    /// Files that are taken into the store.
+    files: Semaphore,
 }
 
 impl Host for Door {
@@ -63,6 +75,7 @@ impl Host for Door {
             shared: Arc::new(Shared {
                 intake: self.intake.clone(),
                 client,
+                rooms: self.rooms.clone(),
                 project: hello.project.clone(),
                 open: Mutex::default(),
                 provided: Mutex::default(),
@@ -87,6 +100,7 @@ struct Caller {
 struct Shared {
     intake: Intake,
     client: Client,
+    rooms: Arc<Rooms>,
     project: String,
     /// Raised to take a request back; for those that are not answered yet.
     open: Mutex<HashMap<u64, CancellationToken>>,
@@ -101,7 +115,7 @@ impl Guest for Caller {
         let shared = self.shared.clone();
         let taken_back = CancellationToken::new();
         shared.open.lock().insert(number, taken_back.clone());
-        let spec = spec(shared.intake.catalogue(), &shared.project, &request);
+        let spec = asked::spec(shared.intake.catalogue(), &shared.project, &request);
         let deliver = request.deliver;
         self.tasks.spawn(async move {
             let outcome = match spec {
@@ -110,7 +124,7 @@ impl Guest for Caller {
             };
             // What is not answered here is asked again of the next sidecar.
             if let Some((ending, attempts)) = outcome {
-                shared.answer(number, ending, attempts, deliver).await;
+                shared.answer(number, ending, attempts, deliver, &taken_back).await;
             }
             shared.open.lock().remove(&number);
         });
@@ -171,6 +185,10 @@ impl Shared {
     /// Waits for the end, and tells how far it is meanwhile.
     async fn follow(&self, number: u64, ticket: &mut Ticket, taken_back: &CancellationToken) -> Waited {
         let mut follow = self.intake.follow(ticket.id).ok();
+        // A job that was joined may be well under way.
+        if let Some(now) = follow.as_ref().map(Follow::now).filter(|now| now.state != JobState::Queued) {
+            self.client.progress(number, now.state, now.step, now.steps);
+        }
         loop {
             let next = async {
                 match &mut follow {
@@ -196,19 +214,30 @@ impl Shared {
         }
     }
 
-    async fn answer(&self, number: u64, ending: Ending, attempts: u32, deliver: Deliver) {
+    async fn answer(
+        &self,
+        number: u64,
+        ending: Ending,
+        attempts: u32,
+        deliver: Deliver,
+        taken_back: &CancellationToken,
+    ) {
         let (reply, slot) = match ending {
-            Ending::Done { render, cached, .. } => match self.picture(&render, deliver).await {
-                Ok(slot) => (done(number, &render, cached, attempts, deliver), slot),
-                Err(Undelivered::Failed(failure)) => (refusal(number, &failure), None),
-                Err(Undelivered::Left) => return,
-            },
-            Ending::Failed(failure) => (Reply { attempts, ..refusal(number, &failure) }, None),
-            Ending::Cancelled => {
-                let failure = Failure::new(ErrorCode::Cancelled, "failed to draw: it was taken back");
-                let reply = refusal(number, &failure);
-                (Reply { attempts, outcome: Outcome::Cancelled, ..reply }, None)
+            Ending::Done { render, cached, .. } => {
+                let picture = tokio::select! {
+                    picture = self.picture(&render, deliver) => picture,
+                    // Whoever wants none any more must not wait for room among those that it has not looked at.
+                    () = taken_back.cancelled() => Err(Undelivered::TakenBack),
+                };
+                match picture {
+                    Ok(slot) => (done(number, &render, cached, attempts, deliver), slot),
+                    Err(Undelivered::Failed(failure)) => (Reply { attempts, ..refusal(number, &failure) }, None),
+                    Err(Undelivered::TakenBack) => (cancelled(number, attempts), None),
+                    Err(Undelivered::Left) => return,
+                }
             }
+            Ending::Failed(failure) => (Reply { attempts, ..refusal(number, &failure) }, None),
+            Ending::Cancelled => (cancelled(number, attempts), None),
         };
         self.client.complete(&reply, slot);
     }
@@ -228,6 +257,8 @@ impl Shared {
             return Err(Failure::new(ErrorCode::TooLarge, message).into());
         }
         let Ok(reservation) = self.client.reserve(bytes).await else { return Err(Undelivered::Left) };
+        // Taken after the room in the client's memory, so that a client which gives nothing back holds up nobody else.
+        let _room = self.rooms.pictures.acquire().await;
         let store = self.intake.store().clone();
         let drawn = in_thread(move || {
             let mut slot = reservation.open().map_err(|err| {
@@ -249,6 +280,7 @@ impl Shared {
 
     /// Takes a file into the store.
     async fn keep(&self, path: PathBuf) -> Result<ContentHash, Failure> {
+        let _room = self.rooms.files.acquire().await;
         let bytes = in_thread(move || read_input(&path)).await?;
         let (content, pin) = self.intake.provide(bytes).await?;
         self.provided.lock().insert(content, pin);
@@ -266,6 +298,7 @@ enum Waited {
 /// Why a picture is not on its way.
 enum Undelivered {
     Failed(Failure),
+    TakenBack,
     Left,
 }
 
@@ -304,58 +337,15 @@ fn done(number: u64, render: &Render, cached: bool, attempts: u32, deliver: Deli
     }
 }
 
+fn cancelled(number: u64, attempts: u32) -> Reply {
+    let failure = Failure::new(ErrorCode::Cancelled, "failed to draw: it was taken back");
+    Reply { attempts, outcome: Outcome::Cancelled, ..refusal(number, &failure) }
+}
+
 fn refusal(number: u64, failure: &Failure) -> Reply {
     let detail = json!({ "failure": failure }).to_string().into_bytes();
     Reply { code: failure.code.number(), detail, ..Reply::bare(number, Outcome::Failed) }
 }
 
-/// A request as a job of its project.
-fn spec(catalogue: &Catalogue, project: &str, request: &Request<'_>) -> Result<JobSpec, Failure> {
-    let recipe = match &request.recipe {
-        RecipeForm::Brief(brief) => recipe(catalogue, brief, request.locale)?,
-        RecipeForm::Json(json) => serde_json::from_slice(json)
-            .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to read the recipe: {err}")))?,
-    };
-    Ok(JobSpec {
-        asset: AssetRef { name: request.asset.to_owned(), locale: request.locale.to_owned() },
-        priority: request.priority,
-        deadline_ms: request.deadline_ms,
-        placeholder: request.placeholder,
-        lossy: request.lossy,
-        gate: request.gate,
-        safe_inset: request.safe_inset,
-        read_back: request.read_back,
-        ..JobSpec::new(recipe, request.lane, project)
-    })
-}
-
-fn recipe(catalogue: &Catalogue, brief: &Brief<'_>, locale: &str) -> Result<Recipe, Failure> {
-    let (width, height) = brief.size;
-    let size = Extent::new(width.into(), height.into())
-        .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
-    let model = match brief.model {
-        "" => None,
-        name => Some(
-            catalogue
-                .resolve(name)
-                .map_err(|err| Failure::new(ErrorCode::UnknownModel, format!("failed to {err}")))?
-                .id
-                .clone(),
-        ),
-    };
-    let words = (!brief.text.is_empty()).then(|| TextLayer {
-        name: "text".to_owned(),
-        text: brief.text.to_owned(),
-        locale: if locale.is_empty() { LOCALE_DEFAULT } else { locale }.to_owned(),
-        style: TextStyle::default(),
-    });
-    Ok(Recipe {
-        model,
-        negative: brief.negative.to_owned(),
-        tier: brief.tier,
-        seed: brief.seed,
-        settings: Settings { steps: brief.steps, guidance: brief.guidance, ..Settings::default() },
-        text: words.into_iter().collect(),
-        ..Recipe::from_prompt(brief.prompt, size)
-    })
-}
+#[cfg(test)]
+mod tests;
