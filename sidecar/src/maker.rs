@@ -20,13 +20,16 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
-use crate::router::{self, Allowed};
+use crate::router::{self, Allowed, EnginesHere};
 use crate::store::{Pin, SharedCache};
 
 /// How long a sidecar may take to let a command in; it takes a millisecond.
 const GREETING_MAX: Duration = Duration::from_secs(10);
 /// How long a command waits for another sidecar when its own is gone: an editor starts one within a second.
 const GONE_MAX: Duration = Duration::from_secs(10);
+/// How long a sidecar may take to say what became of a job that was taken back. Whoever interrupts a command wants its
+/// end, also when the sidecar has been stopped.
+const TAKEN_BACK_MAX: Duration = Duration::from_secs(10);
 /// Pause between two looks for a sidecar that is just starting.
 const STARTING_LOOK: Duration = Duration::from_millis(20);
 /// How often it is looked whether the sidecar is there.
@@ -49,6 +52,12 @@ pub struct Made {
     pub attempts: u32,
     /// The finished PNG, when done.
     pub png: Option<Vec<u8>>,
+}
+
+impl Made {
+    fn taken_back() -> Self {
+        Self { ending: Ending::Cancelled, attempts: 0, png: None }
+    }
 }
 
 /// Keeps a file that recipes name.
@@ -137,7 +146,7 @@ async fn here(intake: &Intake, spec: JobSpec, interrupted: &CancellationToken) -
 /// A sidecar, over the channel.
 pub struct There {
     shared: Arc<Shared>,
-    cache: Option<SharedCache>,
+    team: Option<Arc<Team>>,
     answers: Option<JoinHandle<()>>,
 }
 
@@ -146,6 +155,25 @@ struct Shared {
     waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Completion, Failure>>>>,
     /// Room for another request.
     room: Notify,
+}
+
+/// The team's folder of shared renders. It is the manifest's, so the sidecar, which serves any number of projects, does
+/// not know of it and the command looks there itself.
+struct Team {
+    cache: SharedCache,
+    catalogue: Catalogue,
+    here: EnginesHere,
+}
+
+impl Team {
+    fn find(&self, spec: &JobSpec) -> Option<Made> {
+        let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
+        // What has no route here may have one in the sidecar, which says so if not.
+        let route = router::route(&spec.recipe, allowed, &self.catalogue, &self.here).ok()?;
+        let (render, png) = self.cache.get(route.realisation.key(spec.recipe.planned_key()))?;
+        let ending = Ending::Done { render: Box::new(render), cached: true, attempts: 0 };
+        Some(Made { ending, attempts: 0, png: Some(png) })
+    }
 }
 
 /// What a completion says in words.
@@ -158,8 +186,12 @@ enum Detail {
 }
 
 fn detail(completion: &Completion) -> Result<Detail, Failure> {
-    serde_json::from_slice(&completion.detail)
-        .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to understand the sidecar's answer: {err}")))
+    serde_json::from_slice(&completion.detail).map_err(|err| {
+        // A detail that was too long to be sent leaves the code.
+        let code = ErrorCode::ALL.iter().copied().find(|code| code.number() == completion.code);
+        let message = format!("failed to understand the sidecar's answer: {err}");
+        Failure::new(code.unwrap_or(ErrorCode::Internal), message)
+    })
 }
 
 impl There {
@@ -169,11 +201,14 @@ impl There {
         let answers = std::thread::Builder::new().name("answers".to_owned()).spawn(move || listening.listen());
         let answers =
             answers.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to start a thread: {err}")))?;
-        Ok(Self { shared, cache, answers: Some(answers) })
+        let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
+        let team = cache.map(|cache| Arc::new(Team { cache, catalogue, here }));
+        Ok(Self { shared, team, answers: Some(answers) })
     }
 
     async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
-        if let Some(made) = self.cached(&spec) {
+        let (spec, found) = self.shared_by_the_team(spec).await?;
+        if let Some(made) = found {
             return Ok(made);
         }
         let recipe = serde_json::to_vec(&spec.recipe)
@@ -193,15 +228,24 @@ impl There {
             tag: 0,
             recipe: RecipeForm::Json(&recipe),
         };
-        let (number, mut answer) = self.shared.ask(|session| session.submit(&request)).await?;
-        let completion = tokio::select! {
-            answer = &mut answer => heard(answer)?,
+        let asked = tokio::select! {
+            asked = self.shared.ask(|session| session.submit(&request)) => asked?,
+            () = interrupted.cancelled() => return Ok(Made::taken_back()),
+        };
+        let (number, mut answer) = asked;
+        let answered = tokio::select! {
+            answer = &mut answer => Some(answer),
             () = interrupted.cancelled() => {
                 // It may have ended just now, and is answered either way.
-                let _ = self.shared.session.cancel(number);
-                heard(answer.await)?
+                let taken_back = async {
+                    self.shared.take_back(number).await;
+                    answer.await
+                };
+                tokio::time::timeout(TAKEN_BACK_MAX, taken_back).await.ok()
             }
         };
+        let Some(answered) = answered else { return Ok(Made::taken_back()) };
+        let completion = heard(answered)?;
         let (attempts, cached) = (completion.attempts, completion.cached);
         let (ending, png) = match (completion.outcome, detail(&completion)?) {
             (Outcome::Done, Detail::Render(render)) => {
@@ -212,22 +256,30 @@ impl There {
             (_, Detail::Failure(failure)) => (Ending::Failed(failure), None),
             _ => return Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
         };
-        if let (Ending::Done { render, .. }, Some(png), Some(cache)) = (&ending, &png, &self.cache) {
-            cache.put(render, png);
+        if let Ending::Done { render, .. } = &ending {
+            // A sidecar of another version may know fewer fields, and what it does not know it does not read.
+            if render.planned_key != spec.recipe.planned_key() {
+                return Err(Failure::new(
+                    ErrorCode::VersionMismatch,
+                    "failed to take the picture: the sidecar is of another version and read the recipe differently; \
+                     restart it, or draw without it (--no-sidecar)",
+                ));
+            }
+            if let (Some(team), Some(png)) = (self.team.clone(), png.clone()) {
+                let render = render.clone();
+                in_thread(move || team.cache.put(&render, &png)).await?;
+            }
         }
         Ok(Made { ending, attempts, png })
     }
 
-    /// A picture of the team's cache. It is the manifest's, so the sidecar, which serves any number of projects, does not
-    /// know of it.
-    fn cached(&self, spec: &JobSpec) -> Option<Made> {
-        let cache = self.cache.as_ref()?;
-        let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
-        let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
-        let route = router::route(&spec.recipe, allowed, &catalogue, &here).ok()?;
-        let (render, png) = cache.get(route.realisation.key(spec.recipe.planned_key()))?;
-        let ending = Ending::Done { render: Box::new(render), cached: true, attempts: 0 };
-        Some(Made { ending, attempts: 0, png: Some(png) })
+    async fn shared_by_the_team(&self, spec: JobSpec) -> Result<(JobSpec, Option<Made>), Failure> {
+        let Some(team) = self.team.clone() else { return Ok((spec, None)) };
+        in_thread(move || {
+            let found = team.find(&spec);
+            (spec, found)
+        })
+        .await
     }
 
     async fn keep(&self, path: &Path) -> Result<ContentHash, Failure> {
@@ -250,6 +302,12 @@ impl Drop for There {
             let _ = answers.join();
         }
     }
+}
+
+/// Runs what reads and writes files of the network away from the tasks.
+async fn in_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let ran = tokio::task::spawn_blocking(body).await;
+    ran.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to use the shared cache: {err}")))
 }
 
 fn heard(answer: Result<Result<Completion, Failure>, oneshot::error::RecvError>) -> Result<Completion, Failure> {
@@ -280,6 +338,17 @@ impl Shared {
         }
     }
 
+    /// Takes a request back, as soon as there is room to say so. One that is answered meanwhile is answered.
+    async fn take_back(&self, number: u64) {
+        loop {
+            let room = self.room.notified();
+            match self.session.cancel(number) {
+                Err(failure) if failure.code == ErrorCode::QueueFull => room.await,
+                _ => return,
+            }
+        }
+    }
+
     /// Hands answers to those who wait, until the session is stopped.
     fn listen(&self) {
         let mut gone_since: Option<Instant> = None;
@@ -290,8 +359,9 @@ impl Shared {
                     // Whoever went away wants no answer.
                     let _ = waiter.send(Ok(completion));
                 }
-                self.room.notify_waiters();
             }
+            // Also when nothing was answered: the sidecar may have taken what it was sent.
+            self.room.notify_waiters();
             let state = self.session.state();
             if state.link == Link::Attached {
                 gone_since = None;

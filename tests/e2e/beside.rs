@@ -3,9 +3,15 @@
 #![cfg(unix)]
 
 use std::fmt::Write as _;
-use std::fs;
+use std::io::Write as _;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::{fs, io};
 
 use serde_json::Value;
+use thumbforge_core::error::ErrorCode;
+use thumbforge_core::wire::frame::{self, Kind};
+use thumbforge_core::wire::hello::Refused;
 use thumbforge_tests::rig::{PATIENCE, Rig, Signal, journal, snapshot, wait_for};
 
 use crate::BINARY;
@@ -166,4 +172,111 @@ fn a_build_whose_sidecar_is_gone_for_good_says_so_and_keeps_what_is_done() {
     rig.run(&["batch"]).expect(0);
     assert_eq!(written(&rig) as u64, count);
     assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
+}
+
+/// Stands where a sidecar of another version would, and says what that says.
+fn stranger(rig: &Rig) -> io::Result<()> {
+    fs::create_dir_all(rig.data())?;
+    let listener = UnixListener::bind(rig.data().join("sidecar.sock"))?;
+    std::thread::spawn(move || {
+        let refused = Refused {
+            code: ErrorCode::VersionMismatch.number(),
+            message: "failed to talk to Thumbforge: this sidecar (9.0.0) speaks 9; restart the older of the two".into(),
+            protocol: 9,
+            build: "9.0.0".into(),
+        };
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // A client that has heard enough hangs up.
+            let _ = stream.write_all(&frame::encode(Kind::Refused, &refused.encode()));
+            let _ = io::copy(&mut stream, &mut io::sink());
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn a_sidecar_of_another_protocol_is_told_apart_from_none() {
+    let rig = shop();
+    stranger(&rig).expect("a socket");
+    for args in [&["batch"][..], &["generate", "a sword"]] {
+        rig.run(args).expect(5).says(&["error[version_mismatch]", "restart the older"]);
+    }
+    assert!(!rig.journal().exists());
+    // It has no lock on the directory, so whoever wants none of it may draw alone.
+    rig.run(&["batch", "--no-sidecar"]).expect(0);
+}
+
+#[test]
+fn ctrl_c_ends_a_build_whose_sidecar_has_been_stopped() {
+    let rig = Rig::new(BINARY);
+    let count = gallery(&rig);
+    let mut sidecar = rig.serve(&[]);
+    let mut build = rig.start(&["batch", "--json"]);
+    wait_for("a few pictures", PATIENCE, || (written(&rig) >= 10).then_some(()));
+    sidecar.process().signal(Signal::Stop);
+    build.signal(Signal::Interrupt);
+    let report = build.ended().expect(130).json();
+    assert!(report["cancelled"].as_u64().is_some_and(|cancelled| cancelled > 0), "{report:#}");
+    sidecar.process().signal(Signal::Continue);
+    rig.run(&["batch"]).expect(0);
+    assert_eq!((written(&rig) as u64, journal::figures(&rig.journal()).rendered_twice), (count, 0));
+}
+
+/// All that can become of a picture at once: drawn with words, out of a file, in a font of the team's own, refused for its
+/// model, and failed by the checks.
+fn everything(rig: &Rig) {
+    rig.write(
+        "thumbforge.toml",
+        manifest(
+            r#"[assets.elsewhere]
+prompt = "by a model that is not here"
+model = "sd3.5-large"
+[templates.crowded]
+prompt = "a plain wall"
+size = "64x64"
+[[templates.crowded.text]]
+name = "title"
+string = "sword.title"
+area = [0.1, 0.1, 0.8, 0.3]
+size = 0.05
+size_min = 0.05
+[assets.tiny]
+template = "crowded"
+[templates.ours]
+prompt = "a letter"
+size = "128x128"
+[[templates.ours.text]]
+name = "title"
+string = "sword.title"
+area = [0.05, 0.05, 0.9, 0.3]
+font = { path = "Fonts/Ours.ttf" }
+[assets.letter]
+template = "ours"
+"#,
+        ),
+    );
+    let font = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sidecar/art/fonts/NotoSans-Bold.ttf");
+    rig.write("Fonts/Ours.ttf", fs::read(font).expect("a font"));
+}
+
+#[test]
+fn whatever_becomes_of_a_picture_is_told_the_same() {
+    let (alone, beside) = (shop(), shop());
+    let _sidecar = beside.serve(&[]);
+    let steps: [(&[&str], i32, u64); 4] = [
+        (&["batch", "--json"], 3, 4),
+        (&["batch", "--json", "--sheet", "sheet.png"], 3, 4),
+        // One locale first: of two same pictures that are asked for at once, which is drawn is up to their turns.
+        (&["batch", "--json", "--placeholder", "--locale", "en"], 3, 1),
+        (&["batch", "--json", "--placeholder", "--force", "--deny", "builtin"], 3, 2),
+    ];
+    for rig in [&alone, &beside] {
+        everything(rig);
+    }
+    for (args, code, failed) in steps {
+        let (ours, theirs) = (alone.run(args).expect(code), beside.run(args).expect(code));
+        assert_eq!(settled(ours.json()), settled(theirs.json()), "{args:?}");
+        assert_eq!(counts(&ours.json())[4], failed, "{:#}", ours.json());
+        assert!(alone.snapshot() == beside.snapshot(), "{args:?}: other files");
+    }
 }

@@ -17,6 +17,10 @@ pub enum Signal {
     Terminate,
     /// What nobody can catch.
     Kill,
+    /// It stands still, and nobody can see why.
+    Stop,
+    /// It goes on.
+    Continue,
 }
 
 /// A process; one that a test leaves behind is killed.
@@ -98,7 +102,12 @@ impl Process {
         {
             use rustix::process::{Pid, Signal as Unix, kill_process};
             let pid = Pid::from_raw(self.child.id() as i32).expect("a process number");
-            let unix = if signal == Signal::Interrupt { Unix::INT } else { Unix::TERM };
+            let unix = match signal {
+                Signal::Interrupt => Unix::INT,
+                Signal::Stop => Unix::STOP,
+                Signal::Continue => Unix::CONT,
+                Signal::Terminate | Signal::Kill => Unix::TERM,
+            };
             let _ = kill_process(pid, unix);
         }
     }
