@@ -264,7 +264,7 @@ impl Session {
     /// # Errors
     /// Why there is none: at once for a session that starts none, else after `timeout`.
     pub fn attached(&self, timeout: Duration) -> Result<(), Failure> {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut state = self.inner.state.lock();
         loop {
             let starts = matches!(self.inner.options.start, Start::With { .. });
@@ -338,7 +338,7 @@ impl Session {
 
     /// Waits until there is something to poll; false when there is nothing by then. Not for a thread that draws a window.
     pub fn wait(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut done = self.inner.done.lock();
         while done.is_empty() && !self.inner.closing.load(Ordering::Acquire) {
             if self.inner.news.wait_until(&mut done, deadline) {
@@ -466,6 +466,12 @@ impl Inner {
             Err(_) => Err(queue_full()),
         }
     }
+}
+
+/// The end of a time from now; one that the clock has no number for ends in a year.
+fn after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }
 
 fn queue_full() -> Failure {
