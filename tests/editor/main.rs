@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -137,6 +138,23 @@ fn a_sidecar_of_another_version_makes_room() {
     drop(old);
     let figures = journal::figures(&rig.journal());
     assert_eq!((figures.rendered, figures.rendered_twice), (20, 0), "{figures:?}");
+}
+
+#[test]
+fn a_data_directory_may_be_named_from_where_the_editor_stands() {
+    let rig = Rig::new(BINARY);
+    let here = std::env::current_dir().expect("a folder").canonicalize().expect("a folder");
+    let root: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    // So deep that the way up from there ends somewhere else.
+    let deep: PathBuf = rig.data().join(here.components().skip(1).map(|_| "d").collect::<PathBuf>());
+    let data = root.join(deep.strip_prefix("/").expect("an absolute path"));
+    let start = Start::With { program: BINARY.into(), args: Vec::new() };
+    let session = Session::open(Options::new(data, "game", start)).expect("a session");
+    session.attached(PATIENCE).expect("a sidecar");
+    let editor = Editor { session };
+    editor.session.submit(&job("a rock", 64, 1)).expect("room");
+    assert_eq!(answer(&editor.session).outcome, Outcome::Done);
+    assert!(deep.join("journal.sqlite").exists(), "it is the directory that was meant");
 }
 
 #[test]

@@ -228,12 +228,20 @@ impl Session {
     /// Opens a session. It returns at once; a sidecar is found or started in the background.
     ///
     /// # Errors
-    /// `invalid_request` for a project name that is too long, `internal` when the system gives no thread.
-    pub fn open(options: Options) -> Result<Self, Failure> {
+    /// `invalid_request` for a project name that is too long or a path that is none, `internal` when the system gives no
+    /// thread.
+    pub fn open(mut options: Options) -> Result<Self, Failure> {
         if options.project.len() > limits::PROJECT_BYTES_MAX {
             let message =
                 format!("failed to open a session: a project's name has at most {} bytes", limits::PROJECT_BYTES_MAX);
             return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        // The sidecar works in a folder of its own, where a relative path would name something else.
+        options.data_dir = absolute(&options.data_dir)?;
+        if let Start::With { program, .. } = &mut options.start
+            && program.components().count() > 1
+        {
+            *program = absolute(program)?;
         }
         let internal = |what: String| Failure::new(ErrorCode::Internal, format!("failed to open a session: {what}"));
         let mut instance = [0; 16];
@@ -466,6 +474,13 @@ impl Inner {
             Err(_) => Err(queue_full()),
         }
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|err| {
+        let message = format!("failed to open a session: the path {} is none: {err}", path.display());
+        Failure::new(ErrorCode::InvalidRequest, message)
+    })
 }
 
 /// The end of a time from now; one that the clock has no number for ends in a year.
