@@ -138,7 +138,9 @@ async fn run(
         }
     };
     app.drain().await;
-    // Last, so that whoever is connected hears of everything that ended; closing joins threads.
+    // Connections end last, so that whoever is connected hears of what ended.
+    channel.settle().await;
+    // Closing joins threads.
     let _ = tokio::task::spawn_blocking(move || drop(channel)).await;
     voice.say("stopped; what was still queued goes on at the next start");
     served
