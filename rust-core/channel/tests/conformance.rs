@@ -221,3 +221,19 @@ fn waiting_for_ever_is_a_time_too() {
     assert!(session.wait(Duration::MAX));
     assert!(session.poll().is_some());
 }
+
+#[test]
+fn a_server_that_has_stopped_listening_leaves_the_address_to_the_next() {
+    let mut rig = Rig::new(true);
+    let session = rig.open("one");
+    let old = rig.serving.take().expect("it serves");
+    old.stop_listening();
+    assert_eq!(session.state().link, Link::Attached, "connections stay");
+    rig.serve();
+    old.close();
+    let other = rig.open("other");
+    other.submit(&job("a sword", 64, 1, Deliver::Nothing)).expect("room");
+    assert_eq!(next(&other).outcome, Outcome::Done);
+    session.submit(&job("a sword", 64, 2, Deliver::Nothing)).expect("room");
+    assert_eq!(next(&session).outcome, Outcome::Done, "it has gone over");
+}

@@ -137,11 +137,18 @@ async fn run(
             Ok(())
         }
     };
-    app.drain().await;
+    let owned = app.drain().await;
     // Connections end last, so that whoever is connected hears of what ended.
     channel.settle().await;
+    let closing = move || {
+        // While the directory is still ours: whoever starts next takes the same address.
+        channel.stop_listening();
+        // Before the connections end: that is what whoever waits for the directory looks for.
+        drop(owned);
+        drop(channel);
+    };
     // Closing joins threads.
-    let _ = tokio::task::spawn_blocking(move || drop(channel)).await;
+    let _ = tokio::task::spawn_blocking(closing).await;
     voice.say("stopped; what was still queued goes on at the next start");
     served
 }

@@ -75,6 +75,11 @@ impl Listening {
             tracing::warn!("stopped before every client had its answers; they get them at the next start");
         }
     }
+
+    /// Lets nobody in any more and gives the address up.
+    pub fn stop_listening(&self) {
+        self.serving.stop_listening();
+    }
 }
 
 /// Where requests are followed.
