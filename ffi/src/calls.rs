@@ -141,7 +141,7 @@ pub(crate) unsafe fn cancel(job: u64) -> u32 {
 
 pub(crate) unsafe fn wait(session: u64, timeout_ms: u32, ready: *mut u32) -> u32 {
     let waited = || {
-        pointer::may_answer("failed to ready", ready)?;
+        pointer::may_answer("ready", ready)?;
         let generation = handle::session(session)?;
         let began = Instant::now();
         let timeout = Duration::from_millis(timeout_ms.into());
@@ -161,7 +161,7 @@ pub(crate) unsafe fn wait(session: u64, timeout_ms: u32, ready: *mut u32) -> u32
         })
     };
     // SAFETY: the caller's number, as the header has it.
-    status(waited().and_then(|happened| unsafe { pointer::answer("failed to ready", ready, happened) }))
+    status(waited().and_then(|happened| unsafe { pointer::answer("ready", ready, happened) }))
 }
 
 pub(crate) unsafe fn poll(session: u64, completions: *mut TfCompletion, capacity: u32, count: *mut u32) -> u32 {

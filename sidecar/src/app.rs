@@ -75,7 +75,11 @@ pub struct App {
     drained: oneshot::Receiver<()>,
     /// Jobs that an earlier process left open.
     pub recovered: usize,
-    /// Held for as long as the process owns the data directory.
+    owned: Owned,
+}
+
+/// The data directory, which is this process's until this is dropped.
+pub struct Owned {
     _lock: File,
 }
 
@@ -128,7 +132,7 @@ impl App {
         });
         tracing::debug!(recovered, elapsed_ms = began.elapsed().as_millis() as u64, "sidecar started");
         let intake = Intake::new(tools, dispatcher, publisher, metrics, config.open_jobs_max);
-        Ok(Self { intake, journal, config, drained, recovered, _lock: lock })
+        Ok(Self { intake, journal, config, drained, recovered, owned: Owned { _lock: lock } })
     }
 
     /// The door.
@@ -137,7 +141,8 @@ impl App {
     }
 
     /// Stops intake, waits for what runs, leaves what is queued to the next start, and folds the journal's log.
-    pub async fn drain(self) {
+    /// The data directory is held until what is returned is dropped.
+    pub async fn drain(self) -> Owned {
         self.intake.close();
         self.intake.drain().await;
         if tokio::time::timeout(self.config.drain, self.drained).await.is_err() {
@@ -146,6 +151,7 @@ impl App {
         let journal = self.journal;
         // Closing joins a thread, which no task may wait for in place.
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;
+        self.owned
     }
 }
 

@@ -6,15 +6,17 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use thumbforge_channel::client::{Link, Options, Outcome, Session, Start};
 use thumbforge_core::error::ErrorCode;
+use thumbforge_core::job::JobState;
 use thumbforge_tests::rig::editor::{answer, descriptors, job, shared_mappings};
 use thumbforge_tests::rig::process::memory_kib;
-use thumbforge_tests::rig::{PATIENCE, Rig, journal, wait_for};
+use thumbforge_tests::rig::{self, PATIENCE, Rig, journal, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");
 const EDITOR: &str = env!("CARGO_BIN_EXE_editor");
@@ -140,6 +142,40 @@ fn a_sidecar_of_another_version_makes_room() {
     drop(old);
     let figures = journal::figures(&rig.journal());
     assert_eq!((figures.rendered, figures.rendered_twice), (20, 0), "{figures:?}");
+}
+
+#[test]
+fn what_ends_while_a_sidecar_stops_is_told_by_it() {
+    let rig = Rig::new(BINARY);
+    let sidecar = rig.serve(&[]);
+    let editor = Editor::with(&rig, "game", Start::Never);
+    // Drawing it takes a while, and so does handing it over.
+    let number = editor.session.submit(&job("a castle", 2048, 7)).expect("room");
+    wait_for("the drawing", PATIENCE, || {
+        editor.session.progress(number).filter(|progress| progress.state == JobState::Running)
+    });
+    sidecar.end(rig::Signal::Terminate);
+    assert_eq!(journal::figures(&rig.journal()).of("done"), 1, "what runs is finished");
+    let completion = answer(&editor.session);
+    assert_eq!((completion.outcome, completion.tag), (Outcome::Done, 7));
+    assert_eq!(completion.texture.expect("a picture").size(), (2048, 2048));
+}
+
+#[test]
+fn a_data_directory_may_be_named_from_where_the_editor_stands() {
+    let rig = Rig::new(BINARY);
+    let here = std::env::current_dir().expect("a folder").canonicalize().expect("a folder");
+    let root: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    // So deep that the way up from there ends somewhere else.
+    let deep: PathBuf = rig.data().join(here.components().skip(1).map(|_| "d").collect::<PathBuf>());
+    let data = root.join(deep.strip_prefix("/").expect("an absolute path"));
+    let start = Start::With { program: BINARY.into(), args: Vec::new() };
+    let session = Session::open(Options::new(data, "game", start)).expect("a session");
+    session.attached(PATIENCE).expect("a sidecar");
+    let editor = Editor { session };
+    editor.session.submit(&job("a rock", 64, 1)).expect("room");
+    assert_eq!(answer(&editor.session).outcome, Outcome::Done);
+    assert!(deep.join("journal.sqlite").exists(), "it is the directory that was meant");
 }
 
 #[test]

@@ -228,12 +228,20 @@ impl Session {
     /// Opens a session. It returns at once; a sidecar is found or started in the background.
     ///
     /// # Errors
-    /// `invalid_request` for a project name that is too long, `internal` when the system gives no thread.
-    pub fn open(options: Options) -> Result<Self, Failure> {
+    /// `invalid_request` for a project name that is too long or a path that is none, `internal` when the system gives no
+    /// thread.
+    pub fn open(mut options: Options) -> Result<Self, Failure> {
         if options.project.len() > limits::PROJECT_BYTES_MAX {
             let message =
                 format!("failed to open a session: a project's name has at most {} bytes", limits::PROJECT_BYTES_MAX);
             return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        // The sidecar works in a folder of its own, where a relative path would name something else.
+        options.data_dir = absolute(&options.data_dir)?;
+        if let Start::With { program, .. } = &mut options.start
+            && program.components().count() > 1
+        {
+            *program = absolute(program)?;
         }
         let internal = |what: String| Failure::new(ErrorCode::Internal, format!("failed to open a session: {what}"));
         let mut instance = [0; 16];
@@ -264,7 +272,7 @@ impl Session {
     /// # Errors
     /// Why there is none: at once for a session that starts none, else after `timeout`.
     pub fn attached(&self, timeout: Duration) -> Result<(), Failure> {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut state = self.inner.state.lock();
         loop {
             let starts = matches!(self.inner.options.start, Start::With { .. });
@@ -338,7 +346,7 @@ impl Session {
 
     /// Waits until there is something to poll; false when there is nothing by then. Not for a thread that draws a window.
     pub fn wait(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let mut done = self.inner.done.lock();
         while done.is_empty() && !self.inner.closing.load(Ordering::Acquire) {
             if self.inner.news.wait_until(&mut done, deadline) {
@@ -476,6 +484,19 @@ impl Inner {
             Err(_) => Err(queue_full()),
         }
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|err| {
+        let message = format!("failed to open a session: the path {} is none: {err}", path.display());
+        Failure::new(ErrorCode::InvalidRequest, message)
+    })
+}
+
+/// The end of a time from now; one that the clock has no number for ends in a year.
+fn after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }
 
 fn queue_full() -> Failure {

@@ -124,14 +124,21 @@ impl Serving {
         clients.iter().filter(|client| client.greeted.load(Ordering::Relaxed) && !client.thread.is_finished()).count()
     }
 
+    /// Lets nobody in any more and gives the address up; connections stay. To be called while the data directory is
+    /// still the caller's: the next who owns it takes the same address.
+    pub fn stop_listening(&self) {
+        if !self.shared.closing.swap(true, Ordering::AcqRel) {
+            self.shared.listener.close();
+        }
+    }
+
     /// Ends every connection and waits for the threads.
     pub fn close(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
-        self.shared.closing.store(true, Ordering::Release);
-        self.shared.listener.close();
+        self.stop_listening();
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }

@@ -211,3 +211,29 @@ fn a_newer_build_asks_an_older_one_to_drain_if_it_can_start_its_own() {
     let modest = Options { build: "99.0.0".to_owned(), ..Options::new(rig.data(), "game", Start::Never) };
     Session::open(modest).expect("a session").attached(PATIENCE).expect("the older one");
 }
+
+#[test]
+fn waiting_for_ever_is_a_time_too() {
+    let rig = Rig::new(true);
+    let session = rig.open("game");
+    session.attached(Duration::MAX).expect("a server");
+    session.submit(&job("a sword", 64, 1, Deliver::Nothing)).expect("room");
+    assert!(session.wait(Duration::MAX));
+    assert!(session.poll().is_some());
+}
+
+#[test]
+fn a_server_that_has_stopped_listening_leaves_the_address_to_the_next() {
+    let mut rig = Rig::new(true);
+    let session = rig.open("one");
+    let old = rig.serving.take().expect("it serves");
+    old.stop_listening();
+    assert_eq!(session.state().link, Link::Attached, "connections stay");
+    rig.serve();
+    old.close();
+    let other = rig.open("other");
+    other.submit(&job("a sword", 64, 1, Deliver::Nothing)).expect("room");
+    assert_eq!(next(&other).outcome, Outcome::Done);
+    session.submit(&job("a sword", 64, 2, Deliver::Nothing)).expect("room");
+    assert_eq!(next(&session).outcome, Outcome::Done, "it has gone over");
+}

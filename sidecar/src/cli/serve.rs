@@ -146,9 +146,22 @@ async fn run(
             Ok(())
         }
     };
-    app.drain().await;
-    // Last, so that whoever is connected hears of everything that ended; closing joins threads.
-    let _ = tokio::task::spawn_blocking(move || drop(channel)).await;
+    let owned = app.drain().await;
+    // Connections end last, so that whoever is connected hears of what ended.
+    if let Some(channel) = &channel {
+        channel.settle().await;
+    }
+    let closing = move || {
+        // While the directory is still ours: whoever starts next takes the same address.
+        if let Some(channel) = &channel {
+            channel.stop_listening();
+        }
+        // Before the connections end: that is what whoever waits for the directory looks for.
+        drop(owned);
+        drop(channel);
+    };
+    // Closing joins threads.
+    let _ = tokio::task::spawn_blocking(closing).await;
     voice.say("stopped; what was still queued goes on at the next start");
     served
 }

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::json;
@@ -24,6 +25,7 @@ use thumbforge_core::wire::message::{Outcome, Request};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{Intake, Ticket, in_thread};
 use crate::output::png;
@@ -34,25 +36,73 @@ mod asked;
 
 /// Files that are brought at once: each lies in memory whole, and the largest has two gigabytes.
 const FILES_AT_ONCE: usize = 2;
+/// How long a sidecar that stops goes on telling of what has ended: the largest pictures are read and decoded in less.
+/// A client that has no room for them hears of them from the next sidecar.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Listens for the clients of a data directory, which this process owns. `stop` is raised when a newer build asks for room.
 ///
 /// # Errors
 /// When the system gives no socket.
-pub fn serve(data_dir: &Path, intake: Intake, stop: CancellationToken) -> Result<Serving, Failure> {
+pub fn serve(data_dir: &Path, intake: Intake, stop: CancellationToken) -> Result<Listening, Failure> {
     // Decoding keeps a core busy; more at once would only hold more pictures in memory.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let rooms = Rooms { pictures: Semaphore::new(cores), files: Semaphore::new(FILES_AT_ONCE) };
-    let door = Arc::new(Door { intake, tasks: Handle::current(), rooms: Arc::new(rooms), stop });
-    server::serve(data_dir, door, Options::default()).map_err(|err| {
+    let rooms = Arc::new(Rooms { pictures: Semaphore::new(cores), files: Semaphore::new(FILES_AT_ONCE) });
+    let tasks = Tasks { runtime: Handle::current(), open: TaskTracker::new(), leaving: CancellationToken::new() };
+    let door = Arc::new(Door { intake, tasks: tasks.clone(), rooms, stop });
+    let serving = server::serve(data_dir, door, Options::default()).map_err(|err| {
         let message = format!("failed to listen for editors in {}: {err}", data_dir.display());
         Failure::new(ErrorCode::Storage, message)
-    })
+    })?;
+    Ok(Listening { serving, tasks })
+}
+
+/// The door while it is open; dropped, every connection ends.
+pub struct Listening {
+    serving: Serving,
+    tasks: Tasks,
+}
+
+impl Listening {
+    /// Clients that are connected.
+    pub fn clients(&self) -> usize {
+        self.serving.clients()
+    }
+
+    /// Waits until everybody has been told of what has ended, for a sidecar that ends nothing more. Not for long: what
+    /// could not be told is asked of the next one.
+    pub async fn settle(&self) {
+        self.tasks.leaving.cancel();
+        self.tasks.open.close();
+        if tokio::time::timeout(SETTLE_MAX, self.tasks.open.wait()).await.is_err() {
+            tracing::warn!("stopped before every client had its answers; they get them at the next start");
+        }
+    }
+
+    /// Lets nobody in any more and gives the address up.
+    pub fn stop_listening(&self) {
+        self.serving.stop_listening();
+    }
+}
+
+/// Where requests are followed.
+#[derive(Clone)]
+struct Tasks {
+    runtime: Handle,
+    open: TaskTracker,
+    /// Raised when nothing more ends here.
+    leaving: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.open.spawn_on(task, &self.runtime);
+    }
 }
 
 struct Door {
     intake: Intake,
-    tasks: Handle,
+    tasks: Tasks,
     rooms: Arc<Rooms>,
     stop: CancellationToken,
 }
@@ -79,7 +129,7 @@ impl Host for Door {
                 project: hello.project.clone(),
                 open: Mutex::default(),
                 provided: Mutex::default(),
-                left: CancellationToken::new(),
+                left: self.tasks.leaving.child_token(),
             }),
             tasks: self.tasks.clone(),
         }))
@@ -94,7 +144,7 @@ impl Host for Door {
 /// One client.
 struct Caller {
     shared: Arc<Shared>,
-    tasks: Handle,
+    tasks: Tasks,
 }
 
 struct Shared {
@@ -106,7 +156,7 @@ struct Shared {
     open: Mutex<HashMap<u64, CancellationToken>>,
     /// Files that it brought; they stay while it is connected.
     provided: Mutex<HashMap<ContentHash, Pin>>,
-    /// Raised when it is gone.
+    /// Raised when it is gone, or nothing more ends here.
     left: CancellationToken,
 }
 

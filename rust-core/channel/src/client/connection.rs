@@ -64,7 +64,11 @@ fn broken(what: &'static str) -> io::Error {
 
 /// Greets a sidecar that was just connected to.
 pub(super) fn greet(stream: &Arc<Stream>, hello: &Hello) -> io::Result<Greeted> {
-    stream.send(&frame::encode(Kind::Hello, &hello.encode()), None)?;
+    match stream.send(&frame::encode(Kind::Hello, &hello.encode()), None) {
+        Err(err) if err.kind() == io::ErrorKind::TimedOut => return Err(err),
+        // One that is gone may have said why before it heard anything.
+        Ok(()) | Err(_) => {}
+    }
     let mut inbox = Inbox::new(stream.clone());
     let (kind, payload) = inbox.next(Some(GREETING_MAX))?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let invalid = |err| io::Error::new(io::ErrorKind::InvalidData, err);
@@ -258,4 +262,37 @@ impl Receiving {
 
 fn decode(bytes: &[u8]) -> io::Result<ServerMessage<'_>> {
     ServerMessage::decode(bytes).map_err(|err| io::Error::new(io::ErrorKind::InvalidData, err))
+}
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::error::ErrorCode;
+
+    use super::*;
+    use crate::sys::{Address, Listener};
+
+    #[test]
+    fn a_refusal_that_comes_before_the_greeting_is_heard() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = Address::of(folder.path()).expect("an address");
+        let listener = Listener::bind(&address).expect("a socket");
+        let (build, project) = ("0.1.0".to_owned(), "game".to_owned());
+        let hello =
+            Hello { protocol: PROTOCOL as u16, build: build.clone(), project, instance: [7; 16], pid: 1, shared: true };
+        let code = ErrorCode::QueueFull.number();
+        let refused = Refused { code, message: "failed to connect".to_owned(), protocol: PROTOCOL as u16, build };
+        for said in [true, false] {
+            let ours = Arc::new(Stream::connect(&address).expect("a listener"));
+            let theirs = listener.accept().expect("a client");
+            if said {
+                theirs.send(&frame::encode(Kind::Refused, &refused.encode()), None).expect("a client");
+            }
+            drop(theirs);
+            match greet(&ours, &hello) {
+                Ok(Greeted::Refused(heard)) => assert!(said && heard == refused, "{heard:?}"),
+                Ok(Greeted::Welcome(..)) => panic!("nobody welcomes"),
+                Err(err) => assert!(!said && err.kind() == io::ErrorKind::UnexpectedEof, "{err}"),
+            }
+        }
+    }
 }

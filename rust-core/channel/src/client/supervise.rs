@@ -34,7 +34,8 @@ const START_LOOK: Duration = Duration::from_millis(3);
 const DRAIN_MAX: Duration = Duration::from_secs(90);
 /// Times that a session asks older sidecars to make room; somebody who keeps starting them is left alone after that.
 const DRAINS_MAX: u32 = 3;
-/// First and longest pause after a failed try. A death is followed by a try without pause.
+/// First and longest pause after a failed try. A death is followed by a try without pause, but for one that follows
+/// another with nothing answered in between.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 pub(super) struct Supervisor {
@@ -58,12 +59,19 @@ impl Supervisor {
     }
 
     pub(super) fn run(mut self) {
-        let mut pause = PAUSES.0;
+        let (mut pause, mut in_vain) = (PAUSES.0, false);
         while !self.inner.is_closing() {
             match self.attach() {
                 Ok((connection, receiving)) => {
-                    pause = PAUSES.0;
-                    self.live(&connection, receiving);
+                    let served = self.live(&connection, receiving);
+                    if served {
+                        pause = PAUSES.0;
+                    } else if in_vain {
+                        // A sidecar that dies of what it is asked would be started as fast as the machine can.
+                        self.pause(pause);
+                        pause = (pause * 2).min(PAUSES.1);
+                    }
+                    in_vain = !served;
                 }
                 Err(failure) => {
                     self.say(Link::Down, 0, Some(failure));
@@ -209,8 +217,8 @@ impl Supervisor {
         }
     }
 
-    /// Attached, until the sidecar is gone.
-    fn live(&mut self, connection: &Arc<Connection>, receiving: Receiving) {
+    /// Attached, until the sidecar is gone. Whether it was of use: it answered something, or stayed for a while.
+    fn live(&mut self, connection: &Arc<Connection>, receiving: Receiving) -> bool {
         {
             // In one step: what is in flight is to be sent, and whoever submits from here on lines up behind it.
             let mut table = self.inner.table.lock();
@@ -235,8 +243,12 @@ impl Supervisor {
             self.inner.restarts.fetch_add(1, Ordering::Relaxed);
         }
         self.say(Link::Attached, connection.welcome.pid, None);
-        let inner = &self.inner;
-        let ended = receiving.run(connection, |message| inner.hear(connection, message), || inner.flush(connection));
+        let (inner, began, mut answered) = (&self.inner, Instant::now(), false);
+        let hear = |message: ServerMessage<'_>| {
+            answered |= matches!(message, ServerMessage::Completion(_));
+            inner.hear(connection, message)
+        };
+        let ended = receiving.run(connection, hear, || inner.flush(connection));
         {
             let mut table = self.inner.table.lock();
             table.link = None;
@@ -253,6 +265,7 @@ impl Supervisor {
             // It may say the same again at once.
             self.pause(PAUSES.0);
         }
+        answered || began.elapsed() >= PAUSES.1
     }
 
     fn say(&self, link: Link, pid: u32, failure: Option<Failure>) {

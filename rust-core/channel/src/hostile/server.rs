@@ -373,3 +373,18 @@ fn a_server_that_accepts_nobody_holds_nobody_up() {
     use_session(&session, 1);
     prompt("closing", || session.close());
 }
+
+#[test]
+fn a_server_that_dies_at_every_greeting_is_met_with_growing_pauses() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let liar = Liar::sit(folder.path());
+    let session = Session::open(Options::new(folder.path(), "game", Start::Never)).expect("a session");
+    let began = Instant::now();
+    for _ in 0..7 {
+        let (stream, _rings) = liar.greet(&Greeting::Fair).expect("a connection");
+        stream.close();
+    }
+    // The first death costs nothing; 50, 100, 200, 400 and 800 ms follow.
+    assert!(began.elapsed() >= Duration::from_secs(1), "seven lives took {:?}", began.elapsed());
+    prompt("closing", || session.close());
+}

@@ -323,7 +323,13 @@ impl Peer {
             slots: class.slots(),
             ticket: self.stream.grant(&memory, Access::Read)?,
         };
-        self.stream.send(&frame::encode(Kind::Segment, &segment.encode()), Some((&memory, Access::Read)))?;
+        let frame = frame::encode(Kind::Segment, &segment.encode());
+        self.stream.send(&frame, Some((&memory, Access::Read))).inspect_err(|_| {
+            // Half a frame ends a stream. Said at once, so that nobody tells the client of a failure that is none: it
+            // asks again over its next connection.
+            self.gone.store(true, Ordering::Release);
+            self.stream.close();
+        })?;
         Ok(crate::slots::Place::Shared(Arc::new(mapping)))
     }
 

@@ -155,3 +155,36 @@ impl Drop for Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use thumbforge_core::wire::PROTOCOL;
+    use thumbforge_core::wire::hello::Hello;
+
+    use super::super::Client;
+    use super::*;
+    use crate::sys::{Address, Listener, Stream};
+
+    #[test]
+    fn a_client_that_cannot_be_told_of_a_segment_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = Address::of(folder.path()).expect("an address");
+        let listener = Listener::bind(&address).expect("a socket");
+        let theirs = Stream::connect(&address).expect("a listener");
+        let ours = Arc::new(listener.accept().expect("a client"));
+        let (build, project) = ("0.1.0".to_owned(), "game".to_owned());
+        let hello = Hello { protocol: PROTOCOL as u16, build, project, instance: [7; 16], pid: 1, shared: true };
+        let (peer, _memory) = Peer::prepare(ours, &hello, true).expect("memory");
+        let waiting = pin!(Reservation::wait(peer.clone(), 1000));
+        let Poll::Ready(Ok(reservation)) = waiting.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("there is room");
+        };
+        drop(theirs);
+        assert!(reservation.open().is_err(), "nobody is there to be told");
+        // Whatever is said of the picture from here on is not said to a client that still listens by chance.
+        assert!(Client::of(&peer).is_gone());
+    }
+}
