@@ -128,7 +128,7 @@ impl Rig {
     }
 }
 
-/// Every file below `folder`, by its relative path.
+/// Every file below `folder`, by its relative path with slashes.
 pub fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -138,8 +138,8 @@ pub fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(path);
             } else {
-                let relative = path.strip_prefix(folder).expect("below the folder").display().to_string();
-                files.insert(relative, fs::read(&path).unwrap_or_default());
+                let relative = path.strip_prefix(folder).expect("below the folder").to_string_lossy();
+                files.insert(relative.replace(std::path::MAIN_SEPARATOR, "/"), fs::read(&path).unwrap_or_default());
             }
         }
     }

@@ -40,7 +40,7 @@ fn what_is_no_path_of_a_file_is_refused() {
     check("Assets/", Err("no path of a file"));
     check("Assets\\a.png", Err("no path of a file"));
     check("a\0.png", Err("no path of a file"));
-    check("Assets/file/a.png", Err("Assets/file is a file"));
+    check("Assets/file/a.png", Err("is a file, not a folder"));
 }
 
 #[cfg(unix)]
