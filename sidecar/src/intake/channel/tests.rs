@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Rig {
     folder: tempfile::TempDir,
     app: App,
-    serving: Serving,
+    serving: Listening,
     stop: CancellationToken,
 }
 
@@ -44,8 +44,8 @@ impl Rig {
     /// Ends without a word to anybody, and gives the folder back for the next.
     async fn end(self) -> tempfile::TempDir {
         let Self { folder, app, serving, .. } = self;
-        app.drain().await;
-        tokio::task::spawn_blocking(move || serving.close()).await.expect("closes");
+        let _owned = app.drain().await;
+        tokio::task::spawn_blocking(move || drop(serving)).await.expect("closes");
         folder
     }
 }
