@@ -38,7 +38,7 @@ windows_path() { echo "Z:${1//\//\\}"; }
 from=$SECONDS
 packages=(-p thumbforge-core -p thumbforge-channel -p thumbforge-ffi -p thumbforge-sidecar)
 mkdir -p "$out"
-cargo build -q --tests --bins --lib "${packages[@]}" --message-format=json >"$out/messages"
+cargo build -q --tests --bins --lib "${packages[@]}" --message-format=json-render-diagnostics >"$out/messages"
 echo "built in $((SECONDS - from)) s"
 
 # Wine 8 lacks a library of Windows that Rust's standard library takes its random bytes from.
