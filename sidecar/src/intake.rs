@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, RealisedKey, RequestKey};
-use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
 use tokio::sync::oneshot;
 
@@ -101,8 +101,12 @@ impl Intake {
             .recipe
             .normalised()
             .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
-        for (what, text) in [("client", &spec.client), ("asset", &spec.asset.name), ("locale", &spec.asset.locale)] {
-            if text.len() > limits::LAYER_TEXT_BYTES_MAX {
+        let (client, AssetRef { name, locale }) = (&spec.client, &spec.asset);
+        let text_max = limits::LAYER_TEXT_BYTES_MAX;
+        for (what, text, bytes_max) in
+            [("client", client, limits::PROJECT_BYTES_MAX), ("asset", name, text_max), ("locale", locale, text_max)]
+        {
+            if text.len() > bytes_max {
                 let message = format!("failed to accept a job: its {what} has {} bytes", text.len());
                 return Err(Failure::new(ErrorCode::InvalidRequest, message));
             }
