@@ -273,12 +273,14 @@ fn a_program_that_cannot_be_started_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let arguments = [text("--quiet"), text("two words")];
     let mut options = options(folder.path().to_str().expect("UTF-8"), "start");
-    options.program = text("/no/such/thumbforge");
+    let program = folder.path().join("no-such-program");
+    let program = program.to_str().expect("UTF-8");
+    options.program = text(program);
     (options.arguments, options.argument_count) = (arguments.as_ptr(), 2);
     let caller = Caller::open_with(&options);
     until("it says why", || (caller.state().link == TF_LINK_DOWN).then_some(()));
     assert_eq!(caller.state().status, TF_NO_SIDECAR);
-    assert!(caller.session_text().contains("/no/such/thumbforge"), "{}", caller.session_text());
+    assert!(caller.session_text().contains(program), "{}", caller.session_text());
     caller.close();
 }
 

@@ -206,7 +206,7 @@ fn a_newer_build_asks_an_older_one_to_drain_if_it_can_start_its_own() {
     rig.stop();
     wait_for("the failure", || session.state().failure.is_some());
     let failure = session.state().failure.expect("a failure");
-    assert!(failure.message.contains("/nonexistent/thumbforge"), "{failure}");
+    assert!(failure.message.contains("nonexistent"), "{failure}");
     // One that starts nothing takes what there is.
     rig.serve();
     let modest = Options { build: "99.0.0".to_owned(), ..Options::new(rig.data(), "game", Start::Never) };
