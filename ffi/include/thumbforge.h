@@ -766,12 +766,12 @@ typedef struct TfSessionState {
     uint32_t sidecar_pid;
 
     /**
-     *  Times that a sidecar was lost.
+     *  Times that a sidecar was attached anew, after the first.
      */
     uint32_t restarts;
 
     /**
-     *  Jobs without an answer.
+     *  Jobs without an answer, and answers that were not polled.
      */
     uint32_t in_flight;
 

@@ -348,9 +348,9 @@ pub struct TfSessionState {
     pub link: u32,
     /// Process of the sidecar; 0 while there is none.
     pub sidecar_pid: u32,
-    /// Times that a sidecar was lost.
+    /// Times that a sidecar was attached anew, after the first.
     pub restarts: u32,
-    /// Jobs without an answer.
+    /// Jobs without an answer, and answers that were not polled.
     pub in_flight: u32,
     /// Completions that were polled and not released.
     pub lent: u32,

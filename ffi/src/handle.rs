@@ -4,7 +4,7 @@
 //! 63      56 55          32 31                 0
 //! │ kind    │ generation   │ number of the job  │
 //! ```
-//! A generation belongs to one opening or adoption of a session and is used once in a process; a number is used once in
+//! A generation belongs to one opening or adoption of a session and is used again only after 16 million others; a number is used once in
 //! a session. So a handle that was released, closed or of an earlier owner can only miss.
 
 use thumbforge_core::error::{ErrorCode, Failure};

@@ -76,7 +76,8 @@ pub const LOCAL_PATH_BYTES_MAX: usize = 4096;
 pub const MESSAGE_BYTES_MAX: usize = 192 << 10;
 /// Largest texture slot in bytes: 4096×4096 RGBA8, with room for a PNG that noise made larger than its pixels.
 pub const SLOT_BYTES_MAX: usize = 66 << 20;
-/// Most texture memory that one connection holds in bytes: two of the largest pictures beside 100 thumbnails.
+/// Most texture memory in bytes that is lent to one connection at once: two of the largest pictures beside 100 thumbnails.
+/// Segments that are lent in part hold more, which only a client that picks what it gives back can drive far.
 pub const TEXTURE_BYTES_MAX: usize = 256 << 20;
 /// Texture memory in bytes that a connection keeps for the next pictures; what is free beyond it goes back to the system.
 pub const TEXTURE_KEEP_BYTES: usize = 64 << 20;

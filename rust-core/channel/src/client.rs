@@ -468,7 +468,9 @@ impl Inner {
                 let message = format!("failed to cancel job {number}: it has ended, or was never submitted here");
                 return Err(Failure::new(ErrorCode::NotFound, message));
             };
-            flight.cancelled = true;
+            if std::mem::replace(&mut flight.cancelled, true) {
+                return Ok(());
+            }
             match table.link.clone() {
                 // Said again on connecting.
                 None => return Ok(()),
@@ -481,7 +483,13 @@ impl Inner {
         };
         match link.send(&ClientMessage::Cancel { number }.encode()) {
             Ok(()) | Err(SendError::Gone) => Ok(()),
-            Err(_) => Err(queue_full()),
+            Err(_) => {
+                if let Some(flight) = self.table.lock().flights.get_mut(&number) {
+                    flight.cancelled = false;
+                }
+                let message = "failed to cancel: the queue to the sidecar is full; poll what is done and try again";
+                Err(Failure::new(ErrorCode::QueueFull, message))
+            }
         }
     }
 }

@@ -158,6 +158,15 @@ impl Drop for Serving {
     }
 }
 
+/// Closes a stream in the end, whatever that is: others hold it too, and its client waits for that.
+struct HungUp(Arc<Stream>);
+
+impl Drop for HungUp {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Shared {
     fn accept(self: Arc<Self>) {
         while !self.closing.load(Ordering::Acquire) {
@@ -181,8 +190,8 @@ impl Shared {
         let (talking, shared, greeted) = (stream.clone(), self.clone(), Arc::new(AtomicBool::new(false)));
         let seen = greeted.clone();
         let thread = std::thread::Builder::new().name("channel-client".to_owned()).spawn(move || {
-            shared.converse(&talking, &seen);
-            talking.close();
+            let talking = HungUp(talking);
+            shared.converse(&talking.0, &seen);
         });
         // Without a thread the stream is dropped, and the client tries again later.
         if let Ok(thread) = thread {

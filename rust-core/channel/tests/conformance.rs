@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Echo, PATIENCE, Rig, byte, job, next, wait_for};
@@ -236,4 +237,16 @@ fn a_server_that_has_stopped_listening_leaves_the_address_to_the_next() {
     assert_eq!(next(&other).outcome, Outcome::Done);
     session.submit(&job("a sword", 64, 2, Deliver::Nothing)).expect("room");
     assert_eq!(next(&session).outcome, Outcome::Done, "it has gone over");
+}
+
+#[test]
+fn a_fault_of_the_host_ends_the_connection_that_it_is_on() {
+    both(|rig| {
+        let (session, other) = (rig.open("game"), rig.open("other"));
+        session.submit(&job("fault", 64, 1, Deliver::Nothing)).expect("room");
+        wait_for("a new connection", || session.state().restarts > 0);
+        wait_for("the host to hear of it", || rig.echo.gone.load(Ordering::SeqCst) > 0);
+        other.submit(&job("a sword", 64, 2, Deliver::Nothing)).expect("room");
+        assert_eq!(next(&other).outcome, Outcome::Done);
+    });
 }

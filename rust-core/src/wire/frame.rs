@@ -71,7 +71,7 @@ pub fn encode(kind: Kind, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Puts frames together from whatever pieces the socket gives. Bells are counted, not kept.
+/// Puts frames together from whatever pieces the socket gives.
 #[derive(Debug, Default)]
 pub struct Decoder {
     head: Vec<u8>,

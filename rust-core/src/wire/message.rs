@@ -84,7 +84,7 @@ pub struct Brief<'a> {
 pub enum ClientMessage<'a> {
     /// A job.
     Submit {
-        /// The client's number for it, from 1, never used twice by one instance.
+        /// The client's number for it, from 1, never for two requests of one instance.
         number: u64,
         /// What is asked.
         request: Request<'a>,

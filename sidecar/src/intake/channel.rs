@@ -8,10 +8,12 @@
 //! Whoever leaves, leaves its jobs running: asked again under its key, a request is told of the same job.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde_json::json;
 use thumbforge_channel::client::Deliver;
@@ -169,7 +171,10 @@ impl Guest for Caller {
         let deliver = request.deliver;
         self.tasks.spawn(async move {
             let outcome = match spec {
-                Ok(spec) => shared.job(number, key, spec, &taken_back).await,
+                Ok(spec) => {
+                    let job = AssertUnwindSafe(shared.job(number, key, spec, &taken_back)).catch_unwind();
+                    job.await.unwrap_or_else(|_| Some((Ending::Failed(fault()), 0)))
+                }
                 Err(failure) => Some((Ending::Failed(failure), 0)),
             };
             // What is not answered here is asked again of the next sidecar.
@@ -356,6 +361,10 @@ impl From<Failure> for Undelivered {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
+}
+
+fn fault() -> Failure {
+    Failure::new(ErrorCode::Internal, "failed to follow the job, a fault of Thumbforge; please report it with the log")
 }
 
 fn evicted() -> Failure {

@@ -4,6 +4,7 @@ use thumbforge_core::error::ErrorCode;
 use thumbforge_core::id::RequestKey;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Ending, JobSpec, JobState, Lane};
+use thumbforge_core::limits;
 use thumbforge_core::model::Catalogue;
 use thumbforge_core::recipe::Recipe;
 
@@ -28,6 +29,17 @@ async fn accept(journal: &Journal, spec: JobSpec) {
         .durable()
         .await
         .expect("accepts");
+}
+
+#[tokio::test]
+async fn a_project_that_may_connect_may_ask() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let of = |bytes| JobSpec { client: "p".repeat(bytes), ..spec("a sword") };
+    app.intake().admit(of(limits::PROJECT_BYTES_MAX)).expect("the handshake lets it in");
+    let failure = app.intake().admit(of(limits::PROJECT_BYTES_MAX + 1)).expect_err("it is beyond the bound");
+    assert_eq!(failure.code, ErrorCode::InvalidRequest);
+    app.drain().await;
 }
 
 #[tokio::test]

@@ -182,9 +182,9 @@ namespace Thumbforge.Interop
         internal uint link;
         /// <summary>Process of the sidecar; 0 while there is none.</summary>
         internal uint sidecar_pid;
-        /// <summary>Times that a sidecar was lost.</summary>
+        /// <summary>Times that a sidecar was attached anew, after the first.</summary>
         internal uint restarts;
-        /// <summary>Jobs without an answer.</summary>
+        /// <summary>Jobs without an answer, and answers that were not polled.</summary>
         internal uint in_flight;
         /// <summary>Completions that were polled and not released.</summary>
         internal uint lent;

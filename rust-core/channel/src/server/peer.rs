@@ -164,6 +164,7 @@ impl Peer {
 
     /// Listens until the client is gone or says what no client says.
     pub(super) fn run(self: &Arc<Self>, inbox: &mut Inbox, guest: Arc<dyn Guest>) {
+        let _leaving = Leaving { peer: self, guest: &*guest };
         let mut inbound = self.inbound.lock().take();
         // What was sent with the greeting has rung no bell: nobody had said yet that it slept.
         let mut taken = self.pump(&mut inbound, &guest);
@@ -185,8 +186,6 @@ impl Peer {
                 Ok(_) | Err(_) => Err(Broken),
             };
         }
-        self.end();
-        guest.gone();
     }
 
     pub(super) fn end(&self) {
@@ -381,6 +380,19 @@ impl Peer {
                 true
             }
         }
+    }
+}
+
+/// Ends a connection and says so, also where a fault of the host ends its thread: the client asks again elsewhere.
+struct Leaving<'a> {
+    peer: &'a Peer,
+    guest: &'a dyn Guest,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.peer.end();
+        self.guest.gone();
     }
 }
 

@@ -76,6 +76,9 @@ impl Guest for EchoGuest {
             self.client.complete(&Reply { detail: b"json".to_vec(), ..Reply::bare(number, Outcome::Done) }, None);
             return;
         };
+        if brief.prompt == "fault" {
+            panic!("a fault of the host, as this test wants it");
+        }
         if brief.prompt == "hold" {
             self.client.progress(number, JobState::Running, 3, 28);
             self.echo.held.lock().push((self.client.clone(), number));
