@@ -113,7 +113,6 @@ pub fn serve(data_dir: &Path, host: Arc<dyn Host>, options: Options) -> io::Resu
 /// Lets go of what the process that started this one left open in it: an editor's ports and files are not a sidecar's to
 /// keep. Only for a process that has opened nothing yet but its standard streams.
 pub fn close_inherited() {
-    #[cfg(unix)]
     crate::sys::close_inherited();
 }
 

@@ -12,7 +12,7 @@ mod windows;
 #[cfg(unix)]
 pub(crate) use unix::{Address, Listener, Mapping, Memory, Stream, close_inherited, detached};
 #[cfg(windows)]
-pub(crate) use windows::{Address, Listener, Mapping, Memory, Stream, detached};
+pub(crate) use windows::{Address, Listener, Mapping, Memory, Stream, close_inherited, detached};
 
 /// How long a frame may take on its way into the socket. A peer that reads nothing for so long is as good as gone;
 /// its jobs are kept.

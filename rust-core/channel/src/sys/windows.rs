@@ -10,18 +10,18 @@ use std::path::Path;
 use std::process::Command;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sync::Mutex;
 use windows_sys::Win32::Foundation::{
-    DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_NO_DATA, ERROR_PIPE_BUSY, ERROR_PIPE_CONNECTED,
-    ERROR_PIPE_NOT_CONNECTED, FALSE, GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE,
+    CloseHandle, DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_NO_DATA, ERROR_PIPE_BUSY,
+    ERROR_PIPE_CONNECTED, ERROR_PIPE_NOT_CONNECTED, FALSE, GENERIC_READ, GENERIC_WRITE, GetHandleInformation, HANDLE,
+    HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, PIPE_ACCESS_DUPLEX, ReadFile,
-    SECURITY_IDENTIFICATION, SECURITY_SQOS_PRESENT, WriteFile,
+    CreateFileW, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_TYPE_DISK, FILE_TYPE_PIPE, GetFileType,
+    OPEN_EXISTING, PIPE_ACCESS_DUPLEX, ReadFile, SECURITY_IDENTIFICATION, SECURITY_SQOS_PRESENT, WriteFile,
 };
+use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
 use windows_sys::Win32::System::Pipes::{
     ConnectNamedPipe, CreateNamedPipeW, DisconnectNamedPipe, GetNamedPipeClientProcessId, GetNamedPipeServerProcessId,
     PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_UNLIMITED_INSTANCES, PIPE_WAIT,
@@ -32,6 +32,8 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::{Access, SEND_TIME_MAX, canonical};
+use crate::bell::Bell;
+use crate::sync::Mutex;
 use overlapped::Event;
 use user::{Descriptor, User};
 
@@ -47,6 +49,10 @@ const PIPE_BYTES: u32 = 64 << 10;
 /// How long a client waits for a place in front of the listener. A listener that lives makes one in microseconds; a
 /// pipe without any is what a dead sidecar leaves behind while another client still holds its end.
 const BUSY_MAX: Duration = Duration::from_millis(500);
+
+/// Up to which handles of the parent are looked for; they are multiples of four, given out from below. An editor has some
+/// thousands.
+const HANDLE_MAX: usize = 1 << 18;
 
 /// Where the sidecar of a data directory listens; both sides find it from the directory alone, whatever their environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,9 +239,10 @@ pub(crate) struct Stream {
     /// 0 for a peer that was gone before anybody asked.
     peer_pid: u32,
     received: Mutex<Event>,
-    sent: Mutex<Event>,
-    /// A bell that found the way busy; whoever is sending rings it.
-    bell_owed: AtomicBool,
+    sending: Mutex<()>,
+    /// Of whoever holds `sending`.
+    sent: Event,
+    bell: Bell,
 }
 
 impl Stream {
@@ -255,8 +262,9 @@ impl Stream {
             closed: Event::new()?,
             peer_pid,
             received: Mutex::new(Event::new()?),
-            sent: Mutex::new(Event::new()?),
-            bell_owed: AtomicBool::new(false),
+            sending: Mutex::new(()),
+            sent: Event::new()?,
+            bell: Bell::new(),
         })
     }
 
@@ -295,22 +303,24 @@ impl Stream {
     pub(crate) fn send(&self, mut bytes: &[u8], _memory: Option<(&Memory, Access)>) -> io::Result<()> {
         let deadline = Instant::now() + SEND_TIME_MAX;
         {
-            let sent = self.sent.lock();
+            let _sending = self.sending.lock();
             while !bytes.is_empty() {
                 let part = &bytes[..bytes.len().min(PIPE_BYTES as usize)];
-                bytes = &bytes[self.write(part, &sent, deadline)?..];
+                bytes = &bytes[self.write(part, deadline)?..];
             }
         }
-        self.ring_owed()
+        self.bell.settle(|| self.sending.try_lock(), || self.send_bell())
     }
 
-    fn write(&self, bytes: &[u8], sent: &Event, deadline: Instant) -> io::Result<usize> {
+    /// Sends some bytes; the caller holds `sending`.
+    fn write(&self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
         let pipe = self.pipe().ok_or(ErrorKind::BrokenPipe)?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         // SAFETY: the one operation started is on `pipe`, with the record it is handed, and reads at most `length` bytes
-        // of `bytes`, which is borrowed until `run` returns, when the operation is over.
+        // of `bytes`, which is borrowed until `run` returns, when the operation is over. The event is ours alone: every
+        // caller holds `sending`.
         let written = unsafe {
-            overlapped::run(&pipe, sent, &self.closed, Some(deadline), |record| {
+            overlapped::run(&pipe, &self.sent, &self.closed, Some(deadline), |record| {
                 WriteFile(raw(&pipe), bytes.as_ptr(), length, ptr::null_mut(), record)
             })
         };
@@ -324,23 +334,14 @@ impl Stream {
     /// Wakes the peer. Never waits: where the pipe is full the peer has bytes to wake up by, and where a frame is on
     /// its way its sender rings afterwards.
     pub(crate) fn bell(&self) -> io::Result<()> {
-        self.bell_owed.store(true, Ordering::SeqCst);
-        self.ring_owed()
+        self.bell.ring(|| self.sending.try_lock(), || self.send_bell())
     }
 
-    /// Rings what is owed. Whoever finds the way busy leaves it to whoever is on it, who looks again after leaving it.
-    fn ring_owed(&self) -> io::Result<()> {
-        while self.bell_owed.load(Ordering::SeqCst) {
-            let Some(sent) = self.sent.try_lock() else { return Ok(()) };
-            if !self.bell_owed.swap(false, Ordering::SeqCst) {
-                continue;
-            }
-            match self.write(&[0], &sent, Instant::now()) {
-                Err(err) if err.kind() != ErrorKind::TimedOut => return Err(err),
-                _ => {}
-            }
+    fn send_bell(&self) -> io::Result<()> {
+        match self.write(&[0], Instant::now()) {
+            Err(err) if err.kind() != ErrorKind::TimedOut => Err(err),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Receives some bytes; 0 when the peer is gone.
@@ -421,3 +422,29 @@ fn open(address: &Address) -> io::Result<OwnedHandle> {
 pub(crate) fn detached(command: &mut Command) {
     command.creation_flags(CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP);
 }
+
+/// Closes the files, pipes and sockets that were inherited. Such a handle says of itself that it can be inherited, which
+/// none that this process opens does; what is no file (and the console, which is one of a kind) is left alone.
+pub(crate) fn close_inherited() {
+    // SAFETY: the calls take numbers alone.
+    let standard = [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE].map(|which| unsafe { GetStdHandle(which) });
+    for number in (4..=HANDLE_MAX).step_by(4) {
+        let handle = number as HANDLE;
+        let mut flags = 0;
+        // SAFETY: `flags` is a live place for a number; a number that is no handle is an answer.
+        let is_inherited = unsafe { GetHandleInformation(handle, &mut flags) } != 0 && flags & HANDLE_FLAG_INHERIT != 0;
+        if !is_inherited || standard.contains(&handle) {
+            continue;
+        }
+        // SAFETY: the handle is open, and nobody in this process knows of it: it was not opened here, and is none of
+        // the standard ones.
+        unsafe {
+            if matches!(GetFileType(handle), FILE_TYPE_DISK | FILE_TYPE_PIPE) {
+                CloseHandle(handle);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
