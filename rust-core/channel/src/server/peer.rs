@@ -125,7 +125,7 @@ impl Peer {
     /// Gets everything ready for a client. The memory is handed to it with [`Self::welcome`].
     pub(super) fn prepare(stream: Arc<Stream>, hello: &Hello, shared: bool) -> io::Result<(Arc<Self>, Option<Memory>)> {
         // Whoever gets no shared memory from the system gets frames; everything else is the same.
-        let memory = if shared { ring_memory().ok() } else { None };
+        let memory = if shared && stream.takes_memory() { ring_memory().ok() } else { None };
         let (memory, inbound, outward) = match memory {
             Some((memory, rings)) => {
                 let ServerRings { submissions, returns, completions, flags } = rings;

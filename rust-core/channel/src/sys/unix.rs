@@ -195,6 +195,11 @@ impl Stream {
         Ok(Self { stream, sending: Mutex::new(()), bell: Bell::new(), taken: Mutex::new(VecDeque::new()) })
     }
 
+    /// Whether memory can be handed over.
+    pub(crate) fn takes_memory(&self) -> bool {
+        true
+    }
+
     /// Names memory for the peer; here the descriptor travels with [`Self::send`].
     pub(crate) fn grant(&self, _memory: &Memory, _access: Access) -> io::Result<u64> {
         Ok(0)

@@ -236,8 +236,9 @@ pub(crate) struct Stream {
     /// Nothing once closed. A call that is under way keeps its own hold, so the handle closes with the last of them.
     pipe: Mutex<Option<Arc<OwnedHandle>>>,
     closed: Event,
-    /// 0 for a peer that was gone before anybody asked.
-    peer_pid: u32,
+    /// The process at the other end, if it lets handles be put into it. Held from the start, so that its number is not
+    /// given to another process meanwhile.
+    peer: Option<OwnedHandle>,
     received: Mutex<Event>,
     sending: Mutex<()>,
     /// Of whoever holds `sending`.
@@ -257,10 +258,12 @@ impl Stream {
     }
 
     fn of(pipe: OwnedHandle, peer_pid: u32) -> io::Result<Self> {
+        // SAFETY: the call takes numbers alone.
+        let peer = owned(unsafe { OpenProcess(PROCESS_DUP_HANDLE, FALSE, peer_pid) }).ok();
         Ok(Self {
             pipe: Mutex::new(Some(Arc::new(pipe))),
             closed: Event::new()?,
-            peer_pid,
+            peer,
             received: Mutex::new(Event::new()?),
             sending: Mutex::new(()),
             sent: Event::new()?,
@@ -272,13 +275,14 @@ impl Stream {
         self.pipe.lock().clone()
     }
 
+    /// Whether memory can be handed over: not to a process that runs elevated where this one does not.
+    pub(crate) fn takes_memory(&self) -> bool {
+        self.peer.is_some()
+    }
+
     /// Puts a handle to the memory into the peer and returns its number there.
-    ///
-    /// # Errors
-    /// When the peer does not let this process in, as one that runs elevated.
     pub(crate) fn grant(&self, memory: &Memory, access: Access) -> io::Result<u64> {
-        // SAFETY: the call takes numbers alone.
-        let peer = owned(unsafe { OpenProcess(PROCESS_DUP_HANDLE, FALSE, self.peer_pid) })?;
+        let Some(peer) = &self.peer else { return Err(ErrorKind::PermissionDenied.into()) };
         let mut granted: HANDLE = ptr::null_mut();
         // SAFETY: all three handles are open for the length of the call, and `granted` is a live place for one. The new
         // handle is the peer's, so it is not owned here.
@@ -286,7 +290,7 @@ impl Stream {
             DuplicateHandle(
                 GetCurrentProcess(),
                 raw(memory.handle()),
-                raw(&peer),
+                raw(peer),
                 &mut granted,
                 memory::rights(access),
                 FALSE,
