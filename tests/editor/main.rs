@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -20,6 +21,17 @@ use thumbforge_tests::rig::{self, PATIENCE, Rig, journal, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");
 const EDITOR: &str = env!("CARGO_BIN_EXE_editor");
+
+/// Tests that hold times to a bound have the machine to themselves; the others run beside each other.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn rounds() -> usize {
     if std::env::var_os("THUMBFORGE_FULL").is_some() { 100 } else { 10 }
@@ -69,6 +81,7 @@ fn percentile(samples: &mut [Duration], share: f64) -> Duration {
 
 #[test]
 fn an_editor_starts_a_sidecar_and_another_adopts_it() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let one = Editor::open(&rig, "one");
     one.session.submit(&job("a golden sword", 256, 7)).expect("room");
@@ -99,6 +112,7 @@ fn an_editor_starts_a_sidecar_and_another_adopts_it() {
 
 #[test]
 fn two_projects_are_kept_apart() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let (one, other) = (Editor::open(&rig, "one"), Editor::with(&rig, "other", Start::Never));
     // Large enough that all of them are open when the first is taken back.
@@ -121,6 +135,7 @@ fn two_projects_are_kept_apart() {
 
 #[test]
 fn a_sidecar_of_another_version_makes_room() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let old = rig.serve(&[]);
     let older = Editor::with(&rig, "older", Start::Never);
@@ -146,6 +161,7 @@ fn a_sidecar_of_another_version_makes_room() {
 
 #[test]
 fn what_ends_while_a_sidecar_stops_is_told_by_it() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let sidecar = rig.serve(&[]);
     let editor = Editor::with(&rig, "game", Start::Never);
@@ -163,6 +179,7 @@ fn what_ends_while_a_sidecar_stops_is_told_by_it() {
 
 #[test]
 fn a_data_directory_may_be_named_from_where_the_editor_stands() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let here = std::env::current_dir().expect("a folder").canonicalize().expect("a folder");
     let root: PathBuf = here.components().skip(1).map(|_| "..").collect();
@@ -180,6 +197,7 @@ fn a_data_directory_may_be_named_from_where_the_editor_stands() {
 
 #[test]
 fn a_program_that_is_no_sidecar_is_named() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let start = Start::With { program: "/bin/false".into(), args: Vec::new() };
     let session = Session::open(Options::new(rig.data(), "game", start)).expect("a session");
@@ -190,6 +208,7 @@ fn a_program_that_is_no_sidecar_is_named() {
 
 #[test]
 fn a_sidecar_that_is_killed_is_noticed_replaced_and_draws_nothing_twice() {
+    let _machine = alone();
     let rig = Rig::new(BINARY);
     let editor = Editor::open(&rig, "game");
     let (mut noticed, mut served) = (Vec::new(), Vec::new());
@@ -247,8 +266,7 @@ fn a_sidecar_that_is_killed_is_noticed_replaced_and_draws_nothing_twice() {
         figures.rendered
     );
     assert!(death <= Duration::from_millis(50), "{death:?}");
-    // Other suites run beside this one on few cores; the goal itself is held where the machine is quiet.
-    assert!(again <= Duration::from_millis(1500), "{again:?}");
+    assert!(again <= Duration::from_millis(500), "{again:?}");
 }
 
 /// An editor in a process of its own.
@@ -288,6 +306,7 @@ impl Foreign {
 
 #[test]
 fn an_editor_that_is_killed_leaves_nothing_behind_and_its_jobs_go_on() {
+    let _machine = beside_others();
     let rig = Rig::new(BINARY);
     let watcher = Editor::open(&rig, "watcher");
     let sidecar = watcher.pid();
@@ -340,6 +359,7 @@ fn an_editor_that_is_killed_leaves_nothing_behind_and_its_jobs_go_on() {
 
 #[test]
 fn a_sidecar_that_is_stopped_holds_no_submit_up() {
+    let _machine = alone();
     let rig = Rig::new(BINARY);
     let editor = Editor::open(&rig, "game");
     editor.session.submit(&job("a rock", 64, 0)).expect("room");
