@@ -26,7 +26,7 @@ impl Started {
     pub(super) fn new(program: &Path, args: &[std::ffi::OsString], data_dir: &Path) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
-            .args(["serve", "--detached", "--no-http", "--quiet", "--idle-exit"])
+            .args(["serve", "--detached", "--no-http", "--idle-exit"])
             .arg(IDLE_EXIT_SECONDS.to_string())
             .arg("--data-dir")
             .arg(data_dir)
