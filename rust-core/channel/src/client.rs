@@ -102,6 +102,26 @@ pub struct Request<'a> {
     pub recipe: RecipeForm<'a>,
 }
 
+impl<'a> Request<'a> {
+    /// What of it is sent.
+    pub(crate) fn wire(&self) -> message::Request<'a> {
+        message::Request {
+            asset: self.asset,
+            locale: self.locale,
+            lane: self.lane,
+            priority: self.priority,
+            deadline_ms: self.deadline_ms,
+            placeholder: self.placeholder,
+            lossy: self.lossy,
+            gate: self.gate,
+            read_back: self.read_back,
+            safe_inset: self.safe_inset,
+            deliver: self.deliver,
+            recipe: self.recipe,
+        }
+    }
+}
+
 /// A request that has ended.
 #[derive(Debug)]
 pub struct Completion {
@@ -296,21 +316,7 @@ impl Session {
     /// `queue_full`, `too_large`, `shutting_down`.
     pub fn submit(&self, request: &Request<'_>) -> Result<u64, Failure> {
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
-        let wire = message::Request {
-            asset: request.asset,
-            locale: request.locale,
-            lane: request.lane,
-            priority: request.priority,
-            deadline_ms: request.deadline_ms,
-            placeholder: request.placeholder,
-            lossy: request.lossy,
-            gate: request.gate,
-            read_back: request.read_back,
-            safe_inset: request.safe_inset,
-            deliver: request.deliver,
-            recipe: request.recipe,
-        };
-        self.inner.launch(number, request.tag, ClientMessage::Submit { number, request: wire }.encode())?;
+        self.inner.launch(number, request.tag, ClientMessage::Submit { number, request: request.wire() }.encode())?;
         Ok(number)
     }
 

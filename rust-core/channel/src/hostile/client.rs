@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 use thumbforge_core::limits;
 use thumbforge_core::wire::frame::{self, Kind};
 use thumbforge_core::wire::hello::{self, Hello, Welcome};
-use thumbforge_core::wire::message::{self, ClientMessage, Deliver, Lent, Outcome, ServerMessage};
+use thumbforge_core::wire::message::{ClientMessage, Deliver, Lent, Outcome, ServerMessage};
 
 use super::common::{PATIENCE, Rig, job, next, wait_for};
 use super::*;
@@ -52,22 +52,7 @@ impl Raw {
 }
 
 fn submit(number: u64, prompt: &str, deliver: Deliver) -> Vec<u8> {
-    let request = job(prompt, 64, number, deliver);
-    let wire = message::Request {
-        asset: request.asset,
-        locale: request.locale,
-        lane: request.lane,
-        priority: request.priority,
-        deadline_ms: request.deadline_ms,
-        placeholder: request.placeholder,
-        lossy: request.lossy,
-        gate: request.gate,
-        read_back: request.read_back,
-        safe_inset: request.safe_inset,
-        deliver: request.deliver,
-        recipe: request.recipe,
-    };
-    ClientMessage::Submit { number, request: wire }.encode()
+    ClientMessage::Submit { number, request: job(prompt, 64, number, deliver).wire() }.encode()
 }
 
 #[derive(Debug, Clone)]
