@@ -31,7 +31,7 @@ fn csharp(data_dir: &str) {
             "-warn:4".to_owned(),
             "-warnaserror+".to_owned(),
             format!("-out:{}", program.display()),
-            source("unity-package/Runtime/Interop/NativeMethods.g.cs"),
+            source("unity-package/Editor/Native/NativeMethods.g.cs"),
             source("tests/abi/csharp/RoundTrip.cs"),
         ],
     );

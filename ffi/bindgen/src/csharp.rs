@@ -18,7 +18,7 @@ const HEAD: &str = "\
 
 using System.Runtime.InteropServices;
 
-namespace Thumbforge.Interop
+namespace Thumbforge.Editor.Native
 {
 ";
 

@@ -4,7 +4,7 @@
 //! ffi/src/abi.rs, exports.rs ─┬─ safer-ffi ─► ffi/include/thumbforge.h            what C programs include
 //!                             ├─ cbindgen ──► ffi/include/thumbforge_layout.h ─┐  a second opinion on sizes and values
 //!                             ├─ layout ────► tests/abi/c/layout.c ◄───────────┘  holds both against each other
-//!                             └─ csharp ────► unity-package/Runtime/Interop/NativeMethods.g.cs
+//!                             └─ csharp ────► unity-package/Editor/Native/NativeMethods.g.cs
 //! ```
 //! The library itself depends on none of the generators. All files are committed; a test compares them.
 
@@ -45,6 +45,6 @@ pub fn generate() -> io::Result<Vec<Generated>> {
         file("ffi/include/thumbforge.h", header::functions(&surface)?),
         file("ffi/include/thumbforge_layout.h", header::layout(&abi, &surface)?),
         file("tests/abi/c/layout.c", layout::assertions(&surface)),
-        file("unity-package/Runtime/Interop/NativeMethods.g.cs", csharp::bindings(&surface)?),
+        file("unity-package/Editor/Native/NativeMethods.g.cs", csharp::bindings(&surface)?),
     ])
 }

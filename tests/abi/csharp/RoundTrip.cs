@@ -5,7 +5,7 @@ using System;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace Thumbforge.Interop
+namespace Thumbforge.Editor.Native
 {
     /// <summary>What scripts do between two reloads. It lives in a domain of its own.</summary>
     internal sealed unsafe class Scripts : MarshalByRefObject

@@ -7,7 +7,7 @@
 
 using System.Runtime.InteropServices;
 
-namespace Thumbforge.Interop
+namespace Thumbforge.Editor.Native
 {
     /// <summary>Text or bytes of the caller: read during the call that gets them and never kept. UTF-8 without a terminator.</summary>
     [StructLayout(LayoutKind.Sequential)]
