@@ -306,9 +306,10 @@ namespace Thumbforge.Editor
         private void LookAtBuilds()
         {
             Build build = null;
-            foreach (Build open in Builds.Open)
+            // By index: an enumerator of an interface is an allocation.
+            for (int at = 0; at < Builds.Open.Count; at++)
             {
-                build = open.kind == BuildKind.Survey ? build : open;
+                build = Builds.Open[at].kind == BuildKind.Survey ? build : Builds.Open[at];
             }
             if (build == busyBuild && (build == null || (build.done == busyDone && build.all == busyAll)))
             {

@@ -63,7 +63,11 @@ namespace Thumbforge.Editor
         internal static Build Start(Build build, Action<BuildResult> ended)
         {
             Connection connection = Host.Connection;
-            Directory.CreateDirectory(Path.Combine(Installation.LibraryFolder, "Builds"));
+            Tidy(Directory.CreateDirectory(Path.Combine(Installation.LibraryFolder, "Builds")));
+            if (build.junit.Length > 0)
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(build.junit));
+            }
             build.ended = ended;
             foreach (Action<string> hook in BuildHooks.BeforeBuild)
             {
@@ -76,6 +80,18 @@ namespace Thumbforge.Editor
                 OfferCancel(build);
             }
             return build;
+        }
+
+        /// <summary>Removes what editors that died left; no build takes a week.</summary>
+        private static void Tidy(DirectoryInfo folder)
+        {
+            foreach (FileInfo file in folder.GetFiles())
+            {
+                if (DateTime.UtcNow - file.LastWriteTimeUtc > TimeSpan.FromDays(7))
+                {
+                    file.Delete();
+                }
+            }
         }
 
         private static string Title(Build build)
@@ -244,6 +260,7 @@ namespace Thumbforge.Editor
                 }
                 if (!string.IsNullOrEmpty(build.reportTo) && File.Exists(build.ReportFile))
                 {
+                    Directory.CreateDirectory(Path.GetDirectoryName(build.reportTo));
                     File.Copy(build.ReportFile, build.reportTo, true);
                 }
             }
