@@ -13,6 +13,7 @@ pub mod bench;
 pub mod build;
 pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod compose;
 pub mod config;
 pub mod dispatch;

@@ -199,6 +199,11 @@ impl Guest for Caller {
         });
     }
 
+    fn command(&self, number: u64, _key: RequestKey, _json: &[u8]) {
+        let failure = Failure::new(ErrorCode::UnsupportedField, "failed to run a command: this sidecar knows none");
+        self.shared.client.complete(&refusal(number, &failure), None);
+    }
+
     fn cancel(&self, number: u64) {
         if let Some(taken_back) = self.shared.open.lock().get(&number) {
             taken_back.cancel();
