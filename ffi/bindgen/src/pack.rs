@@ -81,8 +81,8 @@ pub struct Packed {
     pub bytes: u64,
     /// What is in it: paths below the package, and sizes.
     pub files: Vec<(String, u64)>,
-    /// What it lacks, in sentences.
-    pub lacks: Vec<String>,
+    /// What it lacks and what it needs, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl fmt::Display for Packed {
@@ -92,8 +92,8 @@ impl fmt::Display for Packed {
         }
         let all: u64 = self.files.iter().map(|(_, bytes)| bytes).sum();
         writeln!(f, "{all:>12}  in {} files", self.files.len())?;
-        for lacking in &self.lacks {
-            writeln!(f, "note: {lacking}")?;
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
         }
         write!(f, "{}: {} bytes", self.file.display(), self.bytes)
     }
@@ -130,13 +130,17 @@ pub fn pack(options: &Options) -> io::Result<Packed> {
              name a folder with --linux or --windows",
         ));
     }
-    let mut lacks = Vec::new();
+    let mut notes = Vec::new();
     for (system, folder) in systems {
         match folder {
             Some(folder) => programs(&mut files, system, folder)?,
-            None => lacks
-                .push(format!("without programs for {system:?}: its editors can load no library from this archive")),
+            None => {
+                notes.push(format!("no programs for {system:?}: its editors can load no library from this archive"));
+            }
         }
+    }
+    if let Some(minor) = files.values().filter_map(|file| glibc(&file.bytes)).max() {
+        notes.push(format!("the programs for Linux need glibc 2.{minor} or newer, as the machine that built them had"));
     }
     for (name, text) in notices::collect(&options.root)? {
         files.insert(format!("Licences~/{name}"), File::plain(text));
@@ -148,7 +152,7 @@ pub fn pack(options: &Options) -> io::Result<Packed> {
     let file = options.out.join(format!("{}-{}.tgz", manifest.name, manifest.version));
     fs::write(&file, &bytes).map_err(|err| at(&file, &err))?;
     let sizes = files.into_iter().map(|(path, file)| (path, file.bytes.len() as u64)).collect();
-    Ok(Packed { file, bytes: bytes.len() as u64, files: sizes, lacks })
+    Ok(Packed { file, bytes: bytes.len() as u64, files: sizes, notes })
 }
 
 /// The package's own files as git has them, so that what a sample drew where it was tried stays behind.
@@ -206,6 +210,21 @@ fn programs(files: &mut Files, system: System, folder: &Path) -> io::Result<()> 
         files.insert(place.to_owned(), File { bytes, executable: place.starts_with("Sidecar~/") });
     }
     Ok(())
+}
+
+/// The newest glibc, 2.x, that a program for Linux asks for: versions stand in it as text. A program that was built on a
+/// new system does not start on an old one, and an editor could say no more than that it does not start.
+fn glibc(bytes: &[u8]) -> Option<u32> {
+    const BEFORE: &[u8] = b"GLIBC_2.";
+    if !bytes.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let found = bytes.windows(BEFORE.len()).enumerate().filter(|(_, window)| *window == BEFORE);
+    let minors = found.filter_map(|(at, _)| {
+        let digits = bytes[at + BEFORE.len()..].iter().take_while(|b| b.is_ascii_digit());
+        digits.map(|b| char::from(*b)).collect::<String>().parse().ok()
+    });
+    minors.max()
 }
 
 /// Adds the `.meta` files of what was added, with those of its folders.
