@@ -891,9 +891,10 @@ tf_provide (
     uint64_t * job);
 
 /**
- *  Asks the sidecar to do what the command line can do: `json` is a command in `json_bytes` bytes of UTF-8, the caller's.
+ *  Asks the sidecar to do what the command line can do: `json` says what.
  *
- *  Any thread; never waits. `{"verb":"doctor"}` is one; verbs and fields that the sidecar does not know fail it.
+ *  Any thread; never waits. `json` has `json_bytes` bytes of UTF-8, the caller's, as `{"verb":"doctor"}` is; verbs
+ *  and fields that the sidecar does not know fail it.
  *  It completes like a job: with `TF_OUTCOME_DONE` when it ran to its end, however that came out, and then
  *  `TF_TEXT_DETAIL` is `{"answer":…}`; some bring a picture, as pixels. It is asked again of the next sidecar where
  *  one dies, so it may be begun twice. `tf_progress` counts what it works through, and `tf_cancel` interrupts it.

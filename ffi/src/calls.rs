@@ -290,7 +290,7 @@ fn texture_of(answer: &Completion) -> Result<&Texture, Failure> {
     answer.texture.as_ref().ok_or_else(|| {
         Failure::new(
             ErrorCode::NotFound,
-            "failed to show a texture: this job has none; ask for pixels or a PNG in `deliver`, or for a command that has one",
+            "failed to show a texture: there is none; ask for pixels or a PNG in `deliver`, or for a preview",
         )
     })
 }

@@ -59,9 +59,10 @@ exports! {
     /// `tag` comes back with the completion; `job` gets a handle for `tf_release`.
     fn tf_provide(session: u64, path: *const u8, path_bytes: u32, tag: u64, job: *mut u64) -> u32 = calls::provide;
 
-    /// Asks the sidecar to do what the command line can do: `json` is a command in `json_bytes` bytes of UTF-8, the caller's.
+    /// Asks the sidecar to do what the command line can do: `json` says what.
     ///
-    /// Any thread; never waits. `{"verb":"doctor"}` is one; verbs and fields that the sidecar does not know fail it.
+    /// Any thread; never waits. `json` has `json_bytes` bytes of UTF-8, the caller's, as `{"verb":"doctor"}` is; verbs
+    /// and fields that the sidecar does not know fail it.
     /// It completes like a job: with `TF_OUTCOME_DONE` when it ran to its end, however that came out, and then
     /// `TF_TEXT_DETAIL` is `{"answer":…}`; some bring a picture, as pixels. It is asked again of the next sidecar where
     /// one dies, so it may be begun twice. `tf_progress` counts what it works through, and `tf_cancel` interrupts it.

@@ -484,8 +484,9 @@ namespace Thumbforge.Editor.Native
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern uint tf_provide(ulong session, byte* path, uint path_bytes, ulong tag, ulong* job);
 
-        /// <summary>Asks the sidecar to do what the command line can do: <c>json</c> is a command in <c>json_bytes</c> bytes of UTF-8, the caller's.</summary>
-        /// <remarks>Any thread; never waits. <c>{"verb":"doctor"}</c> is one; verbs and fields that the sidecar does not know fail it.
+        /// <summary>Asks the sidecar to do what the command line can do: <c>json</c> says what.</summary>
+        /// <remarks>Any thread; never waits. <c>json</c> has <c>json_bytes</c> bytes of UTF-8, the caller's, as <c>{"verb":"doctor"}</c> is; verbs
+        /// and fields that the sidecar does not know fail it.
         /// It completes like a job: with <c>TF_OUTCOME_DONE</c> when it ran to its end, however that came out, and then
         /// <c>TF_TEXT_DETAIL</c> is <c>{"answer":…}</c>; some bring a picture, as pixels. It is asked again of the next sidecar where
         /// one dies, so it may be begun twice. <c>tf_progress</c> counts what it works through, and <c>tf_cancel</c> interrupts it.
