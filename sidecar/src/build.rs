@@ -29,3 +29,15 @@ pub enum BuildError {
     #[error(transparent)]
     Failure(#[from] Failure),
 }
+
+impl BuildError {
+    /// Each mistake as a failure of its own.
+    pub fn failures(&self) -> Vec<Failure> {
+        match self {
+            Self::Failure(failure) => vec![failure.clone()],
+            Self::Mistakes(mistakes) => {
+                mistakes.errors.iter().map(|mistake| Failure::new(mistake.code, mistake.to_string())).collect()
+            }
+        }
+    }
+}

@@ -23,30 +23,9 @@ mod log;
 mod models;
 mod progress;
 mod serve;
-mod sheet;
 mod show;
 
-/// Exit codes of the command line and of the Unity batch entry. 1 stays free: it is Unity's own.
-pub mod exit {
-    /// Done, or nothing to do.
-    pub const DONE: u8 = 0;
-    /// Usage, or bad input.
-    pub const INPUT: u8 = 2;
-    /// Some jobs failed or are held.
-    pub const FAILED: u8 = 3;
-    /// No sidecar where one was asked for.
-    pub const NO_SIDECAR: u8 = 4;
-    /// ABI or `requires` mismatch.
-    pub const MISMATCH: u8 = 5;
-    /// Timed out.
-    pub const TIMED_OUT: u8 = 6;
-    /// A quality gate.
-    pub const GATE: u8 = 7;
-    /// The budget.
-    pub const BUDGET: u8 = 8;
-    /// Interrupted.
-    pub const INTERRUPTED: u8 = 130;
-}
+pub use crate::command::exit;
 
 /// Thumbnails as build artefacts: a manifest goes in, checked textures come out.
 #[derive(Debug, Parser)]
@@ -151,7 +130,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             say_error(&error, json);
-            code_of(&error)
+            exit::of_error(&error)
         }
     })
 }
@@ -200,47 +179,12 @@ fn pretty(value: &impl serde::Serialize) -> String {
 }
 
 fn say_error(error: &BuildError, json: bool) {
-    let failures: Vec<Failure> = match error {
-        BuildError::Failure(failure) => vec![failure.clone()],
-        BuildError::Mistakes(mistakes) => {
-            mistakes.errors.iter().map(|mistake| Failure::new(mistake.code, mistake.to_string())).collect()
-        }
-    };
+    let failures = error.failures();
     for failure in &failures {
         eprintln!("error[{}]: {}", failure.code, failure.message);
     }
     if json {
         print_out(&pretty(&serde_json::json!({ "errors": failures })));
-    }
-}
-
-fn code_of(error: &BuildError) -> u8 {
-    let code = match error {
-        BuildError::Failure(failure) => failure.code,
-        BuildError::Mistakes(mistakes) => mistakes.code(),
-    };
-    exit_of(code)
-}
-
-/// The exit code of a failure that ends the whole command.
-fn exit_of(code: ErrorCode) -> u8 {
-    match code {
-        ErrorCode::VersionMismatch | ErrorCode::AbiMismatch => exit::MISMATCH,
-        ErrorCode::DeadlineExceeded => exit::TIMED_OUT,
-        ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => exit::GATE,
-        ErrorCode::Cancelled => exit::INTERRUPTED,
-        ErrorCode::InvalidRequest
-        | ErrorCode::InvalidManifest
-        | ErrorCode::UnknownModel
-        | ErrorCode::UnsupportedField
-        | ErrorCode::InputFile
-        | ErrorCode::OutputPath
-        | ErrorCode::MissingString
-        | ErrorCode::NotFound
-        | ErrorCode::TooLarge
-        | ErrorCode::DataDirInUse
-        | ErrorCode::PortTaken => exit::INPUT,
-        _ => exit::FAILED,
     }
 }
 
@@ -282,13 +226,17 @@ fn log_panics() {
 const STARTING_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Who makes a command's pictures: a sidecar that runs, or this process, which then owns the data directory.
+/// `client` is who asks, as turns are shared out; `shared_cache` is the team's folder of shared renders.
 async fn maker(
     context: &Context,
     client: &str,
     shared_cache: Option<&std::path::Path>,
     no_sidecar: bool,
 ) -> Result<(Maker, Option<App>), Failure> {
-    let there = |patience| Maker::there(&context.data_dir, client, shared_cache, patience);
+    let there = |patience| {
+        let maker = Maker::there(&context.data_dir, client, patience)?;
+        Ok::<_, Failure>(maker.map(|maker| maker.with_cache(shared_cache)))
+    };
     if !no_sidecar && let Some(maker) = there(std::time::Duration::ZERO)? {
         return Ok((maker, None));
     }

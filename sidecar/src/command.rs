@@ -1,68 +1,168 @@
-//! Commands: what the command line can do, asked for as JSON and answered with a value or a picture.
+//! What can be asked of Thumbforge beside a single picture: the verbs that the command line and the editor share.
 //!
-//! `intake/channel` runs them for editors. So far there is one verb.
+//! ```text
+//! thumbforge batch …  ─► cli ─────────┐
+//!                                     ├─► Order ─► Batch ─► Ended (report, gates, exit code)
+//! {"verb":"batch", …} ─► command::run ┘
+//! ```
+//! There is one planner, one writer of locks, one report and one set of exit codes. The command line adds words and bars
+//! for people; [`run`] adds JSON in and out, for clients that asked the sidecar over their session. Neither side knows
+//! the other, and nothing in here speaks to a terminal: a sidecar has none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::image::ImageBuf;
 use tokio_util::sync::CancellationToken;
 
 use crate::maker::Maker;
+
+mod asked;
+pub mod batch;
+pub mod doctor;
+pub mod exit;
+mod preview;
+mod sheet;
+
+/// Longest answer in bytes: it travels in one message, in which the rest needs room. What can be longer goes to files.
+pub const ANSWER_BYTES_MAX: usize = 128 << 10;
+
+const _: () = assert!(ANSWER_BYTES_MAX * 5 / 4 < thumbforge_core::limits::MESSAGE_BYTES_MAX);
 
 /// What commands work with; clones share it.
 #[derive(Clone)]
 pub struct Services {
     /// Who makes pictures.
     pub maker: Maker,
-    /// The data directory.
+    /// Where journal, store and caches lie.
     pub data_dir: PathBuf,
 }
 
-/// Hears how far a command is.
+/// Who watches a command.
 pub trait Watch: Send + Sync {
-    /// So many of all are done.
+    /// `done` of `all` images have ended.
     fn step(&self, done: u32, all: u32);
 }
 
-/// What a command gives.
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Answered {
-    /// A value; large ones go into files instead.
+    /// A value, as JSON.
     Value(Value),
-    /// A picture, RGBA8 with rows from the top, and what is to be said of it.
+    /// A picture, and what is to be said of it.
     Picture(ImageBuf, Value),
 }
 
-/// A command; fields that no verb has are refused.
 #[derive(Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
-enum Command {
-    /// What works on this machine.
-    Doctor {},
+#[serde(deny_unknown_fields)]
+struct PreviewOrder {
+    file: PathBuf,
+    #[serde(default)]
+    side_max: u32,
 }
 
-/// Runs a command to its end. Raising `interrupted` asks it to end early.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowOrder {
+    file: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DoctorOrder {}
+
+/// Carries out one command: a JSON object whose `verb` says which.
+///
+/// It may be asked again, after a crash or by accident: a batch makes only what is missing, and the others change
+/// nothing. Raising `interrupted`, or dropping the future, ends a batch as Ctrl-C does: what is made is kept, the report
+/// is written, and the answer is [`ErrorCode::Cancelled`].
 ///
 /// # Errors
-/// `invalid_request` for what is no command, or why it could not begin.
+/// When it is no command, when it was taken back, or when it has no answer. A batch that fails is an answer.
 pub async fn run(
     json: &[u8],
     services: &Services,
     watch: Arc<dyn Watch>,
     interrupted: CancellationToken,
 ) -> Result<Answered, Failure> {
-    let command: Command = serde_json::from_slice(json)
-        .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to read a command: {err}")))?;
-    if interrupted.is_cancelled() {
-        return Err(Failure::new(ErrorCode::Cancelled, "failed to run a command: it was taken back"));
-    }
-    match command {
-        Command::Doctor {} => {
-            watch.step(1, 1);
-            Ok(Answered::Value(json!({ "data_dir": services.data_dir })))
+    let (verb, fields) = verb(json)?;
+    match verb.as_str() {
+        "batch" => asked::batch(order(&verb, fields)?, services, watch, interrupted).await.and_then(bounded),
+        "preview" => {
+            let PreviewOrder { file, side_max } = order(&verb, fields)?;
+            absolute("file", &file)?;
+            let (picture, said) = in_thread(move || preview::preview(&file, side_max)).await?;
+            Ok(Answered::Picture(picture, said))
+        }
+        "show" => {
+            let ShowOrder { file } = order(&verb, fields)?;
+            absolute("file", &file)?;
+            in_thread(move || show(&file)).await.and_then(bounded)
+        }
+        "doctor" => {
+            let DoctorOrder {} = order(&verb, fields)?;
+            let data_dir = services.data_dir.clone();
+            in_thread(move || Ok(json!(doctor::look(&data_dir)))).await.and_then(bounded)
+        }
+        other => {
+            let other: String = other.chars().take(60).collect();
+            Err(invalid(format!("failed to obey {other:?}: the verbs are batch, preview, show and doctor")))
         }
     }
 }
+
+fn verb(json: &[u8]) -> Result<(String, Value), Failure> {
+    let mut fields: Value =
+        serde_json::from_slice(json).map_err(|err| invalid(format!("failed to read a command: {err}")))?;
+    match fields.as_object_mut().and_then(|fields| fields.remove("verb")) {
+        Some(Value::String(verb)) => Ok((verb, fields)),
+        _ => Err(invalid("failed to read a command: it must be a JSON object with a \"verb\"")),
+    }
+}
+
+fn order<T: DeserializeOwned>(verb: &str, fields: Value) -> Result<T, Failure> {
+    serde_json::from_value(fields).map_err(|err| invalid(format!("failed to read the command {verb:?}: {err}")))
+}
+
+/// The sidecar's own folder is nobody's, so a relative path would mean nothing.
+fn absolute(field: &str, path: &Path) -> Result<(), Failure> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(invalid(format!("failed to use {field} {:?}: write the whole path, from the root on", path.display())))
+}
+
+fn show(file: &Path) -> Result<Value, Failure> {
+    let shown = crate::output::show::describe(file);
+    shown.map(|shown| json!(shown)).map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))
+}
+
+fn bounded(answer: Value) -> Result<Answered, Failure> {
+    let bytes = answer.to_string().len();
+    if bytes > ANSWER_BYTES_MAX {
+        let message = format!(
+            "failed to answer: the answer has {bytes} bytes, at most {ANSWER_BYTES_MAX} are sent; ask with the command line"
+        );
+        return Err(Failure::new(ErrorCode::TooLarge, message));
+    }
+    Ok(Answered::Value(answer))
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorCode::InvalidRequest, message)
+}
+
+/// Runs what reads and writes files away from the tasks that answer. A panic ends the command and nothing else.
+async fn in_thread<T: Send + 'static>(
+    body: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let ran = tokio::task::spawn_blocking(body).await;
+    ran.unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, format!("failed to finish a command: {err}"))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,15 @@ pub enum Maker {
     Here(Intake),
     /// A sidecar.
     There(Arc<There>),
+    /// Either, with the team's folder of shared renders before it.
+    Shared(Arc<Shared>),
+}
+
+/// A maker, and the folder that a team shares renders in. The folder is the manifest's, so the sidecar, which serves any
+/// number of projects, does not know of it, and whoever builds a project looks there.
+pub struct Shared {
+    team: Arc<Team>,
+    maker: Maker,
 }
 
 /// A picture, or why there is none.
@@ -70,29 +79,29 @@ pub enum Kept {
 
 impl Maker {
     /// The sidecar of a data directory, if one runs or begins to within `patience`. `project` is who asks, as turns are
-    /// shared out; `cache` is the team's folder of shared renders.
+    /// shared out.
     ///
     /// # Errors
     /// When one runs that cannot be talked to.
-    pub fn there(
-        data_dir: &Path,
-        project: &str,
-        cache: Option<&Path>,
-        patience: Duration,
-    ) -> Result<Option<Self>, Failure> {
+    pub fn there(data_dir: &Path, project: &str, patience: Duration) -> Result<Option<Self>, Failure> {
         let deadline = Instant::now() + patience;
         let session = Session::open(Options::new(data_dir, project, Start::Never))?;
         loop {
             match session.attached(GREETING_MAX) {
-                Ok(()) => {
-                    return Ok(Some(Self::There(Arc::new(There::new(session, cache.and_then(SharedCache::open))?))));
-                }
+                Ok(()) => return Ok(Some(Self::There(Arc::new(There::new(session)?)))),
                 Err(failure) if failure.code != ErrorCode::NoSidecar => return Err(failure),
                 Err(_) if Instant::now() >= deadline => return Ok(None),
                 // Nothing was asked, so this waits for its time alone.
                 Err(_) => drop(session.wait(STARTING_LOOK)),
             }
         }
+    }
+
+    /// This maker, with the team's folder of shared renders before it where there is one.
+    pub fn with_cache(self, folder: Option<&Path>) -> Self {
+        let Some(cache) = folder.and_then(SharedCache::open) else { return self };
+        let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
+        Self::Shared(Arc::new(Shared { team: Arc::new(Team { cache, catalogue, here }), maker: self }))
     }
 
     /// Makes one picture. Raising `interrupted` takes it back; one that was done first is still told.
@@ -103,6 +112,7 @@ impl Maker {
         match self {
             Self::Here(intake) => here(intake, spec, interrupted).await,
             Self::There(there) => there.make(spec, interrupted).await,
+            Self::Shared(shared) => Box::pin(shared.make(spec, interrupted)).await,
         }
     }
 
@@ -115,9 +125,15 @@ impl Maker {
         path: &Path,
         read: impl FnOnce() -> Result<Vec<u8>, Failure>,
     ) -> Result<(ContentHash, Kept), Failure> {
-        match self {
+        let maker = match self {
+            Self::Shared(shared) => &shared.maker,
+            alone => alone,
+        };
+        match maker {
             Self::Here(intake) => intake.provide(read()?).await.map(|(content, pin)| (content, Kept::Here(pin))),
             Self::There(there) => Ok((there.keep(path).await?, Kept::There)),
+            // Nobody wraps one in another; the file would have to be kept by the inner one.
+            Self::Shared(_) => Err(Failure::new(ErrorCode::Internal, "failed to keep a file: two shared folders")),
         }
     }
 }
@@ -145,24 +161,42 @@ async fn here(intake: &Intake, spec: JobSpec, interrupted: &CancellationToken) -
 
 /// A sidecar, over the channel.
 pub struct There {
-    shared: Arc<Shared>,
-    team: Option<Arc<Team>>,
+    line: Arc<Line>,
     answers: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct Line {
     session: Session,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Completion, Failure>>>>,
     /// Room for another request.
     room: Notify,
 }
 
-/// The team's folder of shared renders. It is the manifest's, so the sidecar, which serves any number of projects, does
-/// not know of it and the command looks there itself.
+/// What finds a picture in the team's folder.
 struct Team {
     cache: SharedCache,
     catalogue: Catalogue,
     here: EnginesHere,
+}
+
+impl Shared {
+    async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+        let team = self.team.clone();
+        let looked = in_thread(move || {
+            let found = team.find(&spec);
+            (spec, found)
+        });
+        let (spec, found) = looked.await?;
+        if let Some(made) = found {
+            return Ok(made);
+        }
+        let made = self.maker.make(spec, interrupted).await?;
+        if let (Ending::Done { render, .. }, Some(png)) = (&made.ending, &made.png) {
+            let (team, render, png) = (self.team.clone(), render.clone(), png.clone());
+            in_thread(move || team.cache.put(&render, &png)).await?;
+        }
+        Ok(made)
+    }
 }
 
 impl Team {
@@ -195,22 +229,16 @@ fn detail(completion: &Completion) -> Result<Detail, Failure> {
 }
 
 impl There {
-    fn new(session: Session, cache: Option<SharedCache>) -> Result<Self, Failure> {
-        let shared = Arc::new(Shared { session, waiting: Mutex::default(), room: Notify::new() });
-        let listening = shared.clone();
+    fn new(session: Session) -> Result<Self, Failure> {
+        let line = Arc::new(Line { session, waiting: Mutex::default(), room: Notify::new() });
+        let listening = line.clone();
         let answers = std::thread::Builder::new().name("answers".to_owned()).spawn(move || listening.listen());
         let answers =
             answers.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to start a thread: {err}")))?;
-        let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
-        let team = cache.map(|cache| Arc::new(Team { cache, catalogue, here }));
-        Ok(Self { shared, team, answers: Some(answers) })
+        Ok(Self { line, answers: Some(answers) })
     }
 
     async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
-        let (spec, found) = self.shared_by_the_team(spec).await?;
-        if let Some(made) = found {
-            return Ok(made);
-        }
         let recipe = serde_json::to_vec(&spec.recipe)
             .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to write a recipe: {err}")))?;
         let request = Request {
@@ -229,7 +257,7 @@ impl There {
             recipe: RecipeForm::Json(&recipe),
         };
         let asked = tokio::select! {
-            asked = self.shared.ask(|session| session.submit(&request)) => asked?,
+            asked = self.line.ask(|session| session.submit(&request)) => asked?,
             () = interrupted.cancelled() => return Ok(Made::taken_back()),
         };
         let (number, mut answer) = asked;
@@ -238,7 +266,7 @@ impl There {
             () = interrupted.cancelled() => {
                 // It may have ended just now, and is answered either way.
                 let taken_back = async {
-                    self.shared.take_back(number).await;
+                    self.line.take_back(number).await;
                     answer.await
                 };
                 tokio::time::timeout(TAKEN_BACK_MAX, taken_back).await.ok()
@@ -265,27 +293,14 @@ impl There {
                      restart it, or draw without it (--no-sidecar)",
                 ));
             }
-            if let (Some(team), Some(png)) = (self.team.clone(), png.clone()) {
-                let render = render.clone();
-                in_thread(move || team.cache.put(&render, &png)).await?;
-            }
         }
         Ok(Made { ending, attempts, png })
-    }
-
-    async fn shared_by_the_team(&self, spec: JobSpec) -> Result<(JobSpec, Option<Made>), Failure> {
-        let Some(team) = self.team.clone() else { return Ok((spec, None)) };
-        in_thread(move || {
-            let found = team.find(&spec);
-            (spec, found)
-        })
-        .await
     }
 
     async fn keep(&self, path: &Path) -> Result<ContentHash, Failure> {
         let path = std::path::absolute(path)
             .map_err(|err| Failure::new(ErrorCode::InputFile, format!("failed to find {}: {err}", path.display())))?;
-        let (_, answer) = self.shared.ask(|session| session.provide(&path)).await?;
+        let (_, answer) = self.line.ask(|session| session.provide(&path)).await?;
         match detail(&heard(answer.await)?)? {
             Detail::Content(content) => Ok(content),
             Detail::Failure(failure) => Err(failure),
@@ -296,7 +311,7 @@ impl There {
 
 impl Drop for There {
     fn drop(&mut self) {
-        self.shared.session.stop();
+        self.line.session.stop();
         if let Some(answers) = self.answers.take() {
             // A panic in there was told where it happened.
             let _ = answers.join();
@@ -316,7 +331,7 @@ fn heard(answer: Result<Result<Completion, Failure>, oneshot::error::RecvError>)
 
 type Answer = oneshot::Receiver<Result<Completion, Failure>>;
 
-impl Shared {
+impl Line {
     /// Sends a request, as soon as there is room for it.
     async fn ask(&self, send: impl Fn(&Session) -> Result<u64, Failure>) -> Result<(u64, Answer), Failure> {
         loop {

@@ -21,5 +21,6 @@ pub mod provenance;
 pub mod meta;
 pub mod write;
 
+pub mod scale;
 pub mod sheet;
 pub mod show;

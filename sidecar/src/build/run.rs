@@ -31,8 +31,8 @@ const LOCK_EVERY: Duration = Duration::from_secs(2);
 
 /// Who watches a build.
 pub trait Progress: Send + Sync {
-    /// `count` images are about to be made.
-    fn begin(&self, count: usize);
+    /// These images are about to be made.
+    fn begin(&self, items: &[&Item]);
     /// One of them has ended.
     fn ended(&self, item: &Item);
     /// No more will come, whether all were made or not.
@@ -138,7 +138,7 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
     sweep_leavings(project, wanted, &to_make);
     settle_writability(project, wanted, items, &mut to_make);
     to_make.sort_by_key(|at| std::cmp::Reverse(wanted[*at].priority));
-    asked.progress.begin(to_make.len());
+    asked.progress.begin(&to_make.iter().map(|at| &items[*at]).collect::<Vec<_>>());
     if to_make.is_empty() {
         return Ok(lock);
     }

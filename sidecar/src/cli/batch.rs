@@ -1,24 +1,19 @@
 //! `thumbforge batch` and `thumbforge plan`.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::Extent;
 use thumbforge_core::manifest::Overrides;
-use thumbforge_core::model::Catalogue;
-use thumbforge_core::plan::Action;
 use thumbforge_core::recipe::{Settings, Tier};
 
 use super::progress::{Bars, Lines, Silent};
-use super::{Context, exit, interruption, maker, pretty, print_out, runtime};
-use crate::build::{self, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
-
-/// Most jobs on their way at once: enough to keep every worker busy and every commit full.
-const JOBS_DEFAULT: usize = 256;
+use super::{Context, interruption, maker, pretty, print_out, runtime};
+use crate::build::{BuildError, Item, ItemState, Progress, Project, Report, Source};
+use crate::command::batch::{Batch, Ended, JOBS_DEFAULT, Mode, Order};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -127,6 +122,20 @@ impl RecipeArgs {
 }
 
 impl BatchArgs {
+    fn order(&self, mode: Mode) -> Result<Order, Failure> {
+        Ok(Order {
+            source: self.source()?,
+            overrides: self.recipe.overrides(&self.locale)?,
+            mode,
+            force: self.force,
+            upgrade: self.upgrade,
+            jobs_max: self.jobs,
+            deny: self.deny.clone(),
+            report: self.report.clone(),
+            sheet: self.sheet.clone(),
+        })
+    }
+
     fn source(&self) -> Result<Source, Failure> {
         match (&self.prompt_file, &self.out) {
             (Some(file), Some(out)) => {
@@ -148,64 +157,41 @@ impl BatchArgs {
 
 /// `thumbforge plan`.
 pub(super) fn plan(context: &Context, args: &BatchArgs) -> Result<u8, BuildError> {
-    let began = Instant::now();
-    let (mut project, survey) = prepare(context, args)?;
-    project.save_stat_cache();
-    finish_plan(context, args, &project, &survey, began)
+    build(context, args, Mode::of(true, args.check))
 }
 
 /// `thumbforge batch`.
 pub(super) fn batch(context: &Context, args: &BatchArgs) -> Result<u8, BuildError> {
-    let began = Instant::now();
-    let (mut project, survey) = prepare(context, args)?;
-    if args.dry_run || args.check {
-        project.save_stat_cache();
-        return finish_plan(context, args, &project, &survey, began);
+    build(context, args, Mode::of(args.dry_run, args.check))
+}
+
+fn build(context: &Context, args: &BatchArgs, mode: Mode) -> Result<u8, BuildError> {
+    let batch = Batch::open(args.order(mode)?, &context.data_dir)?;
+    let ended = if batch.needs_maker() { runtime()?.block_on(make(context, args, batch))? } else { batch.settle()? };
+    match mode {
+        Mode::Make => {
+            say_problems(context, &ended.report);
+            say_summary(context, &ended);
+        }
+        Mode::Plan | Mode::Check => say_plan(context, &ended),
     }
-    let (items, interrupted) = if needs_jobs(&survey) {
-        runtime()?.block_on(make(context, args, &mut project, &survey))?
-    } else {
-        settle_lock(&mut project, &survey)?
-    };
-    project.save_stat_cache();
-    let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
-    say_problems(context, &report);
-    let sheet = args.sheet.as_deref().map(|path| super::sheet::write(path, &project, &report)).transpose()?;
-    say_summary(context, &project, &report, sheet.as_deref());
-    write_report(context, args, &report)?;
-    let code = if interrupted { exit::INTERRUPTED } else { verdict_of(&report, &args.deny, &project) };
+    for refused in &ended.refused {
+        eprintln!("{refused}");
+    }
+    for failure in &ended.errors {
+        eprintln!("error[{}]: {}", failure.code, failure.message);
+    }
+    if context.json {
+        print_out(&pretty(&ended.report));
+    }
+    let exit = ended.exit;
     // The process ends with this: giving back a million small pieces of memory one by one takes longer than it is worth.
-    std::mem::forget((project, survey, report));
-    Ok(code)
+    std::mem::forget(ended);
+    Ok(exit)
 }
 
-fn prepare(context: &Context, args: &BatchArgs) -> Result<(Project, Survey), BuildError> {
-    let overrides = args.recipe.overrides(&args.locale)?;
-    let (catalogue, now) = (Catalogue::built_in(), SystemTime::now());
-    let mut project = Project::open(&args.source()?, &overrides, &catalogue, &context.data_dir, now)?;
-    let survey = build::survey(&mut project, args.force, args.upgrade, now);
-    Ok((project, survey))
-}
-
-fn needs_jobs(survey: &Survey) -> bool {
-    survey.plan.items.iter().any(|item| matches!(item.action, Action::Render(_)))
-}
-
-/// Nothing to draw: no journal is opened and no thread started.
-fn settle_lock(project: &mut Project, survey: &Survey) -> Result<(Vec<Item>, bool), BuildError> {
-    let items = build::settle(project, survey)?;
-    Ok((items, false))
-}
-
-async fn make(
-    context: &Context,
-    args: &BatchArgs,
-    project: &mut Project,
-    survey: &Survey,
-) -> Result<(Vec<Item>, bool), BuildError> {
-    let shared_cache = project.shared_cache.as_deref();
-    let (maker, app) = maker(context, &project.client(), shared_cache, args.no_sidecar).await?;
-    let interrupted = interruption();
+async fn make(context: &Context, args: &BatchArgs, batch: Batch) -> Result<Ended, BuildError> {
+    let (maker, app) = maker(context, &batch.client(), batch.shared_cache(), args.no_sidecar).await?;
     let progress: Arc<dyn Progress> = if context.quiet {
         Arc::new(Silent)
     } else if std::io::stderr().is_terminal() {
@@ -213,52 +199,38 @@ async fn make(
     } else {
         Arc::new(Lines)
     };
-    let asked = Run { maker: &maker, jobs_max: args.jobs, progress, interrupted: interrupted.clone() };
-    let items = build::run(project, survey, asked).await;
+    let ended = batch.make(&maker, progress, interruption()).await;
     if let Some(app) = app {
         app.drain().await;
     }
-    Ok((items?, interrupted.is_cancelled()))
+    ended
 }
 
-fn finish_plan(
-    context: &Context,
-    args: &BatchArgs,
-    project: &Project,
-    survey: &Survey,
-    began: Instant,
-) -> Result<u8, BuildError> {
-    let wanted = &project.expansion.wanted;
-    let mut items = build::planned_items(project, survey);
-    build::mark_cached(&mut items, wanted, project.expansion.placeholder, &context.data_dir);
-    let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
-    if !context.quiet {
-        for item in &report.items {
-            let word = match item.state {
-                ItemState::Planned => "draw",
-                ItemState::Cached => "copy",
-                ItemState::Stale => "stale",
-                ItemState::Kept => "keep",
-                ItemState::Failed => "error",
-                _ => continue,
-            };
-            let why = item.note.as_deref().map(|note| format!("  ({note})")).unwrap_or_default();
-            eprintln!("{word:>6}  {}{why}", item.path);
-        }
-        for output in &survey.plan.orphans {
-            eprintln!("forget  {output}  (nothing wants it any more; the file is left alone)");
-        }
-        say_skipped(project);
-        eprintln!(
-            "{} wanted: {} to draw, {} to copy from the store, {} unchanged, {} stale, {} kept",
-            report.planned, report.rendered, report.cached, report.unchanged, report.stale, report.kept
-        );
+fn say_plan(context: &Context, ended: &Ended) {
+    if context.quiet {
+        return;
     }
-    write_report(context, args, &report)?;
-    if report.failed > 0 {
-        return Ok(exit::FAILED);
+    let report = &ended.report;
+    for item in &report.items {
+        let word = match item.state {
+            ItemState::Planned => "draw",
+            ItemState::Cached => "copy",
+            ItemState::Stale => "stale",
+            ItemState::Kept => "keep",
+            ItemState::Failed => "error",
+            _ => continue,
+        };
+        let why = item.note.as_deref().map(|note| format!("  ({note})")).unwrap_or_default();
+        eprintln!("{word:>6}  {}{why}", item.path);
     }
-    Ok(if args.check && survey.plan.would_change() { exit::GATE } else { exit::DONE })
+    for output in &ended.survey.plan.orphans {
+        eprintln!("forget  {output}  (nothing wants it any more; the file is left alone)");
+    }
+    say_skipped(&ended.project);
+    eprintln!(
+        "{} wanted: {} to draw, {} to copy from the store, {} unchanged, {} stale, {} kept",
+        report.planned, report.rendered, report.cached, report.unchanged, report.stale, report.kept
+    );
 }
 
 fn say_skipped(project: &Project) {
@@ -284,11 +256,12 @@ fn say_problems(context: &Context, report: &Report) {
     }
 }
 
-fn say_summary(context: &Context, project: &Project, report: &Report, sheet: Option<&str>) {
+fn say_summary(context: &Context, ended: &Ended) {
     if context.quiet {
         return;
     }
-    say_skipped(project);
+    let Ended { report, sheet, .. } = ended;
+    say_skipped(&ended.project);
     let mut parts = Vec::new();
     for (count, word) in [
         (report.rendered, "drawn"),
@@ -319,37 +292,4 @@ fn say_summary(context: &Context, project: &Project, report: &Report, sheet: Opt
     if report.cancelled > 0 {
         eprintln!("the same command again makes the rest");
     }
-}
-
-fn write_report(context: &Context, args: &BatchArgs, report: &Report) -> Result<(), Failure> {
-    if context.json {
-        print_out(&pretty(report));
-    }
-    match &args.report {
-        Some(path) => write_text(path, &pretty(report)),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
-    use crate::output::write::{Patience, write_atomic};
-    write_atomic(path, text.as_bytes(), &Patience::usual())
-        .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))
-}
-
-fn verdict_of(report: &Report, deny: &[String], project: &Project) -> u8 {
-    if report.failed + report.ambiguous > 0 {
-        return exit::FAILED;
-    }
-    let mut denied = 0;
-    for item in &report.items {
-        // What is unchanged says in the lock what drew it.
-        let engine =
-            item.engine.clone().or_else(|| project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
-        if deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == item.tier) {
-            denied += 1;
-            eprintln!("denied: {}: {} {}", item.path, engine.unwrap_or_default(), item.tier);
-        }
-    }
-    if denied > 0 { exit::GATE } else { exit::DONE }
 }

@@ -1,53 +1,12 @@
 //! `thumbforge doctor`: what works on this machine, what is missing, and what to do about it.
 
-use std::time::Duration;
-
-use thumbforge_channel::client::{Options, Session, Start};
-use thumbforge_core::error::ErrorCode;
-use thumbforge_core::job::JobState;
-use thumbforge_core::limits;
-
 use super::{Context, exit, pretty, print_out};
 use crate::build::BuildError;
-use crate::journal::{self, ops};
-
-/// How long a sidecar may take to answer before it is said to hang.
-const GREETING_MAX: Duration = Duration::from_secs(5);
-
-#[derive(serde::Serialize)]
-struct Line {
-    what: &'static str,
-    ok: bool,
-    says: String,
-}
+use crate::command::doctor::look;
 
 /// `thumbforge doctor`.
 pub(super) fn doctor(context: &Context) -> Result<u8, BuildError> {
-    let mut lines = vec![
-        Line { what: "version", ok: true, says: env!("CARGO_PKG_VERSION").to_owned() },
-        data_dir(context),
-        sidecar(context),
-        fonts(),
-    ];
-    for (name, card) in crate::engine::cards_of_this_build() {
-        let says = match name.as_str() {
-            "builtin" => format!("version {}: placeholder art, needs nothing", card.version),
-            "file" => format!("version {}: the team's own pictures", card.version),
-            _ => format!("version {} on {}", card.version, card.device_class),
-        };
-        lines.push(Line { what: "engine", ok: true, says: format!("{name}, {says}") });
-    }
-    lines.push(Line {
-        what: "local models",
-        ok: false,
-        says: "none in this version; a named model needs --placeholder to be stood in for".to_owned(),
-    });
-    lines.push(Line { what: "hosted models", ok: false, says: "none in this version".to_owned() });
-    lines.push(Line {
-        what: "text reader",
-        ok: false,
-        says: "none in this version: words are checked for place, size and contrast, not read back".to_owned(),
-    });
+    let lines = look(&context.data_dir);
     if context.json {
         print_out(&pretty(&lines));
     } else {
@@ -56,46 +15,4 @@ pub(super) fn doctor(context: &Context) -> Result<u8, BuildError> {
         }
     }
     Ok(exit::DONE)
-}
-
-/// Tries what a build needs of the data directory: a journal that can be read, and space for a file.
-fn data_dir(context: &Context) -> Line {
-    let path = &context.data_dir;
-    let journal = journal::peek(&path.join("journal.sqlite")).and_then(|reader| match reader {
-        Some(reader) => reader.read(|connection| ops::jobs(connection, Some(JobState::Queued), limits::LISTING_MAX)),
-        None => Ok(Vec::new()),
-    });
-    let writable = std::fs::create_dir_all(path).and_then(|()| tempfile::NamedTempFile::new_in(path));
-    let (ok, says) = match (journal, writable) {
-        (Err(err), _) => (false, err.failure().message),
-        (_, Err(err)) => (false, format!("{}: {err}; name another one with --data-dir", path.display())),
-        (Ok(waiting), Ok(_)) if waiting.is_empty() => (true, path.display().to_string()),
-        (Ok(waiting), Ok(_)) => (true, format!("{}, {} jobs wait in the journal", path.display(), waiting.len())),
-    };
-    Line { what: "data directory", ok, says }
-}
-
-/// Greets the sidecar of the data directory, if one runs.
-fn sidecar(context: &Context) -> Line {
-    let session = Session::open(Options::new(&context.data_dir, "doctor", Start::Never));
-    let attached = session.and_then(|session| session.attached(GREETING_MAX).map(|()| session.state().sidecar_pid));
-    let (ok, says) = match attached {
-        Ok(pid) => (true, format!("process {pid} serves editors and commands on this data directory")),
-        Err(failure) if failure.code == ErrorCode::NoSidecar => {
-            (true, "none runs; editors start one, commands draw in their own process".to_owned())
-        }
-        Err(failure) => (false, failure.message),
-    };
-    Line { what: "sidecar", ok, says }
-}
-
-fn fonts() -> Line {
-    use thumbforge_art::text::FontBook;
-    let mib = FontBook::packaged_bytes() as f64 / f64::from(1 << 20);
-    let count = FontBook::packaged().names().len();
-    Line {
-        what: "fonts",
-        ok: true,
-        says: format!("{count} packaged, {mib:.1} MiB; fonts of the system are never used"),
-    }
 }

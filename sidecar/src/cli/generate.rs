@@ -11,9 +11,10 @@ use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
 use thumbforge_core::recipe::{Recipe, one_line};
 use thumbforge_core::text_layer::{TextLayer, TextStyle};
 
-use super::batch::{RecipeArgs, write_text};
+use super::batch::RecipeArgs;
 use super::{Context, exit, interruption, maker, pretty, print_out, runtime};
 use crate::build::{BuildError, Item, ItemState, Report};
+use crate::command::batch::write_text;
 use crate::maker::Maker;
 use crate::output::write::{Patience, write_atomic};
 

@@ -15,7 +15,8 @@ pub(super) struct Bars {
 }
 
 impl Progress for Bars {
-    fn begin(&self, count: usize) {
+    fn begin(&self, items: &[&Item]) {
+        let count = items.len();
         if count == 0 {
             return;
         }
@@ -50,7 +51,8 @@ impl Progress for Bars {
 pub(super) struct Lines;
 
 impl Progress for Lines {
-    fn begin(&self, count: usize) {
+    fn begin(&self, items: &[&Item]) {
+        let count = items.len();
         if count > 0 {
             eprintln!("making {count} images");
         }
@@ -75,7 +77,7 @@ impl Progress for Lines {
 pub(super) struct Silent;
 
 impl Progress for Silent {
-    fn begin(&self, _count: usize) {}
+    fn begin(&self, _items: &[&Item]) {}
     fn ended(&self, _item: &Item) {}
     fn finished(&self) {}
 }

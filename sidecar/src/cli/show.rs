@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use thumbforge_core::error::{Failure, chain};
 
-use super::{Context, exit, exit_of, pretty, print_out};
+use super::{Context, exit, pretty, print_out};
 use crate::build::BuildError;
 use crate::output::show::describe;
 
@@ -28,7 +28,7 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<u8, BuildError>
             Err(err) => {
                 let failure = Failure::new(err.code(), format!("failed to {}", chain(&err)));
                 eprintln!("error[{}]: {}", failure.code, failure.message);
-                code = exit_of(failure.code);
+                code = exit::of(failure.code);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::output::sheet::{self, SheetAlign, Standing, Style, Tile};
 use crate::output::write::{Patience, write_atomic};
 
 /// Draws the sheet at `path` if it is missing or shows something else, and says what it did.
-pub(super) fn write(path: &Path, project: &Project, report: &Report) -> Result<String, Failure> {
+pub(crate) fn write(path: &Path, project: &Project, report: &Report) -> Result<String, Failure> {
     let tiles: Vec<Tile> = report.items.iter().map(|item| tile(item, project)).collect();
     let title = if project.name.is_empty() { "Thumbforge".to_owned() } else { project.name.clone() };
     let key = sheet::sheet_key(&title, &tiles);

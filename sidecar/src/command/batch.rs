@@ -1,0 +1,265 @@
+//! `batch` and `plan`, whoever asks: from an order to a report, its gates and an exit code.
+//!
+//! ```text
+//! Order ─► open (project, survey) ─┬─ needs_maker ─► make ───┐
+//!                                  └─ otherwise ───► settle ─┴─► report, sheet ─► gates ─► Ended
+//! ```
+//! Whoever asks brings the maker, so a build without work opens no journal and needs no sidecar.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use thumbforge_core::error::Failure;
+use thumbforge_core::manifest::Overrides;
+use thumbforge_core::model::Catalogue;
+use thumbforge_core::plan::Action;
+use tokio_util::sync::CancellationToken;
+
+use super::{exit, sheet};
+use crate::build::{self, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
+use crate::maker::Maker;
+use crate::output::write::{Patience, write_atomic};
+
+/// Most jobs on their way at once: enough to keep every worker busy and every commit full.
+pub const JOBS_DEFAULT: usize = 256;
+/// Most images that a message names; the report has them all.
+const NAMED_MAX: usize = 5;
+
+/// What is to be built, and what is to be said of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Where the wishes come from.
+    pub source: Source,
+    /// What is said over the manifest.
+    pub overrides: Overrides,
+    /// Whether anything is made.
+    pub mode: Mode,
+    /// Replace files that were changed by hand or are not ours.
+    pub force: bool,
+    /// Draw stale pictures anew.
+    pub upgrade: bool,
+    /// Most jobs on their way at once.
+    pub jobs_max: usize,
+    /// Engines and tiers that no picture may be of.
+    pub deny: Vec<String>,
+    /// Where the JSON report goes.
+    pub report: Option<PathBuf>,
+    /// Where a contact sheet of all pictures goes.
+    pub sheet: Option<PathBuf>,
+}
+
+/// Whether anything is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything that is missing or changed.
+    Make,
+    /// Nothing: it is only said what would be.
+    Plan,
+    /// Nothing, and it is a gate whether anything would be.
+    Check,
+}
+
+impl Mode {
+    /// The mode of these two flags.
+    pub fn of(dry_run: bool, check: bool) -> Self {
+        match (dry_run, check) {
+            (_, true) => Self::Check,
+            (true, false) => Self::Plan,
+            (false, false) => Self::Make,
+        }
+    }
+}
+
+/// An order whose project was read and planned.
+pub struct Batch {
+    order: Order,
+    project: Project,
+    survey: Survey,
+    data_dir: PathBuf,
+    began: Instant,
+}
+
+/// A build that has come to its end.
+pub struct Ended {
+    /// As the lock is now.
+    pub project: Project,
+    /// What was planned.
+    pub survey: Survey,
+    /// What became of every image.
+    pub report: Report,
+    /// The exit code.
+    pub exit: u8,
+    /// One sentence that says why the exit code is not 0; empty when it is.
+    pub message: String,
+    /// What concerns the whole build: a report that could not be written, say.
+    pub errors: Vec<Failure>,
+    /// What the gates say of single images, in words.
+    pub refused: Vec<String>,
+    /// What became of the contact sheet, in words.
+    pub sheet: Option<String>,
+}
+
+impl Batch {
+    /// Reads and plans. It reads files, so it is nothing for an async thread.
+    ///
+    /// # Errors
+    /// Every mistake in the team's files, or why one cannot be read.
+    pub fn open(order: Order, data_dir: &Path) -> Result<Self, BuildError> {
+        let (began, now, catalogue) = (Instant::now(), SystemTime::now(), Catalogue::built_in());
+        let mut project = Project::open(&order.source, &order.overrides, &catalogue, data_dir, now)?;
+        let survey = build::survey(&mut project, order.force, order.upgrade, now);
+        Ok(Self { order, project, survey, data_dir: data_dir.to_owned(), began })
+    }
+
+    /// Whether pictures are to be made; without, [`Batch::settle`] ends it.
+    pub fn needs_maker(&self) -> bool {
+        let is_made = |action: &Action| matches!(action, Action::Render(_));
+        self.order.mode == Mode::Make && self.survey.plan.items.iter().any(|item| is_made(&item.action))
+    }
+
+    /// Who asks for the pictures; clients have their turns one after another.
+    pub fn client(&self) -> String {
+        self.project.client()
+    }
+
+    /// The team's folder of shared renders.
+    pub fn shared_cache(&self) -> Option<&Path> {
+        self.project.shared_cache.as_deref()
+    }
+
+    /// Ends what has nothing to make: a plan is told, a lock brought up to date.
+    ///
+    /// # Errors
+    /// Why the lock cannot be written.
+    pub fn settle(mut self) -> Result<Ended, BuildError> {
+        let items = match self.order.mode {
+            Mode::Make => build::settle(&mut self.project, &self.survey)?,
+            Mode::Plan | Mode::Check => {
+                let mut items = build::planned_items(&self.project, &self.survey);
+                let expansion = &self.project.expansion;
+                build::mark_cached(&mut items, &expansion.wanted, expansion.placeholder, &self.data_dir);
+                items
+            }
+        };
+        Ok(self.end(items, false))
+    }
+
+    /// Makes what is to be made. Raising `interrupted` ends it early: what is made is kept.
+    ///
+    /// It also reads and writes files of its own, so it belongs on a thread that may block.
+    ///
+    /// # Errors
+    /// Why the lock cannot be written; an image that fails is an item of the report.
+    pub async fn make(
+        mut self,
+        maker: &Maker,
+        progress: Arc<dyn Progress>,
+        interrupted: CancellationToken,
+    ) -> Result<Ended, BuildError> {
+        let asked = Run { maker, jobs_max: self.order.jobs_max, progress, interrupted: interrupted.clone() };
+        let items = build::run(&mut self.project, &self.survey, asked).await?;
+        Ok(self.end(items, interrupted.is_cancelled()))
+    }
+
+    fn end(mut self, items: Vec<Item>, interrupted: bool) -> Ended {
+        self.project.save_stat_cache();
+        let Self { order, project, survey, began, .. } = self;
+        let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
+        let mut errors = Vec::new();
+        let sheet = order.sheet.as_deref().filter(|_| order.mode == Mode::Make);
+        let sheet = sheet.and_then(|path| sheet::write(path, &project, &report).map_err(|err| errors.push(err)).ok());
+        if let Some(path) = &order.report {
+            write_text(path, &pretty(&report)).unwrap_or_else(|err| errors.push(err));
+        }
+        let mut ended = Ended {
+            exit: exit::DONE,
+            message: String::new(),
+            refused: Vec::new(),
+            project,
+            survey,
+            report,
+            errors,
+            sheet,
+        };
+        let (exit, message) = ended.judge(&order, interrupted);
+        (ended.exit, ended.message) = (exit, message);
+        ended
+    }
+}
+
+impl Ended {
+    /// The exit code and its sentence: what was interrupted or failed says more than a gate does.
+    fn judge(&mut self, order: &Order, interrupted: bool) -> (u8, String) {
+        let report = &self.report;
+        if interrupted {
+            let made = report.rendered + report.cached;
+            let message = format!(
+                "the build was interrupted: {made} images were made and {} were not; the same again makes the rest",
+                report.cancelled
+            );
+            return (exit::INTERRUPTED, message);
+        }
+        // What somebody took back singly is missing as well, and a build that lacks a picture is not done.
+        let failed = report.failed + report.ambiguous + report.cancelled;
+        if failed > 0 {
+            return (exit::FAILED, self.failed_in_words(failed));
+        }
+        if let Some(failure) = self.errors.first() {
+            return (exit::of(failure.code), failure.message.clone());
+        }
+        self.refused = self.denied(&order.deny);
+        if let Some(first) = self.refused.first() {
+            let more = self.refused.len() - 1;
+            let others = if more > 0 { format!(", and {more} more") } else { String::new() };
+            return (exit::GATE, format!("a gate is shut: {first}{others}"));
+        }
+        if order.mode == Mode::Check && self.survey.plan.would_change() {
+            return (exit::GATE, "not everything is up to date: `thumbforge batch` makes it so".to_owned());
+        }
+        (exit::DONE, String::new())
+    }
+
+    fn failed_in_words(&self, failed: usize) -> String {
+        let is_missing = |item: &&Item| item.error.is_some() || item.state == ItemState::Cancelled;
+        let failed_items = self.report.items.iter().filter(is_missing);
+        let named: Vec<String> = failed_items
+            .take(NAMED_MAX)
+            .map(|item| {
+                let why = item.error.as_ref().map_or("it was taken back", |failure| &failure.message);
+                format!("{}: {why}", item.path)
+            })
+            .collect();
+        let more = failed.saturating_sub(named.len());
+        let others = if more > 0 { format!("; and {more} more") } else { String::new() };
+        format!("{failed} of {} images were not made: {}{others}", self.report.planned, named.join("; "))
+    }
+
+    fn denied(&self, deny: &[String]) -> Vec<String> {
+        let mut denied = Vec::new();
+        for item in self.report.items.iter().filter(|_| !deny.is_empty()) {
+            // What is unchanged says in the lock what drew it.
+            let engine = item
+                .engine
+                .clone()
+                .or_else(|| self.project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
+            if deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == item.tier) {
+                denied.push(format!("denied: {}: {} {}", item.path, engine.unwrap_or_default(), item.tier));
+            }
+        }
+        denied
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// Writes a text of ours, whole or not at all.
+///
+/// # Errors
+/// What stands in the way.
+pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    write_atomic(path, text.as_bytes(), &Patience::usual())
+        .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))
+}
