@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! control socket   bells and frames     (frame)     Hello ─► Welcome | Refused, then memory that is handed over
-//! shared rings     messages             (message)   Submit, Cancel, Provide, Release ─► · ◄─ Progress, Completion
+//! shared rings     messages             (message)   Submit, Command, Cancel, Provide, Release ─► · ◄─ Progress, Completion
 //! ```
 //! All integers are little endian. A text or a block is its length (u32) and its bytes.
 //! Whatever arrives is copied to private memory first and checked here; nothing is trusted.

@@ -1,4 +1,5 @@
 //! The C ABI as others see it: C99, C++17 and C# programs against the library's file, and the generated bindings.
+//! And what ships it: the archive of the Unity package.
 
 #[path = "../../ffi/src/tests/sidecar.rs"]
 #[expect(dead_code, reason = "the library's own tests use more of it")]
@@ -6,6 +7,8 @@ mod sidecar;
 
 mod generated;
 mod load;
+#[cfg(unix)]
+mod package;
 mod round_trip;
 
 use std::ffi::OsStr;

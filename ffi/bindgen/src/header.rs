@@ -39,7 +39,9 @@ pub(crate) fn functions(surface: &Surface) -> io::Result<String> {
         .with_banner(BANNER)
         .to_writer(&mut header)
         .generate()?;
-    arranged(&String::from_utf8(header).map_err(io::Error::other)?, surface)
+    let header = String::from_utf8(header).map_err(io::Error::other)?;
+    // Names of the build script's, which no program may export beside the library's.
+    arranged(&header.replace("shape_of_tf_", "tf_"), surface)
 }
 
 /// How every item begins.

@@ -1,4 +1,4 @@
-//! A sidecar that draws by script: the prompt says what becomes of a job, and its number what its pixels are.
+//! A sidecar that draws by script: prompt or command say what becomes of a job, and its number what its pixels are.
 //!
 //! The channel is the real one. The suite `tests/abi` takes this file too, for programs in other languages.
 
@@ -122,6 +122,31 @@ impl Guest for Editor {
     fn provide(&self, number: u64, path: PathBuf) {
         let detail = format!("{{\"content\":{path:?}}}").into_bytes();
         self.client.complete(&Reply { detail, ..Reply::bare(number, Outcome::Done) }, None);
+    }
+
+    fn command(&self, number: u64, _: RequestKey, json: &[u8]) {
+        let reply = Reply { size: (64, 48), format: Deliver::Pixels, ..Reply::bare(number, Outcome::Done) };
+        let reply = Reply { seed: number - 1, ..reply };
+        match json {
+            br#"{"verb":"doctor"}"# => {
+                let detail = br#"{"answer":{"healthy":true}}"#.to_vec();
+                self.client.complete(&Reply { detail, ..Reply::bare(number, Outcome::Done) }, None);
+            }
+            br#"{"verb":"preview"}"# => {
+                let detail = br#"{"answer":{"width":64,"height":48}}"#.to_vec();
+                deliver(&self.client, &Reply { detail, ..reply });
+            }
+            br#"{"verb":"batch"}"# => {
+                self.client.progress(number, JobState::Running, 3, 28);
+                self.script.held.lock().expect("no panic").push(Held { client: self.client.clone(), reply });
+            }
+            _ => {
+                let message =
+                    r#"{"failure":{"code":"invalid_request","message":"failed to do this: there is no such verb"}}"#;
+                let (code, detail) = (ErrorCode::InvalidRequest.number(), message.into());
+                self.client.complete(&Reply { code, detail, ..Reply::bare(number, Outcome::Failed) }, None);
+            }
+        }
     }
 
     fn cancel(&self, number: u64) {

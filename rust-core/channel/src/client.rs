@@ -147,7 +147,7 @@ pub struct Completion {
     pub latency_ms: u64,
     /// The picture, where one was asked for.
     pub texture: Option<Texture>,
-    /// JSON: `{"render": …}`, `{"failure": …}` or `{"content": …}`.
+    /// JSON: `{"render": …}`, `{"failure": …}`, `{"content": …}` or `{"answer": …}`.
     pub detail: Vec<u8>,
 }
 
@@ -332,6 +332,18 @@ impl Session {
         })?;
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
         self.inner.launch(number, 0, ClientMessage::Provide { number, path }.encode())?;
+        Ok(number)
+    }
+
+    /// Asks the sidecar to do what the command line can do: `json` says what, and the completion's detail has
+    /// `{"answer": …}`. Like a job it has a key for good, is asked again after the death of either side, tells how far it
+    /// is, and can be taken back.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn command(&self, json: &[u8], tag: u64) -> Result<u64, Failure> {
+        let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        self.inner.launch(number, tag, ClientMessage::Command { number, json }.encode())?;
         Ok(number)
     }
 

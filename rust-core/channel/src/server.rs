@@ -1,7 +1,7 @@
 //! The sidecar's end: it listens, greets, and hands what clients ask to its [`Host`].
 //!
 //! ```text
-//! accept ─► greeting (user, protocol, project) ─► Host::welcome ─► Guest ◄─ submit, provide, cancel
+//! accept ─► greeting (user, protocol, project) ─► Host::welcome ─► Guest ◄─ submit, provide, command, cancel
 //!                                                                    └────► Client: progress, complete
 //! ```
 //! A thread listens, and one thread a client waits on its socket. A client that is silent, slow, or hostile holds up its
@@ -20,6 +20,7 @@ use thumbforge_core::id::RequestKey;
 use thumbforge_core::limits;
 use thumbforge_core::wire::frame::{self, Kind};
 use thumbforge_core::wire::hello::{Drain, Hello, Refused};
+pub use thumbforge_core::wire::message::DETAIL_BYTES_MAX;
 use thumbforge_core::wire::message::Request;
 use thumbforge_core::wire::{PROTOCOL, Protocol};
 
@@ -56,9 +57,12 @@ pub trait Guest: Send + Sync {
     fn submit(&self, number: u64, key: RequestKey, request: Request<'_>);
     /// A file to keep, to be answered once.
     fn provide(&self, number: u64, path: PathBuf);
-    /// A job is taken back; it is answered all the same.
+    /// Something that the command line can do, to be answered once. The same key may come again, also while what came
+    /// under it still runs. Nobody has looked into `json`.
+    fn command(&self, number: u64, key: RequestKey, json: &[u8]);
+    /// A job or a command is taken back; it is answered all the same.
     fn cancel(&self, number: u64);
-    /// The client is gone. Its jobs go on.
+    /// The client is gone. Its jobs and commands go on.
     fn gone(&self);
 }
 

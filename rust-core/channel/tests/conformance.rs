@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Echo, PATIENCE, Rig, byte, job, next, wait_for};
-use thumbforge_channel::client::{Deliver, Flip, Link, Options, Outcome, RecipeForm, Request, Session, Start};
+use thumbforge_channel::client::{
+    Deliver, Flip, Link, Options, Outcome, Progress, RecipeForm, Request, Session, Start,
+};
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
@@ -93,6 +95,36 @@ fn an_answer_without_a_picture_has_its_words() {
 }
 
 #[test]
+fn a_command_is_answered_in_words_or_with_a_picture() {
+    both(|rig| {
+        let session = rig.open("game");
+        let number = session.command(br#"{"verb":"doctor"}"#, 7).expect("room");
+        let told = next(&session);
+        assert_eq!((told.number, told.tag, told.outcome), (number, 7, Outcome::Done));
+        assert_eq!((told.detail.as_slice(), told.texture.is_none()), (&br#"{"verb":"doctor"}"#[..], true));
+        let number = session.command(b"picture", 8).expect("room");
+        let shown = next(&session);
+        assert_eq!((shown.tag, shown.detail.as_slice()), (8, &b"picture"[..]));
+        let texture = shown.texture.expect("a picture");
+        assert_eq!((texture.size(), texture.format(), texture.bytes()), ((64, 48), Deliver::Pixels, 64 * 48 * 4));
+        assert!(texture.to_vec().iter().enumerate().all(|(place, value)| *value == byte(number, place)));
+    });
+}
+
+#[test]
+fn a_command_is_followed_and_taken_back() {
+    both(|rig| {
+        let session = rig.open("game");
+        let number = session.command(b"hold", 1).expect("room");
+        let running = Progress { state: JobState::Running, step: 2, steps: 40 };
+        wait_for("progress", || session.progress(number) == Some(running));
+        session.cancel(number).expect("it is open");
+        assert_eq!(next(&session).outcome, Outcome::Cancelled);
+        assert_eq!(session.cancel(number).expect_err("it has ended").code, ErrorCode::NotFound);
+    });
+}
+
+#[test]
 fn a_job_is_followed_and_taken_back() {
     both(|rig| {
         let session = rig.open("game");
@@ -117,6 +149,10 @@ fn a_request_beyond_its_bound_is_refused_here() {
     let request = Request { recipe: RecipeForm::Json(&large), ..job("", 64, 1, Deliver::Nothing) };
     session.submit(&request).expect("it fits");
     assert_eq!(next(&session).detail, b"json");
+    // What it is made of takes 13 bytes beside the JSON.
+    assert_eq!(session.command(&huge[..huge.len() - 13], 1).expect_err("too large").code, ErrorCode::TooLarge);
+    session.command(&huge[..huge.len() - 14], 1).expect("it fits");
+    assert_eq!(next(&session).detail, b"{}", "what is too long for an answer is not sent");
 }
 
 #[test]
@@ -125,18 +161,21 @@ fn what_is_unanswered_goes_over_to_the_next_server_under_its_key() {
         let session = rig.open("game");
         let numbers: Vec<u64> =
             (0..50).map(|seed| session.submit(&job("hold", 64, seed, Deliver::Pixels)).expect("room")).collect();
-        wait_for("all jobs", || rig.echo.held.lock().len() == 50);
+        session.command(b"hold", 0).expect("room");
+        wait_for("all", || rig.echo.held.lock().len() == 51);
         rig.stop();
         wait_for("notice of the end", || session.state().link != Link::Attached);
         rig.echo.held.lock().clear();
         session.cancel(numbers[7]).expect("it is unanswered");
         let late = session.submit(&job("hold", 64, 50, Deliver::Pixels)).expect("room without a sidecar too");
+        session.command(b"hold", 51).expect("room without a sidecar too");
         rig.serve();
-        wait_for("all jobs again", || rig.echo.held.lock().len() == 50);
+        wait_for("all again", || rig.echo.held.lock().len() == 52);
         assert_eq!(session.state().restarts, 1);
         assert_eq!(next(&session).number, numbers[7]);
         let asked = rig.echo.asked.lock();
-        assert_eq!((asked.len(), asked.values().max()), (51, Some(&2)), "every job came under one key");
+        assert_eq!((asked.len(), asked.values().max()), (53, Some(&2)), "everything came under one key");
+        assert_eq!(asked.values().filter(|times| **times == 2).count(), 51, "all but those that came late came twice");
         assert!(session.progress(late).is_some());
     });
 }
@@ -246,6 +285,9 @@ fn a_fault_of_the_host_ends_the_connection_that_it_is_on() {
         session.submit(&job("fault", 64, 1, Deliver::Nothing)).expect("room");
         wait_for("a new connection", || session.state().restarts > 0);
         wait_for("the host to hear of it", || rig.echo.gone.load(Ordering::SeqCst) > 0);
+        let third = rig.open("third");
+        third.command(b"fault", 3).expect("room");
+        wait_for("a new connection", || third.state().restarts > 0);
         other.submit(&job("a sword", 64, 2, Deliver::Nothing)).expect("room");
         assert_eq!(next(&other).outcome, Outcome::Done);
     });

@@ -124,6 +124,8 @@ impl Guest for Customer {
 
     fn provide(&self, _number: u64, _path: PathBuf) {}
 
+    fn command(&self, _number: u64, _key: RequestKey, _json: &[u8]) {}
+
     fn cancel(&self, _number: u64) {}
 
     fn gone(&self) {}

@@ -103,6 +103,13 @@ pub enum ClientMessage<'a> {
     },
     /// Give a texture slot back.
     Release(Lent),
+    /// Do what the command line can do.
+    Command {
+        /// A number of its own.
+        number: u64,
+        /// What to do; JSON that the wire does not look into.
+        json: &'a [u8],
+    },
 }
 
 /// A texture slot that is lent to the client.
@@ -146,6 +153,9 @@ pub enum ServerMessage<'a> {
     Completion(Answer<'a>),
 }
 
+/// Longest detail of an answer in bytes: what a message has room for beside the fields before it.
+pub const DETAIL_BYTES_MAX: usize = limits::MESSAGE_BYTES_MAX - 256;
+
 /// How a request ended, in full.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer<'a> {
@@ -175,7 +185,7 @@ pub struct Answer<'a> {
     pub bytes: u64,
     /// Where the picture lies.
     pub lent: Option<Lent>,
-    /// JSON: `{"render": …}`, `{"failure": …}` or `{"content": …}`.
+    /// JSON: `{"render": …}`, `{"failure": …}`, `{"content": …}` or `{"answer": …}`; at most [`DETAIL_BYTES_MAX`].
     pub detail: &'a [u8],
 }
 
@@ -222,6 +232,11 @@ impl<'a> ClientMessage<'a> {
                 writer.u8(4);
                 write_lent(&mut writer, *lent);
             }
+            Self::Command { number, json } => {
+                writer.u8(5);
+                writer.u64(*number);
+                writer.block(json);
+            }
         }
         writer.into_bytes()
     }
@@ -240,6 +255,10 @@ impl<'a> ClientMessage<'a> {
                 path: reader.text(limits::LOCAL_PATH_BYTES_MAX, "path")?,
             },
             4 => Self::Release(read_lent(&mut reader)?),
+            5 => Self::Command {
+                number: reader.u64("number")?,
+                json: reader.block(limits::MESSAGE_BYTES_MAX, "command")?,
+            },
             value => return Err(WireError::Value { what: "a message's kind", value: value.into() }),
         };
         reader.end()?;

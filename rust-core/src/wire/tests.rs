@@ -4,9 +4,12 @@ use proptest::prelude::*;
 
 use super::frame::{Decoder, Kind, encode};
 use super::hello::{Drain, Hello, Refused, Segment, Welcome};
-use super::message::{Answer, Brief, ClientMessage, Deliver, Lent, Outcome, RecipeForm, Request, ServerMessage};
+use super::message::{
+    Answer, Brief, ClientMessage, DETAIL_BYTES_MAX, Deliver, Lent, Outcome, RecipeForm, Request, ServerMessage,
+};
 use super::*;
 use crate::job::{Gate, JobState, Lane};
+use crate::limits;
 use crate::recipe::Tier;
 
 fn request() -> Request<'static> {
@@ -69,6 +72,8 @@ fn messages_come_back_as_they_were() {
         ClientMessage::Cancel { number: u64::MAX },
         ClientMessage::Provide { number: 3, path: "/art/sword.png" },
         ClientMessage::Release(Lent { segment: 1, slot: 2, generation: 3 }),
+        ClientMessage::Command { number: 4, json: br#"{"verb":"doctor"}"# },
+        ClientMessage::Command { number: 5, json: b"" },
     ] {
         assert_eq!(ClientMessage::decode(&message.encode()), Ok(message));
     }
@@ -81,6 +86,18 @@ fn messages_come_back_as_they_were() {
     }
     let lent = Lent { segment: 9, slot: 8, generation: 7 };
     assert_eq!(Lent::decode(&lent.encode()), Ok(lent));
+}
+
+#[test]
+fn the_longest_command_and_the_longest_detail_are_read_and_longer_ones_are_not() {
+    let longest = vec![b' '; limits::MESSAGE_BYTES_MAX];
+    let command = ClientMessage::Command { number: 1, json: &longest };
+    assert_eq!(ClientMessage::decode(&command.encode()), Ok(command));
+    let longer = vec![b' '; limits::MESSAGE_BYTES_MAX + 1];
+    let refused = ClientMessage::decode(&ClientMessage::Command { number: 1, json: &longer }.encode()).err();
+    assert_eq!(refused, Some(WireError::Long { what: "command", bytes: longer.len(), max: limits::MESSAGE_BYTES_MAX }));
+    let full = ServerMessage::Completion(Answer { detail: &longest[..DETAIL_BYTES_MAX], ..answer() }).encode();
+    assert!(full.len() <= limits::MESSAGE_BYTES_MAX, "{} bytes are no message of a ring", full.len());
 }
 
 #[test]
@@ -111,6 +128,7 @@ fn version_1_stays_as_it_is() {
         golden("submit", &ClientMessage::Submit { number: 1, request: request() }.encode()),
         golden("cancel", &ClientMessage::Cancel { number: 1 }.encode()),
         golden("release", &Lent { segment: 1, slot: 2, generation: 3 }.encode()),
+        golden("command", &ClientMessage::Command { number: 1, json: br#"{"verb":"doctor"}"# }.encode()),
         golden("completion", &ServerMessage::Completion(answer()).encode()),
     ];
     assert_eq!(lines.join("\n"), include_str!("golden-v1.txt").trim_end());
@@ -159,11 +177,14 @@ proptest! {
 
     #[test]
     fn a_message_cut_short_or_with_a_bit_turned_is_read_or_refused(at in 0_usize..200, bit in 0_u8..8, cut in 0_usize..200) {
-        let whole = ClientMessage::Submit { number: 1, request: request() }.encode();
-        prop_assert!(ClientMessage::decode(&whole[..cut.min(whole.len() - 1)]).is_err());
-        let mut turned = whole.clone();
-        let at = at % whole.len();
-        turned[at] ^= 1 << bit;
-        let _ = ClientMessage::decode(&turned);
+        let submit = ClientMessage::Submit { number: 1, request: request() };
+        let command = ClientMessage::Command { number: 1, json: br#"{"verb":"preview","file":"/art/sword.png"}"# };
+        for whole in [submit.encode(), command.encode()] {
+            prop_assert!(ClientMessage::decode(&whole[..cut.min(whole.len() - 1)]).is_err());
+            let mut turned = whole.clone();
+            let at = at % whole.len();
+            turned[at] ^= 1 << bit;
+            let _ = ClientMessage::decode(&turned);
+        }
     }
 }

@@ -93,6 +93,10 @@ impl Guest for Asker {
         self.client.complete(&Reply::bare(number, Outcome::Failed), None);
     }
 
+    fn command(&self, number: u64, _key: RequestKey, _json: &[u8]) {
+        self.client.complete(&Reply::bare(number, Outcome::Failed), None);
+    }
+
     fn cancel(&self, _number: u64) {}
 
     fn gone(&self) {}

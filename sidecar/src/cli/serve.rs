@@ -122,7 +122,10 @@ async fn run(
     if let Some(idle) = idle_exit {
         let activity = http.as_ref().map(|(bound, _)| bound.activity());
         let clients = channel.as_ref().map(Arc::downgrade);
-        let clients = move || clients.as_ref().and_then(Weak::upgrade).map_or(0, |channel| channel.clients());
+        let clients = move || {
+            let channel = clients.as_ref().and_then(Weak::upgrade);
+            channel.map_or(0, |channel| channel.clients() + channel.commands())
+        };
         let clients = Box::new(clients);
         let awake = Awake { intake: app.intake().clone(), activity, clients };
         tokio::spawn(awake.stop_when_idle(idle, stop.clone()));
@@ -196,7 +199,7 @@ struct Awake {
     intake: Intake,
     /// Answers over HTTP, where it is served.
     activity: Option<Activity>,
-    /// Clients that are connected otherwise; they may ask for something at any time.
+    /// Clients that are connected otherwise, which may ask for something at any time, and commands that they left running.
     clients: Box<dyn Fn() -> usize + Send>,
 }
 

@@ -1,11 +1,12 @@
 //! The door of editors and of our own command line: the channel's requests become jobs, and renders textures.
 //!
 //! ```text
-//! Host::welcome ─► Caller (one a client) ─ submit ─► Intake::submit_as ─► ending ─► picture into a slot ─► complete
+//! Host::welcome ─► Caller (one a client) ─┬ submit ──► Intake::submit_as ─► ending ─► picture into a slot ─► complete
+//!                                         └ command ─► Commands::begin ──► command::run ──► end ─────────────┘
 //! ```
 //! The channel's thread only hands over; every request is a task of its own, and pictures are read and decoded on
 //! threads that may block, straight into memory that the client sees.
-//! Whoever leaves, leaves its jobs running: asked again under its key, a request is told of the same job.
+//! Whoever leaves, leaves its jobs and commands running: asked again under its key, a request is told of the same one.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -17,9 +18,10 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde_json::json;
 use thumbforge_channel::client::Deliver;
-use thumbforge_channel::server::{self, Client, Guest, Host, Options, Reply, Serving, Slot};
+use thumbforge_channel::server::{self, Client, Guest, Host, Options, Reply, Reservation, Serving, Slot};
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{ContentHash, RequestKey};
+use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::job::{Ending, JobSpec, JobState, Render};
 use thumbforge_core::limits;
 use thumbforge_core::wire::hello::Hello;
@@ -30,11 +32,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Intake, Ticket, in_thread};
+use crate::command::Services;
+use crate::maker::Maker;
 use crate::output::png;
 use crate::publish::Follow;
 use crate::store::Pin;
+use commands::{Commands, Ended, Next, Runs, Steps};
 
 mod asked;
+mod commands;
 
 /// Files that are brought at once: each lies in memory whole, and the largest has two gigabytes.
 const FILES_AT_ONCE: usize = 2;
@@ -47,28 +53,34 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the system gives no socket.
 pub fn serve(data_dir: &Path, intake: Intake, stop: CancellationToken) -> Result<Listening, Failure> {
-    // Decoding keeps a core busy; more at once would only hold more pictures in memory.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let rooms = Arc::new(Rooms { pictures: Semaphore::new(cores), files: Semaphore::new(FILES_AT_ONCE) });
-    let tasks = Tasks { runtime: Handle::current(), open: TaskTracker::new(), leaving: CancellationToken::new() };
-    let door = Arc::new(Door { intake, tasks: tasks.clone(), rooms, stop });
-    let serving = server::serve(data_dir, door, Options::default()).map_err(|err| {
+    let services = Services { maker: Maker::Here(intake.clone()), data_dir: data_dir.to_owned() };
+    listen(data_dir, &Door::new(intake, Arc::new(services), stop))
+}
+
+fn listen(data_dir: &Path, door: &Arc<Door>) -> Result<Listening, Failure> {
+    let serving = server::serve(data_dir, door.clone(), Options::default()).map_err(|err| {
         let message = format!("failed to listen for editors in {}: {err}", data_dir.display());
         Failure::new(ErrorCode::Storage, message)
     })?;
-    Ok(Listening { serving, tasks })
+    Ok(Listening { serving, tasks: door.tasks.clone(), commands: door.commands.clone() })
 }
 
 /// The door while it is open; dropped, every connection ends.
 pub struct Listening {
     serving: Serving,
     tasks: Tasks,
+    commands: Arc<Commands>,
 }
 
 impl Listening {
     /// Clients that are connected.
     pub fn clients(&self) -> usize {
         self.serving.clients()
+    }
+
+    /// Commands that run, whether or not their client is still there.
+    pub fn commands(&self) -> usize {
+        self.commands.count()
     }
 
     /// Waits until everybody has been told of what has ended, for a sidecar that ends nothing more. Not for long: what
@@ -106,6 +118,7 @@ struct Door {
     intake: Intake,
     tasks: Tasks,
     rooms: Arc<Rooms>,
+    commands: Arc<Commands>,
     stop: CancellationToken,
 }
 
@@ -115,6 +128,17 @@ struct Rooms {
     pictures: Semaphore,
     /// Files that are taken into the store.
     files: Semaphore,
+}
+
+impl Door {
+    fn new(intake: Intake, runs: Arc<dyn Runs>, stop: CancellationToken) -> Arc<Self> {
+        // Decoding keeps a core busy; more at once would only hold more pictures in memory.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let rooms = Arc::new(Rooms { pictures: Semaphore::new(cores), files: Semaphore::new(FILES_AT_ONCE) });
+        let tasks = Tasks { runtime: Handle::current(), open: TaskTracker::new(), leaving: CancellationToken::new() };
+        let commands = Arc::new(Commands::new(runs, tasks.clone()));
+        Arc::new(Self { intake, tasks, rooms, commands, stop })
+    }
 }
 
 impl Host for Door {
@@ -128,6 +152,8 @@ impl Host for Door {
                 intake: self.intake.clone(),
                 client,
                 rooms: self.rooms.clone(),
+                commands: self.commands.clone(),
+                places: Arc::new(Semaphore::new(commands::AT_ONCE)),
                 project: hello.project.clone(),
                 open: Mutex::default(),
                 provided: Mutex::default(),
@@ -153,6 +179,9 @@ struct Shared {
     intake: Intake,
     client: Client,
     rooms: Arc<Rooms>,
+    commands: Arc<Commands>,
+    /// Its commands that may run.
+    places: Arc<Semaphore>,
     project: String,
     /// Raised to take a request back; for those that are not answered yet.
     open: Mutex<HashMap<u64, CancellationToken>>,
@@ -196,6 +225,19 @@ impl Guest for Caller {
                 Err(failure) => refusal(number, &failure),
             };
             shared.client.complete(&reply, None);
+        });
+    }
+
+    fn command(&self, number: u64, key: RequestKey, json: &[u8]) {
+        let (shared, json) = (self.shared.clone(), json.to_vec());
+        let taken_back = CancellationToken::new();
+        shared.open.lock().insert(number, taken_back.clone());
+        self.tasks.spawn(async move {
+            // What is not answered here is asked again of the next sidecar.
+            if let Some((reply, slot)) = shared.command(number, key, json, &taken_back).await {
+                shared.client.complete(&reply, slot);
+            }
+            shared.open.lock().remove(&number);
         });
     }
 
@@ -297,6 +339,98 @@ impl Shared {
         self.client.complete(&reply, slot);
     }
 
+    /// A command from its start to its answer; `None` when nobody here is to give one.
+    async fn command(
+        &self,
+        number: u64,
+        key: RequestKey,
+        json: Vec<u8>,
+        taken_back: &CancellationToken,
+    ) -> Option<(Reply, Option<Slot>)> {
+        let running = match self.commands.find(key) {
+            Some(running) => running,
+            None => {
+                let place = tokio::select! {
+                    biased;
+                    () = taken_back.cancelled() => return Some((interrupted(number), None)),
+                    () = self.left.cancelled() => return None,
+                    place = self.places.clone().acquire_owned() => place.ok()?,
+                };
+                if self.is_leaving() {
+                    return None;
+                }
+                match self.commands.begin(key, json, place) {
+                    Ok(running) => running,
+                    Err(failure) => return Some((refusal(number, &failure), None)),
+                }
+            }
+        };
+        let mut follower = running.follow();
+        let ended = loop {
+            tokio::select! {
+                biased;
+                next = follower.next() => match next {
+                    Next::Ended(ended) => break ended,
+                    Next::Step(Steps { done, all }) => self.client.progress(number, JobState::Running, done, all),
+                },
+                () = taken_back.cancelled(), if !running.is_taken_back() => running.take_back(),
+                () = self.left.cancelled() => return None,
+            }
+        };
+        if running.is_taken_back() {
+            return Some((interrupted(number), None));
+        }
+        // What it came to may come of a sidecar that stops: jobs that were not accepted any more, a drawing given up.
+        if self.is_leaving() {
+            return None;
+        }
+        match ended {
+            Ended::Failed(failure) => Some((refusal(number, &failure), None)),
+            Ended::Answered { detail, picture } => {
+                let reply = Reply { detail, ..Reply::bare(number, Outcome::Done) };
+                let Some(picture) = picture else { return Some((reply, None)) };
+                let Extent { width, height } = picture.extent();
+                let slot = tokio::select! {
+                    slot = self.show(picture) => slot,
+                    () = taken_back.cancelled() => Err(Undelivered::TakenBack),
+                    () = self.left.cancelled() => Err(Undelivered::Left),
+                };
+                match slot {
+                    Ok(slot) => Some((Reply { size: (width, height), format: Deliver::Pixels, ..reply }, Some(slot))),
+                    Err(Undelivered::Failed(failure)) => Some((refusal(number, &failure), None)),
+                    Err(Undelivered::TakenBack) => Some((interrupted(number), None)),
+                    Err(Undelivered::Left) => None,
+                }
+            }
+        }
+    }
+
+    /// Whether nobody hears any more, or what ends from here on is for the next sidecar to tell.
+    fn is_leaving(&self) -> bool {
+        self.left.is_cancelled() || self.intake.is_closed()
+    }
+
+    /// A picture that lies in memory already, in a slot.
+    async fn show(&self, picture: Arc<ImageBuf>) -> Result<Slot, Undelivered> {
+        let reservation = self.room(picture.pixels().len()).await?;
+        let copied = in_thread(move || {
+            let mut slot = open(reservation)?;
+            slot.bytes_mut().copy_from_slice(picture.pixels());
+            Ok(slot)
+        });
+        Ok(copied.await?)
+    }
+
+    /// Room in the client's memory, as soon as there is some.
+    async fn room(&self, bytes: usize) -> Result<Reservation, Undelivered> {
+        if bytes > limits::SLOT_BYTES_MAX {
+            let message =
+                format!("failed to deliver a picture of {bytes} bytes: at most {} fit", limits::SLOT_BYTES_MAX);
+            return Err(Failure::new(ErrorCode::TooLarge, message).into());
+        }
+        self.client.reserve(bytes).await.map_err(|_| Undelivered::Left)
+    }
+
     /// The finished picture in a slot, as the client wants it.
     async fn picture(&self, render: &Render, deliver: Deliver) -> Result<Option<Slot>, Undelivered> {
         let store = self.intake.store().clone();
@@ -306,19 +440,12 @@ impl Shared {
             Deliver::Pixels => size.pixels() * 4,
             Deliver::Png => in_thread(move || Ok(store.size(blob))).await?.ok_or_else(evicted)?,
         };
-        if bytes > limits::SLOT_BYTES_MAX {
-            let message =
-                format!("failed to deliver a picture of {bytes} bytes: at most {} fit", limits::SLOT_BYTES_MAX);
-            return Err(Failure::new(ErrorCode::TooLarge, message).into());
-        }
-        let Ok(reservation) = self.client.reserve(bytes).await else { return Err(Undelivered::Left) };
+        let reservation = self.room(bytes).await?;
         // Taken after the room in the client's memory, so that a client which gives nothing back holds up nobody else.
         let _room = self.rooms.pictures.acquire().await;
         let store = self.intake.store().clone();
         let drawn = in_thread(move || {
-            let mut slot = reservation.open().map_err(|err| {
-                Failure::new(ErrorCode::Internal, format!("failed to get memory for a picture: {err}"))
-            })?;
+            let mut slot = open(reservation)?;
             match deliver {
                 Deliver::Png if store.read_into(blob, slot.bytes_mut()) => Ok(slot),
                 Deliver::Png => Err(evicted()),
@@ -367,6 +494,11 @@ fn fault() -> Failure {
     Failure::new(ErrorCode::Internal, "failed to follow the job, a fault of Thumbforge; please report it with the log")
 }
 
+fn open(reservation: Reservation) -> Result<Slot, Failure> {
+    let failed = |err| Failure::new(ErrorCode::Internal, format!("failed to get memory for a picture: {err}"));
+    reservation.open().map_err(failed)
+}
+
 fn evicted() -> Failure {
     Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store; ask again")
 }
@@ -399,6 +531,11 @@ fn done(number: u64, render: &Render, cached: bool, attempts: u32, deliver: Deli
 fn cancelled(number: u64, attempts: u32) -> Reply {
     let failure = Failure::new(ErrorCode::Cancelled, "failed to draw: it was taken back");
     Reply { attempts, outcome: Outcome::Cancelled, ..refusal(number, &failure) }
+}
+
+fn interrupted(number: u64) -> Reply {
+    let failure = Failure::new(ErrorCode::Cancelled, "failed to run the command to its end: it was taken back");
+    Reply { outcome: Outcome::Cancelled, ..refusal(number, &failure) }
 }
 
 fn refusal(number: u64, failure: &Failure) -> Reply {

@@ -25,8 +25,12 @@ impl Started {
     /// Starts the program on a data directory.
     pub(super) fn new(program: &Path, args: &[std::ffi::OsString], data_dir: &Path) -> io::Result<Self> {
         let mut command = Command::new(program);
+        // No port is opened unless the caller asks for one.
+        let silent = (!args.iter().any(|arg| arg == "--port")).then_some("--no-http");
         command
-            .args(["serve", "--detached", "--no-http", "--idle-exit"])
+            .args(["serve", "--detached"])
+            .args(silent)
+            .arg("--idle-exit")
             .arg(IDLE_EXIT_SECONDS.to_string())
             .arg("--data-dir")
             .arg(data_dir)

@@ -64,6 +64,7 @@ enum Attack {
     Claim(Kind, u32),
     Push(Vec<u8>),
     Submit(u64, Deliver),
+    Command(u64, &'static [u8]),
     Cancel(u64),
     Release(Lent),
     Write(usize, u64),
@@ -75,6 +76,7 @@ fn attacks() -> impl Strategy<Value = Vec<Attack>> {
     let lent = (0..4_u32, prop_oneof![0..20_u32, Just(u32::MAX)], prop_oneof![0..4_u64, Just(u64::MAX)])
         .prop_map(|(segment, slot, generation)| Lent { segment, slot, generation });
     let deliver = proptest::sample::select(vec![Deliver::Nothing, Deliver::Pixels]);
+    let commands = proptest::sample::select(vec![&b""[..], b"hold", b"picture", b"fault", b"{}"]);
     let attack = prop_oneof![
         3 => Just(Attack::Bell),
         1 => (kinds.clone(), payloads()).prop_map(|(kind, payload)| Attack::Frame(kind, payload)),
@@ -82,6 +84,7 @@ fn attacks() -> impl Strategy<Value = Vec<Attack>> {
         1 => (kinds, any::<u32>()).prop_map(|(kind, length)| Attack::Claim(kind, length)),
         1 => payloads().prop_map(Attack::Push),
         4 => (0..6_u64, deliver).prop_map(|(number, deliver)| Attack::Submit(number, deliver)),
+        2 => (0..6_u64, commands).prop_map(|(number, json)| Attack::Command(number, json)),
         2 => (0..6_u64).prop_map(Attack::Cancel),
         4 => lent.prop_map(Attack::Release),
         3 => (places(), values()).prop_map(|(at, value)| Attack::Write(at, value)),
@@ -108,6 +111,7 @@ fn perform(raw: &Raw, rings: Option<&ClientRings>, scribbler: Option<&Scribbler>
         }
         Attack::Push(bytes) => message(bytes.clone()),
         Attack::Submit(number, deliver) => message(submit(*number, "a rock", *deliver)),
+        Attack::Command(number, json) => message(ClientMessage::Command { number: *number, json }.encode()),
         Attack::Cancel(number) => message(ClientMessage::Cancel { number: *number }.encode()),
         Attack::Release(lent) => match rings {
             Some(rings) => drop(rings.returns.push(&lent.encode())),

@@ -245,7 +245,11 @@ fn perform(stream: &Stream, rings: Option<&(ServerRings, Scribbler)>, lie: &Lie)
 /// What a caller does all day; none of it waits.
 fn use_session(session: &Session, seed: u64) -> bool {
     prompt("a caller's turn", || {
-        let accepted = session.submit(&job("a rock", 8, seed, Deliver::Pixels)).is_ok();
+        // Every third is a command; what an honest server answers to it is a picture as well.
+        let accepted = match seed % 3 {
+            2 => session.command(b"picture", seed).is_ok(),
+            _ => session.submit(&job("a rock", 8, seed, Deliver::Pixels)).is_ok(),
+        };
         let _ = session.progress(seed);
         let _ = session.state();
         session.wait(Duration::from_micros(100));

@@ -12,7 +12,7 @@ use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 use thumbforge_core::wire::frame::{self, Kind};
 use thumbforge_core::wire::hello::{self, Hello, Welcome};
-use thumbforge_core::wire::message::{Answer, ClientMessage, Deliver, Lent, Outcome, ServerMessage};
+use thumbforge_core::wire::message::{Answer, ClientMessage, DETAIL_BYTES_MAX, Deliver, Lent, Outcome, ServerMessage};
 use thumbforge_core::wire::{PROTOCOL, Writer};
 
 use super::Guest;
@@ -56,7 +56,7 @@ pub struct Reply {
     pub size: (u32, u32),
     /// What the slot holds.
     pub format: Deliver,
-    /// JSON: `{"render": …}`, `{"failure": …}` or `{"content": …}`.
+    /// JSON: `{"render": …}`, `{"failure": …}`, `{"content": …}` or `{"answer": …}`; at most [`DETAIL_BYTES_MAX`].
     pub detail: Vec<u8>,
 }
 
@@ -270,6 +270,11 @@ impl Peer {
                     guest.provide(number, path.into());
                 }
             }
+            ClientMessage::Command { number, json } => {
+                if self.enter(number) {
+                    guest.command(number, RequestKey::new(self.instance, number), json);
+                }
+            }
             ClientMessage::Cancel { number } => guest.cancel(number),
             ClientMessage::Release(lent) => self.take_back(lent)?,
         }
@@ -451,7 +456,7 @@ impl Client {
             bytes,
             lent,
             // A detail too long for a message is less than no answer at all.
-            detail: if reply.detail.len() <= limits::MESSAGE_BYTES_MAX - 256 { &reply.detail } else { b"{}" },
+            detail: if reply.detail.len() <= DETAIL_BYTES_MAX { &reply.detail } else { b"{}" },
         };
         let message = ServerMessage::Completion(answer).encode();
         if let Some(slot) = slot {

@@ -31,7 +31,7 @@ pub struct Echo {
     pub asked: Mutex<HashMap<RequestKey, usize>>,
     /// Jobs by project.
     pub projects: Mutex<HashMap<String, usize>>,
-    /// Jobs that wait for somebody to let them go: those whose prompt is `hold`.
+    /// Jobs and commands that wait for somebody to let them go: those whose prompt or JSON is `hold`.
     pub held: Mutex<Vec<(Client, u64)>>,
     /// Clients that have gone.
     pub gone: AtomicUsize,
@@ -68,6 +68,22 @@ pub fn byte(seed: u64, at: usize) -> u8 {
     (seed as usize).wrapping_mul(7).wrapping_add(at / 4).wrapping_add(at % 4) as u8
 }
 
+impl EchoGuest {
+    /// Answers with the picture for `seed`. A thread a picture is enough of an executor for a test.
+    fn draw(&self, reply: Reply, seed: u64) {
+        let client = self.client.clone();
+        std::thread::spawn(move || {
+            let bytes = reply.size.0 as usize * reply.size.1 as usize * 4;
+            let Ok(reservation) = block_on(client.reserve(bytes)) else { return };
+            let Ok(mut slot) = reservation.open() else { return };
+            for (at, byte_of) in slot.bytes_mut().iter_mut().enumerate() {
+                *byte_of = byte(seed, at);
+            }
+            client.complete(&reply, Some(slot));
+        });
+    }
+}
+
 impl Guest for EchoGuest {
     fn submit(&self, number: u64, key: RequestKey, request: message::Request<'_>) {
         *self.echo.asked.lock().entry(key).or_default() += 1;
@@ -90,28 +106,33 @@ impl Guest for EchoGuest {
             return;
         }
         let (seed, size, format) = (brief.seed.unwrap_or(0), brief.size, request.deliver);
-        let bytes = size.0 as usize * size.1 as usize * 4;
         let reply = Reply { seed, size, format, attempts: 1, ..Reply::bare(number, Outcome::Done) };
         if format == Deliver::Nothing {
             self.client.complete(&reply, None);
             return;
         }
-        let client = self.client.clone();
-        let draw = move || {
-            let Ok(reservation) = block_on(client.reserve(bytes)) else { return };
-            let Ok(mut slot) = reservation.open() else { return };
-            for (at, byte_of) in slot.bytes_mut().iter_mut().enumerate() {
-                *byte_of = byte(seed, at);
-            }
-            client.complete(&reply, Some(slot));
-        };
-        // A thread a picture is enough of an executor for a test.
-        std::thread::spawn(draw);
+        self.draw(reply, seed);
     }
 
     fn provide(&self, number: u64, path: PathBuf) {
         let detail = path.to_string_lossy().into_owned().into_bytes();
         self.client.complete(&Reply { detail, ..Reply::bare(number, Outcome::Done) }, None);
+    }
+
+    fn command(&self, number: u64, key: RequestKey, json: &[u8]) {
+        *self.echo.asked.lock().entry(key).or_default() += 1;
+        match json {
+            b"fault" => panic!("a fault of the host, as this test wants it"),
+            b"hold" => {
+                self.client.progress(number, JobState::Running, 2, 40);
+                self.echo.held.lock().push((self.client.clone(), number));
+            }
+            b"picture" => {
+                let (size, format, detail) = ((64, 48), Deliver::Pixels, json.to_vec());
+                self.draw(Reply { size, format, detail, ..Reply::bare(number, Outcome::Done) }, number);
+            }
+            _ => self.client.complete(&Reply { detail: json.to_vec(), ..Reply::bare(number, Outcome::Done) }, None),
+        }
     }
 
     fn cancel(&self, number: u64) {

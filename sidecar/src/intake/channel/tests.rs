@@ -1,16 +1,18 @@
 //! The door through the real channel: what is delivered is what was drawn, and nothing that a client sends goes unchecked.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
-use thumbforge_channel::client::{Brief, Completion, RecipeForm, Request, Session, Start};
-use thumbforge_core::image::Extent;
+use thumbforge_channel::client::{Brief, Completion, Progress, RecipeForm, Request, Session, Start};
 use thumbforge_core::job::{Gate, Lane};
 use thumbforge_core::recipe::{ArtFile, Recipe, Tier};
 
 use super::*;
 use crate::app::App;
+use crate::command::{Answered, Watch};
 use crate::config::{Config, UserFile};
 use crate::output::png::{DecodeLimits, decode};
 
@@ -23,16 +25,108 @@ struct Rig {
     stop: CancellationToken,
 }
 
+/// Verbs that do as a test needs it: the JSON is the verb.
+#[derive(Default)]
+struct Verbs {
+    /// How many have begun.
+    begun: AtomicUsize,
+    /// How many came to their end.
+    ended: AtomicUsize,
+    /// Lets those that wait for it go on.
+    go: CancellationToken,
+}
+
+impl Runs for Arc<Verbs> {
+    fn run(
+        &self,
+        json: Vec<u8>,
+        watch: Arc<dyn Watch>,
+        interrupted: CancellationToken,
+    ) -> BoxFuture<'static, Result<Answered, Failure>> {
+        let verbs = self.clone();
+        verbs.begun.fetch_add(1, Ordering::SeqCst);
+        if json == b"panic" {
+            panic!("a fault of a verb, as this test wants it");
+        }
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let answered = match json.as_slice() {
+                b"panic later" => panic!("a fault of a verb, as this test wants it"),
+                b"fail" => Err(Failure::new(ErrorCode::InputFile, "failed to read, as this test wants it")),
+                b"large" => Ok(Answered::Value(Value::from("x".repeat(limits::MESSAGE_BYTES_MAX)))),
+                b"picture" => Ok(Answered::Picture(picture(64, 48), json!({ "width": 64 }))),
+                b"wall" => Ok(Answered::Picture(picture(2048, 2048), Value::Null)),
+                b"wait" => {
+                    watch.step(3, 40);
+                    tokio::select! {
+                        () = verbs.go.cancelled() => Ok(Answered::Value(Value::from("done"))),
+                        () = interrupted.cancelled() => Err(Failure::new(ErrorCode::Internal, "failed to go on")),
+                    }
+                }
+                b"stubborn" => {
+                    interrupted.cancelled().await;
+                    watch.step(4, 40);
+                    verbs.go.cancelled().await;
+                    Ok(Answered::Value(Value::from("done all the same")))
+                }
+                _ => Ok(Answered::Value(Value::from("done"))),
+            };
+            verbs.ended.fetch_add(1, Ordering::SeqCst);
+            answered
+        })
+    }
+}
+
+impl Verbs {
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
+    }
+}
+
+fn picture(width: u32, height: u32) -> ImageBuf {
+    let extent = Extent { width, height };
+    let pixels = (0..extent.pixels() * 4).map(|at| (at / 4 + at % 4) as u8).collect();
+    ImageBuf::from_rgba(extent, pixels).expect("as many bytes")
+}
+
+/// Looks until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let looked = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looked).await.unwrap_or_else(|_| panic!("{what} did not come"));
+}
+
 impl Rig {
     async fn start() -> Self {
         Self::start_in(tempfile::tempdir().expect("a folder")).await
     }
 
     async fn start_in(folder: tempfile::TempDir) -> Self {
+        Self::start_as(folder, |data_dir, intake, stop| serve(data_dir, intake, stop).expect("listens")).await
+    }
+
+    /// With verbs of a test in place of the sidecar's own.
+    async fn with(folder: tempfile::TempDir, verbs: &Arc<Verbs>) -> Self {
+        let runs = Arc::new(verbs.clone());
+        let open = |data_dir: &Path, intake, stop| listen(data_dir, &Door::new(intake, runs, stop)).expect("listens");
+        Self::start_as(folder, open).await
+    }
+
+    async fn start_as(
+        folder: tempfile::TempDir,
+        open: impl FnOnce(&Path, Intake, CancellationToken) -> Listening,
+    ) -> Self {
         let config = Config { workers: 1, ..Config::new(folder.path(), &UserFile::default()) };
         let app = App::start(config).await.expect("starts");
         let stop = CancellationToken::new();
-        let serving = serve(folder.path(), app.intake().clone(), stop.clone()).expect("listens");
+        let serving = open(folder.path(), app.intake().clone(), stop.clone());
         Self { folder, app, serving, stop }
     }
 
@@ -294,5 +388,209 @@ async fn what_one_sidecar_did_not_answer_the_next_one_does() {
     assert_eq!(session.state().restarts, 1);
     assert_eq!(rig.app.intake().jobs(None, 10).expect("reads").len(), 3);
     assert!(!rig.stop.is_cancelled(), "nobody asked it to make room");
+    rig.end().await;
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[tokio::test]
+async fn what_is_no_command_is_refused() {
+    let rig = Rig::start().await;
+    let session = Arc::new(rig.session("game"));
+    let longest = vec![b'['; limits::MESSAGE_BYTES_MAX - 13];
+    for json in [&b""[..], b"no JSON", b"{}", br#"{"verb":"no such verb"}"#, b"[1]", b"\xff", &longest] {
+        session.command(json, 1).expect("room");
+        let refused = answer(&session).await;
+        assert_eq!(refused.outcome, Outcome::Failed);
+        assert!(["invalid_request", "unsupported_field"].contains(&code(&refused)), "{}", detail(&refused));
+    }
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_is_answered_with_a_value_or_with_a_picture() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = Arc::new(rig.session("game"));
+    session.command(b"quick", 7).expect("room");
+    let told = answer(&session).await;
+    assert_eq!((told.outcome, told.tag, detail(&told)), (Outcome::Done, 7, json!({ "answer": "done" })));
+    assert!(told.texture.is_none());
+    session.command(b"picture", 8).expect("room");
+    let shown = answer(&session).await;
+    assert_eq!((shown.outcome, detail(&shown)), (Outcome::Done, json!({ "answer": { "width": 64 } })));
+    let texture = shown.texture.expect("a picture");
+    assert_eq!((texture.size(), texture.format()), ((64, 48), Deliver::Pixels));
+    assert!(texture.to_vec() == picture(64, 48).pixels());
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_that_goes_wrong_is_an_answer() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = Arc::new(rig.session("game"));
+    for (verb, expected) in
+        [("panic", "internal"), ("panic later", "internal"), ("fail", "input_file"), ("large", "too_large")]
+    {
+        session.command(verb.as_bytes(), 1).expect("room");
+        let failed = answer(&session).await;
+        assert_eq!((failed.outcome, code(&failed)), (Outcome::Failed, expected), "{verb}");
+        assert_eq!(detail(&failed)["failure"]["code"], expected);
+    }
+    session.command(b"quick", 1).expect("room");
+    assert_eq!(answer(&session).await.outcome, Outcome::Done, "the door stands");
+    assert_eq!((session.state().restarts, rig.serving.commands()), (0, 0));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_is_followed_and_taken_back() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = Arc::new(rig.session("game"));
+    let at = |step| Some(Progress { state: JobState::Running, step, steps: 40 });
+    let waits = session.command(b"wait", 1).expect("room");
+    until("progress", || session.progress(waits) == at(3)).await;
+    session.cancel(waits).expect("is open");
+    let cancelled = answer(&session).await;
+    assert_eq!((cancelled.outcome, code(&cancelled)), (Outcome::Cancelled, "cancelled"));
+    // One that takes its time is answered when it has ended, not before; it was taken back, whatever it came to.
+    let stubborn = session.command(b"stubborn", 2).expect("room");
+    until("its beginning", || verbs.begun() == 2).await;
+    session.cancel(stubborn).expect("is open");
+    until("word that it has heard", || session.progress(stubborn) == at(4)).await;
+    assert_eq!((verbs.ended(), session.poll().is_none()), (1, true));
+    verbs.go.cancel();
+    let cancelled = answer(&session).await;
+    assert_eq!((cancelled.number, cancelled.outcome), (stubborn, Outcome::Cancelled));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_goes_on_without_its_client() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = rig.session("game");
+    session.command(b"wait", 1).expect("room");
+    until("its beginning", || verbs.begun() == 1).await;
+    session.close();
+    until("notice", || rig.serving.clients() == 0).await;
+    assert_eq!((rig.serving.commands(), verbs.ended()), (1, 0), "it keeps the sidecar awake");
+    verbs.go.cancel();
+    until("its end", || rig.serving.commands() == 0).await;
+    assert_eq!(verbs.ended(), 1);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_asked_again_while_it_runs_is_joined() {
+    let verbs = Arc::new(Verbs::default());
+    let (data, app) = (folder(), tempfile::tempdir().expect("a folder"));
+    let config = Config { workers: 1, ..Config::new(app.path(), &UserFile::default()) };
+    let app = App::start(config).await.expect("starts");
+    let door = Door::new(app.intake().clone(), Arc::new(verbs.clone()), CancellationToken::new());
+    let listening = listen(data.path(), &door).expect("listens");
+    let options = thumbforge_channel::client::Options::new(data.path(), "game", Start::Never);
+    let session = Arc::new(Session::open(options).expect("opens"));
+    let number = session.command(b"wait", 1).expect("room");
+    until("its beginning", || verbs.begun() == 1).await;
+    // The connection breaks, and the sidecar is the same.
+    tokio::task::spawn_blocking(move || drop(listening)).await.expect("closes");
+    let listening = listen(data.path(), &door).expect("listens");
+    until("the client", || session.state().restarts == 1).await;
+    // What is asked later is heard later, so the command has come again by now.
+    session.command(b"quick", 2).expect("room");
+    assert_eq!(answer(&session).await.tag, 2);
+    let running = Some(Progress { state: JobState::Running, step: 3, steps: 40 });
+    until("progress", || session.progress(number) == running).await;
+    verbs.go.cancel();
+    let told = answer(&session).await;
+    assert_eq!((told.number, told.outcome, verbs.begun()), (number, Outcome::Done, 2));
+    tokio::task::spawn_blocking(move || drop(listening)).await.expect("closes");
+    drop(app.drain().await);
+}
+
+#[tokio::test]
+async fn a_command_that_one_sidecar_did_not_answer_the_next_one_does() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = Arc::new(rig.session("game"));
+    let number = session.command(b"wait", 1).expect("room");
+    until("its beginning", || verbs.begun() == 1).await;
+    rig.app.intake().close();
+    // Neither begun by a sidecar that stops, nor answered by it.
+    let late = session.command(b"quick", 2).expect("room");
+    rig.serving.settle().await;
+    assert_eq!((rig.serving.commands(), verbs.begun(), verbs.ended()), (0, 1, 1), "it was interrupted");
+    assert!(session.poll().is_none(), "what came of the interruption is told to nobody");
+    let next = Arc::new(Verbs::default());
+    next.go.cancel();
+    let rig = Rig::with(rig.end().await, &next).await;
+    let answers = answers(&session, 2).await;
+    for number in [number, late] {
+        assert_eq!(detail(&answers[&number]), json!({ "answer": "done" }));
+    }
+    assert_eq!((session.state().restarts, next.begun()), (1, 2));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_ends_while_the_sidecar_stops_is_asked_again() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = Arc::new(rig.session("game"));
+    session.command(b"wait", 1).expect("room");
+    until("its beginning", || verbs.begun() == 1).await;
+    rig.app.intake().close();
+    verbs.go.cancel();
+    until("its end", || rig.serving.commands() == 0).await;
+    let rig = Rig::with(rig.end().await, &verbs).await;
+    assert_eq!(answer(&session).await.outcome, Outcome::Done);
+    assert_eq!(verbs.begun(), 2, "what a sidecar that stops makes of a command may be less than it would have been");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn commands_of_one_client_stand_in_line_and_hold_up_nobody_else() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let (one, other) = (Arc::new(rig.session("one")), Arc::new(rig.session("other")));
+    let numbers: Vec<u64> = (0..=commands::AT_ONCE).map(|_| one.command(b"wait", 1).expect("room")).collect();
+    let queued = |number: &&u64| one.progress(**number).is_some_and(|at| at.state == JobState::Queued);
+    until("all that may run", || numbers.iter().filter(queued).count() == 1).await;
+    assert_eq!(verbs.begun(), commands::AT_ONCE);
+    other.command(b"quick", 2).expect("room");
+    assert_eq!(answer(&other).await.outcome, Outcome::Done);
+    assert_eq!(verbs.begun(), commands::AT_ONCE + 1, "the last of the first client has not begun");
+    // What stands in line is taken back at once.
+    one.cancel(*numbers.iter().find(queued).expect("one waits")).expect("is open");
+    assert_eq!(answer(&one).await.outcome, Outcome::Cancelled);
+    assert_eq!(verbs.ended(), 1, "it never began");
+    verbs.go.cancel();
+    assert_eq!(answers(&one, commands::AT_ONCE).await.len(), commands::AT_ONCE);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_finds_no_room_can_be_taken_back() {
+    let verbs = Arc::new(Verbs::default());
+    let rig = Rig::with(folder(), &verbs).await;
+    let session = Arc::new(rig.session("hoards"));
+    let room = limits::TEXTURE_BYTES_MAX / (2048 * 2048 * 4);
+    let mut held = Vec::new();
+    for _ in 0..room {
+        session.command(b"wall", 1).expect("room");
+        held.push(answer(&session).await.texture.expect("a picture"));
+    }
+    let more = session.command(b"wall", 2).expect("room");
+    until("its end", || verbs.ended() == room + 1).await;
+    session.cancel(more).expect("is open");
+    assert_eq!(answer(&session).await.outcome, Outcome::Cancelled);
+    held.pop();
+    session.command(b"wall", 3).expect("room");
+    assert_eq!(answer(&session).await.outcome, Outcome::Done);
     rig.end().await;
 }

@@ -88,6 +88,7 @@ fn main() {
         ("cancel", 1, ClientMessage::Cancel { number: u64::MAX }.encode()),
         ("provide", 1, ClientMessage::Provide { number: 3, path: "/art/sword.png" }.encode()),
         ("release", 1, ClientMessage::Release(lent).encode()),
+        ("command", 1, ClientMessage::Command { number: 4, json: br#"{"verb":"doctor"}"# }.encode()),
         ("progress", 2, progress),
         ("completion", 2, completion),
         ("completion-bare", 2, ServerMessage::Completion(Answer { lent: None, ..answer }).encode()),

@@ -1,0 +1,91 @@
+// A picture, as a script gets it.
+using System;
+using System.Collections.Generic;
+using Thumbforge.Editor.Native;
+using UnityEngine;
+
+namespace Thumbforge.Editor
+{
+    /// <summary>A finished picture and where it came from. Whoever gets it disposes of it, which destroys the texture.</summary>
+    public sealed class Thumbnail : IDisposable
+    {
+        private Thumbnail()
+        {
+        }
+
+        /// <summary>The picture: RGBA32, sRGB, readable, no mipmaps. Null once disposed.</summary>
+        public Texture2D Texture { get; private set; }
+
+        /// <summary>Name of the asset that the request named; may be empty.</summary>
+        public string Asset { get; private set; }
+
+        /// <summary>Locale that the request named; may be empty.</summary>
+        public string Locale { get; private set; }
+
+        /// <summary>Realised key: 64 hexadecimal digits. The same key is the same picture, byte for byte.</summary>
+        public string Key { get; private set; }
+
+        /// <summary>Seed that it was drawn with.</summary>
+        public long Seed { get; private set; }
+
+        /// <summary>Engine that drew it: local, hosted, builtin or file.</summary>
+        public string Engine { get; private set; }
+
+        /// <summary>Model of the catalogue.</summary>
+        public string Model { get; private set; }
+
+        /// <summary>The model that built-in art stands in for; empty where it does not.</summary>
+        public string PlaceholderFor { get; private set; }
+
+        /// <summary>What it cost now, in millionths of a US dollar.</summary>
+        public long CostMicrosUsd { get; private set; }
+
+        /// <summary>Wall time of drawing, checking and encoding, in milliseconds.</summary>
+        public long LatencyMs { get; private set; }
+
+        /// <summary>Whether it was in the store already.</summary>
+        public bool Cached { get; private set; }
+
+        /// <summary>What the checks found, in words; empty when they found nothing.</summary>
+        public IReadOnlyList<string> Findings { get; private set; }
+
+        /// <summary>Destroys the texture.</summary>
+        public void Dispose()
+        {
+            if (Texture != null)
+            {
+                UnityEngine.Object.DestroyImmediate(Texture);
+                Texture = null;
+            }
+        }
+
+        internal static Thumbnail Of(ref TfCompletion completion, string asset, string locale)
+        {
+            string detail = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_DETAIL);
+            RenderJson render = JsonUtility.FromJson<JobDetailJson>(detail).render ?? new RenderJson();
+            bool cached = (completion.flags & NativeMethods.TF_COMPLETION_CACHED) != 0;
+            return new Thumbnail
+            {
+                Texture = Textures.Of(ref completion),
+                Asset = asset ?? string.Empty,
+                Locale = locale ?? string.Empty,
+                Key = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_KEY),
+                Seed = (long)completion.seed,
+                Engine = render.realisation == null ? string.Empty : render.realisation.engine,
+                Model = render.model ?? string.Empty,
+                PlaceholderFor = render.placeholder_for ?? string.Empty,
+                CostMicrosUsd = cached ? 0 : (long)completion.cost_micros_usd,
+                LatencyMs = (long)completion.latency_ms,
+                Cached = cached,
+                Findings = Words(render.verdict),
+            };
+        }
+
+        private static string[] Words(VerdictJson verdict)
+        {
+            return verdict == null || verdict.findings == null
+                ? new string[0]
+                : Array.ConvertAll(verdict.findings, finding => finding.message);
+        }
+    }
+}
