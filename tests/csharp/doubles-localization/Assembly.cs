@@ -1,4 +1,4 @@
-// Doubles of com.unity.localization 1.5: names and signatures are the package's, and `locked.txt` lists them.
+// Doubles of com.unity.localization 1.5: names and signatures are the package's (tests/csharp/localization-api.lock).
 // What tests need besides is internal.
 using System.Runtime.CompilerServices;
 

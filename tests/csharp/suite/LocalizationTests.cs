@@ -3,7 +3,6 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
-using System.Reflection;
 using System.Text;
 using NUnit.Framework;
 using Thumbforge.Editor;
@@ -410,34 +409,6 @@ vars = { subject = ""a golden sword"" }
         {
             string toml = "a = " + new string('[', 100000);
             Assert.Throws<FormatException>(() => TomlStrings.Read(toml, "locales", "strings"));
-        }
-
-        /// <summary>
-        /// The names that were compared with the package's own source. Who adds one compares it too, then adds it here.
-        /// </summary>
-        [Test]
-        public void TheDoublesHaveTheNamesThatWereCompared()
-        {
-            const BindingFlags Own =
-                BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
-            var names = new SortedSet<string>(StringComparer.Ordinal);
-            foreach (Type type in typeof(AssetTable).Assembly.GetExportedTypes())
-            {
-                names.Add(type.FullName);
-                foreach (MemberInfo member in type.GetMembers(Own))
-                {
-                    bool accessor = member.Name.StartsWith("get_", StringComparison.Ordinal) ||
-                        member.Name.StartsWith("set_", StringComparison.Ordinal);
-                    if (member.MemberType != MemberTypes.NestedType && !accessor)
-                    {
-                        names.Add(type.FullName + ": " + member);
-                    }
-                }
-            }
-            string file = Path.Combine(TestFolder.Root, "tests/csharp/doubles-localization/locked.txt");
-            var locked = new List<string>(File.ReadAllLines(file));
-            locked.RemoveAll(line => line.StartsWith("#", StringComparison.Ordinal));
-            Assert.That(new List<string>(names), Is.EqualTo(locked));
         }
     }
 }
