@@ -3,6 +3,7 @@
 mod arrows;
 mod docs;
 mod sources;
+mod unity;
 
 use std::path::{Path, PathBuf};
 

@@ -147,7 +147,7 @@ namespace UnityEditor
             foreach (string path in FakeAssets.Paths())
             {
                 bool inside = folders == null || folders.Length == 0 ||
-                    Array.Exists(folders, folder => path.StartsWith(folder.TrimEnd('/') + "/", StringComparison.Ordinal));
+                    Array.Exists(folders, one => path.StartsWith(one.TrimEnd('/') + "/", StringComparison.Ordinal));
                 string[] words = filter.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
                 if (inside && Array.TrueForAll(words, word => Matches(path, word)))
                 {

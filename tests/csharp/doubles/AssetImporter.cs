@@ -10,6 +10,7 @@ namespace UnityEditor
 {
     public partial class AssetImporter : Object
     {
+        private static readonly string[] Texts = { ".txt", ".json", ".csv", ".xml", ".bytes" };
         private SortedDictionary<string, string> settings = FakeMeta.NewSettings();
 
         public string assetPath { get; internal set; }
@@ -85,7 +86,7 @@ namespace UnityEditor
         {
             objects.Clear();
             string full = FakeAssets.Full(assetPath), kind = Path.GetExtension(assetPath).ToLowerInvariant();
-            if (File.Exists(full) && (kind == ".txt" || kind == ".json" || kind == ".csv" || kind == ".xml" || kind == ".bytes"))
+            if (File.Exists(full) && Array.IndexOf(Texts, kind) >= 0)
             {
                 objects.Add(new TextAsset(File.ReadAllBytes(full)) { name = name });
             }
@@ -109,7 +110,8 @@ namespace UnityEditor
 
         internal float Real(string key, float otherwise)
         {
-            return float.Parse(Text(key, otherwise.ToString("R", CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
+            string text = Text(key, otherwise.ToString("R", CultureInfo.InvariantCulture));
+            return float.Parse(text, CultureInfo.InvariantCulture);
         }
 
         internal void Put(string key, string value)

@@ -26,7 +26,8 @@ namespace UnityEditor
     /// <summary>Calls every postprocessor, in order.</summary>
     internal static class FakePostprocessors
     {
-        private const BindingFlags Own = BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic;
+        private const BindingFlags Own =
+            BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic;
 
         internal static void Before(AssetImporter importer)
         {

@@ -130,7 +130,8 @@ namespace UnityEditor
 
         internal static bool IsAssetPath(string path)
         {
-            if (!path.StartsWith("Assets/", StringComparison.Ordinal) && !path.StartsWith("Packages/", StringComparison.Ordinal))
+            string top = path.Split('/')[0];
+            if (top == path || (top != "Assets" && top != "Packages"))
             {
                 return false;
             }
@@ -330,7 +331,7 @@ namespace UnityEditor
             FakeEditor.MainThreadOnly(what);
             if (importing)
             {
-                throw new UnityException("Calls to \"AssetDatabase." + what + "\" are restricted during asset importing.");
+                throw new UnityException("Calls to " + what + " are restricted during asset importing.");
             }
         }
     }

@@ -76,7 +76,7 @@ namespace UnityEditor
             }
         }
 
-        /// <summary>Starts an editor on a folder, which becomes a project if it is none. Nothing is loaded yet.</summary>
+        /// <summary>Starts an editor on a folder, which becomes a project if it is none.</summary>
         internal static FakeNative Start(string folder)
         {
             foreach (string name in new[] { "Assets", "ProjectSettings", "Library", "Packages", "Temp" })
@@ -120,7 +120,7 @@ namespace UnityEditor
             }
         }
 
-        /// <summary>Runs what [InitializeOnLoad] and [InitializeOnLoadMethod] ask for, then says that scripts are here.</summary>
+        /// <summary>Runs what [InitializeOnLoad] and [InitializeOnLoadMethod] ask for.</summary>
         internal static void Load(Assembly assembly)
         {
             foreach (Type type in assembly.GetTypes())
@@ -141,7 +141,7 @@ namespace UnityEditor
             AssemblyReloadEvents.RaiseAfter();
         }
 
-        /// <summary>One frame: what was posted to the main thread, every update, then what was delayed until now.</summary>
+        /// <summary>One frame: what was posted to the main thread, every update, then what was delayed.</summary>
         internal static void Frame()
         {
             context.Run();
@@ -237,15 +237,21 @@ namespace UnityEditor
     /// <summary>Continuations of async methods run in the next frame, on the main thread, as in Unity.</summary>
     internal sealed class FakeSynchronizationContext : SynchronizationContext
     {
+        private struct Posted
+        {
+            internal SendOrPostCallback Call;
+            internal object State;
+        }
+
         private readonly object door = new object();
-        private List<KeyValuePair<SendOrPostCallback, object>> posted = new List<KeyValuePair<SendOrPostCallback, object>>();
-        private List<KeyValuePair<SendOrPostCallback, object>> running = new List<KeyValuePair<SendOrPostCallback, object>>();
+        private List<Posted> posted = new List<Posted>();
+        private List<Posted> running = new List<Posted>();
 
         public override void Post(SendOrPostCallback call, object state)
         {
             lock (door)
             {
-                posted.Add(new KeyValuePair<SendOrPostCallback, object>(call, state));
+                posted.Add(new Posted { Call = call, State = state });
             }
         }
 
@@ -257,15 +263,15 @@ namespace UnityEditor
                 {
                     return;
                 }
-                List<KeyValuePair<SendOrPostCallback, object>> now = posted;
+                List<Posted> now = posted;
                 posted = running;
                 running = now;
             }
-            foreach (KeyValuePair<SendOrPostCallback, object> item in running)
+            foreach (Posted item in running)
             {
                 try
                 {
-                    item.Key(item.Value);
+                    item.Call(item.State);
                 }
                 catch (FakeExit)
                 {

@@ -20,7 +20,7 @@ namespace UnityEditor
 
         internal List<string> Labels { get; private set; } = new List<string>();
 
-        /// <summary>Name of the importer's block; null where there is none, which is a .meta that Unity has not seen.</summary>
+        /// <summary>Name of the importer's block; null where there is none: Unity has not seen such a .meta.</summary>
         internal string Importer { get; set; }
 
         internal SortedDictionary<string, string> Settings { get; set; } = NewSettings();

@@ -139,7 +139,8 @@ namespace UnityEngine
                 char letter = at < text.Length ? text[at] : '\0';
                 if (letter == 'u' && at + 4 < text.Length)
                 {
-                    words.Append((char)ushort.Parse(text.Substring(at + 1, 4), NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+                    string digits = text.Substring(at + 1, 4);
+                    words.Append((char)ushort.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
                     at += 4;
                     continue;
                 }

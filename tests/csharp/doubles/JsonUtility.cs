@@ -1,7 +1,8 @@
 // JsonUtility with Unity's rules: fields of serializable types, unknown ones passed over, no dictionaries, no nulls.
 //
-// What is known of the real one: nested classes and lists are never null after reading where the JSON names them, a null
-// string is written as "", enums are numbers, private fields count with [SerializeField], nesting ends after ten levels.
+// What is known of the real one: nested classes and lists are never null after reading where the JSON names them,
+// a null string is written as "", enums are numbers, private fields count with [SerializeField], nesting ends after
+// ten levels.
 using System;
 using System.Collections;
 using System.Collections.Generic;
@@ -76,9 +77,11 @@ namespace UnityEngine
 
         internal static object New(Type type)
         {
-            bool constructible = type.IsValueType || type.GetConstructor(
-                BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic, null, Type.EmptyTypes, null) != null;
-            return constructible ? Activator.CreateInstance(type, true) : FormatterServices.GetUninitializedObject(type);
+            const BindingFlags Any = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+            bool constructible = type.IsValueType || type.GetConstructor(Any, null, Type.EmptyTypes, null) != null;
+            return constructible
+                ? Activator.CreateInstance(type, true)
+                : FormatterServices.GetUninitializedObject(type);
         }
 
         internal static List<FieldInfo> Fields(Type type)
@@ -109,7 +112,8 @@ namespace UnityEngine
             }
             else if (type.IsEnum)
             {
-                text.Append(Convert.ToInt64(value, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture));
+                long number = Convert.ToInt64(value, CultureInfo.InvariantCulture);
+                text.Append(number.ToString(CultureInfo.InvariantCulture));
             }
             else if (type == typeof(bool))
             {

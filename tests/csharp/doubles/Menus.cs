@@ -11,7 +11,11 @@ namespace UnityEditor
         internal static bool CanChoose(string path)
         {
             MethodInfo item = Find(path, false), check = Find(path, true);
-            return item != null && (check == null || (bool)check.Invoke(null, new object[check.GetParameters().Length]));
+            if (item == null || check == null)
+            {
+                return item != null;
+            }
+            return (bool)check.Invoke(null, new object[check.GetParameters().Length]);
         }
 
         /// <summary>Chooses it, if it can be chosen.</summary>

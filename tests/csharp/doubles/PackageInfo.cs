@@ -29,9 +29,8 @@ namespace UnityEditor.PackageManager
         public static PackageInfo FindForAssembly(Assembly assembly)
         {
             string folder = FakePackages.Folder;
-            return string.IsNullOrEmpty(folder) || !assembly.GetName().Name.StartsWith("Thumbforge.", System.StringComparison.Ordinal)
-                ? null
-                : new PackageInfo(folder);
+            bool ours = assembly.GetName().Name.StartsWith("Thumbforge.", System.StringComparison.Ordinal);
+            return ours && !string.IsNullOrEmpty(folder) ? new PackageInfo(folder) : null;
         }
 
         private static string Word(string json, string field)
@@ -48,7 +47,11 @@ namespace UnityEditor
     {
         internal static string Folder
         {
-            get { return FakeNative.Here.Get("package") ?? System.Environment.GetEnvironmentVariable("THUMBFORGE_TEST_PACKAGE"); }
+            get
+            {
+                string chosen = FakeNative.Here.Get("package");
+                return chosen ?? System.Environment.GetEnvironmentVariable("THUMBFORGE_TEST_PACKAGE");
+            }
             set { FakeNative.Here.Set("package", value); }
         }
     }

@@ -59,7 +59,8 @@ namespace UnityEditor
                 overridden = Flag(at + "overridden", false),
                 maxTextureSize = Number(at + "maxTextureSize", maxTextureSize),
                 format = (TextureImporterFormat)Number(at + "format", -1),
-                textureCompression = (TextureImporterCompression)Number(at + "textureCompression", (int)textureCompression),
+                textureCompression =
+                    (TextureImporterCompression)Number(at + "textureCompression", (int)textureCompression),
                 compressionQuality = Number(at + "compressionQuality", compressionQuality),
                 crunchedCompression = Flag(at + "crunchedCompression", crunchedCompression),
             };

@@ -28,7 +28,8 @@ namespace UnityEditor
 
         private static readonly Dictionary<int, Func<bool>> Cancels = new Dictionary<int, Func<bool>>();
 
-        public static int Start(string name, string description = null, Options options = Options.None, int parentId = -1)
+        public static int Start(string name, string description = null, Options options = Options.None,
+            int parentId = -1)
         {
             return FakeNative.Here.AddProgress(name, description, options, parentId);
         }

@@ -32,8 +32,8 @@ namespace UnityEditor
         {
             get
             {
-                string folder = location == Location.ProjectFolder ? FakeEditor.Project : FakeEditor.Project + "/Temp/Preferences";
-                return Path.Combine(folder, relative);
+                string preferences = location == Location.ProjectFolder ? "" : "Temp/Preferences";
+                return Path.Combine(FakeEditor.Project, preferences, relative);
             }
         }
     }
@@ -76,7 +76,7 @@ namespace UnityEditor
             string file = GetFilePath();
             if (string.IsNullOrEmpty(file))
             {
-                Debug.LogWarning("Saving has no effect. Your class '" + GetType() + "' is missing the FilePathAttribute.");
+                Debug.LogWarning("Saving has no effect: " + GetType() + " is missing the FilePathAttribute.");
                 return;
             }
             Directory.CreateDirectory(Path.GetDirectoryName(file));
@@ -93,7 +93,8 @@ namespace UnityEditor
     /// <summary>Singletons of this domain, which the native side keeps over a reload.</summary>
     internal static class FakeSingletons
     {
-        private static readonly Dictionary<ScriptableObject, FakeNative> All = new Dictionary<ScriptableObject, FakeNative>();
+        private static readonly Dictionary<ScriptableObject, FakeNative> All =
+            new Dictionary<ScriptableObject, FakeNative>();
 
         internal static void Add(ScriptableObject singleton)
         {

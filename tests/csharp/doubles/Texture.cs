@@ -204,7 +204,7 @@ namespace UnityEngine
         {
             if (Destroyed)
             {
-                throw new MissingReferenceException("The object of type 'Texture2D' has been destroyed but you are still trying to access it.");
+                throw new MissingReferenceException("The object of type 'Texture2D' has been destroyed.");
             }
             if (!readable)
             {

@@ -135,7 +135,8 @@ namespace Thumbforge.Tests
             FakeAssets.Forget();
             importer = (TextureImporter)AssetImporter.GetAtPath("Assets/a.png");
             Assert.That(importer.userData, Is.EqualTo("{\"words\": \"ä: 1\\n\"}"));
-            Assert.That(importer.GetPlatformTextureSettings("Android").format, Is.EqualTo(TextureImporterFormat.ASTC_6x6));
+            TextureImporterPlatformSettings android = importer.GetPlatformTextureSettings("Android");
+            Assert.That(android.format, Is.EqualTo(TextureImporterFormat.ASTC_6x6));
             Assert.That(importer.GetPlatformTextureSettings("iPhone").overridden, Is.False);
             Sprite sprite = AssetDatabase.LoadAssetAtPath<Sprite>("Assets/a.png");
             Assert.That(sprite.rect.width, Is.EqualTo(30));
@@ -148,7 +149,8 @@ namespace Thumbforge.Tests
         {
             FakeAssets.Lock("Assets/b.png", true);
             var fixedPaths = new List<string>();
-            Assert.That(AssetDatabase.MakeEditable(new[] { "Assets/a.png", "Assets/b.png" }, null, fixedPaths), Is.False);
+            bool all = AssetDatabase.MakeEditable(new[] { "Assets/a.png", "Assets/b.png" }, null, fixedPaths);
+            Assert.That(all, Is.False);
             Assert.That(fixedPaths, Is.EqualTo(new[] { "Assets/b.png" }));
             Assert.That(AssetDatabase.IsOpenForEdit("Assets/b.png"), Is.False);
         }
