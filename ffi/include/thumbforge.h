@@ -26,8 +26,10 @@ extern "C" {
 
 /**
  *  Version of this ABI: major in the upper 16 bits, minor in the lower. Put it into `TfOptions.abi`.
+ *
+ *  1.0: sessions, jobs, files, textures. 1.1: `tf_command`.
  */
-#define TF_ABI_VERSION ((uint32_t) 65536)
+#define TF_ABI_VERSION ((uint32_t) 65537)
 
 /**
  *  Status: success. Every other status is an error, has a word (`tf_status_text`) and never changes its meaning.
@@ -285,7 +287,7 @@ extern "C" {
 #define TF_DELIVER_PNG ((uint32_t) 2)
 
 /**
- *  `TfCompletion.outcome`: there is a picture.
+ *  `TfCompletion.outcome`: there is what was asked for: a picture, a file kept, a command run to its end.
  */
 #define TF_OUTCOME_DONE ((uint32_t) 0)
 
@@ -295,7 +297,7 @@ extern "C" {
 #define TF_OUTCOME_FAILED ((uint32_t) 1)
 
 /**
- *  `TfCompletion.outcome`: somebody took the job back.
+ *  `TfCompletion.outcome`: somebody took it back.
  */
 #define TF_OUTCOME_CANCELLED ((uint32_t) 2)
 
@@ -390,7 +392,7 @@ extern "C" {
 #define TF_TEXT_MESSAGE ((uint32_t) 2)
 
 /**
- *  Part of `tf_job_text`: everything that is known of the picture or the failure, as JSON.
+ *  Part of `tf_job_text`: as JSON, everything that is known of the picture or the failure, or a command's answer.
  */
 #define TF_TEXT_DETAIL ((uint32_t) 3)
 
@@ -885,6 +887,24 @@ tf_provide (
     uint64_t session,
     uint8_t const * path,
     uint32_t path_bytes,
+    uint64_t tag,
+    uint64_t * job);
+
+/**
+ *  Asks the sidecar to do what the command line can do: `json` says what.
+ *
+ *  Any thread; never waits. `json` has `json_bytes` bytes of UTF-8, the caller's, as `{"verb":"doctor"}` is; verbs
+ *  and fields that the sidecar does not know fail it.
+ *  It completes like a job: with `TF_OUTCOME_DONE` when it ran to its end, however that came out, and then
+ *  `TF_TEXT_DETAIL` is `{"answer":…}`; some bring a picture, as pixels. It is asked again of the next sidecar where
+ *  one dies, so it may be begun twice. `tf_progress` counts what it works through, and `tf_cancel` interrupts it.
+ *  `tag` comes back with the completion; `job` gets a handle for `tf_release`. Since 1.1.
+ */
+uint32_t
+tf_command (
+    uint64_t session,
+    uint8_t const * json,
+    uint32_t json_bytes,
     uint64_t tag,
     uint64_t * job);
 

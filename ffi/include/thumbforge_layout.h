@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define LayoutTF_ABI_VERSION 65536
+#define LayoutTF_ABI_VERSION 65537
 
 #define LayoutTF_OK 0
 

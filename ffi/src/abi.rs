@@ -8,7 +8,9 @@
 pub type CChar = core::ffi::c_char;
 
 /// Version of this ABI: major in the upper 16 bits, minor in the lower. Put it into `TfOptions.abi`.
-pub const TF_ABI_VERSION: u32 = 0x0001_0000;
+///
+/// 1.0: sessions, jobs, files, textures. 1.1: `tf_command`.
+pub const TF_ABI_VERSION: u32 = 0x0001_0001;
 
 /// Status: success. Every other status is an error, has a word (`tf_status_text`) and never changes its meaning.
 pub const TF_OK: u32 = 0;
@@ -118,11 +120,11 @@ pub const TF_DELIVER_PIXELS: u32 = 1;
 /// `TfRequest.deliver`, `TfCompletion.format`: the bytes of the finished PNG, with its provenance.
 pub const TF_DELIVER_PNG: u32 = 2;
 
-/// `TfCompletion.outcome`: there is a picture.
+/// `TfCompletion.outcome`: there is what was asked for: a picture, a file kept, a command run to its end.
 pub const TF_OUTCOME_DONE: u32 = 0;
 /// `TfCompletion.outcome`: there is none; `status` and `TF_TEXT_MESSAGE` say why.
 pub const TF_OUTCOME_FAILED: u32 = 1;
-/// `TfCompletion.outcome`: somebody took the job back.
+/// `TfCompletion.outcome`: somebody took it back.
 pub const TF_OUTCOME_CANCELLED: u32 = 2;
 
 /// `TfCompletion.flags`: the picture was in the store already.
@@ -164,7 +166,7 @@ pub const TF_TEXT_ASSET: u32 = 0;
 pub const TF_TEXT_LOCALE: u32 = 1;
 /// Part of `tf_job_text`: why the job failed, a sentence; empty otherwise.
 pub const TF_TEXT_MESSAGE: u32 = 2;
-/// Part of `tf_job_text`: everything that is known of the picture or the failure, as JSON.
+/// Part of `tf_job_text`: as JSON, everything that is known of the picture or the failure, or a command's answer.
 pub const TF_TEXT_DETAIL: u32 = 3;
 /// Part of `tf_job_text`: the realised key as 64 hexadecimal digits; empty where there is no picture.
 pub const TF_TEXT_KEY: u32 = 4;

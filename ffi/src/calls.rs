@@ -107,6 +107,20 @@ pub(crate) unsafe fn provide(session: u64, path: *const u8, path_bytes: u32, tag
     }))
 }
 
+pub(crate) unsafe fn command(session: u64, json: *const u8, json_bytes: u32, tag: u64, job: *mut u64) -> u32 {
+    status(with_session(session, |session, generation| {
+        pointer::may_answer("job", job)?;
+        // SAFETY: the caller's text, which stays as it is until the call returns.
+        let json = unsafe { pointer::utf8("json", json, json_bytes) }?;
+        if json.is_empty() {
+            return Err(Failure::new(ErrorCode::InvalidRequest, "failed to send a command: `json` is empty"));
+        }
+        let number = session.command(json.as_bytes(), tag)?;
+        // SAFETY: the caller's number, as the header has it.
+        unsafe { pointer::answer("job", job, generation.job(number)) }
+    }))
+}
+
 pub(crate) unsafe fn jobs(session: u64, jobs: *mut TfJob, capacity: u32, count: *mut u32) -> u32 {
     status(with_session(session, |session, generation| {
         pointer::may_answer("count", count)?;
@@ -276,7 +290,7 @@ fn texture_of(answer: &Completion) -> Result<&Texture, Failure> {
     answer.texture.as_ref().ok_or_else(|| {
         Failure::new(
             ErrorCode::NotFound,
-            "failed to show a texture: this job has none; ask for pixels or a PNG in `deliver`",
+            "failed to show a texture: there is none; ask for pixels or a PNG in `deliver`, or for a preview",
         )
     })
 }

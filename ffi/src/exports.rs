@@ -59,6 +59,16 @@ exports! {
     /// `tag` comes back with the completion; `job` gets a handle for `tf_release`.
     fn tf_provide(session: u64, path: *const u8, path_bytes: u32, tag: u64, job: *mut u64) -> u32 = calls::provide;
 
+    /// Asks the sidecar to do what the command line can do: `json` says what.
+    ///
+    /// Any thread; never waits. `json` has `json_bytes` bytes of UTF-8, the caller's, as `{"verb":"doctor"}` is; verbs
+    /// and fields that the sidecar does not know fail it.
+    /// It completes like a job: with `TF_OUTCOME_DONE` when it ran to its end, however that came out, and then
+    /// `TF_TEXT_DETAIL` is `{"answer":…}`; some bring a picture, as pixels. It is asked again of the next sidecar where
+    /// one dies, so it may be begun twice. `tf_progress` counts what it works through, and `tf_cancel` interrupts it.
+    /// `tag` comes back with the completion; `job` gets a handle for `tf_release`. Since 1.1.
+    fn tf_command(session: u64, json: *const u8, json_bytes: u32, tag: u64, job: *mut u64) -> u32 = calls::command;
+
     /// Lists the jobs of a session that have not been released, oldest first: how an adopter learns what goes on.
     ///
     /// Any thread; never waits. `jobs` is the caller's array of `capacity` elements, the first with `struct_size` set;

@@ -92,6 +92,11 @@ impl Session {
         self.enter(tag, Names::default(), |client| client.provide(path))
     }
 
+    /// Asks for a command; the number of what completes like a job.
+    pub(crate) fn command(&self, json: &[u8], tag: u64) -> Result<u32, Failure> {
+        self.enter(tag, Names::default(), |client| client.command(json, tag))
+    }
+
     fn enter(
         &self,
         tag: u64,

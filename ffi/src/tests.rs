@@ -167,6 +167,95 @@ fn a_file_is_provided() {
 }
 
 #[test]
+fn a_command_is_answered_in_words() {
+    let sidecar = Sidecar::start();
+    let caller = Caller::open(&sidecar, "command");
+    let job = caller.command(r#"{"verb":"doctor"}"#, 5).expect("it is sent");
+    let completion = caller.completion();
+    assert_eq!((completion.job, completion.tag), (job, 5));
+    assert_eq!(
+        (completion.outcome, completion.status, completion.format),
+        (TF_OUTCOME_DONE, TF_OK, TF_DELIVER_NOTHING)
+    );
+    assert_eq!(caller.text(job, TF_TEXT_DETAIL).expect("text"), r#"{"answer":{"healthy":true}}"#);
+    for part in [TF_TEXT_ASSET, TF_TEXT_LOCALE, TF_TEXT_MESSAGE, TF_TEXT_KEY] {
+        assert_eq!(caller.text(job, part).expect("text"), "");
+    }
+    assert_eq!(caller.view(job).map(|_| ()), Err(TF_NOT_FOUND));
+    assert_eq!(caller.release(job), TF_OK);
+    let unknown = caller.command(r#"{"verb":"no-such-verb"}"#, 6).expect("it is sent");
+    let completion = caller.completion();
+    assert_eq!((completion.job, completion.outcome), (unknown, TF_OUTCOME_FAILED));
+    assert_eq!(completion.status, TF_INVALID_REQUEST);
+    assert!(caller.text(unknown, TF_TEXT_MESSAGE).expect("text").contains("no such verb"));
+    caller.close();
+}
+
+#[test]
+fn a_commands_picture_is_a_texture() {
+    const BYTES: usize = 64 * 48 * 4;
+    let sidecar = Sidecar::start();
+    let caller = Caller::open(&sidecar, "preview");
+    let job = caller.command(r#"{"verb":"preview"}"#, 1).expect("it is sent");
+    let completion = caller.completion();
+    assert_eq!((completion.outcome, completion.format), (TF_OUTCOME_DONE, TF_DELIVER_PIXELS));
+    assert_eq!((completion.width, completion.height), (64, 48));
+    assert_eq!(caller.text(job, TF_TEXT_DETAIL).expect("text"), r#"{"answer":{"width":64,"height":48}}"#);
+    let shown = caller.view(job).expect("a texture");
+    assert_eq!((shown.width, shown.height, shown.bytes as usize), (64, 48, BYTES));
+    let expected: Vec<u8> = (0..BYTES).map(|at| pixel(0, at)).collect();
+    assert_eq!(caller.copy(job, BYTES, TF_ROWS_TOP_DOWN).expect("a copy"), expected);
+    // The memory of a texture in an editor: RGBA with the bottom row first, and smaller versions of it behind.
+    let turned: Vec<u8> = expected.chunks(64 * 4).rev().flatten().copied().collect();
+    let texture = caller.copy(job, BYTES + BYTES / 3, TF_ROWS_BOTTOM_UP).expect("a copy");
+    assert_eq!((&texture[..BYTES], texture[BYTES..].iter().all(|byte| *byte == 0)), (&turned[..], true));
+    assert_eq!(caller.release(job), TF_OK);
+    caller.close();
+}
+
+#[test]
+fn a_command_is_watched_adopted_and_taken_back() {
+    let sidecar = Sidecar::start();
+    let before = Caller::open(&sidecar, "batch");
+    let job = before.command(r#"{"verb":"batch"}"#, 9).expect("it is sent");
+    let running = |caller: &Caller, job| {
+        let progress = caller.progress(job).expect("progress");
+        (progress.state == TF_JOB_RUNNING).then_some((progress.step, progress.steps))
+    };
+    assert_eq!(until("it runs", || running(&before, job)), (3, 28));
+    before.relinquish();
+    let after = Caller::open(&sidecar, "batch");
+    let jobs = after.jobs();
+    assert_eq!((jobs.len(), jobs[0].tag, jobs[0].state), (1, 9, TF_JOB_RUNNING));
+    assert_eq!(running(&after, jobs[0].job), Some((3, 28)), "who adopts it sees how far it is");
+    // SAFETY: a handle.
+    assert_eq!(unsafe { tf_cancel(jobs[0].job) }, TF_OK);
+    let completion = after.completion();
+    assert_eq!((completion.tag, completion.outcome, completion.status), (9, TF_OUTCOME_CANCELLED, TF_CANCELLED));
+    assert_eq!(after.release(completion.job), TF_OK);
+    after.close();
+}
+
+#[test]
+fn commands_are_checked_before_anything_is_sent() {
+    let sidecar = Sidecar::start();
+    let caller = Caller::open(&sidecar, "checks");
+    assert_eq!(caller.command("", 1), Err(TF_INVALID_REQUEST), "{}", last_error());
+    assert!(last_error().contains("empty"), "{}", last_error());
+    // SAFETY: null, bytes that are no UTF-8, and numbers of this frame; a length that no memory has is not followed.
+    unsafe {
+        assert_eq!(tf_command(caller.session, std::ptr::null(), 2, 1, &mut 0), TF_INVALID_REQUEST);
+        assert_eq!(tf_command(caller.session, b"\xff".as_ptr(), 1, 1, &mut 0), TF_INVALID_REQUEST);
+        assert_eq!(tf_command(caller.session, b"{}".as_ptr(), u32::MAX, 1, &mut 0), TF_TOO_LARGE);
+        assert_eq!(tf_command(caller.session, b"{}".as_ptr(), 2, 1, std::ptr::null_mut()), TF_INVALID_REQUEST);
+    }
+    // It fits into what is read of a caller, and not into a message.
+    assert_eq!(caller.command(&" ".repeat(crate::pointer::TEXT_BYTES_MAX), 1), Err(TF_TOO_LARGE));
+    assert!(caller.jobs().is_empty(), "what was refused is nobody's job");
+    caller.close();
+}
+
+#[test]
 fn a_relinquished_session_is_adopted_with_everything_that_was_lent_or_open() {
     let sidecar = Sidecar::start();
     let before = Caller::open(&sidecar, "reload");

@@ -1,8 +1,8 @@
 //! What the editor's library and the sidecar say to each other, as bytes. Pure: no sockets, no memory, no threads.
 //!
 //! ```text
-//! control socket   bells and frames     (frame)     Hello ─► Welcome | Refused, then memory that is handed over
-//! shared rings     messages             (message)   Submit, Command, Cancel, Provide, Release ─► · ◄─ Progress, Completion
+//! control socket   bells and frames   (frame)     Hello ─► Welcome | Refused, then memory that is handed over
+//! shared rings     messages           (message)   Submit, Command, Provide, Cancel, Release ─► · ◄─ Progress, Completion
 //! ```
 //! All integers are little endian. A text or a block is its length (u32) and its bytes.
 //! Whatever arrives is copied to private memory first and checked here; nothing is trusted.

@@ -12,7 +12,7 @@ mod run;
 mod survey;
 
 pub use project::{Project, Source};
-pub use report::{Item, ItemState, Report};
+pub use report::{Item, ItemState, Report, plain};
 pub use run::{Progress, Run, planned_items, run, settle};
 pub use survey::{Survey, mark_cached, survey};
 

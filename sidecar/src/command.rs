@@ -24,7 +24,9 @@ use crate::maker::Maker;
 mod asked;
 pub mod batch;
 pub mod doctor;
+pub mod events;
 pub mod exit;
+mod junit;
 mod preview;
 mod sheet;
 

@@ -6,6 +6,7 @@ mod beside;
 mod fixture;
 mod http;
 mod interrupted;
+mod report;
 mod serve;
 mod storage;
 

@@ -103,6 +103,16 @@ impl Caller {
         job
     }
 
+    /// Asks for a command.
+    pub(crate) fn command(&self, json: &str, tag: u64) -> Result<u64, u32> {
+        let mut job = 0;
+        // SAFETY: a text and a number that are there.
+        match unsafe { tf_command(self.session, json.as_ptr(), json.len() as u32, tag, &raw mut job) } {
+            TF_OK => Ok(job),
+            status => Err(status),
+        }
+    }
+
     /// Waits for something to poll.
     pub(crate) fn wait(&self, timeout_ms: u32) -> bool {
         let mut ready = 0;
@@ -256,7 +266,7 @@ pub(crate) fn every_call(handle: u64, mut see: impl FnMut(&str, u32)) {
 /// Makes every call that takes a handle and leaves the session where it is.
 pub(crate) fn every_call_but_close(handle: u64, mut see: impl FnMut(&str, u32)) {
     let asked = request("hold", 8, 8, 0);
-    let path = "/art.png";
+    let (path, command) = ("/art.png", r#"{"verb":"doctor"}"#);
     let (mut id, mut count, mut bytes) = (0_u64, 0_u32, [0_u8; 256]);
     // SAFETY: numbers, buffers and structs of this frame, each as large as it says.
     unsafe {
@@ -274,6 +284,7 @@ pub(crate) fn every_call_but_close(handle: u64, mut see: impl FnMut(&str, u32)) 
         see("tf_session_text", tf_session_text(handle, bytes.as_mut_ptr(), 256, &raw mut count));
         see("tf_submit", tf_submit(handle, &raw const asked, &raw mut id));
         see("tf_provide", tf_provide(handle, path.as_ptr(), path.len() as u32, 0, &raw mut id));
+        see("tf_command", tf_command(handle, command.as_ptr(), command.len() as u32, 0, &raw mut id));
         see("tf_jobs", tf_jobs(handle, &raw mut job, 1, &raw mut count));
         see("tf_progress", tf_progress(handle, &raw mut progress));
         see("tf_cancel", tf_cancel(handle));

@@ -336,8 +336,8 @@ impl Session {
     }
 
     /// Asks the sidecar to do what the command line can do: `json` says what, and the completion's detail has
-    /// `{"answer": …}`. Like a job it has a key for good, is asked again after the death of either side, tells how far it
-    /// is, and can be taken back.
+    /// `{"answer": …}`. Like a job it has a key for good, is asked again after a sidecar's death, tells how far it is,
+    /// and can be taken back.
     ///
     /// # Errors
     /// As [`Self::submit`].

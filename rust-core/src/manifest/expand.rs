@@ -4,7 +4,7 @@
 //! a prompt that names no locale is filled in once per asset.
 //! The more specific word wins: command line, asset, template, tier row, model's default.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use minijinja::{Environment, Value};
@@ -66,9 +66,15 @@ pub fn expand_share(
     let assets = manifest.body.assets.len();
     let (from, to) = (assets * share.number / share.of, assets * (share.number + 1) / share.of);
     // Growing by doubling would hold the images twice at the worst moment.
-    let images = (to - from).saturating_mul(expander.locales.len().max(1));
+    let most = overrides.assets.as_ref().map_or(usize::MAX, Vec::len);
+    let images = (to - from).min(most).saturating_mul(expander.locales.len().max(1));
     expander.wanted.reserve_exact(images.min(limits::IMAGES_MAX));
+    let chosen: Option<HashSet<&str>> =
+        overrides.assets.as_ref().map(|assets| assets.iter().map(String::as_str).collect());
     for (name, asset) in manifest.body.assets.iter().skip(from).take(to - from) {
+        if chosen.as_ref().is_some_and(|chosen| !chosen.contains(name.as_str())) {
+            continue;
+        }
         expander.asset(name, asset, &templates);
     }
     Ok(expander.finish())
@@ -194,6 +200,11 @@ impl<'m, 'e> Expander<'m, 'e> {
                     }
                 }
             }
+        }
+        for asked in overrides.assets.iter().flatten().filter(|asked| !body.assets.contains_key(asked.as_str())) {
+            let message = format!("the manifest has no asset {:?}", excerpt(asked));
+            let hint = did_you_mean(asked, body.assets.keys().map(String::as_str));
+            gathered.push(flag_error(ErrorCode::InvalidRequest, "--asset", message, &hint));
         }
         let fallback = body.locales.fallback.as_deref();
         Self {

@@ -91,6 +91,11 @@ impl PromptFile {
                 "leave it out, or use a manifest".to_owned(),
             ));
         }
+        if overrides.assets.is_some() {
+            let message = "a prompt file has no assets".to_owned();
+            let fix = "leave it out, or use a manifest".to_owned();
+            return Err(flag(ErrorCode::InvalidRequest, "--asset", message, fix));
+        }
         let tier = overrides.tier.unwrap_or_default();
         let row = overlaid(None, tiers.tiers.row(tier));
         let settings = row.settings().overlaid(&overrides.settings);

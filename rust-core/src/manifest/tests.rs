@@ -185,6 +185,19 @@ fn some_locales_may_be_chosen() {
     assert!(error.contains("--locale: the manifest has no locale \"zh-Hant\"; did you mean \"zh-Hans\"?"), "{error}");
 }
 
+#[test]
+fn some_assets_may_be_chosen() {
+    let manifest = format!("{SHOP}\n[assets.shield]\nprompt = \"an oak shield\"\n");
+    let chosen = |assets: &[&str]| Overrides {
+        assets: Some(assets.iter().map(|name| (*name).to_owned()).collect()),
+        ..Overrides::default()
+    };
+    let part = expanded(&manifest, &shelf(), &chosen(&["shield", "shield"])).expect("an asset of the manifest");
+    assert_eq!((outputs(&part), part.scope), (vec!["Thumbnails/shield.png"], Scope::Part));
+    let error = expanded(&manifest, &shelf(), &chosen(&["shield", "sheild"])).expect_err("no such asset").to_string();
+    assert!(error.contains("--asset: the manifest has no asset \"sheild\"; did you mean \"shield\"?"), "{error}");
+}
+
 /// One mistake, made in a manifest that is otherwise good; what is told about it must hold all of these.
 #[track_caller]
 fn check(text: &str, code: ErrorCode, told: &[&str]) {

@@ -52,7 +52,7 @@ pub struct Expansion {
     pub wanted: Vec<Wanted>,
     /// What was left out for want of a string, sorted by output.
     pub skipped: Vec<Skipped>,
-    /// Whether these are all images, or those of some locales only.
+    /// Whether these are all images, or those of some locales or assets only.
     pub scope: Scope,
     /// Whether built-in art may stand in for a model that is not there.
     pub placeholder: bool,
@@ -67,7 +67,7 @@ pub struct Expansion {
 pub enum Scope {
     /// Everything that the manifest has; what the lock has besides is an orphan.
     Whole,
-    /// Some locales; nothing can be said about the rest of the lock.
+    /// Some locales or assets; nothing can be said about the rest of the lock.
     Part,
 }
 
@@ -76,6 +76,8 @@ pub enum Scope {
 pub struct Overrides {
     /// Only these locales.
     pub locales: Option<Vec<String>>,
+    /// Only these assets.
+    pub assets: Option<Vec<String>>,
     /// This tier for every image.
     pub tier: Option<Tier>,
     /// This model for every image, by any spelling.

@@ -1,5 +1,7 @@
 //! The report of a build, plan or generation: the JSON that scripts read, and the counts that people read.
 
+use std::path::Path;
+
 use serde::Serialize;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::job::{Ending, Render};
@@ -44,12 +46,20 @@ pub struct Item {
     pub locale: String,
     /// Where it is, relative to the manifest.
     pub path: String,
+    /// The picture itself, from the root of the file system on; absent where there is none.
+    pub file: Option<String>,
     /// What became of it.
     pub state: ItemState,
+    /// Template by name.
+    pub template: Option<String>,
+    /// Its version.
+    pub template_version: Option<u32>,
     /// What was decided.
     pub planned_key: String,
     /// What drew it.
     pub realised_key: Option<String>,
+    /// Hash of the pixels that the lock has for it.
+    pub pixels: Option<String>,
     /// Engine by name.
     pub engine: Option<String>,
     /// Model of the catalogue.
@@ -85,9 +95,13 @@ impl Item {
             asset: wanted.asset.name.clone(),
             locale: wanted.asset.locale.clone(),
             path: wanted.output.clone(),
+            file: None,
             state,
+            template: wanted.recipe.template.as_ref().map(|template| template.name.clone()),
+            template_version: wanted.recipe.template.as_ref().map(|template| template.version),
             planned_key: wanted.planned.to_string(),
             realised_key: None,
+            pixels: None,
             engine: None,
             model: wanted.recipe.model.as_ref().map(ToString::to_string),
             placeholder_for: None,
@@ -140,6 +154,7 @@ impl Item {
     /// Adds what the lock says of an image that is there.
     pub fn with_line(mut self, line: &LockLine, wanted: &Wanted) -> Self {
         self.realised_key = Some(line.realised.to_string());
+        self.pixels = Some(line.pixels.to_string());
         self.engine = Some(line.drawn_by.engine.clone());
         let named = wanted.recipe.model.as_ref().filter(|model| **model != ModelId::builtin());
         if line.drawn_by.engine == ModelId::builtin().as_str() {
@@ -152,6 +167,7 @@ impl Item {
     /// Adds what a render says.
     pub fn with_render(mut self, render: &Render, cached: bool, attempts: u32) -> Self {
         self.realised_key = Some(render.realised_key.to_string());
+        self.pixels = Some(render.pixels.to_string());
         self.engine = Some(render.realisation.engine.clone());
         self.model = Some(render.model.to_string());
         self.placeholder_for = render.placeholder_for.as_ref().map(ToString::to_string);
@@ -177,6 +193,12 @@ impl Item {
         }
     }
 
+    /// Says where the picture is.
+    pub fn with_file(mut self, file: &Path) -> Self {
+        self.file = Some(plain(file));
+        self
+    }
+
     /// Says why there is none.
     pub fn failed(mut self, failure: Failure) -> Self {
         self.state = ItemState::Failed;
@@ -189,9 +211,20 @@ impl Item {
     }
 }
 
+/// A path as people and other programs write it: without the prefix that Windows puts before a resolved one.
+pub fn plain(path: &Path) -> String {
+    let text = path.display().to_string();
+    match text.strip_prefix(r"\\?\") {
+        Some(rest) => rest.strip_prefix(r"UNC\").map_or_else(|| rest.to_owned(), |share| format!(r"\\{share}")),
+        None => text,
+    }
+}
+
 /// What a build, plan or generation came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
+    /// The folder that the items' paths are relative to, from the root of the file system on.
+    pub root: String,
     /// Images that are wanted.
     pub planned: usize,
     /// As they should be.
@@ -223,9 +256,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Counts `items`.
-    pub fn of(items: Vec<Item>, orphans: usize, elapsed_ms: u64) -> Self {
-        let mut report = Self { planned: items.len(), orphans, elapsed_ms, ..Self::default() };
+    /// Counts `items`, whose paths are relative to `root`.
+    pub fn of(root: &Path, items: Vec<Item>, orphans: usize, elapsed_ms: u64) -> Self {
+        let mut report = Self { root: plain(root), planned: items.len(), orphans, elapsed_ms, ..Self::default() };
         for item in &items {
             report.cost_micros_usd += item.cost_micros_usd;
             match item.state {
@@ -243,5 +276,22 @@ impl Report {
         }
         report.items = items;
         report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, said: &str) {
+        assert_eq!(plain(Path::new(path)), said);
+    }
+
+    #[test]
+    fn paths_are_as_people_write_them() {
+        check("/games/shop/Assets/a.png", "/games/shop/Assets/a.png");
+        check(r"\\?\C:\games\shop", r"C:\games\shop");
+        check(r"\\?\UNC\server\share\shop", r"\\server\share\shop");
     }
 }

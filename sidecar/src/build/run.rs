@@ -57,6 +57,13 @@ pub fn planned_items(project: &Project, survey: &Survey) -> Vec<Item> {
     let lines = locked(wanted, &project.lock);
     let items = survey.plan.items.iter().zip(lines).map(|(planned, line)| {
         let item = Item::planned(&wanted[planned.wanted], &planned.action);
+        let file = project.root.join(&item.path);
+        // Of what is to be made, there may be an older picture, or none.
+        let there = match item.state {
+            ItemState::Unchanged | ItemState::Stale | ItemState::Kept => true,
+            _ => file.is_file(),
+        };
+        let item = if there { item.with_file(&file) } else { item };
         match (&planned.action, line) {
             (Action::Unchanged | Action::Stale(_), Some(line)) => item.with_line(line, &wanted[planned.wanted]),
             _ => item,
@@ -114,6 +121,7 @@ fn adopt(project: &Project, survey: &Survey, items: &mut [Item]) -> Vec<LockLine
                 None => line.filter(|line| line.pixels == pixels).map(|line| (line.realised, line.drawn_by.clone()))?,
             };
             items[planned.wanted].realised_key = Some(realised.to_string());
+            items[planned.wanted].pixels = Some(pixels.to_string());
             Some(LockLine {
                 output: wanted.output.clone(),
                 planned: wanted.planned,
@@ -135,15 +143,14 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
         .filter(|item| matches!(item.action, Action::Render(_)))
         .map(|item| item.wanted)
         .collect();
-    sweep_leavings(project, wanted, &to_make);
-    settle_writability(project, wanted, items, &mut to_make);
     to_make.sort_by_key(|at| std::cmp::Reverse(wanted[*at].priority));
     asked.progress.begin(&to_make.iter().map(|at| &items[*at]).collect::<Vec<_>>());
-    if to_make.is_empty() {
-        return Ok(lock);
-    }
+    sweep_leavings(project, wanted, &to_make);
+    let all = to_make.clone();
+    settle_writability(project, wanted, items, &mut to_make);
     let pins = provide(project, wanted, &to_make, items, &asked).await;
     to_make.retain(|at| items[*at].error.is_none());
+    all.iter().map(|at| &items[*at]).filter(|item| item.error.is_some()).for_each(|item| asked.progress.ended(item));
 
     let writer = Arc::new(Writer {
         root: project.root.clone(),
@@ -212,7 +219,7 @@ async fn one(
     let (writer, render) = (writer.clone(), render.clone());
     let written = tokio::task::spawn_blocking(move || writer.write(&wanted, &render, &bytes)).await;
     match written {
-        Ok(Ok(())) => item.with_ending(&ending),
+        Ok(Ok(file)) => item.with_ending(&ending).with_file(&file),
         Ok(Err(failure)) => item.with_ending(&ending).failed(failure),
         Err(err) => item.failed(Failure::new(ErrorCode::Internal, format!("failed to write: {err}"))),
     }
@@ -344,7 +351,7 @@ struct Written {
 }
 
 impl Writer {
-    fn write(&self, wanted: &Wanted, render: &Render, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&self, wanted: &Wanted, render: &Render, bytes: &[u8]) -> Result<PathBuf, Failure> {
         let path = Fence::new(&self.root)
             .and_then(|mut fence| fence.path(&wanted.output))
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
@@ -363,7 +370,7 @@ impl Writer {
             state.created.push(meta_path(&path));
         }
         if !existed {
-            state.created.push(path);
+            state.created.push(path.clone());
         }
         state.new.push(LockLine {
             output: wanted.output.clone(),
@@ -383,7 +390,7 @@ impl Writer {
             save_lock(&lock, &self.lock_path)?;
             state.last = Instant::now();
         }
-        Ok(())
+        Ok(path)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::command::batch::{Batch, Ended, JOBS_DEFAULT, Mode, Order};
   thumbforge batch                                        the manifest in this folder
   thumbforge batch Game/ --locale ja,ko --sheet out.png   two locales, and a contact sheet to look at
   thumbforge batch --prompt-file prompts.txt --out Art/   one picture for each line
-  thumbforge batch --check                                in CI: exit 7 if anything is not up to date")]
+  thumbforge batch --check --junit up-to-date.xml         in CI: exit 7 if anything is not up to date")]
 pub(super) struct BatchArgs {
     /// Folder of the manifest, or the manifest itself [default: this folder]
     #[arg(value_name = "MANIFEST-DIR", conflicts_with = "prompt_file")]
@@ -37,6 +37,9 @@ pub(super) struct BatchArgs {
     /// Only these locales
     #[arg(long, value_name = "L,…", value_delimiter = ',')]
     locale: Vec<String>,
+    /// Only these assets
+    #[arg(long, value_name = "A,…", value_delimiter = ',')]
+    asset: Vec<String>,
     #[command(flatten)]
     recipe: RecipeArgs,
     /// Plan only
@@ -63,6 +66,12 @@ pub(super) struct BatchArgs {
     /// Write the JSON report to a file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Write the report as JUnit XML, for the test pages of CI servers
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write what happens while it happens, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
     /// Exit 7 if a picture is by one of these engines or of one of these tiers
     #[arg(long, value_name = "ENGINE,TIER…", value_delimiter = ',')]
     deny: Vec<String>,
@@ -101,7 +110,7 @@ pub(super) struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    pub(super) fn overrides(&self, locales: &[String]) -> Result<Overrides, Failure> {
+    pub(super) fn overrides(&self, locales: &[String], assets: &[String]) -> Result<Overrides, Failure> {
         let size: Option<Extent> = match &self.size {
             Some(text) => {
                 Some(text.parse().map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?)
@@ -110,6 +119,7 @@ impl RecipeArgs {
         };
         Ok(Overrides {
             locales: (!locales.is_empty()).then(|| locales.to_vec()),
+            assets: (!assets.is_empty()).then(|| assets.to_vec()),
             tier: self.tier,
             model: self.model.clone(),
             seed: self.seed,
@@ -125,13 +135,15 @@ impl BatchArgs {
     fn order(&self, mode: Mode) -> Result<Order, Failure> {
         Ok(Order {
             source: self.source()?,
-            overrides: self.recipe.overrides(&self.locale)?,
+            overrides: self.recipe.overrides(&self.locale, &self.asset)?,
             mode,
             force: self.force,
             upgrade: self.upgrade,
             jobs_max: self.jobs,
             deny: self.deny.clone(),
             report: self.report.clone(),
+            junit: self.junit.clone(),
+            events: self.events.clone(),
             sheet: self.sheet.clone(),
         })
     }
@@ -175,7 +187,7 @@ fn build(context: &Context, args: &BatchArgs, mode: Mode) -> Result<u8, BuildErr
         }
         Mode::Plan | Mode::Check => say_plan(context, &ended),
     }
-    for refused in &ended.refused {
+    for refused in ended.refused.values() {
         eprintln!("{refused}");
     }
     for failure in &ended.errors {

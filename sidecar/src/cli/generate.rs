@@ -82,7 +82,9 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
         _ => exit::DONE,
     };
     say(context, &item, &path);
-    let report = Report::of(vec![item], 0, began.elapsed().as_millis() as u64);
+    let folder = std::env::current_dir().unwrap_or_default();
+    let item = if item.state == ItemState::Done { item.with_file(&folder.join(&path)) } else { item };
+    let report = Report::of(&folder, vec![item], 0, began.elapsed().as_millis() as u64);
     if context.json {
         print_out(&pretty(&report));
     }
@@ -94,7 +96,7 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
 
 fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
     let invalid = |message: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to {message}"));
-    let overrides = args.recipe.overrides(&[])?;
+    let overrides = args.recipe.overrides(&[], &[])?;
     let catalogue = thumbforge_core::model::Catalogue::built_in();
     let model = match &overrides.model {
         Some(name) => {

@@ -199,7 +199,7 @@ struct Awake {
     intake: Intake,
     /// Answers over HTTP, where it is served.
     activity: Option<Activity>,
-    /// Clients that are connected otherwise, which may ask for something at any time, and commands that they left running.
+    /// Clients that are connected otherwise, which may ask for something at any time, and what they left running.
     clients: Box<dyn Fn() -> usize + Send>,
 }
 

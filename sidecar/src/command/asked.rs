@@ -27,6 +27,7 @@ const ERROR_BYTES_MAX: usize = 2000;
 pub(super) struct BatchOrder {
     manifest: PathBuf,
     locales: Option<Vec<String>>,
+    assets: Option<Vec<String>>,
     tier: Option<Tier>,
     model: Option<String>,
     seed: Option<u64>,
@@ -46,12 +47,15 @@ pub(super) struct BatchOrder {
     #[serde(default)]
     deny: Vec<String>,
     report: Option<PathBuf>,
+    junit: Option<PathBuf>,
+    events: Option<PathBuf>,
     sheet: Option<PathBuf>,
 }
 
 impl BatchOrder {
     fn order(self) -> Result<Order, Failure> {
-        let files = [("report", &self.report), ("sheet", &self.sheet)];
+        let files =
+            [("report", &self.report), ("junit", &self.junit), ("events", &self.events), ("sheet", &self.sheet)];
         absolute("manifest", &self.manifest)?;
         for (field, file) in files {
             file.as_deref().map_or(Ok(()), |file| absolute(field, file))?;
@@ -63,7 +67,8 @@ impl BatchOrder {
         Ok(Order {
             source: Source::Manifest(self.manifest),
             overrides: Overrides {
-                locales: self.locales,
+                locales: some(self.locales),
+                assets: some(self.assets),
                 tier: self.tier,
                 model: self.model,
                 seed: self.seed,
@@ -78,9 +83,16 @@ impl BatchOrder {
             jobs_max: JOBS_DEFAULT,
             deny: self.deny,
             report: self.report,
+            junit: self.junit,
+            events: self.events,
             sheet: self.sheet,
         })
     }
+}
+
+/// An empty list says nothing, as a client that fills in a form sends it.
+fn some(list: Option<Vec<String>>) -> Option<Vec<String>> {
+    list.filter(|list| !list.is_empty())
 }
 
 pub(super) async fn batch(

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! Order ─► open (project, survey) ─┬─ needs_maker ─► make ───┐
-//!                                  └─ otherwise ───► settle ─┴─► report, sheet ─► gates ─► Ended
+//!                                  └─ otherwise ───► settle ─┴─► gates, files ─► Ended
 //! ```
 //! Whoever asks brings the maker, so a build without work opens no journal and needs no sidecar.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -16,7 +17,8 @@ use thumbforge_core::model::Catalogue;
 use thumbforge_core::plan::Action;
 use tokio_util::sync::CancellationToken;
 
-use super::{exit, sheet};
+use super::events::Events;
+use super::{exit, junit, sheet};
 use crate::build::{self, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
 use crate::maker::Maker;
 use crate::output::write::{Patience, write_atomic};
@@ -45,6 +47,10 @@ pub struct Order {
     pub deny: Vec<String>,
     /// Where the JSON report goes.
     pub report: Option<PathBuf>,
+    /// Where the same goes as JUnit XML.
+    pub junit: Option<PathBuf>,
+    /// Where is told what happens while it happens.
+    pub events: Option<PathBuf>,
     /// Where a contact sheet of all pictures goes.
     pub sheet: Option<PathBuf>,
 }
@@ -76,6 +82,7 @@ pub struct Batch {
     order: Order,
     project: Project,
     survey: Survey,
+    events: Option<Arc<Events>>,
     data_dir: PathBuf,
     began: Instant,
 }
@@ -94,8 +101,8 @@ pub struct Ended {
     pub message: String,
     /// What concerns the whole build: a report that could not be written, say.
     pub errors: Vec<Failure>,
-    /// What the gates say of single images, in words.
-    pub refused: Vec<String>,
+    /// What the gates say of single images, in words, by their index in the report.
+    pub refused: BTreeMap<usize, String>,
     /// What became of the contact sheet, in words.
     pub sheet: Option<String>,
 }
@@ -107,9 +114,11 @@ impl Batch {
     /// Every mistake in the team's files, or why one cannot be read.
     pub fn open(order: Order, data_dir: &Path) -> Result<Self, BuildError> {
         let (began, now, catalogue) = (Instant::now(), SystemTime::now(), Catalogue::built_in());
-        let mut project = Project::open(&order.source, &order.overrides, &catalogue, data_dir, now)?;
+        let events = order.events.as_deref().map(Events::create).transpose()?.map(Arc::new);
+        let opened = Project::open(&order.source, &order.overrides, &catalogue, data_dir, now);
+        let mut project = opened.inspect_err(|error| given_up(&events, error))?;
         let survey = build::survey(&mut project, order.force, order.upgrade, now);
-        Ok(Self { order, project, survey, data_dir: data_dir.to_owned(), began })
+        Ok(Self { order, project, survey, events, data_dir: data_dir.to_owned(), began })
     }
 
     /// Whether pictures are to be made; without, [`Batch::settle`] ends it.
@@ -133,8 +142,13 @@ impl Batch {
     /// # Errors
     /// Why the lock cannot be written.
     pub fn settle(mut self) -> Result<Ended, BuildError> {
+        if let Some(events) = &self.events {
+            events.begin(&[]);
+        }
         let items = match self.order.mode {
-            Mode::Make => build::settle(&mut self.project, &self.survey)?,
+            Mode::Make => build::settle(&mut self.project, &self.survey)
+                .map_err(BuildError::from)
+                .inspect_err(|error| given_up(&self.events, error))?,
             Mode::Plan | Mode::Check => {
                 let mut items = build::planned_items(&self.project, &self.survey);
                 let expansion = &self.project.expansion;
@@ -157,40 +171,88 @@ impl Batch {
         progress: Arc<dyn Progress>,
         interrupted: CancellationToken,
     ) -> Result<Ended, BuildError> {
+        let progress: Arc<dyn Progress> = match &self.events {
+            Some(events) => Arc::new(Told { events: events.clone(), others: progress }),
+            None => progress,
+        };
         let asked = Run { maker, jobs_max: self.order.jobs_max, progress, interrupted: interrupted.clone() };
-        let items = build::run(&mut self.project, &self.survey, asked).await?;
+        let ran = build::run(&mut self.project, &self.survey, asked).await.map_err(BuildError::from);
+        let items = ran.inspect_err(|error| given_up(&self.events, error))?;
         Ok(self.end(items, interrupted.is_cancelled()))
     }
 
     fn end(mut self, items: Vec<Item>, interrupted: bool) -> Ended {
         self.project.save_stat_cache();
-        let Self { order, project, survey, began, .. } = self;
-        let report = Report::of(items, survey.plan.orphans.len(), began.elapsed().as_millis() as u64);
-        let mut errors = Vec::new();
-        let sheet = order.sheet.as_deref().filter(|_| order.mode == Mode::Make);
-        let sheet = sheet.and_then(|path| sheet::write(path, &project, &report).map_err(|err| errors.push(err)).ok());
-        if let Some(path) = &order.report {
-            write_text(path, &pretty(&report)).unwrap_or_else(|err| errors.push(err));
-        }
+        let Self { order, project, survey, events, began, .. } = self;
+        let elapsed_ms = began.elapsed().as_millis() as u64;
+        let report = Report::of(&project.root, items, survey.plan.orphans.len(), elapsed_ms);
         let mut ended = Ended {
-            exit: exit::DONE,
-            message: String::new(),
-            refused: Vec::new(),
+            refused: refused(&report, &order, &project),
             project,
             survey,
             report,
-            errors,
-            sheet,
+            exit: exit::DONE,
+            message: String::new(),
+            errors: Vec::new(),
+            sheet: None,
         };
-        let (exit, message) = ended.judge(&order, interrupted);
-        (ended.exit, ended.message) = (exit, message);
+        ended.write(&order);
+        (ended.exit, ended.message) = ended.judge(order.mode, interrupted);
+        if let Some(events) = &events {
+            events.finished(ended.exit);
+        }
         ended
     }
 }
 
+/// Ends the events of a build that has no report.
+fn given_up(events: &Option<Arc<Events>>, error: &BuildError) {
+    if let Some(events) = events {
+        events.finished(exit::of_error(error));
+    }
+}
+
+/// A build whose events are written to a file before anybody else hears of them.
+struct Told {
+    events: Arc<Events>,
+    others: Arc<dyn Progress>,
+}
+
+impl Progress for Told {
+    fn begin(&self, items: &[&Item]) {
+        self.events.begin(items);
+        self.others.begin(items);
+    }
+
+    fn ended(&self, item: &Item) {
+        self.events.ended(item);
+        self.others.ended(item);
+    }
+
+    fn finished(&self) {
+        self.others.finished();
+    }
+}
+
 impl Ended {
+    /// Writes what was asked for. What cannot be written is an error of the build, and the others are written all the same.
+    fn write(&mut self, order: &Order) {
+        if let Some(path) = order.sheet.as_deref().filter(|_| order.mode == Mode::Make) {
+            match sheet::write(path, &self.project, &self.report) {
+                Ok(said) => self.sheet = Some(said),
+                Err(failure) => self.errors.push(failure),
+            }
+        }
+        let report = order.report.as_deref().map(|path| write_text(path, &pretty(&self.report)));
+        let junit = order.junit.as_deref().map(|path| {
+            let skipped = &self.project.expansion.skipped;
+            write_text(path, &junit::xml(&self.report, order.mode, &self.refused, skipped))
+        });
+        self.errors.extend([report, junit].into_iter().flatten().filter_map(Result::err));
+    }
+
     /// The exit code and its sentence: what was interrupted or failed says more than a gate does.
-    fn judge(&mut self, order: &Order, interrupted: bool) -> (u8, String) {
+    fn judge(&self, mode: Mode, interrupted: bool) -> (u8, String) {
         let report = &self.report;
         if interrupted {
             let made = report.rendered + report.cached;
@@ -208,13 +270,13 @@ impl Ended {
         if let Some(failure) = self.errors.first() {
             return (exit::of(failure.code), failure.message.clone());
         }
-        self.refused = self.denied(&order.deny);
-        if let Some(first) = self.refused.first() {
-            let more = self.refused.len() - 1;
-            let others = if more > 0 { format!(", and {more} more") } else { String::new() };
-            return (exit::GATE, format!("a gate is shut: {first}{others}"));
+        if !self.refused.is_empty() {
+            let named: Vec<&str> = self.refused.values().take(NAMED_MAX).map(String::as_str).collect();
+            let more = self.refused.len() - named.len();
+            let others = if more > 0 { format!("; and {more} more") } else { String::new() };
+            return (exit::GATE, format!("{}{others}", named.join("; ")));
         }
-        if order.mode == Mode::Check && self.survey.plan.would_change() {
+        if mode == Mode::Check && self.survey.plan.would_change() {
             return (exit::GATE, "not everything is up to date: `thumbforge batch` makes it so".to_owned());
         }
         (exit::DONE, String::new())
@@ -234,21 +296,20 @@ impl Ended {
         let others = if more > 0 { format!("; and {more} more") } else { String::new() };
         format!("{failed} of {} images were not made: {}{others}", self.report.planned, named.join("; "))
     }
+}
 
-    fn denied(&self, deny: &[String]) -> Vec<String> {
-        let mut denied = Vec::new();
-        for item in self.report.items.iter().filter(|_| !deny.is_empty()) {
-            // What is unchanged says in the lock what drew it.
-            let engine = item
-                .engine
-                .clone()
-                .or_else(|| self.project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
-            if deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == item.tier) {
-                denied.push(format!("denied: {}: {} {}", item.path, engine.unwrap_or_default(), item.tier));
-            }
+/// What the gates say of single images, by their index in the report.
+fn refused(report: &Report, order: &Order, project: &Project) -> BTreeMap<usize, String> {
+    let mut refused = BTreeMap::new();
+    for (at, item) in report.items.iter().enumerate().filter(|_| !order.deny.is_empty()) {
+        // What is unchanged says in the lock what drew it.
+        let engine =
+            item.engine.clone().or_else(|| project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
+        if order.deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == item.tier) {
+            refused.insert(at, format!("denied: {}: {} {}", item.path, engine.unwrap_or_default(), item.tier));
         }
-        denied
     }
+    refused
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {

@@ -169,6 +169,45 @@ static void cancelled(uint64_t session)
     CHECK(tf_cancel(job) == TF_STALE_HANDLE);
 }
 
+static uint64_t send(uint64_t session, const char *json, uint64_t tag)
+{
+    TfText_t text = text_of(json);
+    uint64_t job = 0;
+    OK(tf_command(session, text.data, text.bytes, tag, &job));
+    CHECK(job != 0);
+    return job;
+}
+
+/* What a command comes to: an answer in words, or a failure. */
+static void commands(uint64_t session)
+{
+    uint64_t job = send(session, "{\"verb\":\"doctor\"}", 26);
+    TfCompletion_t completion = next(session);
+    uint8_t start[10];
+    uint8_t *words;
+    uint32_t needed = 0;
+    CHECK(completion.job == job && completion.tag == 26);
+    CHECK(completion.outcome == TF_OUTCOME_DONE && completion.status == TF_OK);
+    CHECK(completion.format == TF_DELIVER_NOTHING);
+    OK(tf_job_text(job, TF_TEXT_DETAIL, NULL, 0, &needed));
+    words = (uint8_t *)malloc(needed);
+    CHECK(words != NULL && needed > sizeof start);
+    OK(tf_job_text(job, TF_TEXT_DETAIL, words, needed, &needed));
+    CHECK(memcmp(words, "{\"answer\":", sizeof start) == 0);
+    free(words);
+    OK(tf_release(job));
+
+    job = send(session, "{\"verb\":\"no such verb\"}", 27);
+    completion = next(session);
+    CHECK(completion.job == job && completion.outcome == TF_OUTCOME_FAILED);
+    CHECK(completion.status == TF_INVALID_REQUEST || completion.status == TF_UNSUPPORTED_FIELD);
+    OK(tf_job_text(job, TF_TEXT_MESSAGE, NULL, 0, &needed));
+    CHECK(needed > 10);
+    OK(tf_release(job));
+    CHECK(tf_command(session, NULL, 0, 0, &job) == TF_INVALID_REQUEST);
+    CHECK(tf_command(session, (const uint8_t *)"{}", 2, 0, NULL) == TF_INVALID_REQUEST);
+}
+
 /* A reload of scripts: the session is let go with a texture lent and a job open, and found again with both. */
 static uint64_t reload(uint64_t session, const TfOptions_t *options)
 {
@@ -243,6 +282,7 @@ int main(int argc, char **argv)
     CHECK(state_of(session).link == TF_LINK_ATTACHED && state_of(session).sidecar_pid != 0);
     failure(session);
     cancelled(session);
+    commands(session);
     session = reload(session, &options);
     wrong(session, &options);
     OK(tf_close(session));

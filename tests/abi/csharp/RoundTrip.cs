@@ -130,6 +130,26 @@ namespace Thumbforge.Editor.Native
             return Next().tag;
         }
 
+        /// <summary>Asks for a command and waits for its answer in JSON.</summary>
+        internal string Command(string json)
+        {
+            byte[] words = Encoding.UTF8.GetBytes(json);
+            ulong job = 0;
+            fixed (byte* at = words)
+            {
+                Ok(NativeMethods.tf_command(session, at, (uint)words.Length, 77, &job), "tf_command");
+            }
+            uint ready = 0, count = 0;
+            Ok(NativeMethods.tf_wait(session, 120000, &ready), "tf_wait");
+            var completion = new TfCompletion { struct_size = (uint)sizeof(TfCompletion) };
+            Ok(NativeMethods.tf_poll(session, &completion, 1, &count), "tf_poll");
+            Check(count == 1 && completion.job == job && completion.tag == 77, "its completion");
+            Check(completion.outcome == NativeMethods.TF_OUTCOME_DONE, "it is done");
+            string answer = TextOf(job, NativeMethods.TF_TEXT_DETAIL);
+            Ok(NativeMethods.tf_release(job), "tf_release");
+            return answer;
+        }
+
         internal int Jobs()
         {
             uint count = 0;
@@ -175,6 +195,8 @@ namespace Thumbforge.Editor.Native
                 Scripts.Ok(NativeMethods.tf_release(completion.job), "tf_release");
                 Scripts.Check(NativeMethods.tf_release(completion.job) == NativeMethods.TF_STALE_HANDLE, "released once");
             }
+            string answer = after.Command("{\"verb\":\"doctor\"}");
+            Scripts.Check(answer.StartsWith("{\"answer\":", StringComparison.Ordinal), "its answer");
             Scripts.Check(after.Jobs() == 0, "none is left");
             after.Close();
             Console.WriteLine("all of it");

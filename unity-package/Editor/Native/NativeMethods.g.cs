@@ -201,7 +201,8 @@ namespace Thumbforge.Editor.Native
         internal const string Library = "thumbforge";
 
         /// <summary>Version of this ABI: major in the upper 16 bits, minor in the lower. Put it into <c>TfOptions.abi</c>.</summary>
-        internal const uint TF_ABI_VERSION = 65536;
+        /// <remarks>1.0: sessions, jobs, files, textures. 1.1: <c>tf_command</c>.</remarks>
+        internal const uint TF_ABI_VERSION = 65537;
 
         /// <summary>Status: success. Every other status is an error, has a word (<c>tf_status_text</c>) and never changes its meaning.</summary>
         internal const uint TF_OK = 0;
@@ -356,13 +357,13 @@ namespace Thumbforge.Editor.Native
         /// <summary><c>TfRequest.deliver</c>, <c>TfCompletion.format</c>: the bytes of the finished PNG, with its provenance.</summary>
         internal const uint TF_DELIVER_PNG = 2;
 
-        /// <summary><c>TfCompletion.outcome</c>: there is a picture.</summary>
+        /// <summary><c>TfCompletion.outcome</c>: there is what was asked for: a picture, a file kept, a command run to its end.</summary>
         internal const uint TF_OUTCOME_DONE = 0;
 
         /// <summary><c>TfCompletion.outcome</c>: there is none; <c>status</c> and <c>TF_TEXT_MESSAGE</c> say why.</summary>
         internal const uint TF_OUTCOME_FAILED = 1;
 
-        /// <summary><c>TfCompletion.outcome</c>: somebody took the job back.</summary>
+        /// <summary><c>TfCompletion.outcome</c>: somebody took it back.</summary>
         internal const uint TF_OUTCOME_CANCELLED = 2;
 
         /// <summary><c>TfCompletion.flags</c>: the picture was in the store already.</summary>
@@ -419,7 +420,7 @@ namespace Thumbforge.Editor.Native
         /// <summary>Part of <c>tf_job_text</c>: why the job failed, a sentence; empty otherwise.</summary>
         internal const uint TF_TEXT_MESSAGE = 2;
 
-        /// <summary>Part of <c>tf_job_text</c>: everything that is known of the picture or the failure, as JSON.</summary>
+        /// <summary>Part of <c>tf_job_text</c>: as JSON, everything that is known of the picture or the failure, or a command's answer.</summary>
         internal const uint TF_TEXT_DETAIL = 3;
 
         /// <summary>Part of <c>tf_job_text</c>: the realised key as 64 hexadecimal digits; empty where there is no picture.</summary>
@@ -482,6 +483,16 @@ namespace Thumbforge.Editor.Native
         /// <c>tag</c> comes back with the completion; <c>job</c> gets a handle for <c>tf_release</c>.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern uint tf_provide(ulong session, byte* path, uint path_bytes, ulong tag, ulong* job);
+
+        /// <summary>Asks the sidecar to do what the command line can do: <c>json</c> says what.</summary>
+        /// <remarks>Any thread; never waits. <c>json</c> has <c>json_bytes</c> bytes of UTF-8, the caller's, as <c>{"verb":"doctor"}</c> is; verbs
+        /// and fields that the sidecar does not know fail it.
+        /// It completes like a job: with <c>TF_OUTCOME_DONE</c> when it ran to its end, however that came out, and then
+        /// <c>TF_TEXT_DETAIL</c> is <c>{"answer":…}</c>; some bring a picture, as pixels. It is asked again of the next sidecar where
+        /// one dies, so it may be begun twice. <c>tf_progress</c> counts what it works through, and <c>tf_cancel</c> interrupts it.
+        /// <c>tag</c> comes back with the completion; <c>job</c> gets a handle for <c>tf_release</c>. Since 1.1.</remarks>
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern uint tf_command(ulong session, byte* json, uint json_bytes, ulong tag, ulong* job);
 
         /// <summary>Lists the jobs of a session that have not been released, oldest first: how an adopter learns what goes on.</summary>
         /// <remarks>Any thread; never waits. <c>jobs</c> is the caller's array of <c>capacity</c> elements, the first with <c>struct_size</c> set;

@@ -53,7 +53,10 @@ pub fn join(
     let expansion = Expansion {
         wanted: all.wanted,
         skipped: all.skipped,
-        scope: if overrides.locales.is_some() { Scope::Part } else { Scope::Whole },
+        scope: match (&overrides.locales, &overrides.assets) {
+            (None, None) => Scope::Whole,
+            _ => Scope::Part,
+        },
         placeholder: overrides.placeholder.unwrap_or(manifest.body.placeholder),
         tiers: all.tiers,
         verify_ocr: all.verify_ocr,

@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 use super::Tasks;
 use crate::command::{self, Answered, Services, Watch};
 
-/// Commands of one client at a time, the others in line: a build and the previews of a window. Each may hold a picture of
-/// 64 MiB until there is room for it in the client's memory.
+/// Commands of one client at a time, the others in line: a build and the previews of a window. Each may hold a picture
+/// of 64 MiB until there is room for it in the client's memory.
 pub(super) const AT_ONCE: usize = 8;
 /// Commands of all clients: only those who come and go without waiting for an answer get so far.
 const RUNNING_MAX: usize = limits::CLIENTS_MAX * AT_ONCE;
