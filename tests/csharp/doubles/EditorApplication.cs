@@ -59,7 +59,7 @@ namespace UnityEditor
 
         public static double timeSinceStartup
         {
-            get { return FakeNative.Here.Seconds; }
+            get { return (DateTime.UtcNow - FakeEditor.Started).TotalSeconds; }
         }
 
         public static string applicationPath

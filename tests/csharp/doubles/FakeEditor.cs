@@ -41,6 +41,8 @@ namespace UnityEditor
         private static FakeSynchronizationContext context;
         private static int mainThread;
 
+        internal static DateTime Started { get; private set; }
+
         /// <summary>Folder of the project, absolute.</summary>
         internal static string Project
         {
@@ -95,6 +97,7 @@ namespace UnityEditor
         internal static void Enter()
         {
             mainThread = Thread.CurrentThread.ManagedThreadId;
+            Started = FakeNative.Here.Started;
             context = new FakeSynchronizationContext();
             SynchronizationContext.SetSynchronizationContext(context);
             EditorApplication.Forget();
@@ -144,6 +147,8 @@ namespace UnityEditor
         /// <summary>One frame: what was posted to the main thread, every update, then what was delayed.</summary>
         internal static void Frame()
         {
+            // A call from another domain may have brought that one's context.
+            SynchronizationContext.SetSynchronizationContext(context);
             context.Run();
             Update();
             EditorApplication.CallbackFunction delayed = EditorApplication.delayCall;

@@ -63,9 +63,10 @@ namespace UnityEditor
             domain.SetData(Slot, this);
         }
 
-        internal double Seconds
+        /// <summary>When this editor started; the clock itself is asked in each domain, as often as scripts like.</summary>
+        internal DateTime Started
         {
-            get { return (DateTime.UtcNow - started).TotalSeconds; }
+            get { return started; }
         }
 
         internal string Get(string key)

@@ -1,0 +1,118 @@
+// An editor process in a test: scripts live in a domain that can be reloaded, unloaded without notice, or quit.
+//
+// Start ─► Load ─► (Reload | Vanish ─► Load)… ─► Dispose
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using UnityEditor;
+
+namespace Thumbforge.Tests
+{
+    /// <summary>A project, a data directory, and the scripts that are loaded now.</summary>
+    internal sealed class EditorProcess : IDisposable
+    {
+        private readonly TestFolder folder = new TestFolder();
+        private readonly FakeNative native;
+        private AppDomain domain;
+        private Scripts scripts;
+
+        internal EditorProcess()
+        {
+            Project = Path.Combine(folder.Path, "project");
+            DataDirectory = Path.Combine(folder.Path, "data");
+            native = FakeEditor.Start(Project);
+            FakeEditor.Leave();
+        }
+
+        internal string Project { get; }
+
+        internal string DataDirectory { get; }
+
+        /// <summary>The sidecar's program; empty: the package's own, which a build from sources does not have.</summary>
+        internal string Program { get; set; } = TestFolder.Program;
+
+        /// <summary>Loads scripts into a new domain, as an editor does when it starts or has compiled.</summary>
+        internal T Load<T>() where T : Scripts
+        {
+            return Load<T>(Path.GetDirectoryName(typeof(T).Assembly.Location));
+        }
+
+        /// <summary>The same with the assemblies of another folder.</summary>
+        internal T Load<T>(string assemblies) where T : Scripts
+        {
+            var setup = new AppDomainSetup { ApplicationBase = assemblies };
+            domain = AppDomain.CreateDomain("scripts", null, setup);
+            native.Enter(domain);
+            var loaded = (T)domain.CreateInstanceFromAndUnwrap(Path.Combine(assemblies, "Tests.dll"), typeof(T).FullName);
+            loaded.Load(Program, DataDirectory);
+            scripts = loaded;
+            return loaded;
+        }
+
+        /// <summary>Reloads scripts as Unity does: it says so before, then unloads the domain.</summary>
+        internal T Reload<T>() where T : Scripts
+        {
+            scripts.BeforeReload();
+            Vanish();
+            return Load<T>();
+        }
+
+        /// <summary>Unloads scripts without telling them.</summary>
+        internal void Vanish()
+        {
+            AppDomain gone = domain;
+            domain = null;
+            scripts = null;
+            AppDomain.Unload(gone);
+        }
+
+        /// <summary>Ends every sidecar of this editor's data directory, as kill -9 does; their process ids.</summary>
+        internal List<int> KillSidecar()
+        {
+            var killed = new List<int>();
+            foreach (string process in Directory.GetDirectories("/proc"))
+            {
+                int id;
+                if (!int.TryParse(Path.GetFileName(process), out id) || !IsOurSidecar(process))
+                {
+                    continue;
+                }
+                try
+                {
+                    Process.GetProcessById(id).Kill();
+                    killed.Add(id);
+                }
+                catch (Exception exception) when (exception is ArgumentException || exception is InvalidOperationException)
+                {
+                    // It has just ended by itself.
+                }
+            }
+            return killed;
+        }
+
+        public void Dispose()
+        {
+            if (scripts != null)
+            {
+                scripts.Quit();
+                Vanish();
+            }
+            KillSidecar();
+            folder.Dispose();
+        }
+
+        private bool IsOurSidecar(string process)
+        {
+            try
+            {
+                string line = File.ReadAllText(Path.Combine(process, "cmdline"));
+                return Array.IndexOf(line.Split('\0'), DataDirectory) >= 0;
+            }
+            catch (Exception exception) when (exception is IOException || exception is UnauthorizedAccessException)
+            {
+                return false;
+            }
+        }
+    }
+}
