@@ -43,7 +43,7 @@ namespace Thumbforge.Tests
         {
             Stopwatch waited = Stopwatch.StartNew();
             bool came = FakeEditor.FramesUntil(condition, Patience);
-            Assert.That(came, what + " did not come within " + waited.Elapsed + "\n" + string.Join("\n", FakeLog.Lines));
+            Assert.That(came, what + " did not come within " + waited.Elapsed + "\n" + string.Join("\n", UnityEngine.FakeLog.Lines));
         }
 
         /// <summary>It lives as long as its domain: no lease ends it.</summary>
