@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod approvals;
 pub mod colour;
 pub mod error;
 pub mod id;

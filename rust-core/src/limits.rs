@@ -28,6 +28,10 @@ pub const PROMPT_FILE_BYTES_MAX: usize = 64 << 20;
 pub const LOCK_BYTES_MAX: usize = 512 << 20;
 /// Most nodes of an XML file: what its size allows in practice, against files made to eat memory.
 pub const XML_NODES_MAX: u32 = 8_000_000;
+/// Largest approvals file in bytes: a million decisions of the usual length.
+pub const APPROVALS_BYTES_MAX: usize = 256 << 20;
+/// Longest field of a decision in bytes: a note is a sentence, not a review.
+pub const APPROVAL_FIELD_BYTES_MAX: usize = 1024;
 /// Longest path of an output or input in bytes; with a project's own folder it must be openable on Windows.
 pub const PATH_BYTES_MAX: usize = 400;
 /// Longest part of a path in bytes: file systems end at 255, and a temporary name needs room for its suffix.

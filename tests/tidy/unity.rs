@@ -1,10 +1,12 @@
-//! The doubles of Unity's API declare nothing that Unity does not have, in every version that the package supports.
+//! The doubles of Unity's API, and of its Localization package, declare nothing that these do not have, in every version
+//! that the package supports.
 //!
-//! `tests/csharp/unity-api.lock` lists what they declare and what was found in Unity's own reference sources. Whoever
-//! adds a double writes it anew from indexes of those sources (JSON: type → kind, bases, members with their signatures,
-//! what is obsolete), one for each version:
+//! A lock lists what they declare and what was found in Unity's own sources. Whoever adds a double writes it anew from
+//! indexes of those sources (JSON: type → kind, bases, members with their signatures, what is obsolete), one for each
+//! version:
 //!
 //! `THUMBFORGE_UNITY_INDEXES=2022.3.76f1.json:6000.3.19f1.json cargo test -p thumbforge-tests --test tidy unity`
+//! `THUMBFORGE_LOCALIZATION_INDEXES=1.5.1.json:1.5.7.json cargo test -p thumbforge-tests --test tidy unity`
 
 mod lexer;
 mod surface;
@@ -17,29 +19,65 @@ use serde_json::Value;
 use crate::{files, none, root, text};
 use surface::{Surface, Type};
 
-const LOCK: &str = "tests/csharp/unity-api.lock";
-const DOUBLES: &str = "tests/csharp/doubles/";
+/// Doubles of one thing.
+struct Doubles {
+    /// What they stand in for.
+    of: &'static str,
+    folder: &'static str,
+    lock: &'static str,
+    /// The variable that names the indexes to write the lock from.
+    indexes: &'static str,
+    /// Fewer types than this were not looked at at all.
+    types_min: usize,
+}
 
-/// What the doubles declare.
-fn doubles() -> Surface {
-    let mut surface = Surface::default();
-    for path in files().into_iter().filter(|path| path.starts_with(DOUBLES) && path.ends_with(".cs")) {
-        surface.read(&text(&path)).unwrap_or_else(|err| panic!("{path}: {err}"));
+const EDITOR: Doubles = Doubles {
+    of: "Unity",
+    folder: "tests/csharp/doubles/",
+    lock: "tests/csharp/unity-api.lock",
+    indexes: "THUMBFORGE_UNITY_INDEXES",
+    types_min: 30,
+};
+
+const LOCALIZATION: Doubles = Doubles {
+    of: "com.unity.localization",
+    folder: "tests/csharp/doubles-localization/",
+    lock: "tests/csharp/localization-api.lock",
+    indexes: "THUMBFORGE_LOCALIZATION_INDEXES",
+    types_min: 15,
+};
+
+impl Doubles {
+    /// What they declare.
+    fn surface(&self) -> Surface {
+        let mut surface = Surface::default();
+        for path in files().into_iter().filter(|path| path.starts_with(self.folder) && path.ends_with(".cs")) {
+            surface.read(&text(&path)).unwrap_or_else(|err| panic!("{path}: {err}"));
+        }
+        assert!(surface.types.len() > self.types_min, "{} has {} types", self.folder, surface.types.len());
+        surface
     }
-    assert!(surface.types.len() > 30, "the doubles have {} types", surface.types.len());
-    surface
 }
 
 #[test]
 fn unity_has_what_the_doubles_declare() {
-    let surface = doubles();
-    if let Some(indexes) = std::env::var_os("THUMBFORGE_UNITY_INDEXES") {
-        rewrite(&surface, &std::env::split_paths(&indexes).collect::<Vec<_>>());
+    locked(&EDITOR);
+}
+
+#[test]
+fn the_localization_package_has_what_its_doubles_declare() {
+    locked(&LOCALIZATION);
+}
+
+fn locked(doubles: &Doubles) {
+    let surface = doubles.surface();
+    if let Some(indexes) = std::env::var_os(doubles.indexes) {
+        rewrite(doubles, &surface, &std::env::split_paths(&indexes).collect::<Vec<_>>());
     }
     let declared: BTreeSet<String> = surface.lines().into_iter().collect();
-    let lock = text(LOCK);
+    let lock = text(doubles.lock);
     let listed: Vec<&str> = lock.lines().filter(|line| !line.starts_with('#')).collect();
-    assert!(listed.is_sorted(), "{LOCK} is not sorted: write it anew, as tests/tidy/unity.rs says");
+    assert!(listed.is_sorted(), "{} is not sorted: write it anew, as tests/tidy/unity.rs says", doubles.lock);
     let known: BTreeSet<String> = listed.into_iter().map(str::to_owned).collect();
     let unknown = declared.difference(&known).cloned().collect();
     none("doubles of what is not known to be Unity's (tests/tidy/unity.rs says how to add it)", unknown);
@@ -72,7 +110,7 @@ impl Index {
 }
 
 /// Writes the lock, if every index has everything.
-fn rewrite(surface: &Surface, indexes: &[impl AsRef<Path>]) {
+fn rewrite(doubles: &Doubles, surface: &Surface, indexes: &[impl AsRef<Path>]) {
     let mut versions = Vec::new();
     let mut missing = Vec::new();
     for path in indexes {
@@ -85,14 +123,16 @@ fn rewrite(surface: &Surface, indexes: &[impl AsRef<Path>]) {
         }
         versions.push(version);
     }
-    none("Unity does not have", missing);
+    none("not in the sources", missing);
     let head = format!(
-        "# What the doubles in tests/csharp/doubles declare, and Unity {} have.\n\
-         # Written from indexes of Unity's reference sources; tests/tidy/unity.rs says how.\n",
+        "# What the doubles in {} declare, and {} {} have.\n\
+         # Written from indexes of the sources; tests/tidy/unity.rs says how.\n",
+        doubles.folder.trim_end_matches('/'),
+        doubles.of,
         versions.join(" and ")
     );
     let body: String = surface.lines().into_iter().map(|line| line + "\n").collect();
-    std::fs::write(root().join(LOCK), head + &body).expect("the lock");
+    std::fs::write(root().join(doubles.lock), head + &body).expect("the lock");
 }
 
 /// What one type declares and the index does not have.

@@ -22,7 +22,11 @@ namespace Thumbforge.Editor.Localization
     {
         internal static void Run(IReadOnlyList<ImportedThumbnail> imported)
         {
-            string name = Settings.AssetTable();
+            Fill(Settings.AssetTable(), imported);
+        }
+
+        internal static void Fill(string name, IReadOnlyList<ImportedThumbnail> imported)
+        {
             if (name == "" || imported.Count == 0)
             {
                 return;

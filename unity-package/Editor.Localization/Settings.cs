@@ -10,7 +10,8 @@ namespace Thumbforge.Editor.Localization
         internal static List<string> StringTables()
         {
             var names = new List<string>();
-            foreach (string name in ThumbforgeSettings.instance.StringTables ?? new string[0])
+            IEnumerable<string> chosen = ThumbforgeSettings.instance.StringTables;
+            foreach (string name in chosen ?? new string[0])
             {
                 if (!string.IsNullOrWhiteSpace(name) && !names.Contains(name.Trim()))
                 {

@@ -23,10 +23,14 @@ namespace Thumbforge.Editor.Localization
         private static readonly HashSet<string> Said = new HashSet<string>();
 
         /// <summary>Writes what has changed.</summary>
-        /// <exception cref="IOException">A file cannot be written: pictures would get old words.</exception>
+        /// <exception cref="ThumbforgeException"><c>output_file</c>: pictures would get old words.</exception>
         internal static void Run(string manifestFolder)
         {
-            List<string> names = Settings.StringTables();
+            Export(Settings.StringTables(), manifestFolder);
+        }
+
+        internal static void Export(List<string> names, string manifestFolder)
+        {
             string manifest = Path.Combine(manifestFolder, ManifestName);
             if (names.Count == 0 || !File.Exists(manifest))
             {
@@ -108,7 +112,7 @@ namespace Thumbforge.Editor.Localization
             {
                 File.Delete(written);
                 string message = "The string table cannot be exported to " + path + ": " + exception.Message;
-                throw new IOException(message, exception);
+                throw new ThumbforgeException("output_file", message);
             }
         }
 

@@ -194,6 +194,12 @@ fn some_assets_may_be_chosen() {
     };
     let part = expanded(&manifest, &shelf(), &chosen(&["shield", "shield"])).expect("an asset of the manifest");
     assert_eq!((outputs(&part), part.scope), (vec!["Thumbnails/shield.png"], Scope::Part));
+    let one = Overrides {
+        outputs: Some(vec!["Thumbnails/shield.png".to_owned(), "Thumbnails/gone.png".to_owned()]),
+        ..Overrides::default()
+    };
+    let part = expanded(&manifest, &shelf(), &one).expect("an output of the manifest");
+    assert_eq!((outputs(&part), part.scope), (vec!["Thumbnails/shield.png"], Scope::Part));
     let error = expanded(&manifest, &shelf(), &chosen(&["shield", "sheild"])).expect_err("no such asset").to_string();
     assert!(error.contains("--asset: the manifest has no asset \"sheild\"; did you mean \"shield\"?"), "{error}");
 }

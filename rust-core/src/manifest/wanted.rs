@@ -78,6 +78,8 @@ pub struct Overrides {
     pub locales: Option<Vec<String>>,
     /// Only these assets.
     pub assets: Option<Vec<String>>,
+    /// Only these outputs, as the manifest places them; what it does not place is passed over.
+    pub outputs: Option<Vec<String>>,
     /// This tier for every image.
     pub tier: Option<Tier>,
     /// This model for every image, by any spelling.

@@ -120,6 +120,7 @@ impl RecipeArgs {
         Ok(Overrides {
             locales: (!locales.is_empty()).then(|| locales.to_vec()),
             assets: (!assets.is_empty()).then(|| assets.to_vec()),
+            outputs: None,
             tier: self.tier,
             model: self.model.clone(),
             seed: self.seed,

@@ -28,6 +28,7 @@ pub(super) struct BatchOrder {
     manifest: PathBuf,
     locales: Option<Vec<String>>,
     assets: Option<Vec<String>>,
+    only: Option<Vec<String>>,
     tier: Option<Tier>,
     model: Option<String>,
     seed: Option<u64>,
@@ -69,6 +70,7 @@ impl BatchOrder {
             overrides: Overrides {
                 locales: some(self.locales),
                 assets: some(self.assets),
+                outputs: some(self.only),
                 tier: self.tier,
                 model: self.model,
                 seed: self.seed,

@@ -50,11 +50,16 @@ pub fn join(
     all.wanted.sort_by(|a, b| a.output.cmp(&b.output));
     all.skipped.sort_by(|a, b| a.output.cmp(&b.output));
     check_collisions(manifest, &all.wanted, &mut all.gathered);
+    if let Some(outputs) = &overrides.outputs {
+        let outputs: HashSet<&str> = outputs.iter().map(String::as_str).collect();
+        all.wanted.retain(|wanted| outputs.contains(wanted.output.as_str()));
+        all.skipped.retain(|skipped| outputs.contains(skipped.output.as_str()));
+    }
     let expansion = Expansion {
         wanted: all.wanted,
         skipped: all.skipped,
-        scope: match (&overrides.locales, &overrides.assets) {
-            (None, None) => Scope::Whole,
+        scope: match (&overrides.locales, &overrides.assets, &overrides.outputs) {
+            (None, None, None) => Scope::Whole,
             _ => Scope::Part,
         },
         placeholder: overrides.placeholder.unwrap_or(manifest.body.placeholder),

@@ -23,7 +23,7 @@ use thumbforge_core::id::RequestKey;
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::limits;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::Instant;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Tasks;
@@ -135,7 +135,9 @@ impl Running {
     pub(super) fn follow(self: &Arc<Self>) -> Follower {
         let mut progress = self.progress.subscribe();
         progress.mark_changed();
-        Follower { progress, ended: self.ended.subscribe(), next: Instant::now(), _running: self.clone() }
+        let mut pace = tokio::time::interval(TELL_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Follower { progress, ended: self.ended.subscribe(), pace, _running: self.clone() }
     }
 }
 
@@ -143,18 +145,18 @@ impl Running {
 pub(super) struct Follower {
     progress: watch::Receiver<Steps>,
     ended: watch::Receiver<Option<Ended>>,
-    /// When it may be told of progress again.
-    next: Instant,
+    /// When it is told of progress again.
+    pace: Interval,
     _running: Arc<Running>,
 }
 
 impl Follower {
     /// What happens next: its end, or progress that is worth telling. It may be dropped and asked again.
     pub(super) async fn next(&mut self) -> Next {
-        let Self { progress, ended, next, .. } = self;
+        let Self { progress, ended, pace, .. } = self;
         // The senders live in what is followed, so neither wait ends for want of one.
         let stepped = async {
-            tokio::time::sleep_until(*next).await;
+            pace.tick().await;
             let _ = progress.changed().await;
         };
         let ending = async { ended.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone()) };
@@ -163,7 +165,6 @@ impl Follower {
             ended = ending => return Next::Ended(ended.unwrap_or_else(|| Ended::Failed(fault()))),
             () = stepped => {}
         }
-        self.next = Instant::now() + TELL_EVERY;
         Next::Step(*self.progress.borrow_and_update())
     }
 }

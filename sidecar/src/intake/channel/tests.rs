@@ -594,3 +594,27 @@ async fn a_picture_that_finds_no_room_can_be_taken_back() {
     assert_eq!(answer(&session).await.outcome, Outcome::Done);
     rig.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_told_at_the_pace_of_an_editors_frames() {
+    let verbs = Arc::new(Verbs::default());
+    let tasks = Tasks { runtime: Handle::current(), open: TaskTracker::new(), leaving: CancellationToken::new() };
+    let all = Commands::new(Arc::new(verbs.clone()), tasks);
+    let place = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a place");
+    // It says nothing of itself until it is taken back.
+    let running = all.begin(RequestKey::new([1; 16], 1), b"stubborn".to_vec(), place).expect("room");
+    let mut follower = running.follow();
+    let mut told = Vec::new();
+    let began = tokio::time::Instant::now();
+    for done in 10..13 {
+        let Next::Step(steps) = follower.next().await else { panic!("it goes on") };
+        told.push(steps.done);
+        // Many between two frames; the last is what counts.
+        (0..=done).for_each(|done| running.step(done, 40));
+    }
+    assert_eq!((told, began.elapsed()), (vec![0, 10, 11], Duration::from_millis(2 * 16)));
+    verbs.go.cancel();
+    running.take_back();
+    let ended = async { while !matches!(follower.next().await, Next::Ended(Ended::Answered { .. })) {} };
+    tokio::time::timeout(PATIENCE, ended).await.expect("it ends");
+}
