@@ -44,14 +44,14 @@ fn wait_until_under_way(editor: &Editor, number: u64) {
     assert!(made.step < PICTURES && made.steps == PICTURES, "{made:?}: too late to see anything");
 }
 
-#[test]
-fn a_build_goes_on_with_the_next_sidecar_and_draws_nothing_twice() {
+/// A build whose sidecar is ended in the middle of it is finished by the next one.
+fn outlived(signal: Signal) {
     let _machine = beside_others();
     let rig = icons();
     let editor = Editor::open(&rig, "icons");
     let number = editor.session.command(&batch(&rig), 7).expect("room");
     wait_until_under_way(&editor, number);
-    end(editor.pid(), Signal::KILL);
+    end(editor.pid(), signal);
     let built = answer(&editor.session);
     assert_eq!((built.number, built.tag, built.outcome), (number, 7, Outcome::Done), "{}", said(&built));
     assert_eq!(said(&built)["answer"]["exit"], 0, "{}", said(&built));
@@ -61,6 +61,16 @@ fn a_build_goes_on_with_the_next_sidecar_and_draws_nothing_twice() {
     assert_eq!((figures.rendered, figures.rendered_twice), (u64::from(PICTURES), 0), "{figures:?}");
     // The command line finds nothing to do.
     rig.run(&["batch", "--check"]).expect(0);
+}
+
+#[test]
+fn a_build_goes_on_when_its_sidecar_is_killed_and_draws_nothing_twice() {
+    outlived(Signal::KILL);
+}
+
+#[test]
+fn a_build_goes_on_when_its_sidecar_is_stopped_and_draws_nothing_twice() {
+    outlived(Signal::TERM);
 }
 
 #[test]
