@@ -14,7 +14,7 @@ namespace Thumbforge.Editor
         /// <summary>States in the order in which a picture goes through them; the filter lists them so.</summary>
         internal static readonly RowState[] States =
         {
-            RowState.Missing, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying, RowState.Repairing,
+            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying, RowState.Repairing,
             RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept, RowState.Failed, RowState.Ambiguous,
             RowState.Cancelled,
         };
@@ -35,6 +35,7 @@ namespace Thumbforge.Editor
                 case RowState.Cancelled: return "Cancelled";
                 case RowState.Draft: return "Draft";
                 case RowState.Missing: return "Not drawn";
+                case RowState.Outdated: return "Out of date";
                 default: return "Kept";
             }
         }
@@ -56,6 +57,7 @@ namespace Thumbforge.Editor
                 case RowState.Failed: return "It could not be made; the details say why.";
                 case RowState.Cancelled: return "It was taken back before it was drawn.";
                 case RowState.Missing: return "The manifest wants it, and it is not there yet.";
+                case RowState.Outdated: return "The manifest wants another picture since this one was made.";
                 case RowState.Draft: return "A quick draft to look at. Nothing is in the project until it is accepted.";
                 default: return "The file was changed by hand, so it was left as it is.";
             }
@@ -77,7 +79,8 @@ namespace Thumbforge.Editor
                 case RowState.Failed: return "tf-state--failed";
                 case RowState.Cancelled: return "tf-state--cancelled";
                 case RowState.Draft: return "tf-state--draft";
-                case RowState.Missing: return "tf-state--missing";
+                case RowState.Missing:
+                case RowState.Outdated: return "tf-state--missing";
                 default: return "tf-state--kept";
             }
         }
