@@ -215,6 +215,13 @@ vars = { subject = ""a golden sword"" }
             int dirtied = Dirtied.Length;
             Fill(picture);
             Assert.That(Dirtied.Length, Is.EqualTo(dirtied));
+
+            // Of a picture that is cut into many sprites none is meant: the texture is.
+            var importer = (TextureImporter)AssetImporter.GetAtPath(picture.Path);
+            importer.spriteImportMode = SpriteImportMode.Multiple;
+            importer.SaveAndReimport();
+            Fill(picture);
+            Assert.That(Address(tables, "en", "sword"), Is.EqualTo(guid));
         }
 
         [Test]
