@@ -78,6 +78,10 @@ namespace UnityEditor
         public static Object LoadAssetAtPath(string assetPath, Type type)
         {
             FakeEditor.MainThreadOnly("LoadAssetAtPath");
+            if (UnityEngine.UIElements.FakeUiFiles.Reads(type))
+            {
+                return UnityEngine.UIElements.FakeUiFiles.LoadAsset(assetPath, type);
+            }
             foreach (Object item in FakeAssets.ObjectsOf(assetPath))
             {
                 if (type.IsInstanceOfType(item))

@@ -101,7 +101,7 @@ namespace UnityEditor
 
         public static bool isProSkin
         {
-            get { return true; }
+            get { return FakeNative.Here.Get("skin") != "light"; }
         }
 
         public static void PingObject(UnityObject obj)

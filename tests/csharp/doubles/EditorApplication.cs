@@ -72,6 +72,11 @@ namespace UnityEditor
             FakeNative.Here.Note("editor", "QueuePlayerLoopUpdate");
         }
 
+        public static void OpenProject(string projectPath, params string[] args)
+        {
+            FakeNative.Here.Note("opened", projectPath);
+        }
+
         public static void Exit(int returnValue)
         {
             FakeEditor.MainThreadOnly("Exit");
