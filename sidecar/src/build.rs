@@ -11,9 +11,9 @@ mod report;
 mod run;
 mod survey;
 
-pub use project::{Project, Source};
-pub use report::{Item, ItemState, Report, plain};
-pub use run::{Progress, Run, planned_items, run, settle};
+pub use project::{LockFile, Project, Source, approvals_path, decide, read_approvals};
+pub use report::{Approved, Item, ItemState, Report, plain};
+pub use run::{Progress, Run, announce, make_writable, place, planned_items, run, settle, sha256};
 pub use survey::{Survey, mark_cached, survey};
 
 use thumbforge_core::error::Failure;
@@ -31,6 +31,14 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// All of them in one.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Failure(failure) => failure.clone(),
+            Self::Mistakes(mistakes) => Failure::new(mistakes.code(), mistakes.to_string()),
+        }
+    }
+
     /// Each mistake as a failure of its own.
     pub fn failures(&self) -> Vec<Failure> {
         match self {

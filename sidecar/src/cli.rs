@@ -14,6 +14,7 @@ use crate::build::BuildError;
 use crate::config::{Config, UserFile, default_data_dir};
 use crate::maker::Maker;
 
+mod approve;
 mod batch;
 mod bench;
 mod doctor;
@@ -73,6 +74,8 @@ enum Verb {
     Batch(batch::BatchArgs),
     /// Show what `batch` would do, and do nothing
     Plan(batch::BatchArgs),
+    /// Accept or reject a picture, or a draft of it
+    Approve(approve::ApproveArgs),
     /// Make one picture from a prompt
     Generate(generate::GenerateArgs),
     /// Run the sidecar until it is told to stop: HTTP on this machine, unless --no-http
@@ -144,6 +147,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
     match cli.verb {
         Verb::Batch(args) => batch::batch(&context, &args),
         Verb::Plan(args) => batch::plan(&context, &args),
+        Verb::Approve(args) => approve::approve(&context, &args),
         Verb::Generate(args) => generate::generate(&context, &args),
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::maker::Maker;
 
+pub mod approve;
 mod asked;
 pub mod batch;
 pub mod doctor;
@@ -28,6 +29,7 @@ pub mod events;
 pub mod exit;
 mod junit;
 mod preview;
+mod seed;
 mod sheet;
 
 /// Longest answer in bytes: it travels in one message, in which the rest needs room. What can be longer goes to files.
@@ -94,6 +96,10 @@ pub async fn run(
     let (verb, fields) = verb(json)?;
     match verb.as_str() {
         "batch" => asked::batch(order(&verb, fields)?, services, watch, interrupted).await.and_then(bounded),
+        "approve" => {
+            let (asked, data_dir) = (order::<asked::ApproveOrder>(&verb, fields)?.order()?, services.data_dir.clone());
+            in_thread(move || Ok(approve::answer(approve::approve(&asked, &data_dir)))).await.and_then(bounded)
+        }
         "preview" => {
             let PreviewOrder { file, side_max } = order(&verb, fields)?;
             absolute("file", &file)?;
@@ -112,7 +118,7 @@ pub async fn run(
         }
         other => {
             let other: String = other.chars().take(60).collect();
-            Err(invalid(format!("failed to obey {other:?}: the verbs are batch, preview, show and doctor")))
+            Err(invalid(format!("failed to obey {other:?}: the verbs are batch, approve, preview, show and doctor")))
         }
     }
 }

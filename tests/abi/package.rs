@@ -106,9 +106,20 @@ fn an_archive_holds_all_that_an_editor_needs() {
 
     let again = pack("again", Some(linux.clone()), Some(windows));
     assert!(fs::read(&packed.file).expect("there") == fs::read(&again.file).expect("there"), "the same bytes twice");
-    let half = pack("half", Some(linux), None);
+    let half = pack("half", Some(linux.clone()), None);
     assert!(half.notes.iter().any(|note| note.contains("Windows")), "{:?}", half.notes);
     assert!(half.files.iter().all(|(path, _)| !path.contains(".dll")), "{:?}", half.files);
+
+    // An editor takes the copy that it runs for this program if size and time are the same: another program has another.
+    let time = |package: &Path| {
+        fs::metadata(package.join("Sidecar~/linux-x86_64/thumbforge"))
+            .and_then(|there| there.modified())
+            .expect("a time")
+    };
+    let before = fs::read(linux.join("thumbforge")).expect("there");
+    fs::write(linux.join("thumbforge"), before.iter().rev().copied().collect::<Vec<u8>>()).expect("written");
+    let other = unpacked(&pack("other", Some(linux), None).file, &folder.path().join("other"));
+    assert_ne!(time(&package), time(&other));
 }
 
 /// A copy of the package in a repository of its own, and what packing says once it was changed.

@@ -1,5 +1,6 @@
 //! Real processes, real files, real sockets: what a team does with Thumbforge, and what goes wrong there.
 
+mod approve;
 mod bad_input;
 mod batch;
 mod beside;

@@ -19,6 +19,8 @@ use thumbforge_tests::rig::editor::{answer, descriptors, job, shared_mappings};
 use thumbforge_tests::rig::process::memory_kib;
 use thumbforge_tests::rig::{self, PATIENCE, Rig, journal, wait_for};
 
+mod commands;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");
 const EDITOR: &str = env!("CARGO_BIN_EXE_editor");
 

@@ -2,6 +2,7 @@
 
 mod arrows;
 mod docs;
+mod manual;
 mod sources;
 mod unity;
 

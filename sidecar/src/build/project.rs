@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use thumbforge_core::approvals::{Approval, Approvals};
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::id::ContentHash;
+use thumbforge_core::id::{ContentHash, PixelHash};
 use thumbforge_core::image::Extent;
+use thumbforge_core::job::AssetRef;
 use thumbforge_core::limits;
 use thumbforge_core::locale::Strings;
 use thumbforge_core::lock::Lock;
@@ -20,6 +22,7 @@ use thumbforge_core::manifest::{
 use thumbforge_core::model::{Catalogue, ModelId};
 
 use super::BuildError;
+use super::report::Approved;
 use crate::output::observe::{self, lfs_pointer};
 use crate::output::stat_cache::StatCache;
 use crate::output::write::{Patience, write_atomic};
@@ -29,6 +32,14 @@ use crate::output::write::{Patience, write_atomic};
 pub enum Source {
     /// A folder with a `thumbforge.toml`, or the file itself.
     Manifest(PathBuf),
+    /// The same, drawn beside the project: pictures go to `out`, and its lock, version control and `.meta` files are left
+    /// alone.
+    Drafts {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The folder for pictures.
+        out: PathBuf,
+    },
     /// One prompt a line; pictures go to `out`.
     Prompts {
         /// The file.
@@ -44,12 +55,20 @@ pub enum Source {
 pub struct Project {
     /// Folder that outputs are relative to.
     pub root: PathBuf,
+    /// Folder that the files of the manifest are relative to.
+    pub folder: PathBuf,
+    /// The manifest, if there is one.
+    pub manifest: Option<PathBuf>,
+    /// Whether what is drawn goes beside the project.
+    pub drafts: bool,
+    /// What has been decided on its pictures.
+    pub approvals: Approvals,
     /// Everything that is wanted.
     pub expansion: Expansion,
     /// What the last build left.
     pub lock: Lock,
     /// Where the lock is written.
-    pub lock_path: PathBuf,
+    pub lock_file: LockFile,
     /// Name that decides GUIDs.
     pub name: String,
     /// How version control is told.
@@ -76,7 +95,10 @@ impl Project {
         now: SystemTime,
     ) -> Result<Self, BuildError> {
         match source {
-            Source::Manifest(path) => Self::of_manifest(path, overrides, catalogue, data_dir, now),
+            Source::Manifest(path) => Self::of_manifest(path, None, overrides, catalogue, data_dir, now),
+            Source::Drafts { manifest, out } => {
+                Self::of_manifest(manifest, Some(out), overrides, catalogue, data_dir, now)
+            }
             Source::Prompts { file, out, tiers } => {
                 Self::of_prompts(file, out, tiers.as_deref(), overrides, catalogue, data_dir)
             }
@@ -85,6 +107,7 @@ impl Project {
 
     fn of_manifest(
         path: &Path,
+        out: Option<&Path>,
         overrides: &Overrides,
         catalogue: &Catalogue,
         data_dir: &Path,
@@ -102,14 +125,22 @@ impl Project {
             );
             Failure::new(ErrorCode::InvalidManifest, message)
         })?;
-        let root = folder.canonicalize().map_err(|err| unusable(folder, &err))?;
+        let folder = folder.canonicalize().map_err(|err| unusable(folder, &err))?;
         let manifest = Manifest::parse(&file.display().to_string(), &bytes)?;
+        let root = match out {
+            Some(out) => drafts_folder(out, &folder)?,
+            None => folder.clone(),
+        };
         let stat_path = side_file(data_dir, "stat", &root);
-        let disk = Disk { root: &root, cache: Mutex::new(StatCache::load(&stat_path)), now };
+        let disk = Disk { root: &folder, cache: Mutex::new(StatCache::load(&stat_path)), now };
         let strings = manifest.strings(&disk)?;
-        let lock_path = root.join("thumbforge.lock");
+        let approvals = read_approvals(&folder)?;
+        let lock_file = match out {
+            Some(_) => LockFile::new(side_file(data_dir, "lock", &root), data_dir, &root),
+            None => LockFile::new(root.join("thumbforge.lock"), data_dir, &root),
+        };
         let (expansion, lock) = std::thread::scope(|scope| {
-            let lock = scope.spawn(|| read_lock(&lock_path));
+            let lock = scope.spawn(|| lock_file.read());
             let expansion = expand_on_all_cores(&manifest, &strings, &disk, catalogue, overrides);
             (expansion, joined(lock))
         });
@@ -117,12 +148,16 @@ impl Project {
         let body = manifest.body();
         Ok(Self {
             lock,
-            lock_path,
+            lock_file,
+            drafts: out.is_some(),
+            approvals,
             name: body.project.clone().unwrap_or_default(),
-            vcs: body.output.vcs.clone(),
+            vcs: if out.is_some() { Vcs::None } else { body.output.vcs.clone() },
             safe_inset: body.output.safe_area,
-            shared_cache: body.cache.shared.as_ref().map(|path| root.join(path)),
+            shared_cache: body.cache.shared.as_ref().map(|path| folder.join(path)),
+            manifest: Some(folder.join(file.file_name().unwrap_or_default())),
             stat_cache: disk.cache.into_inner(),
+            folder,
             stat_path,
             expansion,
             root,
@@ -154,10 +189,15 @@ impl Project {
         let expansion = PromptFile::parse(&file.display().to_string(), &bytes)?.expand(&tiers, catalogue, overrides)?;
         fs::create_dir_all(out).map_err(|err| unusable(out, &err))?;
         let root = out.canonicalize().map_err(|err| unusable(out, &err))?;
-        let (lock_path, stat_path) = (side_file(data_dir, "lock", &root), side_file(data_dir, "stat", &root));
+        let lock_file = LockFile::new(side_file(data_dir, "lock", &root), data_dir, &root);
+        let stat_path = side_file(data_dir, "stat", &root);
         Ok(Self {
-            lock: read_lock(&lock_path)?,
-            lock_path,
+            lock: lock_file.read()?,
+            lock_file,
+            folder: root.clone(),
+            manifest: None,
+            drafts: false,
+            approvals: Approvals::default(),
             name: String::new(),
             vcs: Vcs::None,
             safe_inset: None,
@@ -196,7 +236,7 @@ impl Project {
     /// # Errors
     /// A failure that names it.
     pub fn input(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        read_bounded(&self.root.join(path), limits::INPUT_BYTES_MAX)
+        read_bounded(&self.folder.join(path), limits::INPUT_BYTES_MAX)
             .map_err(|fault| Failure::new(ErrorCode::InputFile, format!("failed to read {path}: {fault}")))
     }
 
@@ -213,13 +253,122 @@ impl Project {
         }
     }
 
-    /// Writes the lock.
+    /// Changes the lock on the disk, and knows it as it is then.
     ///
     /// # Errors
-    /// Why it cannot be written.
-    pub fn save_lock(&self) -> Result<(), Failure> {
-        save_lock(&self.lock, &self.lock_path)
+    /// Why it cannot be read or written.
+    pub fn update_lock(&mut self, change: impl FnOnce(&mut Lock)) -> Result<(), BuildError> {
+        self.lock = self.lock_file.update(change)?;
+        Ok(())
     }
+
+    /// What the decisions on an image are worth for `pixels`.
+    pub fn approval(&self, asset: &AssetRef, pixels: Option<PixelHash>) -> Option<Approved> {
+        Approved::of(&self.approvals, asset, pixels)
+    }
+}
+
+/// A lock on the disk. Others may write to it while we do, an editor that accepts a draft during a build say, so each
+/// change is made to what stands there, one after another.
+#[derive(Debug, Clone)]
+pub struct LockFile {
+    path: PathBuf,
+    /// Held while the lock is changed. It lies in the data directory: a team's folder gets no files of that kind.
+    turn: PathBuf,
+}
+
+impl LockFile {
+    fn new(path: PathBuf, data_dir: &Path, root: &Path) -> Self {
+        Self { path, turn: side_file(data_dir, "turn", root) }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lock as it is; one that is not there has no lines.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read(&self) -> Result<Lock, BuildError> {
+        match read_bounded(&self.path, limits::LOCK_BYTES_MAX) {
+            Ok(bytes) => Ok(Lock::parse(&self.path.display().to_string(), &bytes)?),
+            Err(FileFault::Missing) => Ok(Lock::default()),
+            Err(fault) => Err(unreadable(&self.path, &fault).into()),
+        }
+    }
+
+    /// Makes a change, and gives the lock as it is then.
+    ///
+    /// # Errors
+    /// Why it cannot be read or written.
+    pub fn update(&self, change: impl FnOnce(&mut Lock)) -> Result<Lock, BuildError> {
+        let _turn = take_turn(&self.turn);
+        let mut lock = self.read()?;
+        change(&mut lock);
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder).map_err(|err| unusable(folder, &err))?;
+        }
+        write_atomic(&self.path, lock.to_text().as_bytes(), &Patience::usual())
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))?;
+        Ok(lock)
+    }
+}
+
+/// Waits until nobody else changes the file. Where there are no locks, on some network folders, nobody waits for anybody.
+fn take_turn(path: &Path) -> Option<fs::File> {
+    fs::create_dir_all(path.parent()?).ok()?;
+    let file = fs::File::options().create(true).truncate(false).write(true).open(path).ok()?;
+    file.lock().ok()?;
+    Some(file)
+}
+
+/// Where the approvals of a manifest lie.
+pub fn approvals_path(folder: &Path) -> PathBuf {
+    folder.join("thumbforge.approvals")
+}
+
+/// The decisions on a manifest's pictures; a file that is not there has none.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_approvals(folder: &Path) -> Result<Approvals, BuildError> {
+    let path = approvals_path(folder);
+    match read_bounded(&path, limits::APPROVALS_BYTES_MAX) {
+        Ok(bytes) => Ok(Approvals::parse(&path.display().to_string(), &bytes)?),
+        Err(FileFault::Missing) => Ok(Approvals::default()),
+        Err(fault) => Err(unreadable(&path, &fault).into()),
+    }
+}
+
+/// Decides something, among whatever others decide at the same time.
+///
+/// # Errors
+/// What cannot be written down, or why the file cannot be read or written.
+pub fn decide(folder: &Path, data_dir: &Path, approval: Approval) -> Result<(), BuildError> {
+    let _turn = take_turn(&side_file(data_dir, "turn", folder));
+    let mut approvals = read_approvals(folder)?;
+    let invalid = |err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}"));
+    approvals.decide(approval).map_err(invalid)?;
+    write_atomic(&approvals_path(folder), approvals.to_text().as_bytes(), &Patience::usual())
+        .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))?;
+    Ok(())
+}
+
+/// A folder for drafts: anywhere but in the place of the finals.
+fn drafts_folder(out: &Path, folder: &Path) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(out).map_err(|err| unusable(out, &err))?;
+    let root = out.canonicalize().map_err(|err| unusable(out, &err))?;
+    if root == folder {
+        let message = "failed to use --out: it is the manifest's own folder; leave it out, or name a folder for drafts";
+        return Err(Failure::new(ErrorCode::InvalidRequest, message));
+    }
+    Ok(root)
+}
+
+fn unreadable(path: &Path, fault: &FileFault) -> Failure {
+    Failure::new(ErrorCode::InvalidManifest, format!("failed to read {}: {fault}", path.display()))
 }
 
 /// Below this many assets one thread is done before others have started.
@@ -249,29 +398,10 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-pub(super) fn save_lock(lock: &Lock, path: &Path) -> Result<(), Failure> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|err| unusable(folder, &err))?;
-    }
-    write_atomic(path, lock.to_text().as_bytes(), &Patience::usual())
-        .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))
-}
-
 /// A file of the data directory that belongs to one project folder.
 fn side_file(data_dir: &Path, kind: &str, root: &Path) -> PathBuf {
     let hash = ContentHash::of(root.to_string_lossy().as_bytes()).to_string();
     data_dir.join("projects").join(format!("{}.{kind}", &hash[..32]))
-}
-
-fn read_lock(path: &Path) -> Result<Lock, BuildError> {
-    match read_bounded(path, limits::LOCK_BYTES_MAX) {
-        Ok(bytes) => Ok(Lock::parse(&path.display().to_string(), &bytes)?),
-        Err(FileFault::Missing) => Ok(Lock::default()),
-        Err(fault) => {
-            let message = format!("failed to read {}: {fault}", path.display());
-            Err(Failure::new(ErrorCode::InvalidManifest, message).into())
-        }
-    }
 }
 
 fn unusable(folder: &Path, err: &io::Error) -> Failure {

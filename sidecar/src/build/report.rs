@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use serde::Serialize;
+use thumbforge_core::approvals::Approvals;
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::job::{Ending, Render};
+use thumbforge_core::id::PixelHash;
+use thumbforge_core::job::{AssetRef, Ending, Render};
 use thumbforge_core::lock::LockLine;
 use thumbforge_core::manifest::Wanted;
 use thumbforge_core::model::ModelId;
@@ -35,6 +37,35 @@ pub enum ItemState {
     Ambiguous,
     /// Taken back before it was made.
     Cancelled,
+}
+
+/// What was decided on an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approved {
+    /// `accepted`, `rejected`, or `void` when its pixels are not those that were looked at.
+    pub state: &'static str,
+    /// Who decided.
+    pub person: String,
+    /// As what.
+    pub role: String,
+    /// On which day.
+    pub date: String,
+    /// Why.
+    pub note: String,
+}
+
+impl Approved {
+    /// What the decisions on an image are worth for `pixels`.
+    pub fn of(approvals: &Approvals, asset: &AssetRef, pixels: Option<PixelHash>) -> Option<Self> {
+        let (standing, line) = approvals.standing(&asset.name, &asset.locale, pixels)?;
+        Some(Self {
+            state: standing.word(),
+            person: line.person.clone(),
+            role: line.role.clone(),
+            date: line.date.clone(),
+            note: line.note.clone(),
+        })
+    }
 }
 
 /// One image of a report.
@@ -76,6 +107,8 @@ pub struct Item {
     pub cost_micros_usd: u64,
     /// Wall time of the attempt that drew it.
     pub latency_ms: Option<u64>,
+    /// What was decided on it; absent when nobody has.
+    pub approval: Option<Approved>,
     /// What the checks found.
     pub verdict: Option<Verdict>,
     /// Why there is none.
@@ -110,6 +143,7 @@ impl Item {
             attempts: 0,
             cost_micros_usd: 0,
             latency_ms: None,
+            approval: None,
             verdict: None,
             error: None,
             note: None,

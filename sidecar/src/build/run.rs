@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use thumbforge_core::approvals::Approvals;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{ContentHash, FileSha256};
 use thumbforge_core::job::{Ending, Gate, JobSpec, Lane, Render};
-use thumbforge_core::lock::{DrawnBy, Lock, LockLine};
+use thumbforge_core::lock::{DrawnBy, LockLine};
 use thumbforge_core::manifest::Wanted;
 use thumbforge_core::plan::{Action, locked};
 use thumbforge_core::recipe::Realisation;
@@ -17,8 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::project::save_lock;
-use super::{Item, ItemState, Project, Survey};
+use super::{Approved, BuildError, Item, ItemState, LockFile, Project, Survey};
 use crate::maker::{Kept, Made, Maker};
 use crate::output::fence::Fence;
 use crate::output::meta::{Meta, UnityProjects, meta_path};
@@ -47,6 +47,8 @@ pub struct Run<'a> {
     pub jobs_max: usize,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
+    /// Outputs that must not be written, though the system would let us: somebody else's version control says so.
+    pub except: &'a BTreeSet<String>,
     /// Raised when somebody interrupts: what runs ends, what waits is taken back.
     pub interrupted: CancellationToken,
 }
@@ -64,10 +66,23 @@ pub fn planned_items(project: &Project, survey: &Survey) -> Vec<Item> {
             _ => file.is_file(),
         };
         let item = if there { item.with_file(&file) } else { item };
-        match (&planned.action, line) {
+        let item = match (&planned.action, line) {
             (Action::Unchanged | Action::Stale(_), Some(line)) => item.with_line(line, &wanted[planned.wanted]),
             _ => item,
-        }
+        };
+        // Of a picture that is not the locked one, its own pixels count; most projects have few, and fewer with decisions.
+        let asset = &wanted[planned.wanted].asset;
+        let pixels = || match item.state {
+            ItemState::Kept => std::fs::read(&file)
+                .ok()
+                .and_then(|bytes| png::decode(&bytes, png::DecodeLimits::ART).ok())
+                .map(|picture| picture.hash()),
+            _ if there => line.map(|line| line.pixels),
+            _ => None,
+        };
+        let decided = !project.approvals.of(&asset.name, &asset.locale).is_empty();
+        let approval = decided.then(|| project.approval(asset, pixels())).flatten();
+        Item { approval, ..item }
     });
     items.collect()
 }
@@ -76,16 +91,15 @@ pub fn planned_items(project: &Project, survey: &Survey) -> Vec<Item> {
 ///
 /// # Errors
 /// Why the lock cannot be written.
-pub fn settle(project: &mut Project, survey: &Survey) -> Result<Vec<Item>, Failure> {
+pub fn settle(project: &mut Project, survey: &Survey) -> Result<Vec<Item>, BuildError> {
     let mut items = planned_items(project, survey);
     let adopted = adopt(project, survey, &mut items);
-    let changed = !adopted.is_empty() || !survey.plan.orphans.is_empty();
-    project.lock.upsert(adopted);
-    if !survey.plan.orphans.is_empty() {
-        project.lock.retain(|line| survey.plan.orphans.binary_search(&line.output).is_err());
-    }
-    if changed {
-        project.save_lock()?;
+    let orphans = &survey.plan.orphans;
+    if !adopted.is_empty() || !orphans.is_empty() {
+        project.update_lock(|lock| {
+            lock.upsert(adopted);
+            lock.retain(|line| orphans.binary_search(&line.output).is_err());
+        })?;
     }
     Ok(items)
 }
@@ -94,11 +108,10 @@ pub fn settle(project: &mut Project, survey: &Survey) -> Result<Vec<Item>, Failu
 ///
 /// # Errors
 /// Only what concerns the whole build, such as a lock that cannot be written; an image that fails is an item that says so.
-pub async fn run(project: &mut Project, survey: &Survey, asked: Run<'_>) -> Result<Vec<Item>, Failure> {
+pub async fn run(project: &mut Project, survey: &Survey, asked: Run<'_>) -> Result<Vec<Item>, BuildError> {
     let mut items = settle(project, survey)?;
-    let lock = make(project, survey, &mut items, asked).await?;
-    project.lock = lock;
-    project.save_lock()?;
+    let new = make(project, survey, &mut items, asked).await?;
+    project.update_lock(|lock| lock.upsert(new))?;
     Ok(items)
 }
 
@@ -122,6 +135,7 @@ fn adopt(project: &Project, survey: &Survey, items: &mut [Item]) -> Vec<LockLine
             };
             items[planned.wanted].realised_key = Some(realised.to_string());
             items[planned.wanted].pixels = Some(pixels.to_string());
+            items[planned.wanted].approval = project.approval(&wanted.asset, Some(pixels));
             Some(LockLine {
                 output: wanted.output.clone(),
                 planned: wanted.planned,
@@ -134,8 +148,14 @@ fn adopt(project: &Project, survey: &Survey, items: &mut [Item]) -> Vec<LockLine
         .collect()
 }
 
-async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run<'_>) -> Result<Lock, Failure> {
-    let (wanted, lock) = (&project.expansion.wanted, project.lock.clone());
+/// Makes pictures; gives the lines that are new since the lock was last written.
+async fn make(
+    project: &Project,
+    survey: &Survey,
+    items: &mut [Item],
+    asked: Run<'_>,
+) -> Result<Vec<LockLine>, Failure> {
+    let wanted = &project.expansion.wanted;
     let mut to_make: Vec<usize> = survey
         .plan
         .items
@@ -147,6 +167,7 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
     asked.progress.begin(&to_make.iter().map(|at| &items[*at]).collect::<Vec<_>>());
     sweep_leavings(project, wanted, &to_make);
     let all = to_make.clone();
+    except(asked.except, items, &mut to_make);
     settle_writability(project, wanted, items, &mut to_make);
     let pins = provide(project, wanted, &to_make, items, &asked).await;
     to_make.retain(|at| items[*at].error.is_none());
@@ -155,9 +176,10 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
     let writer = Arc::new(Writer {
         root: project.root.clone(),
         project: project.name.clone(),
-        lock_path: project.lock_path.clone(),
+        drafts: project.drafts,
+        approvals: project.approvals.clone(),
+        lock_file: project.lock_file.clone(),
         state: Mutex::new(Written {
-            lock,
             new: Vec::new(),
             created: Vec::new(),
             last: Instant::now(),
@@ -186,10 +208,8 @@ async fn make(project: &Project, survey: &Survey, items: &mut [Item], asked: Run
     asked.progress.finished();
     drop(pins);
     let mut state = writer.state.lock();
-    let new = std::mem::take(&mut state.new);
     announce(project, &state.created);
-    state.lock.upsert(new);
-    Ok(std::mem::take(&mut state.lock))
+    Ok(std::mem::take(&mut state.new))
 }
 
 /// One image from its job to its file.
@@ -216,10 +236,11 @@ async fn one(
     let Some(bytes) = png else {
         return item.failed(Failure::new(ErrorCode::Storage, "failed to get the finished picture from the store"));
     };
+    let approval = Approved::of(&writer.approvals, &wanted.asset, Some(render.pixels));
     let (writer, render) = (writer.clone(), render.clone());
     let written = tokio::task::spawn_blocking(move || writer.write(&wanted, &render, &bytes)).await;
     match written {
-        Ok(Ok(file)) => item.with_ending(&ending).with_file(&file),
+        Ok(Ok(file)) => Item { approval, ..item.with_ending(&ending).with_file(&file) },
         Ok(Err(failure)) => item.with_ending(&ending).failed(failure),
         Err(err) => item.failed(Failure::new(ErrorCode::Internal, format!("failed to write: {err}"))),
     }
@@ -230,11 +251,64 @@ fn sweep_leavings(project: &Project, wanted: &[Wanted], to_make: &[usize]) {
     let folders: BTreeSet<PathBuf> = to_make
         .iter()
         .filter_map(|at| project.root.join(&wanted[*at].output).parent().map(Path::to_owned))
-        .chain(project.lock_path.parent().map(Path::to_owned))
+        .chain(project.lock_file.path().parent().map(Path::to_owned))
         .collect();
     for path in sweep(folders.iter().map(PathBuf::as_path)) {
         tracing::info!(path = %path.display(), "removed what a killed run left");
     }
+}
+
+/// Outputs that whoever asks cannot let be written are failed before anything is drawn for them.
+fn except(except: &BTreeSet<String>, items: &mut [Item], to_make: &mut Vec<usize>) {
+    to_make.retain(|at| {
+        let excepted = except.contains(&items[*at].path);
+        if excepted {
+            let reason = "version control has not made it writable; check it out in the editor and build again";
+            let item = items[*at].clone().failed(Failure::new(ErrorCode::VersionControl, reason));
+            items[*at] = Item { note: Some(reason.to_owned()), ..item };
+        }
+        !excepted
+    });
+}
+
+/// Makes a file that is about to be written writable, as the manifest's version control does.
+///
+/// # Errors
+/// Why it cannot be written.
+pub fn make_writable(project: &Project, path: &Path) -> Result<(), Failure> {
+    let paths = [path.to_owned()];
+    let settled = vcs::settle(&paths, &vcs_of(project), &vcs::Tools::of(&project.folder))
+        .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+    match settled.into_iter().next() {
+        Some((path, vcs::Settled::Skipped { reason })) => {
+            Err(Failure::new(ErrorCode::VersionControl, format!("failed to write {}: {reason}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Puts a finished picture into its place, as a build does: version control, `.meta`, file, lock line.
+///
+/// # Errors
+/// Why it cannot be written.
+pub fn place(project: &mut Project, wanted: &Wanted, bytes: &[u8], line: LockLine) -> Result<PathBuf, BuildError> {
+    let failed = |code, err: &dyn std::error::Error| Failure::new(code, format!("failed to {}", chain(err)));
+    let fenced = Fence::new(&project.root).and_then(|mut fence| fence.path(&wanted.output));
+    let path = fenced.map_err(|err| failed(err.code(), &err))?;
+    make_writable(project, &path)?;
+    let existed = path.exists();
+    let mut created = Vec::new();
+    if !project.drafts {
+        let meta = UnityProjects::new()
+            .write_meta(&path, &project.name, &wanted.asset.name, &wanted.asset.locale)
+            .map_err(|err| failed(err.code(), &err))?;
+        created.extend((meta == Meta::Written).then(|| meta_path(&path)));
+    }
+    write_atomic(&path, bytes, &Patience::usual()).map_err(|err| failed(err.code(), &err))?;
+    created.extend((!existed).then(|| path.clone()));
+    announce(project, &created);
+    project.update_lock(|lock| lock.upsert([line]))?;
+    Ok(path)
 }
 
 /// Before any job runs: outputs that cannot be written are skipped and named, or checked out.
@@ -278,7 +352,7 @@ fn vcs_of(project: &Project) -> vcs::Vcs {
 }
 
 /// Tells version control of files that are new to it.
-fn announce(project: &Project, paths: &[PathBuf]) {
+pub fn announce(project: &Project, paths: &[PathBuf]) {
     if let Err(err) = vcs::announce(paths, &vcs_of(project), &vcs::Tools::of(&project.root)) {
         tracing::warn!("the new files stand, but failed to {}", chain(&err));
     }
@@ -304,7 +378,7 @@ async fn provide(
             if pins.contains_key(&content) {
                 continue;
             }
-            let provided = asked.maker.keep(&project.root.join(&path), || project.input(&path)).await;
+            let provided = asked.maker.keep(&project.folder.join(&path), || project.input(&path)).await;
             match provided {
                 Ok((found, pin)) if found == content => drop(pins.insert(content, pin)),
                 Ok(_) => {
@@ -337,12 +411,14 @@ fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
 struct Writer {
     root: PathBuf,
     project: String,
-    lock_path: PathBuf,
+    /// What goes beside the project is no asset of it.
+    drafts: bool,
+    approvals: Approvals,
+    lock_file: LockFile,
     state: Mutex<Written>,
 }
 
 struct Written {
-    lock: Lock,
     new: Vec<LockLine>,
     /// Files that were not there before.
     created: Vec<PathBuf>,
@@ -357,12 +433,15 @@ impl Writer {
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
         let (patience, existed) = (Patience::usual(), path.exists());
         // The GUID comes first: Unity gives one of its own to whatever it meets without.
-        let meta = self
-            .state
-            .lock()
-            .unity
-            .write_meta(&path, &self.project, &wanted.asset.name, &wanted.asset.locale)
-            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+        let meta = match self.drafts {
+            true => Meta::NotAnAsset,
+            false => self
+                .state
+                .lock()
+                .unity
+                .write_meta(&path, &self.project, &wanted.asset.name, &wanted.asset.locale)
+                .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?,
+        };
         write_atomic(&path, bytes, &patience)
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
         let mut state = self.state.lock();
@@ -385,16 +464,18 @@ impl Writer {
             }),
         });
         if state.last.elapsed() >= LOCK_EVERY {
-            let mut lock = state.lock.clone();
-            lock.upsert(state.new.iter().cloned());
-            save_lock(&lock, &self.lock_path)?;
+            // The lines stay until they are written: a lock that cannot be changed just now can at the end.
+            let lines = state.new.clone();
+            self.lock_file.update(|lock| lock.upsert(lines)).map_err(|error| error.failure())?;
+            state.new.clear();
             state.last = Instant::now();
         }
         Ok(path)
     }
 }
 
-fn sha256(bytes: &[u8]) -> FileSha256 {
+/// The digest that the lock keeps of a file.
+pub fn sha256(bytes: &[u8]) -> FileSha256 {
     use sha2::Digest;
     FileSha256(sha2::Sha256::digest(bytes).into())
 }

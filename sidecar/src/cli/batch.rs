@@ -1,5 +1,6 @@
 //! `thumbforge batch` and `thumbforge plan`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::command::batch::{Batch, Ended, JOBS_DEFAULT, Mode, Order};
 #[command(after_help = "Examples:
   thumbforge batch                                        the manifest in this folder
   thumbforge batch Game/ --locale ja,ko --sheet out.png   two locales, and a contact sheet to look at
+  thumbforge batch --tier preview --out Drafts/           drafts to judge; `approve --from Drafts/` takes one
   thumbforge batch --prompt-file prompts.txt --out Art/   one picture for each line
   thumbforge batch --check --junit up-to-date.xml         in CI: exit 7 if anything is not up to date")]
 pub(super) struct BatchArgs {
@@ -28,7 +30,7 @@ pub(super) struct BatchArgs {
     /// Read prompts from a file, one a line, instead of a manifest
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
-    /// Folder for the pictures of a prompt file
+    /// Folder for pictures: of a prompt file, or of drafts that leave the manifest's own pictures and lock alone
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Tier file (JSON or TOML) that says what drafts and finals of a prompt file are drawn with
@@ -72,12 +74,25 @@ pub(super) struct BatchArgs {
     /// Write what happens while it happens, one JSON object a line
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Write --seed into the manifest for the assets of --asset
+    #[arg(long, requires = "seed", requires = "asset")]
+    keep_seed: bool,
+    /// Exit 7 unless every picture is approved
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    require: Vec<Requirement>,
     /// Exit 7 if a picture is by one of these engines or of one of these tiers
     #[arg(long, value_name = "ENGINE,TIER…", value_delimiter = ',')]
     deny: Vec<String>,
     /// Draw in this process; the data directory must be free of a sidecar then
     #[arg(long)]
     no_sidecar: bool,
+}
+
+/// What every picture must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Requirement {
+    /// Accepted by somebody, with the pixels that it has, and rejected by nobody
+    Approved,
 }
 
 /// Flags that change recipes.
@@ -137,16 +152,23 @@ impl BatchArgs {
         Ok(Order {
             source: self.source()?,
             overrides: self.recipe.overrides(&self.locale, &self.asset)?,
+            except: BTreeSet::new(),
+            keep_seed: self.keep_seed,
             mode,
             force: self.force,
             upgrade: self.upgrade,
             jobs_max: self.jobs,
+            require_approved: self.require.contains(&Requirement::Approved),
             deny: self.deny.clone(),
             report: self.report.clone(),
             junit: self.junit.clone(),
             events: self.events.clone(),
             sheet: self.sheet.clone(),
         })
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.manifest.clone().unwrap_or_else(|| PathBuf::from("."))
     }
 
     fn source(&self) -> Result<Source, Failure> {
@@ -159,11 +181,8 @@ impl BatchArgs {
                 let out = file.with_extension("thumbnails");
                 Ok(Source::Prompts { file: file.clone(), out, tiers: self.tiers.clone() })
             }
-            (None, Some(_)) => Err(Failure::new(
-                ErrorCode::InvalidRequest,
-                "failed to use --out: with a manifest, its output.path says where pictures go",
-            )),
-            (None, None) => Ok(Source::Manifest(self.manifest.clone().unwrap_or_else(|| PathBuf::from(".")))),
+            (None, Some(out)) => Ok(Source::Drafts { manifest: self.manifest(), out: out.clone() }),
+            (None, None) => Ok(Source::Manifest(self.manifest())),
         }
     }
 }

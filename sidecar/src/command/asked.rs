@@ -1,4 +1,4 @@
-//! `batch` as a client asks for it: JSON in, the exit code and the report's counts out.
+//! `batch` and `approve` as a client asks for them: JSON in, the exit code and what came of it out.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use thumbforge_core::approvals::Decision;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::manifest::Overrides;
 use thumbforge_core::recipe::{Settings, Tier};
@@ -13,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Ended, JOBS_DEFAULT, Mode, Order};
-use super::{Services, Watch, absolute, exit, in_thread, invalid};
+use super::{Services, Watch, absolute, approve, exit, in_thread, invalid};
 use crate::build::{BuildError, Item, Progress, Source};
 
 /// Most errors of one answer; the report has them all.
@@ -46,6 +47,13 @@ pub(super) struct BatchOrder {
     #[serde(default)]
     upgrade: bool,
     #[serde(default)]
+    except: Vec<String>,
+    out: Option<PathBuf>,
+    #[serde(default)]
+    keep_seed: bool,
+    #[serde(default)]
+    require: Vec<Requirement>,
+    #[serde(default)]
     deny: Vec<String>,
     report: Option<PathBuf>,
     junit: Option<PathBuf>,
@@ -53,10 +61,73 @@ pub(super) struct BatchOrder {
     sheet: Option<PathBuf>,
 }
 
+/// What every picture must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Requirement {
+    Approved,
+}
+
+/// The fields of `approve`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApproveOrder {
+    manifest: PathBuf,
+    asset: String,
+    #[serde(default)]
+    locale: String,
+    decision: Word,
+    person: String,
+    #[serde(default = "reviewer")]
+    role: String,
+    #[serde(default)]
+    note: String,
+    from: Option<PathBuf>,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Accepted,
+    Rejected,
+}
+
+fn reviewer() -> String {
+    approve::ROLE_DEFAULT.to_owned()
+}
+
+impl ApproveOrder {
+    pub(super) fn order(self) -> Result<approve::Order, Failure> {
+        absolute("manifest", &self.manifest)?;
+        self.from.as_deref().map_or(Ok(()), |from| absolute("from", from))?;
+        Ok(approve::Order {
+            manifest: self.manifest,
+            asset: self.asset,
+            locale: self.locale,
+            decision: match self.decision {
+                Word::Accepted => Decision::Accepted,
+                Word::Rejected => Decision::Rejected,
+            },
+            person: self.person,
+            role: self.role,
+            note: self.note,
+            from: self.from,
+            force: self.force,
+        })
+    }
+}
+
 impl BatchOrder {
     fn order(self) -> Result<Order, Failure> {
-        let files =
-            [("report", &self.report), ("junit", &self.junit), ("events", &self.events), ("sheet", &self.sheet)];
+        let files = [
+            ("out", &self.out),
+            ("report", &self.report),
+            ("junit", &self.junit),
+            ("events", &self.events),
+            ("sheet", &self.sheet),
+        ];
         absolute("manifest", &self.manifest)?;
         for (field, file) in files {
             file.as_deref().map_or(Ok(()), |file| absolute(field, file))?;
@@ -66,7 +137,10 @@ impl BatchOrder {
             None => None,
         };
         Ok(Order {
-            source: Source::Manifest(self.manifest),
+            source: match self.out {
+                Some(out) => Source::Drafts { manifest: self.manifest, out },
+                None => Source::Manifest(self.manifest),
+            },
             overrides: Overrides {
                 locales: some(self.locales),
                 assets: some(self.assets),
@@ -79,10 +153,13 @@ impl BatchOrder {
                 negative: self.negative,
                 placeholder: self.placeholder,
             },
+            except: self.except.into_iter().collect(),
+            keep_seed: self.keep_seed,
             mode: Mode::of(self.dry_run, self.check),
             force: self.force,
             upgrade: self.upgrade,
             jobs_max: JOBS_DEFAULT,
+            require_approved: self.require.contains(&Requirement::Approved),
             deny: self.deny,
             report: self.report,
             junit: self.junit,

@@ -6,7 +6,7 @@
 //! ```
 //! Whoever asks brings the maker, so a build without work opens no journal and needs no sidecar.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -18,9 +18,10 @@ use thumbforge_core::plan::Action;
 use tokio_util::sync::CancellationToken;
 
 use super::events::Events;
-use super::{exit, junit, sheet};
-use crate::build::{self, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
+use super::{exit, invalid, junit, seed, sheet};
+use crate::build::{self, Approved, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
 use crate::maker::Maker;
+use crate::output::png;
 use crate::output::write::{Patience, write_atomic};
 
 /// Most jobs on their way at once: enough to keep every worker busy and every commit full.
@@ -35,6 +36,10 @@ pub struct Order {
     pub source: Source,
     /// What is said over the manifest.
     pub overrides: Overrides,
+    /// Outputs that must not be written, as the report names them.
+    pub except: BTreeSet<String>,
+    /// Whether the seed that is ordered is written into the manifest for the assets that are ordered.
+    pub keep_seed: bool,
     /// Whether anything is made.
     pub mode: Mode,
     /// Replace files that were changed by hand or are not ours.
@@ -43,6 +48,8 @@ pub struct Order {
     pub upgrade: bool,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
+    /// Whether every picture must be one that somebody has accepted.
+    pub require_approved: bool,
     /// Engines and tiers that no picture may be of.
     pub deny: Vec<String>,
     /// Where the JSON report goes.
@@ -117,6 +124,9 @@ impl Batch {
         let events = order.events.as_deref().map(Events::create).transpose()?.map(Arc::new);
         let opened = Project::open(&order.source, &order.overrides, &catalogue, data_dir, now);
         let mut project = opened.inspect_err(|error| given_up(&events, error))?;
+        if order.keep_seed && order.mode == Mode::Make {
+            keep_seed(&order, &project).map_err(BuildError::from).inspect_err(|error| given_up(&events, error))?;
+        }
         let survey = build::survey(&mut project, order.force, order.upgrade, now);
         Ok(Self { order, project, survey, events, data_dir: data_dir.to_owned(), began })
     }
@@ -146,9 +156,9 @@ impl Batch {
             events.begin(&[]);
         }
         let items = match self.order.mode {
-            Mode::Make => build::settle(&mut self.project, &self.survey)
-                .map_err(BuildError::from)
-                .inspect_err(|error| given_up(&self.events, error))?,
+            Mode::Make => {
+                build::settle(&mut self.project, &self.survey).inspect_err(|error| given_up(&self.events, error))?
+            }
             Mode::Plan | Mode::Check => {
                 let mut items = build::planned_items(&self.project, &self.survey);
                 let expansion = &self.project.expansion;
@@ -175,8 +185,14 @@ impl Batch {
             Some(events) => Arc::new(Told { events: events.clone(), others: progress }),
             None => progress,
         };
-        let asked = Run { maker, jobs_max: self.order.jobs_max, progress, interrupted: interrupted.clone() };
-        let ran = build::run(&mut self.project, &self.survey, asked).await.map_err(BuildError::from);
+        let asked = Run {
+            maker,
+            jobs_max: self.order.jobs_max,
+            progress,
+            except: &self.order.except,
+            interrupted: interrupted.clone(),
+        };
+        let ran = build::run(&mut self.project, &self.survey, asked).await;
         let items = ran.inspect_err(|error| given_up(&self.events, error))?;
         Ok(self.end(items, interrupted.is_cancelled()))
     }
@@ -203,6 +219,17 @@ impl Batch {
         }
         ended
     }
+}
+
+/// The seed comes first: with it in the manifest, a build that is cut off is gone on with by the next one.
+fn keep_seed(order: &Order, project: &Project) -> Result<(), Failure> {
+    let Overrides { assets: Some(assets), seed: Some(seed), .. } = &order.overrides else {
+        return Err(invalid("failed to keep the seed: name the seed, and the assets that it is for"));
+    };
+    if project.drafts {
+        return Err(invalid("failed to keep the seed: drafts decide nothing; accept one, or build without --out"));
+    }
+    seed::keep(project, assets, *seed).map(drop)
 }
 
 /// Ends the events of a build that has no report.
@@ -301,15 +328,47 @@ impl Ended {
 /// What the gates say of single images, by their index in the report.
 fn refused(report: &Report, order: &Order, project: &Project) -> BTreeMap<usize, String> {
     let mut refused = BTreeMap::new();
-    for (at, item) in report.items.iter().enumerate().filter(|_| !order.deny.is_empty()) {
-        // What is unchanged says in the lock what drew it.
-        let engine =
-            item.engine.clone().or_else(|| project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
-        if order.deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == item.tier) {
-            refused.insert(at, format!("denied: {}: {} {}", item.path, engine.unwrap_or_default(), item.tier));
+    for (at, item) in report.items.iter().enumerate() {
+        let denied = (!order.deny.is_empty()).then(|| denied(item, &order.deny, project)).flatten();
+        let unapproved = order.require_approved.then(|| unapproved(item)).flatten();
+        let words: Vec<String> = [denied, unapproved].into_iter().flatten().collect();
+        if !words.is_empty() {
+            refused.insert(at, words.join("; "));
         }
     }
     refused
+}
+
+/// Whether the picture that lies there is by an engine or of a tier that none may be of.
+fn denied(item: &Item, deny: &[String], project: &Project) -> Option<String> {
+    // What is unchanged says in the lock what drew it.
+    let engine = item.engine.clone().or_else(|| project.lock.get(&item.path).map(|line| line.drawn_by.engine.clone()));
+    // What was not made just now may be an accepted draft in the place of a final; it says so itself.
+    let is_as_wanted = matches!(item.state, ItemState::Done | ItemState::Unchanged | ItemState::Stale);
+    let lying = item.file.as_deref().filter(|_| !is_as_wanted);
+    let said = lying.and_then(|file| png::read_provenance_of(Path::new(file)).ok().flatten());
+    let tier = said.map_or_else(|| item.tier.clone(), |said| said.tier.word().to_owned());
+    let is_denied = deny.iter().any(|word| Some(word.as_str()) == engine.as_deref() || *word == tier);
+    is_denied.then(|| format!("denied: {}: {} {tier}", item.path, engine.unwrap_or_default()))
+}
+
+/// Why a picture does not count as approved, if it does not.
+fn unapproved(item: &Item) -> Option<String> {
+    let why = match (&item.approval, item.state) {
+        (_, ItemState::Planned | ItemState::Cached) => {
+            "it is to be made, and what it will show was not judged".to_owned()
+        }
+        (None, _) => "nobody has decided on it".to_owned(),
+        (Some(Approved { state: "accepted", .. }), _) => return None,
+        (Some(Approved { state: "rejected", person, role, note, .. }), _) => {
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            format!("{person} ({role}) rejected it{note}")
+        }
+        (Some(Approved { person, role, date, .. }), _) => {
+            format!("its pixels are not those that {person} ({role}) judged on {date}")
+        }
+    };
+    Some(format!("not approved: {}: {why}", item.path))
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {

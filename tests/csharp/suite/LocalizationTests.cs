@@ -136,6 +136,28 @@ vars = { subject = ""a golden sword"" }
         }
 
         [Test]
+        public void TheSettingsSayWhichTables()
+        {
+            WriteManifest(Manifest);
+            Words("Shop");
+            AssetTableCollection tables = Pictures("en");
+            ImportedThumbnail picture = Picture("sword", "en");
+            Import(picture);
+            string file = Path.Combine(folder.Path, "Strings", "Shop.csv");
+            StringTableExport.Run(folder.Path);
+            AssetTableFill.Run(new[] { picture });
+            Assert.That(File.Exists(file), Is.False, "nothing is chosen, so nothing is done");
+            Assert.That(Address(tables, "en", "sword"), Is.EqualTo(""));
+            ThumbforgeSettings.instance.SetStringTables(new[] { " Shop " });
+            ThumbforgeSettings.instance.AssetTable = "Thumbnails";
+            StringTableExport.Run(folder.Path);
+            AssetTableFill.Run(new[] { picture });
+            Assert.That(File.Exists(file));
+            Assert.That(Address(tables, "en", "sword"), Is.Not.EqualTo(""));
+            Assert.That(FakeLog.Lines, Is.Empty);
+        }
+
+        [Test]
         public void TablesAreFilledOnceTheScopeHasClosed()
         {
             AssetTableCollection tables = Pictures("en", "de");

@@ -95,7 +95,7 @@ namespace Thumbforge.Tests
 
         public string[] TakeRecovered(int count)
         {
-            Until(count + " recovered pictures", () => recovered.Count >= count);
+            Until(count + " recovered pictures", () => recovered.Count >= count || UnityEngine.FakeLog.Errors.Length > 0);
             // Anything more would be one too many.
             for (int frame = 0; frame < 20; frame++)
             {
@@ -134,6 +134,11 @@ namespace Thumbforge.Tests
         public int Lent()
         {
             return (int)Host.Existing.State().lent;
+        }
+
+        public bool HasSession()
+        {
+            return Host.Existing != null;
         }
 
         public int InFlight()

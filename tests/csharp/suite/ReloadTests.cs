@@ -27,6 +27,7 @@ namespace Thumbforge.Tests
         public void EveryPictureComesOnce(bool withoutNotice)
         {
             var before = editor.Load<PictureScripts>();
+            before.Frame();
             before.Ask(0, Jobs, 256);
             var came = new List<string>(before.TakeAtLeast(10));
             // Polled and not given back: the library lends it to the scripts that come next.
@@ -49,6 +50,26 @@ namespace Thumbforge.Tests
             Assert.That(after.Lent(), Is.EqualTo(0));
             Assert.That(after.Restarts(), Is.EqualTo(0));
             Assert.That(after.LiveTextures(), Is.EqualTo(0));
+        }
+
+        [Test]
+        public void WhatWasAskedBeforeTheFirstFrameIsTakenOverToo()
+        {
+            var before = editor.Load<PictureScripts>();
+            before.Ask(0, 3, 256);
+            before.Frame();
+            var after = editor.Reload<PictureScripts>();
+            Assert.That(after.TakeRecovered(3), Is.Unique);
+        }
+
+        [Test]
+        public void AReloadWithoutASessionOpensNone()
+        {
+            editor.Load<PictureScripts>().Frame();
+            var after = editor.Reload<PictureScripts>();
+            after.Frame();
+            Assert.That(after.HasSession(), Is.False);
+            Assert.That(editor.KillSidecar(), Is.Empty);
         }
     }
 }

@@ -3,6 +3,7 @@ using System;
 using System.Diagnostics;
 using NUnit.Framework;
 using Thumbforge.Editor;
+using Thumbforge.Editor.Native;
 using UnityEditor;
 
 namespace Thumbforge.Tests
@@ -11,7 +12,7 @@ namespace Thumbforge.Tests
     internal abstract class Scripts : MarshalByRefObject
     {
         /// <summary>Seconds after which something that does not come is a failure: much more than any step takes.</summary>
-        protected const double Patience = 60;
+        protected const double Patience = 30;
 
         /// <summary>Loads the package as Unity does after compiling.</summary>
         public void Load(string program, string dataDirectory)
@@ -26,6 +27,12 @@ namespace Thumbforge.Tests
         /// <summary>Called when the package is loaded, before the first frame.</summary>
         protected virtual void Loaded()
         {
+        }
+
+        /// <summary>One frame.</summary>
+        public void Frame()
+        {
+            FakeEditor.Frame();
         }
 
         public void BeforeReload()
@@ -43,7 +50,19 @@ namespace Thumbforge.Tests
         {
             Stopwatch waited = Stopwatch.StartNew();
             bool came = FakeEditor.FramesUntil(condition, Patience);
-            Assert.That(came, what + " did not come within " + waited.Elapsed + "\n" + string.Join("\n", FakeLog.Lines));
+            string log = string.Join("\n", UnityEngine.FakeLog.Lines);
+            Assert.That(came, what + " did not come within " + waited.Elapsed + "\n" + log + Standing());
+        }
+
+        private static string Standing()
+        {
+            if (Host.Existing == null)
+            {
+                return "\nno session is open";
+            }
+            TfSessionState state = Host.Existing.State();
+            return "\n" + Host.Existing.Count + " calls wait; link " + state.link + ", in flight " + state.in_flight + ", lent " +
+                state.lent + ", restarts " + state.restarts + "; " + Host.Existing.Trouble();
         }
 
         /// <summary>It lives as long as its domain: no lease ends it.</summary>

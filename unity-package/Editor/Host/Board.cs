@@ -23,6 +23,7 @@ namespace Thumbforge.Editor
         private int busyAll;
         private Build busyBuild;
         private double nextLook;
+        private bool surveyed;
 
         internal Board()
         {
@@ -278,6 +279,12 @@ namespace Thumbforge.Editor
                 return;
             }
             nextLook = EditorApplication.timeSinceStartup + LookEvery;
+            if (!surveyed)
+            {
+                // Somebody looks for the first time.
+                surveyed = true;
+                Refresh();
+            }
             LookAtLink();
             LookAtBuilds();
         }

@@ -52,7 +52,8 @@ namespace Thumbforge.Editor
         /// <summary>Takes over what scripts before a reload left, in the first frame after it.</summary>
         private static void Reopen()
         {
-            if (!SessionState.GetBool(OpenKey, false))
+            // Whoever asked before the first frame has taken it over already.
+            if (connection != null || !SessionState.GetBool(OpenKey, false))
             {
                 return;
             }

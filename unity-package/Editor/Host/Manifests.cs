@@ -6,7 +6,7 @@ namespace Thumbforge.Editor
     /// <summary>Finds manifests.</summary>
     internal static class Manifests
     {
-        internal const string FileName = "thumbforge.toml";
+        internal const string FileName = ThumbforgeSettings.ManifestFile;
 
         /// <summary>Absolute folder of a manifest that a script or the settings name.</summary>
         /// <param name="manifest">Folder or file, relative to the project; null or empty: that of the settings.</param>

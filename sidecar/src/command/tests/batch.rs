@@ -75,3 +75,89 @@ async fn a_build_that_is_taken_back_keeps_what_it_made_and_reports() {
     assert_eq!(place.value(command).await["exit"], exit::DONE);
     place.app.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_editor_may_not_write_is_drawn_by_nobody() {
+    let place = Place::new().await;
+    let events = place.folder.path().join("events.ndjson");
+    let except = ["Assets/sword.en.png", "Assets/nothing.png"];
+    let answer =
+        place.value(json!({"verb": "batch", "manifest": place.path(""), "except": except, "events": events})).await;
+    assert_eq!((&answer["exit"], &answer["report"]["failed"]), (&json!(exit::FAILED), &json!(1)));
+    assert!(!place.path("Assets/sword.en.png").exists());
+    assert!(place.path("Assets/sword.de.png").exists());
+    assert_eq!(place.app.intake().jobs(None, 10).expect("jobs").len(), 3);
+    let told = std::fs::read_to_string(&events).expect("events");
+    assert!(told.contains("\"version_control\"") && told.contains("\"exit\":3"), "{told}");
+    place.app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_is_accepted_and_put_into_its_place() {
+    let place = Place::new().await;
+    let (manifest, drafts) = (place.path(""), place.path("Drafts"));
+    let draft = json!({
+        "verb": "batch", "manifest": manifest, "out": drafts, "tier": "preview", "seed": 5, "assets": ["sword"],
+        "locales": ["de"], "size": null,
+    });
+    assert_eq!(place.value(draft).await["report"]["rendered"], 1);
+    let accept = json!({
+        "verb": "approve", "manifest": manifest, "asset": "sword", "locale": "de", "decision": "accepted",
+        "person": "Kim", "from": drafts,
+    });
+    let answer = place.value(accept.clone()).await;
+    assert_eq!((&answer["exit"], &answer["path"]), (&json!(0), &json!("Assets/sword.de.png")));
+    assert_eq!((&answer["message"], &answer["seed"]), (&json!(""), &json!(5)));
+    // Asked again, after a crash say, it changes nothing.
+    let again = place.value(accept).await;
+    assert_eq!((&again["exit"], &again["pixels"], &again["seed"]), (&json!(0), &answer["pixels"], &Value::Null));
+    let gate = json!({"verb": "batch", "manifest": manifest, "require": ["approved"]});
+    let shut = place.value(gate.clone()).await;
+    assert_eq!(shut["exit"], exit::GATE);
+    assert!(shut["message"].as_str().is_some_and(|message| message.contains("nobody has decided on it")), "{shut}");
+    for (asset, locale) in [("sword", "en"), ("sword", "de"), ("shield", "en"), ("shield", "de")] {
+        let order = json!({
+            "verb": "approve", "manifest": manifest, "asset": asset, "locale": locale, "decision": "accepted",
+            "person": "Kim", "role": "art-director", "note": "",
+        });
+        assert_eq!(place.value(order).await["exit"], exit::DONE);
+    }
+    assert_eq!(place.value(gate).await["exit"], exit::DONE);
+    let wrong = json!({
+        "verb": "approve", "manifest": manifest, "asset": "swrod", "locale": "de", "decision": "rejected",
+        "person": "Kim",
+    });
+    let answer = place.value(wrong).await;
+    assert_eq!((&answer["exit"], &answer["path"]), (&json!(exit::INPUT), &Value::Null));
+    place.app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn builds_and_decisions_at_the_same_time_lose_nothing() {
+    let place = Arc::new(Place::new().await);
+    let manifest = place.path("");
+    let halves = ["sword", "shield"].map(|asset| {
+        let (place, command) = (place.clone(), json!({"verb": "batch", "manifest": manifest, "assets": [asset]}));
+        tokio::spawn(async move { place.value(command).await["exit"].clone() })
+    });
+    for half in halves {
+        assert_eq!(half.await.expect("a build"), exit::DONE);
+    }
+    let decisions: Vec<_> = (0..8)
+        .map(|number| {
+            let place = place.clone();
+            let order = json!({
+                "verb": "approve", "manifest": manifest, "asset": "sword", "locale": "en", "decision": "accepted",
+                "person": "Kim", "role": format!("role {number}"),
+            });
+            tokio::spawn(async move { place.value(order).await["exit"].clone() })
+        })
+        .collect();
+    for decision in decisions {
+        assert_eq!(decision.await.expect("a decision"), exit::DONE);
+    }
+    let lock = std::fs::read_to_string(place.path("thumbforge.lock")).expect("a lock");
+    assert_eq!(lock.lines().count(), 5, "{lock}");
+    let approvals = std::fs::read_to_string(place.path("thumbforge.approvals")).expect("approvals");
+    assert_eq!(approvals.lines().count(), 9, "{approvals}");
+}
