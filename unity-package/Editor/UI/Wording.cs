@@ -128,6 +128,13 @@ namespace Thumbforge.Editor
             return "$" + usd.ToString(small ? "0.00####" : "#,0.00", CultureInfo.InvariantCulture);
         }
 
+        /// <summary>What a picture cost; nothing is said of one that is not there yet.</summary>
+        internal static string Cost(Row row)
+        {
+            bool made = !IsActive(row.State) && row.State != RowState.Missing;
+            return row.CostMicrosUsd == 0 && !made ? "–" : Money(row.CostMicrosUsd);
+        }
+
         /// <summary>"27 ms", "3.2 s", "2 min 05 s"; "–" where no time was taken.</summary>
         internal static string Duration(long ms)
         {
@@ -189,10 +196,6 @@ namespace Thumbforge.Editor
         /// <summary>The line under a row's state: what is wrong, who decided, or how far it is.</summary>
         internal static string Subline(Row row)
         {
-            if (row.State == RowState.Running && row.Progress >= 0)
-            {
-                return Percent(row.Progress);
-            }
             if (!string.IsNullOrEmpty(row.Message) && row.State != RowState.Done)
             {
                 return row.Message;
@@ -222,13 +225,9 @@ namespace Thumbforge.Editor
         /// <summary>What became of reading the words back.</summary>
         internal static string TextCheck(Row row)
         {
-            if (string.IsNullOrEmpty(row.Expected))
-            {
-                return "No words are expected in this picture.";
-            }
             if (row.TextScore < 0)
             {
-                return "Not read back: no text reader ran, so nothing is known about the words in the pixels.";
+                return "Not read back: no text reader ran, so nobody has checked the words in the pixels.";
             }
             return row.TextScore >= 1f ? "Every word was read back." : Percent(row.TextScore) + " of the words were read back.";
         }
