@@ -183,7 +183,7 @@ namespace Thumbforge.Tests
                 Axe, Manifest.PathOf("axe", "de"), Manifest.PathOf("bow", "en"), Manifest.PathOf("bow", "de"),
             }));
             Assert.That(scripts.SeenThen()[Array.IndexOf(scripts.AskedEditable(), Axe)], Is.EqualTo(before));
-            Assert.That(told.Exit, Is.EqualTo(0), told.Message);
+            Assert.That(told.Exit, Is.EqualTo(3), told.Message);
             Assert.That(told.Drawn, Is.EqualTo(3));
             Assert.That(told.States[Axe], Is.Not.EqualTo("done"));
             Assert.That(Convert.ToBase64String(File.ReadAllBytes(Axe)), Is.EqualTo(before));

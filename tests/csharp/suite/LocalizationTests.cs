@@ -215,6 +215,13 @@ vars = { subject = ""a golden sword"" }
             int dirtied = Dirtied.Length;
             Fill(picture);
             Assert.That(Dirtied.Length, Is.EqualTo(dirtied));
+
+            // Of a picture that is cut into many sprites none is meant: the texture is.
+            var importer = (TextureImporter)AssetImporter.GetAtPath(picture.Path);
+            importer.spriteImportMode = SpriteImportMode.Multiple;
+            importer.SaveAndReimport();
+            Fill(picture);
+            Assert.That(Address(tables, "en", "sword"), Is.EqualTo(guid));
         }
 
         [Test]
@@ -350,7 +357,7 @@ vars = { subject = ""a golden sword"" }
             Assert.That(failure.Message, Is.StringContaining("Shop.csv"));
         }
 
-        /// <summary>The command line on the test's folder, with data of its own; its exit code and what it printed.</summary>
+        /// <summary>The command line on the test's folder, with data of its own; exit code and what it printed.</summary>
         private KeyValuePair<int, string> Thumbforge(string verb)
         {
             var start = new ProcessStartInfo(TestFolder.Program)
