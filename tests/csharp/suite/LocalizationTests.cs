@@ -268,6 +268,19 @@ vars = { subject = ""a golden sword"" }
             Assert.That(FakeLog.Lines[0], Is.StringContaining("no asset table collection \"Icons\""));
         }
 
+        [Test]
+        public void ADamagedTableKeepsNothingElseOut()
+        {
+            AssetTableCollection tables = Pictures("de", "en");
+            tables.GetTable("de").SharedData = null;
+            ImportedThumbnail de = Picture("sword", "de"), en = Picture("sword", "en");
+            Import(de, en);
+            Fill(de, en);
+            Assert.That(Address(tables, "en", "sword"), Is.Not.EqualTo(""));
+            Assert.That(FakeLog.Lines.Length, Is.EqualTo(1));
+            Assert.That(FakeLog.Lines[0], Is.StringContaining(de.Path + " was refused"));
+        }
+
         [TestCase("Assets/T/sword/sword.en.png", true)]
         [TestCase("sword/sword.en.png", true)]
         [TestCase("Assets/T/sword.en.png", false)]
