@@ -370,7 +370,7 @@ vars = { subject = ""a golden sword"" }
             Assert.That(failure.Message, Is.StringContaining("Shop.csv"));
         }
 
-        /// <summary>The command line on the test's folder, with data of its own; exit code and what it printed.</summary>
+        /// <summary>The command line on the test's folder, with data of its own; its exit code and output.</summary>
         private KeyValuePair<int, string> Thumbforge(string verb)
         {
             var start = new ProcessStartInfo(TestFolder.Program)
