@@ -3,4 +3,5 @@ using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("Tests")]
 [assembly: InternalsVisibleTo("Bench")]
+[assembly: InternalsVisibleTo("WindowMock")]
 [assembly: InternalsVisibleTo("Thumbforge.Editor.Localization")]

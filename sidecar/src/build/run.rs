@@ -11,7 +11,7 @@ use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{ContentHash, FileSha256};
 use thumbforge_core::job::{Ending, Gate, JobSpec, Lane, Render};
 use thumbforge_core::lock::{DrawnBy, LockLine};
-use thumbforge_core::manifest::Wanted;
+use thumbforge_core::manifest::{Scope, Wanted};
 use thumbforge_core::plan::{Action, locked};
 use thumbforge_core::recipe::Realisation;
 use tokio::sync::Semaphore;
@@ -23,6 +23,7 @@ use crate::maker::{Kept, Made, Maker};
 use crate::output::fence::Fence;
 use crate::output::meta::{Meta, UnityProjects, meta_path};
 use crate::output::png;
+use crate::output::profiles::{self, Said};
 use crate::output::vcs;
 use crate::output::write::{Patience, sweep, write_atomic};
 
@@ -285,6 +286,30 @@ pub fn make_writable(project: &Project, path: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Leaves the import profiles of the outputs to Unity, before it meets a new texture.
+///
+/// # Errors
+/// Why they cannot be written.
+pub fn leave_profiles(project: &Project) -> Result<(), Failure> {
+    let Some(manifest) = project.manifest.as_deref().filter(|_| !project.drafts) else { return Ok(()) };
+    let wanted = &project.expansion.wanted;
+    // Most manifests have no profile; the first output says where one of an earlier build would be.
+    let told = wanted.iter().enumerate().filter(|(at, wanted)| *at == 0 || wanted.profile.is_some());
+    let outputs = told.map(|(_, wanted)| {
+        (project.root.join(&wanted.output), wanted.profile.as_ref().map(|profile| &profile.profile))
+    });
+    let said = match project.expansion.scope {
+        Scope::Whole => Said::All,
+        Scope::Part => Said::Some,
+    };
+    for (root, outputs) in profiles::by_project(outputs) {
+        let _turn = project.take_turn(&root);
+        profiles::write(&root, manifest, &outputs, said)
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+    }
+    Ok(())
 }
 
 /// Puts a finished picture into its place, as a build does: version control, `.meta`, file, lock line.

@@ -127,6 +127,10 @@ impl Batch {
         if order.keep_seed && order.mode == Mode::Make {
             keep_seed(&order, &project).map_err(BuildError::from).inspect_err(|error| given_up(&events, error))?;
         }
+        if order.mode == Mode::Make {
+            let left = build::leave_profiles(&project).map_err(BuildError::from);
+            left.inspect_err(|error| given_up(&events, error))?;
+        }
         let survey = build::survey(&mut project, order.force, order.upgrade, now);
         Ok(Self { order, project, survey, events, data_dir: data_dir.to_owned(), began })
     }

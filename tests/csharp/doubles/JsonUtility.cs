@@ -6,6 +6,7 @@
 using System;
 using System.Collections;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.Serialization;
@@ -36,7 +37,23 @@ namespace UnityEngine
             return (T)FromJson(json, typeof(T));
         }
 
+        /// <summary>Ticks that reading took here, so that a test can leave out what the real one does in native code.</summary>
+        internal static long Ticks;
+
         public static object FromJson(string json, Type type)
+        {
+            long began = Stopwatch.GetTimestamp();
+            try
+            {
+                return Read(json, type);
+            }
+            finally
+            {
+                Ticks += Stopwatch.GetTimestamp() - began;
+            }
+        }
+
+        private static object Read(string json, Type type)
         {
             if (string.IsNullOrEmpty(json))
             {
@@ -74,6 +91,7 @@ namespace UnityEngine
     internal static class FakeSerialized
     {
         private const int DepthMax = 10;
+        private static readonly Dictionary<Type, List<FieldInfo>> Known = new Dictionary<Type, List<FieldInfo>>();
 
         internal static object New(Type type)
         {
@@ -84,7 +102,21 @@ namespace UnityEngine
                 : FormatterServices.GetUninitializedObject(type);
         }
 
+        /// <summary>Looked up once a type: the real one is native code, and tests of what a frame costs read JSON.</summary>
         internal static List<FieldInfo> Fields(Type type)
+        {
+            List<FieldInfo> fields;
+            lock (Known)
+            {
+                if (!Known.TryGetValue(type, out fields))
+                {
+                    Known[type] = fields = Find(type);
+                }
+            }
+            return fields;
+        }
+
+        private static List<FieldInfo> Find(Type type)
         {
             var fields = new List<FieldInfo>();
             if (type.BaseType != null && type.BaseType != typeof(object) && type.BaseType != typeof(ValueType))
@@ -95,7 +127,7 @@ namespace UnityEngine
                 BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
             {
                 bool asked = field.IsPublic || field.IsDefined(typeof(SerializeField), false);
-                if (asked && !field.IsInitOnly && !field.IsNotSerialized && Known(field.FieldType, true))
+                if (asked && !field.IsInitOnly && !field.IsNotSerialized && IsKnown(field.FieldType, true))
                 {
                     fields.Add(field);
                 }
@@ -283,12 +315,12 @@ namespace UnityEngine
             return type.IsClass && type != typeof(string) && ElementOf(type) == null;
         }
 
-        private static bool Known(Type type, bool mayBeList)
+        private static bool IsKnown(Type type, bool mayBeList)
         {
             Type element = ElementOf(type);
             if (element != null)
             {
-                return mayBeList && Known(element, false);
+                return mayBeList && IsKnown(element, false);
             }
             bool plain = type == typeof(string) || type.IsEnum || (type.IsPrimitive && type != typeof(IntPtr));
             bool generic = type.IsGenericType && type.Namespace == "System.Collections.Generic";

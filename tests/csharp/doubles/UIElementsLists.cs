@@ -5,6 +5,13 @@ using System.Collections.Generic;
 
 namespace UnityEngine.UIElements
 {
+    public enum ScrollerVisibility
+    {
+        Auto,
+        AlwaysVisible,
+        Hidden,
+    }
+
     public class ScrollView : VisualElement
     {
         public static readonly string ussClassName = "unity-scroll-view";
@@ -19,6 +26,8 @@ namespace UnityEngine.UIElements
             viewport.Add(content);
             Build(viewport);
         }
+
+        public ScrollerVisibility verticalScrollerVisibility { get; set; }
 
         public override VisualElement contentContainer
         {

@@ -211,7 +211,8 @@ namespace Thumbforge.Editor
             var meant = new List<string>();
             foreach (ItemJson item in plan.items)
             {
-                string path = Importer.AssetPath(Path.Combine(plan.root, item.path));
+                // Drafts lie elsewhere; the selection is of finals.
+                string path = Importer.AssetPath(Path.Combine(build.manifest, item.path));
                 if (path != null && paths.Contains(path))
                 {
                     meant.Add(item.path);

@@ -34,15 +34,15 @@ namespace Thumbforge.Editor
 
         private void ShowWords(Row row)
         {
-            bool wanted = !string.IsNullOrEmpty(row.Expected), wasRead = wanted && row.TextScore >= 0;
+            bool wanted = row.Expected.Length > 0, wasRead = row.TextScore >= 0;
             wordsFold.text = wasRead ? "Words (" + Wording.Percent(row.TextScore) + ")" : "Words";
             verdict.text = Wording.TextCheck(row);
             verdict.EnableInClassList("tf-words__verdict--missed", wasRead && row.TextScore < 1);
-            verdict.EnableInClassList("tf-words__verdict--unread", wanted && !wasRead);
+            verdict.EnableInClassList("tf-words__verdict--unread", !wasRead);
             UiFiles.Show(expectedLine, wanted);
             UiFiles.Show(readLine, wasRead);
-            expected.text = row.Expected ?? string.Empty;
-            read.text = string.IsNullOrEmpty(row.Read) ? "nothing" : row.Read;
+            expected.text = row.Expected;
+            read.text = row.Read.Length == 0 ? "nothing" : row.Read;
         }
 
         private void ShowFindings(List<Finding> found)

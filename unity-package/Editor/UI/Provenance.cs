@@ -34,7 +34,7 @@ namespace Thumbforge.Editor
             tier.text = Wording.Tier(row.Tier);
             seed.text = Wording.Seed(row.Seed);
             time.text = Wording.Duration(row.LatencyMs);
-            cost.text = Wording.Money(row.CostMicrosUsd);
+            cost.text = Wording.Cost(row);
             keyShown = row.Key ?? string.Empty;
             key.text = Wording.OrDash(keyShown);
             key.tooltip = keyShown;

@@ -9,7 +9,7 @@ namespace Thumbforge.Editor
         /// <summary>Twice the 44 points that it is shown at, for screens with two pixels a point.</summary>
         private const int ThumbnailSide = 96;
 
-        private readonly VisualElement stateBox;
+        private readonly VisualElement stateBox, underLine;
         private readonly Label asset, sub, locale, state, under, cost;
         private readonly ProgressBar progress;
         private readonly PreviewSlot preview;
@@ -21,6 +21,7 @@ namespace Thumbforge.Editor
             locale = root.Q<Label>("locale");
             stateBox = root.Q<VisualElement>("state-cell");
             state = root.Q<Label>("state");
+            underLine = root.Q<VisualElement>("under-line");
             under = root.Q<Label>("under");
             progress = root.Q<ProgressBar>("progress");
             progress.lowValue = 0;
@@ -42,21 +43,19 @@ namespace Thumbforge.Editor
             UiFiles.Show(progress, running);
             progress.value = running ? row.Progress : 0;
             under.text = running ? Wording.Percent(row.Progress) : Wording.Subline(row);
+            UiFiles.Show(underLine, under.text.Length > 0);
             under.tooltip = string.IsNullOrEmpty(row.Message) ? Wording.Approval(row) : row.Message;
-            cost.text = Wording.Money(row.CostMicrosUsd);
+            cost.text = Wording.Cost(row);
             cost.tooltip = row.CostMicrosUsd < 0 ? "The price is not known, which is not the same as free." : string.Empty;
-            preview.Show(string.IsNullOrEmpty(row.FinalFile) || row.State == RowState.Draft ? Newest(row) : row.FinalFile);
+            cost.EnableInClassList("tf-cell--nothing", row.CostMicrosUsd == 0);
+            // A draft lies there only until it is decided, so it is what the person looks for.
+            preview.Show(row.DraftFile.Length > 0 ? row.DraftFile : row.FinalFile);
         }
 
         /// <summary>Lets go of the preview of a row that is no longer on screen.</summary>
         internal void Unbind()
         {
             preview.Clear();
-        }
-
-        private static string Newest(Row row)
-        {
-            return string.IsNullOrEmpty(row.DraftFile) ? row.FinalFile : row.DraftFile;
         }
     }
 }

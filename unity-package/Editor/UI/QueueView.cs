@@ -34,6 +34,8 @@ namespace Thumbforge.Editor
             list.fixedItemHeight = RowHeight;
             list.virtualizationMethod = CollectionVirtualizationMethod.FixedHeight;
             list.selectionType = SelectionType.Single;
+            // Always there, so that the columns of the lines stay under those of the head.
+            list.Q<ScrollView>().verticalScrollerVisibility = ScrollerVisibility.AlwaysVisible;
             list.itemsSource = shown;
             list.makeItem = MakeItem;
             list.bindItem = (item, index) => ((QueueRow)item.userData).Bind(shown[index], compact);

@@ -8,7 +8,7 @@ namespace Thumbforge.Editor
     internal sealed class StatusStrip
     {
         private readonly VisualElement strip, footerShape;
-        private readonly Label text, footerLink, footerCount, footerBusy, footerCost;
+        private readonly Label text, footerKeys, footerLink, footerCount, footerBusy, footerCost;
         private readonly Button action, dismiss;
         private string failure = string.Empty;
         private string trouble = string.Empty;
@@ -29,6 +29,7 @@ namespace Thumbforge.Editor
             footerLink = root.Q<Label>("footer-link");
             footerCount = root.Q<Label>("footer-count");
             footerBusy = root.Q<Label>("footer-busy");
+            footerKeys = root.Q<Label>("footer-keys");
             footerCost = root.Q<Label>("footer-cost");
         }
 
@@ -72,6 +73,10 @@ namespace Thumbforge.Editor
             StateMark.Only(footerShape, Wording.LinkClasses, Wording.LinkClass(link));
             footerLink.text = Wording.Link(link);
             footerLink.tooltip = linkMessage;
+            bool any = board.Rows.Count > 0;
+            UiFiles.Show(footerCount, any);
+            UiFiles.Show(footerKeys, any);
+            UiFiles.Show(footerCost, any);
             footerCount.text = Wording.Counts(board.Rows);
             footerBusy.text = board.Busy;
             footerCost.text = Wording.Total(board.Rows);

@@ -14,7 +14,7 @@ namespace Thumbforge.Editor
         /// <summary>States in the order in which a picture goes through them; the filter lists them so.</summary>
         internal static readonly RowState[] States =
         {
-            RowState.Missing, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying, RowState.Repairing,
+            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying, RowState.Repairing,
             RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept, RowState.Failed, RowState.Ambiguous,
             RowState.Cancelled,
         };
@@ -35,6 +35,7 @@ namespace Thumbforge.Editor
                 case RowState.Cancelled: return "Cancelled";
                 case RowState.Draft: return "Draft";
                 case RowState.Missing: return "Not drawn";
+                case RowState.Outdated: return "Out of date";
                 default: return "Kept";
             }
         }
@@ -56,6 +57,7 @@ namespace Thumbforge.Editor
                 case RowState.Failed: return "It could not be made; the details say why.";
                 case RowState.Cancelled: return "It was taken back before it was drawn.";
                 case RowState.Missing: return "The manifest wants it, and it is not there yet.";
+                case RowState.Outdated: return "The manifest wants another picture since this one was made.";
                 case RowState.Draft: return "A quick draft to look at. Nothing is in the project until it is accepted.";
                 default: return "The file was changed by hand, so it was left as it is.";
             }
@@ -77,7 +79,8 @@ namespace Thumbforge.Editor
                 case RowState.Failed: return "tf-state--failed";
                 case RowState.Cancelled: return "tf-state--cancelled";
                 case RowState.Draft: return "tf-state--draft";
-                case RowState.Missing: return "tf-state--missing";
+                case RowState.Missing:
+                case RowState.Outdated: return "tf-state--missing";
                 default: return "tf-state--kept";
             }
         }
@@ -123,6 +126,13 @@ namespace Thumbforge.Editor
             decimal usd = (decimal)microsUsd / MicrosPerUsd;
             bool small = microsUsd > 0 && microsUsd < MicrosPerCent;
             return "$" + usd.ToString(small ? "0.00####" : "#,0.00", CultureInfo.InvariantCulture);
+        }
+
+        /// <summary>What a picture cost; nothing is said of one that is not there yet.</summary>
+        internal static string Cost(Row row)
+        {
+            bool made = !IsActive(row.State) && row.State != RowState.Missing;
+            return row.CostMicrosUsd == 0 && !made ? "–" : Money(row.CostMicrosUsd);
         }
 
         /// <summary>"27 ms", "3.2 s", "2 min 05 s"; "–" where no time was taken.</summary>
@@ -186,10 +196,6 @@ namespace Thumbforge.Editor
         /// <summary>The line under a row's state: what is wrong, who decided, or how far it is.</summary>
         internal static string Subline(Row row)
         {
-            if (row.State == RowState.Running && row.Progress >= 0)
-            {
-                return Percent(row.Progress);
-            }
             if (!string.IsNullOrEmpty(row.Message) && row.State != RowState.Done)
             {
                 return row.Message;
@@ -219,13 +225,9 @@ namespace Thumbforge.Editor
         /// <summary>What became of reading the words back.</summary>
         internal static string TextCheck(Row row)
         {
-            if (string.IsNullOrEmpty(row.Expected))
-            {
-                return "No words are expected in this picture.";
-            }
             if (row.TextScore < 0)
             {
-                return "Not read back: no text reader ran, so nothing is known about the words in the pixels.";
+                return "Not read back: no text reader ran, so nobody has checked the words in the pixels.";
             }
             return row.TextScore >= 1f ? "Every word was read back." : Percent(row.TextScore) + " of the words were read back.";
         }

@@ -161,3 +161,15 @@ async fn builds_and_decisions_at_the_same_time_lose_nothing() {
     let approvals = std::fs::read_to_string(place.path("thumbforge.approvals")).expect("approvals");
     assert_eq!(approvals.lines().count(), 9, "{approvals}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn some_outputs_alone_are_made() {
+    let place = Place::new().await;
+    let only = |paths: &[&str]| json!({"verb": "batch", "manifest": place.path(""), "only": paths, "force": true});
+    let answer = place.value(only(&["Assets/sword.en.png", "Assets/shield.de.png"])).await;
+    assert_eq!((&answer["exit"], &answer["report"]["planned"]), (&json!(0), &json!(2)));
+    assert!(!place.path("Assets/sword.de.png").exists());
+    let answer = place.value(only(&[])).await;
+    assert_eq!((&answer["report"]["planned"], &answer["report"]["orphans"]), (&json!(4), &json!(0)));
+    place.app.drain().await;
+}
