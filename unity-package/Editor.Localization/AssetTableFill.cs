@@ -79,7 +79,16 @@ namespace Thumbforge.Editor.Localization
                     lacking[thumbnail.Locale] = count + 1;
                     continue;
                 }
-                string problem = Put(collection, table, thumbnail, changed);
+                string problem;
+                try
+                {
+                    problem = Put(collection, table, thumbnail, changed);
+                }
+                // One picture that the package refuses, or one damaged table, must not keep the others out.
+                catch (Exception exception)
+                {
+                    problem = thumbnail.Path + " was refused: " + exception.Message;
+                }
                 if (problem != "")
                 {
                     problems.Add(problem);
@@ -122,15 +131,7 @@ namespace Thumbforge.Editor.Localization
             {
                 return "";
             }
-            try
-            {
-                collection.AddAssetToTable(table, thumbnail.Asset, asset, false);
-            }
-            // One picture that the package refuses must not keep the others out.
-            catch (Exception exception)
-            {
-                return thumbnail.Path + " was refused: " + exception.Message;
-            }
+            collection.AddAssetToTable(table, thumbnail.Asset, asset, false);
             changed.Add(table);
             return Has(table, thumbnail, part) ? "" : thumbnail.Path + " was not taken: are Addressables set up?";
         }

@@ -268,6 +268,19 @@ vars = { subject = ""a golden sword"" }
             Assert.That(FakeLog.Lines[0], Is.StringContaining("no asset table collection \"Icons\""));
         }
 
+        [Test]
+        public void ADamagedTableKeepsNothingElseOut()
+        {
+            AssetTableCollection tables = Pictures("de", "en");
+            tables.GetTable("de").SharedData = null;
+            ImportedThumbnail de = Picture("sword", "de"), en = Picture("sword", "en");
+            Import(de, en);
+            Fill(de, en);
+            Assert.That(Address(tables, "en", "sword"), Is.Not.EqualTo(""));
+            Assert.That(FakeLog.Lines.Length, Is.EqualTo(1));
+            Assert.That(FakeLog.Lines[0], Is.StringContaining(de.Path + " was refused"));
+        }
+
         [TestCase("Assets/T/sword/sword.en.png", true)]
         [TestCase("sword/sword.en.png", true)]
         [TestCase("Assets/T/sword.en.png", false)]
@@ -357,7 +370,7 @@ vars = { subject = ""a golden sword"" }
             Assert.That(failure.Message, Is.StringContaining("Shop.csv"));
         }
 
-        /// <summary>The command line on the test's folder, with data of its own; exit code and what it printed.</summary>
+        /// <summary>The command line on the test's folder, with data of its own; its exit code and output.</summary>
         private KeyValuePair<int, string> Thumbforge(string verb)
         {
             var start = new ProcessStartInfo(TestFolder.Program)
