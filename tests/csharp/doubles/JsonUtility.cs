@@ -6,7 +6,6 @@
 using System;
 using System.Collections;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.Serialization;
@@ -37,23 +36,7 @@ namespace UnityEngine
             return (T)FromJson(json, typeof(T));
         }
 
-        /// <summary>Ticks that reading took here, so that a test can leave out what the real one does in native code.</summary>
-        internal static long Ticks;
-
         public static object FromJson(string json, Type type)
-        {
-            long began = Stopwatch.GetTimestamp();
-            try
-            {
-                return Read(json, type);
-            }
-            finally
-            {
-                Ticks += Stopwatch.GetTimestamp() - began;
-            }
-        }
-
-        private static object Read(string json, Type type)
         {
             if (string.IsNullOrEmpty(json))
             {
