@@ -19,13 +19,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Approved, BuildError, Item, ItemState, LockFile, Project, Survey};
-use crate::maker::{Kept, Made, Maker};
+use crate::maker::{Heard, Kept, Made, Maker};
 use crate::output::fence::Fence;
 use crate::output::meta::{Meta, UnityProjects, meta_path};
 use crate::output::png;
 use crate::output::profiles::{self, Said};
 use crate::output::vcs;
 use crate::output::write::{Patience, sweep, write_atomic};
+use crate::publish;
 
 /// The lock is written while a build runs, so that a killed one has little to find out again; at most this often.
 const LOCK_EVERY: Duration = Duration::from_secs(2);
@@ -34,6 +35,12 @@ const LOCK_EVERY: Duration = Duration::from_secs(2);
 pub trait Progress: Send + Sync {
     /// These images are about to be made.
     fn begin(&self, items: &[&Item]);
+    /// Whether it wants to hear what images go through before they end, which costs a look at each.
+    fn listens(&self) -> bool {
+        false
+    }
+    /// One of them stands elsewhere, or has come further.
+    fn heard(&self, _item: &Item, _progress: publish::Progress) {}
     /// One of them has ended.
     fn ended(&self, item: &Item);
     /// No more will come, whether all were made or not.
@@ -228,7 +235,7 @@ async fn make(
         let (image, item) = (wanted[at].clone(), items[at].clone());
         tasks.spawn(async move {
             let asset = image.asset.clone();
-            let item = one(&maker, &writer, &room, &interrupted, spec, image, item).await;
+            let item = one(&maker, &writer, &room, &interrupted, progress.as_ref(), spec, image, item).await;
             singles.leave(&asset);
             progress.ended(&item);
             (at, item)
@@ -248,11 +255,13 @@ async fn make(
 }
 
 /// One image from its job to its file.
+#[expect(clippy::too_many_arguments, reason = "what all images share stands beside what one has")]
 async fn one(
     maker: &Maker,
     writer: &Arc<Writer>,
     room: &Semaphore,
     interrupted: &CancellationToken,
+    progress: &dyn Progress,
     spec: JobSpec,
     wanted: Wanted,
     item: Item,
@@ -263,7 +272,9 @@ async fn one(
         () = interrupted.cancelled() => return item.with_ending(&Ending::Cancelled),
         room = room.acquire() => room,
     };
-    let Made { ending, attempts, png } = match maker.make(spec, interrupted).await {
+    let tell = |heard| progress.heard(&item, heard);
+    let heard: Heard<'_> = if progress.listens() { Some(&tell) } else { None };
+    let Made { ending, attempts, png } = match maker.make_heard(spec, interrupted, heard).await {
         Ok(made) => made,
         Err(failure) => return item.failed(failure),
     };

@@ -25,6 +25,7 @@ use crate::build::{
 use crate::maker::Maker;
 use crate::output::png;
 use crate::output::write::{Patience, write_atomic};
+use crate::publish;
 
 /// Most jobs on their way at once: enough to keep every worker busy and every commit full.
 pub const JOBS_DEFAULT: usize = 256;
@@ -268,6 +269,14 @@ impl Progress for Told {
     fn begin(&self, items: &[&Item]) {
         self.events.begin(items);
         self.others.begin(items);
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn heard(&self, item: &Item, progress: publish::Progress) {
+        self.events.state(&item.path, progress.state.word(), progress.step, progress.steps);
     }
 
     fn ended(&self, item: &Item) {

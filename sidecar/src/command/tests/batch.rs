@@ -174,6 +174,30 @@ async fn some_outputs_alone_are_made() {
     place.app.drain().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_tell_of_an_image_before_it_ends() {
+    let place = Place::new().await;
+    let events = place.folder.path().join("events.ndjson");
+    place.value(json!({"verb": "batch", "manifest": place.path(""), "events": events})).await;
+    let told = std::fs::read_to_string(&events).expect("events");
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    // What comes fast may be skipped, but nothing is told of an image that has ended, and no ending is told as a state.
+    let mut ended = Vec::new();
+    for event in &told {
+        match event["event"].as_str() {
+            Some("state") => {
+                assert!(!ended.contains(&&event["path"]), "{event} after its end");
+                let state = event["state"].as_str().expect("a state");
+                assert!(["queued", "planning", "running", "verifying", "repairing"].contains(&state), "{event}");
+            }
+            Some("ended") => ended.push(&event["item"]["path"]),
+            _ => {}
+        }
+    }
+    assert_eq!(ended.len(), 4);
+    place.app.drain().await;
+}
+
 /// Takes one image back as soon as it hears of the build.
 struct Regret(PathBuf);
 
