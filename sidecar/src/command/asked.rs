@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! {"verb":"batch","manifest":DIR, "locales":[…],"assets":[…],"only":[OUTPUT…],"except":[OUTPUT…],
-//!  "tier","model","seed","size","steps","guidance","negative","placeholder", "out":DIR,"keep_seed", "dry_run","check","force","upgrade",
+//!  "tier","model","seed","size","steps","guidance","negative","placeholder", "out":DIR,"keep_seed",
+//!  "dry_run","check","force","upgrade",
 //!  "require":["approved"],"deny":[…], "report":FILE,"junit":FILE,"events":FILE,"sheet":FILE}
 //!     ─► {"exit","message","errors":[{"code","message"}],"report":{…without items} or null}
 //! {"verb":"approve","manifest":DIR,"asset","locale","decision":"accepted" or "rejected","person",
