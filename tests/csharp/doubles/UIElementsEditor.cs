@@ -102,7 +102,8 @@ namespace UnityEditor.ShortcutManagement
     [AttributeUsage(AttributeTargets.Method)]
     public class ShortcutAttribute : Attribute
     {
-        public ShortcutAttribute(string id, Type context, KeyCode defaultKeyCode, ShortcutModifiers defaultShortcutModifiers = ShortcutModifiers.None)
+        public ShortcutAttribute(string id, Type context, KeyCode defaultKeyCode,
+            ShortcutModifiers defaultShortcutModifiers = ShortcutModifiers.None)
         {
         }
     }
