@@ -1,6 +1,7 @@
 // The window: what it shows of a board, what its buttons and keys ask for, and what it leaves alone.
 using System;
 using System.Collections.Generic;
+using System.Text.RegularExpressions;
 using NUnit.Framework;
 using Thumbforge.Editor;
 using UnityEditor;
@@ -389,7 +390,7 @@ namespace Thumbforge.Tests
             board.List[0].Findings.Add(new Finding { Code = "rendered_text_mismatch", Severity = "error",
                 Message = "'SALE' not found" });
             Change();
-            Assert.That(Find<Label>("words-verdict").text, Is.EqualTo("75 % of the words were read back."));
+            Assert.That(Find<Label>("words-verdict").text, Is.EqualTo("What was read back matches to 75 %."));
             Assert.That(Find<Label>("words-read").text, Is.EqualTo("5ALE"));
             Assert.That(Find<Foldout>("findings-fold").Shown);
             Assert.That(root.Q<VisualElement>(null, "tf-finding--error"), Is.Not.Null);
@@ -430,6 +431,14 @@ namespace Thumbforge.Tests
         public void MoneyIsNeverRoundedToNothing(long micros, string expected)
         {
             Assert.That(Wording.Money(micros), Is.EqualTo(expected));
+        }
+
+        [Test]
+        public void AnUnknownPriceIsNoPartOfTheTotalAndIsSaid()
+        {
+            board.List[0].CostMicrosUsd = 40000;
+            board.List[1].CostMicrosUsd = -1;
+            Assert.That(Wording.Total(board.Rows), Is.EqualTo("Total $0.04 + 1 unknown"));
         }
 
         [TestCase(0, "–")]
@@ -537,6 +546,37 @@ namespace Thumbforge.Tests
             Assert.That(list.Lines[0].Q<Label>("sub").text, Is.StringStarting("de · "));
             root.SendEvent(GeometryChangedEvent.GetPooled(new Rect(0, 0, 0, 0), new Rect(0, 0, 1200, 700)));
             Assert.That(split.orientation, Is.EqualTo(TwoPaneSplitViewOrientation.Horizontal));
+        }
+
+        [Test]
+        public void SheetsSayOnlyWhatUssKnows()
+        {
+            // Of Unity 2022.3; a misspelt property is a warning there, and nothing happens.
+            const string Known = " align-items align-self background-color border-bottom-width border-color border-left-width"
+                + " border-radius border-top-width border-width bottom color display flex-basis flex-direction flex-grow"
+                + " flex-shrink flex-wrap font-size height justify-content left margin margin-bottom margin-left margin-right"
+                + " margin-top max-width min-height min-width overflow padding padding-left padding-right padding-top position"
+                + " right rotate text-overflow top white-space width -unity-font-style -unity-text-align ";
+            Open();
+            var declared = new HashSet<string>();
+            string text = string.Empty;
+            foreach (StyleSheet sheet in root.Sheets)
+            {
+                text += Regex.Replace(sheet.Text, @"/\*.*?\*/", string.Empty);
+            }
+            foreach (Match each in
+                Regex.Matches(text, @"^\s+([a-z-]+):", RegexOptions.Multiline))
+            {
+                string property = each.Groups[1].Value;
+                Assert.That(property.StartsWith("--") || Known.Contains(" " + property + " "), property);
+                declared.Add(property);
+            }
+            foreach (Match each in
+                Regex.Matches(text, @"var\((--tf-[a-z-]+)"))
+            {
+                Assert.That(declared, Has.Member(each.Groups[1].Value));
+            }
+            Assert.That(declared.Count, Is.GreaterThan(50));
         }
 
         [TestCase("dark", false)]

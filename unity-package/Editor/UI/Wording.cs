@@ -234,7 +234,7 @@ namespace Thumbforge.Editor
             }
             return row.TextScore >= 1f
                 ? "Every word was read back."
-                : Percent(row.TextScore) + " of the words were read back.";
+                : "What was read back matches to " + Percent(row.TextScore) + ".";
         }
 
         /// <summary>What the person can do about the link; empty when there is nothing to do.</summary>
@@ -326,7 +326,7 @@ namespace Thumbforge.Editor
                 micros += Math.Max(0, rows[each].CostMicrosUsd);
             }
             string known = "Total " + Money(micros);
-            return unknown == 0 ? known : known + " and " + Count(unknown, "unknown price", "unknown prices");
+            return unknown == 0 ? known : known + " + " + unknown.ToString(CultureInfo.InvariantCulture) + " unknown";
         }
 
         internal static string OrDash(string text)
