@@ -31,7 +31,7 @@ namespace Thumbforge.Tests
         private int Run(params string[] arguments)
         {
             var line = new List<string>(arguments) { "-thumbforgeDataDir", editor.DataDirectory };
-            if (!line.Contains("-thumbforgeProgram"))
+            if (editor.Program.Length > 0 && !line.Contains("-thumbforgeProgram"))
             {
                 line.AddRange(new[] { "-thumbforgeProgram", editor.Program });
             }

@@ -186,10 +186,10 @@ namespace Thumbforge.Tests
             return FakeLog.Lines;
         }
 
-        public int ProgressItems(bool running)
+        /// <summary>How the items of the progress window stand.</summary>
+        public string[] ProgressStates()
         {
-            return Array.FindAll(FakeNative.Here.ProgressItems(), item =>
-                (item.Status == UnityEditor.Progress.Status.Running) == running).Length;
+            return Array.ConvertAll(FakeNative.Here.ProgressItems(), item => item.Status.ToString());
         }
 
         public bool CancelByProgress()

@@ -57,7 +57,7 @@ namespace Thumbforge.Tests
             Assert.That(scripts.Importer(Axe), Is.EqualTo("Sprite Single 512 flat (0.00, 0.00, 0.00, 0.00)"));
             Assert.That(scripts.HasSprite(Axe));
             Assert.That(scripts.Labels(Axe), Is.EqualTo(new[] { "thumbforge-builtin" }));
-            Assert.That(scripts.ProgressItems(true), Is.EqualTo(0));
+            Assert.That(scripts.ProgressStates(), Is.EqualTo(new[] { "Succeeded" }));
             Assert.That(UnityEngine.FakeLog.Errors, Is.Empty);
         }
 
@@ -192,17 +192,7 @@ namespace Thumbforge.Tests
         [Test]
         public void APictureOfTheCommandLineIsImportedTheSame()
         {
-            string[] arguments = { "batch", ".", "--data-dir", editor.DataDirectory, "--no-sidecar" };
-            var start = new System.Diagnostics.ProcessStartInfo(TestFolder.Program, string.Join(" ", arguments))
-            {
-                UseShellExecute = false, WorkingDirectory = editor.Project, RedirectStandardError = true,
-            };
-            using (var process = System.Diagnostics.Process.Start(start))
-            {
-                string said = process.StandardError.ReadToEnd();
-                process.WaitForExit();
-                Assert.That(process.ExitCode, Is.EqualTo(0), said);
-            }
+            TestFolder.Run(editor.Project, "batch", ".", "--data-dir", editor.DataDirectory, "--no-sidecar");
             scripts.Refresh();
             Assert.That(scripts.Importer(Axe), Is.StringContaining("Sprite Single 512 flat"));
             Assert.That(scripts.UserData(Axe), Is.EqualTo("{\"thumbforge\":\"" + KeyInside(Axe) + "\"}"));

@@ -86,6 +86,17 @@ namespace Thumbforge.Tests
             cancel.Cancel();
         }
 
+        /// <summary>The texture's bytes of one that was asked for.</summary>
+        public byte[] Pixels(string asset)
+        {
+            Task<Thumbnail> task = tasks[asset];
+            Until(asset, () => task.IsCompleted);
+            using (Thumbnail thumbnail = task.Result)
+            {
+                return thumbnail.Texture.GetRawTextureData();
+            }
+        }
+
         /// <summary>Frames until so many have come; their names.</summary>
         public string[] TakeAtLeast(int count)
         {
