@@ -28,7 +28,8 @@ namespace UnityEngine.UIElements
     {
         private readonly List<Registration> registrations = new List<Registration>();
 
-        public void RegisterCallback<TEventType>(EventCallback<TEventType> callback, TrickleDown useTrickleDown = TrickleDown.NoTrickleDown)
+        public void RegisterCallback<TEventType>(EventCallback<TEventType> callback,
+            TrickleDown useTrickleDown = TrickleDown.NoTrickleDown)
             where TEventType : EventBase<TEventType>, new()
         {
             registrations.Add(new Registration
@@ -40,7 +41,8 @@ namespace UnityEngine.UIElements
             });
         }
 
-        public void UnregisterCallback<TEventType>(EventCallback<TEventType> callback, TrickleDown useTrickleDown = TrickleDown.NoTrickleDown)
+        public void UnregisterCallback<TEventType>(EventCallback<TEventType> callback,
+            TrickleDown useTrickleDown = TrickleDown.NoTrickleDown)
             where TEventType : EventBase<TEventType>, new()
         {
             bool down = useTrickleDown == TrickleDown.TrickleDown;

@@ -27,6 +27,8 @@ namespace UnityEngine.UIElements
             AddToClassList(ussClassName);
         }
 
+        public bool enableRichText { get; set; } = true;
+
         public virtual string text
         {
             get { return words; }

@@ -22,6 +22,7 @@ namespace UnityEditor
     public class EditorWindow : ScriptableObject
     {
         private static readonly List<EditorWindow> Opened = new List<EditorWindow>();
+        private bool filled;
 
         public VisualElement rootVisualElement { get; } = new VisualElement { name = "rootVisualContainer" };
 
@@ -49,9 +50,14 @@ namespace UnityEditor
             return Opened.Exists(each => each is T);
         }
 
+        /// <summary>The window is filled once, when it is first seen.</summary>
         public void Show()
         {
-            FakeMessages.Send(this, "CreateGUI");
+            if (!filled)
+            {
+                filled = true;
+                FakeMessages.Send(this, "CreateGUI");
+            }
         }
 
         public void Close()
@@ -102,7 +108,8 @@ namespace UnityEditor.ShortcutManagement
     [AttributeUsage(AttributeTargets.Method)]
     public class ShortcutAttribute : Attribute
     {
-        public ShortcutAttribute(string id, Type context, KeyCode defaultKeyCode, ShortcutModifiers defaultShortcutModifiers = ShortcutModifiers.None)
+        public ShortcutAttribute(string id, Type context, KeyCode defaultKeyCode,
+            ShortcutModifiers defaultShortcutModifiers = ShortcutModifiers.None)
         {
         }
     }

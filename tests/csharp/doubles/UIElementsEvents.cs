@@ -128,7 +128,8 @@ namespace UnityEngine.UIElements
 
     public static class INotifyValueChangedExtensions
     {
-        public static bool RegisterValueChangedCallback<T>(this INotifyValueChanged<T> control, EventCallback<ChangeEvent<T>> callback)
+        public static bool RegisterValueChangedCallback<T>(this INotifyValueChanged<T> control,
+            EventCallback<ChangeEvent<T>> callback)
         {
             var handler = control as CallbackEventHandler;
             if (handler != null)

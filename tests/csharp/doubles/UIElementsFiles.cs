@@ -24,7 +24,9 @@ namespace UnityEngine.UIElements
             }
         }
 
-        /// <summary>Strict where Unity only warns: a misspelt element or attribute fails the test that meets it.</summary>
+        /// <summary>
+        /// Strict where Unity only warns: a misspelt element or attribute fails the test that meets it.
+        /// </summary>
         private static VisualElement Made(XmlElement source)
         {
             string full = source.NamespaceURI + "." + source.LocalName;
@@ -81,7 +83,8 @@ namespace UnityEngine.UIElements
     /// <summary>Loads the files of a package from its folder, as the asset database has them after import.</summary>
     internal static class FakeUiFiles
     {
-        private static readonly Dictionary<string, UnityEngine.Object> Loaded = new Dictionary<string, UnityEngine.Object>();
+        private static readonly Dictionary<string, UnityEngine.Object> Loaded = new Dictionary<string,
+            UnityEngine.Object>();
 
         /// <summary>Whether assets of this type are read here rather than imported.</summary>
         internal static bool Reads(Type type)
@@ -89,7 +92,9 @@ namespace UnityEngine.UIElements
             return type == typeof(VisualTreeAsset) || type == typeof(StyleSheet);
         }
 
-        /// <summary>The tree or sheet at a path of the asset database, where the package's folder is its place there.</summary>
+        /// <summary>
+        /// The tree or sheet at a path of the asset database, where the package's folder is its place there.
+        /// </summary>
         internal static UnityEngine.Object LoadAsset(string assetPath, Type type)
         {
             const string Ours = "Packages/com.thumbforge.editor/";

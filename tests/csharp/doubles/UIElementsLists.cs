@@ -218,7 +218,8 @@ namespace UnityEngine.UIElements
         internal override void Default(EventBase evt)
         {
             var pressed = evt as KeyDownEvent;
-            int step = pressed == null ? 0 : pressed.keyCode == KeyCode.DownArrow ? 1 : pressed.keyCode == KeyCode.UpArrow ? -1 : 0;
+            int step = pressed == null ? 0 : pressed.keyCode == KeyCode.DownArrow ? 1
+                : pressed.keyCode == KeyCode.UpArrow ? -1 : 0;
             int next = selectedIndex + step;
             if (step != 0 && itemsSource != null && next >= 0 && next < itemsSource.Count)
             {

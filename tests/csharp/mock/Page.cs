@@ -6,7 +6,9 @@ using UnityEngine.UIElements;
 
 namespace Thumbforge.Editor
 {
-    /// <summary>Writes elements as nested boxes with the same classes, so that the package's own sheet lays them out.</summary>
+    /// <summary>
+    /// Writes elements as nested boxes with the same classes, so that the package's own sheet lays them out.
+    /// </summary>
     internal sealed class Page
     {
         private readonly StringBuilder html = new StringBuilder();

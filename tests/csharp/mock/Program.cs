@@ -21,7 +21,8 @@ namespace Thumbforge.Editor
             Window("window-dark", "dark", 1200, Scenes.WorkingDay(finals, drafts), "dragon_siege", "de");
             Window("window-light", "light", 1200, Scenes.WorkingDay(finals, drafts), "dragon_siege", "ja");
             Window("window-narrow", "dark", 420, Scenes.WorkingDay(finals, drafts), "dragon_siege", "th");
-            Window("window-empty", "dark", 1200, new MockBoard { Version = 1, HasManifest = false, Link = LinkState.Idle }, null, null);
+            Window("window-empty", "dark", 1200, new MockBoard { Version = 1, HasManifest = false,
+                Link = LinkState.Idle }, null, null);
             MockBoard offline = Scenes.Done(finals);
             offline.Link = LinkState.Down;
             offline.LinkMessage = "The sidecar ended and did not start again. What it had accepted is kept and goes on once it runs; "
@@ -40,7 +41,8 @@ namespace Thumbforge.Editor
             VisualElement root = window.rootVisualElement;
             root.SendEvent(GeometryChangedEvent.GetPooled(new Rect(0, 0, 0, 0), new Rect(0, 0, width, 760)));
             VisualElement pane = root.Q<VisualElement>("queue-pane");
-            pane.SendEvent(GeometryChangedEvent.GetPooled(new Rect(0, 0, 0, 0), new Rect(0, 0, width > 720 ? width - 470 : width, 700)));
+            pane.SendEvent(GeometryChangedEvent.GetPooled(new Rect(0, 0, 0, 0), new Rect(0, 0, width > 720
+                ? width - 470 : width, 700)));
             var list = root.Q<ListView>("queue");
             list.Fits = 16;
             list.RefreshItems();
@@ -50,6 +52,12 @@ namespace Thumbforge.Editor
                 list.Fits = width > 720 ? list.Fits : 4;
                 list.SetSelection(index);
                 list.ScrollToItem(index);
+            }
+            if (skin == "light")
+            {
+                // The reason is asked for in place, as after Delete.
+                list.SendEvent(KeyDownEvent.GetPooled('\0', KeyCode.Delete, EventModifiers.None));
+                root.Q<TextField>("reason").value = "The subtitle lost a stroke: ゴルド";
             }
             Save(name, skin, root);
             UnityEngine.Object.DestroyImmediate(window);

@@ -17,7 +17,8 @@ namespace Thumbforge.Editor
             {
                 var row = new Row
                 {
-                    Id = Row.IdOf(item.asset, item.locale), Asset = item.asset, Locale = item.locale, Path = "Assets/" + item.path,
+                    Id = Row.IdOf(item.asset, item.locale), Asset = item.asset, Locale = item.locale, Path = "Assets/"
+                        + item.path,
                     State = RowState.Done, FinalFile = Path.Combine(finals, item.path),
                 };
                 row.Take(item);
@@ -110,11 +111,13 @@ namespace Thumbforge.Editor
             row.TextScore = 0.96f;
             row.Findings.Add(new Finding
             {
-                Code = "rendered_text_mismatch", Severity = "error", Message = "subtitle: expected “ドラゴン＋500ゴールド”, read “ドラゴン＋500ゴルド”",
+                Code = "rendered_text_mismatch", Severity = "error",
+                Message = "subtitle: expected “ドラゴン＋500ゴールド”, read “ドラゴン＋500ゴルド”",
             });
             row.Findings.Add(new Finding
             {
-                Code = "small_text", Severity = "warning", Message = "badge: letters are 15 pixels high; below 16 they blur at shop size",
+                Code = "small_text", Severity = "warning",
+                Message = "badge: letters are 15 pixels high; below 16 they blur at shop size",
             });
         }
     }

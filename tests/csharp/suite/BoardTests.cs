@@ -68,6 +68,20 @@ namespace Thumbforge.Tests
             Settle("regenerating");
         }
 
+        /// <summary>Takes one picture back as soon as it is seen on its way, while the others go on; how all of them ended.</summary>
+        public string[] CancelOne(string asset, string locale)
+        {
+            Board.RegenerateAll();
+            Until("the way of " + asset, () =>
+            {
+                Board.Tick();
+                return !Row(asset, locale).Settled;
+            });
+            Board.Cancel(Row(asset, locale));
+            Until("the end", () => Builds.Open.Count == 0 && Host.Existing.Count == 0);
+            return Board.Rows.Select(row => row.State.ToString()).OrderBy(state => state).ToArray();
+        }
+
         public void Draft(string assetPath)
         {
             EditorActions.GenerateDraft(new[] { assetPath });
@@ -261,6 +275,16 @@ namespace Thumbforge.Tests
             Assert.That(scripts.Seed("sword", "de"), Is.EqualTo(seed));
             Assert.That(File.ReadAllText(Path.Combine(art, "thumbforge.toml")), Contains.Substring("seed = " + seed));
             Assert.That(scripts.Batch("-thumbforgeCheck"), Is.EqualTo(0), "the manifest wants just this");
+        }
+
+        [Test]
+        public void OnePictureIsTakenBackAndTheOthersComeAllTheSame()
+        {
+            // Large ones, so that the last is still on its way when it is seen.
+            string manifest = Path.Combine(art, "thumbforge.toml");
+            File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("256x256", "2048x2048"));
+            scripts.Look();
+            Assert.That(scripts.CancelOne("sword", "en"), Is.EqualTo(new[] { "Cancelled", "Done", "Done", "Done" }));
         }
 
         [Test]

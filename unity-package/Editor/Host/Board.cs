@@ -171,13 +171,13 @@ namespace Thumbforge.Editor
 
         public void Cancel(Row row)
         {
-            foreach (Build build in new List<Build>(Builds.Open))
-            {
-                if (build.assets.Length == 0 || Array.IndexOf(build.assets, row.Asset) >= 0)
-                {
-                    Builds.Cancel(build);
-                }
-            }
+            string json = new JsonText()
+                .Add("verb", "cancel")
+                .Add("manifest", Manifests.Folder(null))
+                .Add("asset", row.Asset)
+                .Add("locale", row.Locale)
+                .ToString();
+            Command(json, answer => { });
         }
 
         public void CancelAll()

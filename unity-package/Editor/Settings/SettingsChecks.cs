@@ -32,7 +32,8 @@ namespace Thumbforge.Editor
             }
             return folder.Length > 0
                 ? "There is no " + ThumbforgeSettings.ManifestFile + " in " + folder + "."
-                : "There is no " + ThumbforgeSettings.ManifestFile + " yet, neither in the project's folder nor in Assets. "
+                : "There is no " + ThumbforgeSettings.ManifestFile
+                    + " yet, neither in the project's folder nor in Assets. "
                     + "Window > Thumbforge makes one.";
         }
 
@@ -43,7 +44,8 @@ namespace Thumbforge.Editor
             {
                 return "A port is a number.";
             }
-            return port >= PortMin && port <= PortMax ? string.Empty : "Choose a port from " + PortMin + " to " + PortMax + ".";
+            return port >= PortMin && port <= PortMax ? string.Empty : "Choose a port from " + PortMin + " to "
+                + PortMax + ".";
         }
 
         internal static string Tables(IEnumerable<string> names)

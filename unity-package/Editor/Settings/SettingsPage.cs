@@ -31,8 +31,11 @@ namespace Thumbforge.Editor
 
         private static IEnumerable<string> Keywords()
         {
-            return new[] { "thumbnail", "manifest", "HTTP", "port", "localization", "string table", "asset table", "approval",
-                "person", "role", "program", "data directory", "key" };
+            return new[]
+            {
+                "thumbnail", "manifest", "HTTP", "port", "localization", "string table", "asset table", "approval", "person",
+                "role", "program", "data directory", "key",
+            };
         }
 
         internal static void Build(VisualElement root)
@@ -83,8 +86,10 @@ namespace Thumbforge.Editor
         private void Localization()
         {
             ThumbforgeSettings settings = ThumbforgeSettings.instance;
-            Section("Localization", "For projects with the package com.unity.localization. Committed with the project.");
-            TextField tables = Text("string-tables", "String tables", string.Join("\n", new List<string>(settings.StringTables).ToArray()),
+            Section("Localization",
+                "For projects with the package com.unity.localization. Committed with the project.");
+            string names = string.Join("\n", new List<string>(settings.StringTables).ToArray());
+            TextField tables = Text("string-tables", "String tables", names,
                 "Names of the string table collections to export for the manifest, one on each line.",
                 () => "One collection on each line.", value => settings.SetStringTables(value.Split('\n')),
                 value => SettingsChecks.Tables(value.Split('\n')), true);
@@ -99,27 +104,30 @@ namespace Thumbforge.Editor
             Section("You", "Kept on this machine alone. Decisions in thumbforge.approvals carry this name and role.");
             Text("person", "Name", UserSettings.Person, "Who accepts and rejects.", () => string.Empty,
                 value => UserSettings.Person = value, SettingsChecks.Name);
-            Text("role", "Role", UserSettings.Role, "In what role, such as art or localisation; one decision is kept per role.",
-                () => "Art and localisation can decide about the same picture, each once.", value => UserSettings.Role = value,
-                SettingsChecks.Name);
+            Text("role", "Role", UserSettings.Role,
+                "In what role, such as art or localisation; one decision is kept per role.",
+                () => "Art and localisation can decide about the same picture, each once.",
+                value => UserSettings.Role = value, SettingsChecks.Name);
         }
 
         private void Machine()
         {
             Section("This machine", "Kept on this machine alone.");
             Text("program", "Program", UserSettings.ProgramPath, "Whole path of a thumbforge program.",
-                () => "Empty: the program that came with the package.", value => UserSettings.ProgramPath = value, SettingsChecks.Program);
+                () => "Empty: the program that came with the package.",
+                value => UserSettings.ProgramPath = value, SettingsChecks.Program);
             Text("data", "Data directory", UserSettings.DataDirectory,
                 "Whole path of the directory for journal, store and caches.",
-                () => "Empty: the user's data directory, the same as on the command line.", value => UserSettings.DataDirectory = value,
-                SettingsChecks.DataDirectory);
+                () => "Empty: the user's data directory, the same as on the command line.",
+                value => UserSettings.DataDirectory = value, SettingsChecks.DataDirectory);
         }
 
         private void Keys()
         {
-            Section("Keys of hosted models", "Thumbforge keeps no key in a project or in these settings, so there is no field "
-                + "for one. Hosted models take theirs from the environment of the sidecar or from this machine's keychain; "
-                + "Tools > Thumbforge > Doctor says what was found.");
+            Section("Keys of hosted models",
+                "Thumbforge keeps no key in a project or in these settings, so there is no field for one. Hosted models take "
+                + "theirs from the environment of the sidecar or from this machine's keychain; Tools > Thumbforge > Doctor "
+                + "says what was found.");
         }
 
         private void Section(string title, string lead)
@@ -136,8 +144,8 @@ namespace Thumbforge.Editor
         }
 
         /// <summary>A field whose value is kept as soon as nothing is wrong with it.</summary>
-        private TextField Text(string name, string label, string value, string tooltip, Func<string> hint, Action<string> keep,
-            Func<string, string> check, bool lines = false)
+        private TextField Text(string name, string label, string value, string tooltip, Func<string> hint,
+            Action<string> keep, Func<string, string> check, bool lines = false)
         {
             // Delayed: a half-typed path is not yet wrong.
             var field = new TextField(label) { name = name, tooltip = tooltip, multiline = lines, isDelayed = true };

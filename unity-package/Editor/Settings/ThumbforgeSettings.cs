@@ -7,7 +7,8 @@ using UnityEngine;
 namespace Thumbforge.Editor
 {
     /// <summary>
-    /// The project's settings, in <c>ProjectSettings/ThumbforgeSettings.asset</c>; commit it. What belongs to one person or
+    /// The project's settings, in <c>ProjectSettings/ThumbforgeSettings.asset</c>; commit it. What belongs to one
+    /// person or
     /// machine is in <see cref="UserSettings"/>. Keys of hosted models are in neither.
     /// </summary>
     [FilePath("ProjectSettings/ThumbforgeSettings.asset", FilePathAttribute.Location.ProjectFolder)]
@@ -23,7 +24,8 @@ namespace Thumbforge.Editor
         [SerializeField] private string assetTable = "";
 
         /// <summary>
-        /// Folder of the manifest, relative to the project. Where none is set it is the project's own folder if that has a
+        /// Folder of the manifest, relative to the project. Where none is set it is the project's own folder if that
+        /// has a
         /// thumbforge.toml, or else Assets if that has one.
         /// </summary>
         public string ManifestFolder
@@ -36,7 +38,9 @@ namespace Thumbforge.Editor
             }
         }
 
-        /// <summary>Whether the sidecar that this editor starts serves HTTP on this machine. Off unless switched on.</summary>
+        /// <summary>
+        /// Whether the sidecar that this editor starts serves HTTP on this machine. Off unless switched on.
+        /// </summary>
         public bool ServeHttp
         {
             get { return serveHttp; }

@@ -4,7 +4,9 @@ using UnityEditor;
 
 namespace Thumbforge.Editor
 {
-    /// <summary>Settings of this user, in the editor's preferences. Set values are empty until somebody sets them.</summary>
+    /// <summary>
+    /// Settings of this user, in the editor's preferences. Set values are empty until somebody sets them.
+    /// </summary>
     internal static class UserSettings
     {
         internal const string DefaultRole = "reviewer";

@@ -68,7 +68,7 @@ namespace Thumbforge.Editor
             var body = new VisualElement();
             body.AddToClassList("tf-finding__body");
             line.Add(body);
-            var text = new Label(finding.Message);
+            var text = new Label(finding.Message) { enableRichText = false };
             text.AddToClassList("tf-finding__text");
             body.Add(text);
             var code = new Label(finding.Severity + " · " + finding.Code);

@@ -138,7 +138,8 @@ namespace Thumbforge.Editor
 
         private void Enlarge(VisualElement figure, string only)
         {
-            figure.RegisterCallback<ClickEvent>(click => compare.EnableInClassList(only, !compare.ClassListContains(only)));
+            figure.RegisterCallback<ClickEvent>(click => compare.EnableInClassList(only,
+                !compare.ClassListContains(only)));
         }
 
         private static Button Button(VisualElement root, string name, Action clicked)

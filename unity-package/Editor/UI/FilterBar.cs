@@ -22,7 +22,8 @@ namespace Thumbforge.Editor
             state = root.Q<DropdownField>("filter-state");
             var states = new List<string>
             {
-                RowFilter.AllStates, RowFilter.Undecided, RowFilter.InProgress, RowFilter.Problems, RowFilter.Unaccepted,
+                RowFilter.AllStates, RowFilter.Undecided, RowFilter.InProgress, RowFilter.Problems,
+                RowFilter.Unaccepted,
             };
             foreach (RowState each in Wording.States)
             {
@@ -38,7 +39,10 @@ namespace Thumbforge.Editor
             Draw();
         }
 
-        /// <summary>Offers the locales that were seen; one that is gone stays on offer, so that a choice never changes by itself.</summary>
+        /// <summary>
+        /// Offers the locales that were seen; one that is gone stays on offer, so that a choice never changes by
+        /// itself.
+        /// </summary>
         internal void Update(IReadOnlyList<Row> rows)
         {
             bool fresh = false;

@@ -15,7 +15,9 @@ namespace Thumbforge.Editor
         /// <summary>About 700 thumbnails of 96 pixels, or 16 large previews.</summary>
         internal const long IdleBytesMax = 26L << 20;
 
-        /// <summary>Few at once: the sidecar answers in milliseconds, and rows that scroll past are never asked for.</summary>
+        /// <summary>
+        /// Few at once: the sidecar answers in milliseconds, and rows that scroll past are never asked for.
+        /// </summary>
         internal const int FlightMax = 6;
 
         private const int BytesPerPixel = 4;

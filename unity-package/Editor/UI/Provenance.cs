@@ -18,7 +18,8 @@ namespace Thumbforge.Editor
             engine = Add(facts, "Engine", "Where the model ran.");
             template = Add(facts, "Template", "The prompt's source and its version.");
             tier = Add(facts, "Tier", "Whether it was drawn as a draft or as a final.");
-            seed = Add(facts, "Seed", "The same recipe with the same seed gives the same picture on the same kind of device.");
+            seed = Add(facts, "Seed",
+                "The same recipe with the same seed gives the same picture on the same kind of device.");
             time = Add(facts, "Time", "From the request until the picture was there.");
             cost = Add(facts, "Cost", "What the provider confirmed.");
             key = root.Q<Label>("key");

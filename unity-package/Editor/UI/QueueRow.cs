@@ -46,7 +46,8 @@ namespace Thumbforge.Editor
             UiFiles.Show(underLine, under.text.Length > 0);
             under.tooltip = string.IsNullOrEmpty(row.Message) ? Wording.Approval(row) : row.Message;
             cost.text = Wording.Cost(row);
-            cost.tooltip = row.CostMicrosUsd < 0 ? "The price is not known, which is not the same as free." : string.Empty;
+            cost.tooltip = row.CostMicrosUsd < 0 ? "The price is not known, which is not the same as free."
+                : string.Empty;
             cost.EnableInClassList("tf-cell--nothing", row.CostMicrosUsd == 0);
             // A draft lies there only until it is decided, so it is what the person looks for.
             preview.Show(row.DraftFile.Length > 0 ? row.DraftFile : row.FinalFile);

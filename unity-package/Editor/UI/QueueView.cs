@@ -11,7 +11,7 @@ namespace Thumbforge.Editor
     {
         internal const string CompactClass = "tf-queue--compact";
         private const float RowHeight = 56;
-        private const float CompactBelow = 470;
+        private const float CompactBelow = 530;
 
         private readonly VisualElement pane, noMatch;
         private readonly ListView list;

@@ -3,7 +3,9 @@ using System;
 
 namespace Thumbforge.Editor
 {
-    /// <summary>Asks the board, if the row allows it, and turns what goes wrong into a sentence instead of a dead window.</summary>
+    /// <summary>
+    /// Asks the board, if the row allows it, and turns what goes wrong into a sentence instead of a dead window.
+    /// </summary>
     internal sealed class RowActions
     {
         private readonly Func<IBoard> board;

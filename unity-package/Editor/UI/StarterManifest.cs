@@ -10,7 +10,8 @@ namespace Thumbforge.Editor
         internal const string FileName = "thumbforge.toml";
         internal const string StringsName = "thumbforge.csv";
 
-        private const string Manifest = @"# What Thumbforge draws for this project. Press Regenerate all in Window > Thumbforge after a change,
+        private const string Manifest =
+            @"# What Thumbforge draws for this project. After a change press Regenerate all in Window > Thumbforge,
 # or run `thumbforge batch` in this folder. Commit this file and thumbforge.lock.
 requires = "">=0.1""
 project = ""PROJECT""

@@ -59,7 +59,8 @@ namespace Thumbforge.Editor
             bool failed = failure.Length > 0;
             bool linked = link == LinkState.Attached || link == LinkState.Idle;
             UiFiles.Show(strip, failed || !linked);
-            strip.EnableInClassList("tf-strip--bad", failed || link == LinkState.OldLibrary || link == LinkState.NoProgram);
+            strip.EnableInClassList("tf-strip--bad", failed || link == LinkState.OldLibrary
+                || link == LinkState.NoProgram);
             strip.EnableInClassList("tf-strip--calm", !failed && link == LinkState.Connecting);
             text.text = failed ? failure : linkMessage.Length > 0 ? linkMessage : Wording.Link(link);
             action.text = failed ? string.Empty : Wording.LinkAction(link);

@@ -9,7 +9,8 @@ using UnityEngine.UIElements;
 namespace Thumbforge.Editor
 {
     /// <summary>
-    /// Looks at the board a few times a second and redraws only when its version has changed; a window that is hidden or
+    /// Looks at the board a few times a second and redraws only when its version has changed; a window that is hidden
+    /// or
     /// idle costs one comparison. The board owns all state: this window can close and open at any time.
     /// </summary>
     internal sealed class ThumbforgeWindow : EditorWindow
@@ -46,7 +47,8 @@ namespace Thumbforge.Editor
             window.Show();
         }
 
-        // Of this window alone, so that it comes before the editor's own Ctrl+R, and can be changed in Edit > Shortcuts.
+        // Of this window alone, so that it comes before the editor's own Ctrl+R, and can be changed in Edit >
+        // Shortcuts.
         [Shortcut("Thumbforge/Re-roll", typeof(ThumbforgeWindow), KeyCode.R, ShortcutModifiers.Action)]
         private static void RerollShortcut(ShortcutArguments arguments)
         {
@@ -225,7 +227,8 @@ namespace Thumbforge.Editor
         private void MakeStarter()
         {
             string folder = ThumbforgeSettings.ProjectFolder;
-            bool made = actions.Try("make a starter manifest", () => StarterManifest.Write(folder, Path.GetFileName(folder)));
+            bool made = actions.Try("make a starter manifest", () => StarterManifest.Write(folder,
+                Path.GetFileName(folder)));
             if (made)
             {
                 actions.Try("read the manifest", Board.Refresh);

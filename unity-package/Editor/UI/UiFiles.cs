@@ -17,7 +17,8 @@ namespace Thumbforge.Editor
             var tree = AssetDatabase.LoadAssetAtPath<VisualTreeAsset>(Folder + file);
             if (tree == null)
             {
-                root.Add(new Label("Thumbforge cannot load " + Folder + file + ". Reinstall the package com.thumbforge.editor."));
+                root.Add(new Label("Thumbforge cannot load " + Folder + file
+                    + ". Reinstall the package com.thumbforge.editor."));
                 return false;
             }
             tree.CloneTree(root);

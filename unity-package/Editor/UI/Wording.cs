@@ -14,7 +14,8 @@ namespace Thumbforge.Editor
         /// <summary>States in the order in which a picture goes through them; the filter lists them so.</summary>
         internal static readonly RowState[] States =
         {
-            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying, RowState.Repairing,
+            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying,
+            RowState.Repairing,
             RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept, RowState.Failed, RowState.Ambiguous,
             RowState.Cancelled,
         };
@@ -63,7 +64,9 @@ namespace Thumbforge.Editor
             }
         }
 
-        /// <summary>Class that gives the state its shape and colour; the four shapes differ without colour too.</summary>
+        /// <summary>
+        /// Class that gives the state its shape and colour; the four shapes differ without colour too.
+        /// </summary>
         internal static string StateClass(RowState state)
         {
             switch (state)
@@ -108,15 +111,17 @@ namespace Thumbforge.Editor
         }
 
         /// <summary>
-        /// Whether it waits for a person: a draft, or an acceptance that other pixels made void. A final that nobody judged is
-        /// none, because teams that do not approve would never see the end of them.
+        /// Whether it waits for a person: a draft, or an acceptance that other pixels made void. A final that nobody
+        /// judged is none, because teams that do not approve would never see the end of them.
         /// </summary>
         internal static bool IsUndecided(Row row)
         {
             return row.CanAccept && (row.DraftFile.Length > 0 || row.Approval == "void");
         }
 
-        /// <summary>"$0.04"; less than a cent keeps the digits that tell it from nothing. Below 0 nobody knows the price.</summary>
+        /// <summary>
+        /// "$0.04"; less than a cent keeps the digits that tell it from nothing. Below 0 nobody knows the price.
+        /// </summary>
         internal static string Money(long microsUsd)
         {
             if (microsUsd < 0)
@@ -157,7 +162,8 @@ namespace Thumbforge.Editor
         /// <summary>"62 %".</summary>
         internal static string Percent(float part)
         {
-            return Math.Round(Math.Min(1f, Math.Max(0f, part)) * 100).ToString("0", CultureInfo.InvariantCulture) + " %";
+            double whole = Math.Round(Math.Min(1f, Math.Max(0f, part)) * 100);
+            return whole.ToString("0", CultureInfo.InvariantCulture) + " %";
         }
 
         internal static string Seed(long seed)
@@ -229,7 +235,9 @@ namespace Thumbforge.Editor
             {
                 return "Not read back: no text reader ran, so nobody has checked the words in the pixels.";
             }
-            return row.TextScore >= 1f ? "Every word was read back." : Percent(row.TextScore) + " of the words were read back.";
+            return row.TextScore >= 1f
+                ? "Every word was read back."
+                : "What was read back matches to " + Percent(row.TextScore) + ".";
         }
 
         /// <summary>What the person can do about the link; empty when there is nothing to do.</summary>
@@ -305,7 +313,8 @@ namespace Thumbforge.Editor
             }
             return Count(rows.Count, "picture", "pictures")
                 + (active > 0 ? " · " + active.ToString(CultureInfo.InvariantCulture) + " in progress" : string.Empty)
-                + (undecided > 0 ? " · " + undecided.ToString(CultureInfo.InvariantCulture) + " to decide" : string.Empty)
+                + (undecided > 0 ? " · " + undecided.ToString(CultureInfo.InvariantCulture) + " to decide"
+                    : string.Empty)
                 + (problems > 0 ? " · " + Count(problems, "problem", "problems") : string.Empty);
         }
 
@@ -320,7 +329,7 @@ namespace Thumbforge.Editor
                 micros += Math.Max(0, rows[each].CostMicrosUsd);
             }
             string known = "Total " + Money(micros);
-            return unknown == 0 ? known : known + " and " + Count(unknown, "unknown price", "unknown prices");
+            return unknown == 0 ? known : known + " + " + unknown.ToString(CultureInfo.InvariantCulture) + " unknown";
         }
 
         internal static string OrDash(string text)
