@@ -166,7 +166,8 @@ namespace Thumbforge.Tests
         public int Batch(params string[] arguments)
         {
             FakeEditor.Batch = true;
-            var line = new List<string> { "Unity", "-batchmode", "-executeMethod", "Thumbforge.Editor.Batch.Regenerate" };
+            const string Entry = "Thumbforge.Editor.Batch.Regenerate";
+            var line = new List<string> { "Unity", "-batchmode", "-executeMethod", Entry };
             line.AddRange(arguments);
             return Thumbforge.Editor.Batch.Run(line.ToArray());
         }

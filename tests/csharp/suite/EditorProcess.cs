@@ -45,7 +45,8 @@ namespace Thumbforge.Tests
             var setup = new AppDomainSetup { ApplicationBase = assemblies };
             domain = AppDomain.CreateDomain("scripts", null, setup);
             native.Enter(domain);
-            var loaded = (T)domain.CreateInstanceFromAndUnwrap(Path.Combine(assemblies, "Tests.dll"), typeof(T).FullName);
+            string tests = Path.Combine(assemblies, "Tests.dll");
+            var loaded = (T)domain.CreateInstanceFromAndUnwrap(tests, typeof(T).FullName);
             loaded.Load(Program, DataDirectory);
             scripts = loaded;
             return loaded;
@@ -86,7 +87,11 @@ namespace Thumbforge.Tests
                     // One that is dead has no command line any more, whether or not somebody has taken note of it.
                     SpinWait.SpinUntil(() => !IsOurSidecar(process), TimeSpan.FromSeconds(10));
                 }
-                catch (Exception exception) when (exception is ArgumentException || exception is InvalidOperationException)
+                catch (ArgumentException)
+                {
+                    // It has just ended by itself.
+                }
+                catch (InvalidOperationException)
                 {
                     // It has just ended by itself.
                 }

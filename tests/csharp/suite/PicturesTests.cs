@@ -40,8 +40,9 @@ namespace Thumbforge.Tests
             scripts.Ask(7, 8, 64);
             byte[] texture = scripts.Pixels("crate 7");
             string file = Path.Combine(editor.Project, "crate.png");
-            TestFolder.Run(editor.Project, "generate", PictureScripts.Request("crate 7", 64).Prompt, "--model", "builtin",
-                "--size", "64x64", "--out-file", file, "--data-dir", editor.DataDirectory);
+            string prompt = PictureScripts.Request("crate 7", 64).Prompt;
+            TestFolder.Run(editor.Project, "generate", prompt, "--model", "builtin", "--size", "64x64",
+                "--out-file", file, "--data-dir", editor.DataDirectory);
             Assert.That(texture, Is.EqualTo(UnityEngine.FakePng.Read(File.ReadAllBytes(file)).BottomUp()));
         }
 
