@@ -13,7 +13,9 @@ mod survey;
 
 pub use project::{LockFile, Project, Source, approvals_path, decide, read_approvals};
 pub use report::{Approved, Item, ItemState, Report, plain};
-pub use run::{Progress, Run, announce, make_writable, place, planned_items, run, settle, sha256};
+pub use run::{
+    Progress, Run, Singles, announce, leave_profiles, make_writable, place, planned_items, run, settle, sha256,
+};
 pub use survey::{Survey, mark_cached, survey};
 
 use thumbforge_core::error::Failure;

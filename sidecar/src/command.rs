@@ -24,6 +24,7 @@ use crate::maker::Maker;
 pub mod approve;
 mod asked;
 pub mod batch;
+mod cancel;
 pub mod doctor;
 pub mod events;
 pub mod exit;
@@ -71,6 +72,15 @@ struct PreviewOrder {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct CancelOrder {
+    manifest: PathBuf,
+    asset: String,
+    #[serde(default)]
+    locale: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ShowOrder {
     file: PathBuf,
 }
@@ -100,6 +110,12 @@ pub async fn run(
             let (asked, data_dir) = (order::<asked::ApproveOrder>(&verb, fields)?.order()?, services.data_dir.clone());
             in_thread(move || Ok(approve::answer(approve::approve(&asked, &data_dir)))).await.and_then(bounded)
         }
+        "cancel" => {
+            let CancelOrder { manifest, asset, locale } = order(&verb, fields)?;
+            absolute("manifest", &manifest)?;
+            let taken_back = in_thread(move || cancel::take_back(&manifest, &asset, &locale)).await?;
+            bounded(json!({ "exit": exit::DONE, "message": "", "taken_back": taken_back }))
+        }
         "preview" => {
             let PreviewOrder { file, side_max } = order(&verb, fields)?;
             absolute("file", &file)?;
@@ -118,7 +134,9 @@ pub async fn run(
         }
         other => {
             let other: String = other.chars().take(60).collect();
-            Err(invalid(format!("failed to obey {other:?}: the verbs are batch, approve, preview, show and doctor")))
+            Err(invalid(format!(
+                "failed to obey {other:?}: the verbs are batch, cancel, approve, preview, show and doctor"
+            )))
         }
     }
 }

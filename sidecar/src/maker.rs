@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
+use crate::publish::{Follow, Progress};
 use crate::router::{self, Allowed, EnginesHere};
 use crate::store::{Pin, SharedCache};
 
@@ -109,10 +110,24 @@ impl Maker {
     /// # Errors
     /// When the job was not accepted.
     pub async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+        self.make_heard(spec, interrupted, None).await
+    }
+
+    /// As [`Maker::make`], telling `heard` what its job goes through on its way, as far as this process knows that.
+    ///
+    /// # Errors
+    /// As [`Maker::make`].
+    pub async fn make_heard(
+        &self,
+        spec: JobSpec,
+        interrupted: &CancellationToken,
+        heard: Heard<'_>,
+    ) -> Result<Made, Failure> {
         match self {
-            Self::Here(intake) => here(intake, spec, interrupted).await,
+            Self::Here(intake) => here(intake, spec, interrupted, heard).await,
+            // Its sidecar would tell, but nobody has asked for that yet: a command line shows images that have ended.
             Self::There(there) => there.make(spec, interrupted).await,
-            Self::Shared(shared) => Box::pin(shared.make(spec, interrupted)).await,
+            Self::Shared(shared) => Box::pin(shared.make(spec, interrupted, heard)).await,
         }
     }
 
@@ -138,13 +153,28 @@ impl Maker {
     }
 }
 
-async fn here(intake: &Intake, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+/// Who hears what a job goes through.
+pub type Heard<'a> = Option<&'a (dyn Fn(Progress) + Send + Sync)>;
+
+async fn here(
+    intake: &Intake,
+    spec: JobSpec,
+    interrupted: &CancellationToken,
+    heard: Heard<'_>,
+) -> Result<Made, Failure> {
     let mut ticket = intake.submit(spec).await?;
     let job = ticket.id;
-    let ended = tokio::select! {
-        ending = ticket.ending() => Some(ending),
-        () = interrupted.cancelled() => None,
+    let mut follow = heard.and_then(|_| intake.follow(job).ok());
+    let ended = loop {
+        tokio::select! {
+            ending = ticket.ending() => break Some(ending),
+            () = interrupted.cancelled() => break None,
+            progress = next(&mut follow) => {
+                heard.filter(|_| !progress.state.is_final()).into_iter().for_each(|heard| heard(progress));
+            }
+        }
     };
+    drop(follow);
     let ending = match ended {
         Some(ending) => ending,
         None => intake.withdraw(ticket).await?,
@@ -157,6 +187,13 @@ async fn here(intake: &Intake, spec: JobSpec, interrupted: &CancellationToken) -
     let gone = || Failure::new(ErrorCode::Storage, "failed to read the finished picture back from the store");
     let (_, png) = picture.ok_or_else(gone)?;
     Ok(Made { ending, attempts, png: Some(png) })
+}
+
+async fn next(follow: &mut Option<Follow>) -> Progress {
+    match follow {
+        Some(follow) => follow.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A sidecar, over the channel.
@@ -180,7 +217,7 @@ struct Team {
 }
 
 impl Shared {
-    async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
+    async fn make(&self, spec: JobSpec, interrupted: &CancellationToken, heard: Heard<'_>) -> Result<Made, Failure> {
         let team = self.team.clone();
         let looked = in_thread(move || {
             let found = team.find(&spec);
@@ -190,7 +227,7 @@ impl Shared {
         if let Some(made) = found {
             return Ok(made);
         }
-        let made = self.maker.make(spec, interrupted).await?;
+        let made = self.maker.make_heard(spec, interrupted, heard).await?;
         if let (Ending::Done { render, .. }, Some(png)) = (&made.ending, &made.png) {
             let (team, render, png) = (self.team.clone(), render.clone(), png.clone());
             in_thread(move || team.cache.put(&render, &png)).await?;

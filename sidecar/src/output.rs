@@ -19,6 +19,7 @@ pub mod png;
 pub mod provenance;
 
 pub mod meta;
+pub mod profiles;
 pub mod write;
 
 pub mod scale;

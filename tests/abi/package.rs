@@ -110,7 +110,7 @@ fn an_archive_holds_all_that_an_editor_needs() {
     assert!(half.notes.iter().any(|note| note.contains("Windows")), "{:?}", half.notes);
     assert!(half.files.iter().all(|(path, _)| !path.contains(".dll")), "{:?}", half.files);
 
-    // An editor takes the copy that it runs for this program if size and time are the same: another program has another.
+    // An editor takes the copy that it runs for this program if size and time are the same: another has another time.
     let time = |package: &Path| {
         fs::metadata(package.join("Sidecar~/linux-x86_64/thumbforge"))
             .and_then(|there| there.modified())

@@ -118,3 +118,39 @@ fn a_report_that_cannot_be_written_does_not_lose_the_build() {
     assert!(rig.project().join("junit.xml").is_file());
     rig.run(&["batch", "--check"]).expect(0);
 }
+
+#[test]
+fn import_profiles_reach_unity_before_the_textures() {
+    let rig = shop();
+    let profiles = "[profiles.card]\ntexture_type = \"sprite\"\nmax_size = 512\n";
+    rig.write(
+        "thumbforge.toml",
+        manifest(profiles).replace("[templates.card]", "[templates.card]\nprofile = \"card\""),
+    );
+    rig.run(&["batch"]).expect(0);
+    assert!(!rig.project().join("Library").exists(), "no Unity project, no profiles");
+    for folder in ["Assets", "ProjectSettings"] {
+        fs::create_dir_all(rig.project().join(folder)).expect("a folder");
+    }
+    rig.run(&["batch", "--check"]).expect(0);
+    assert!(!rig.project().join("Library").exists(), "a check writes nothing");
+    rig.run(&["batch", "--asset", "sword"]).expect(0);
+    let said = || -> Vec<Value> {
+        let all: Value = serde_json::from_slice(&rig.read("Library/Thumbforge/profiles.json")).expect("JSON");
+        all["files"].as_array().cloned().expect("files")
+    };
+    assert_eq!(said().len(), 2);
+    rig.run(&["batch"]).expect(0);
+    assert_eq!(said().len(), 4);
+    assert_eq!(
+        said()[0],
+        json!({
+            "path": "Assets/Shop/shield.de.png",
+            "manifest": "thumbforge.toml",
+            "profile": {"texture_type": "sprite", "max_size": 512},
+        })
+    );
+    rig.write("thumbforge.toml", manifest(""));
+    rig.run(&["batch"]).expect(0);
+    assert!(said().is_empty());
+}

@@ -110,3 +110,34 @@ fn the_first_manifest_works_and_is_that_of_the_sample() {
 fn the_starter_sample_plans() {
     assert!(planned(&root().join("unity-package/Samples~/Starter")).contains("4 wanted"));
 }
+
+/// The help of a verb, with its flags.
+fn help(verb: &str) -> String {
+    let output = Command::new(BINARY).args([verb, "--help"]).output().expect("the binary runs");
+    assert!(output.status.success(), "there is no {verb:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn commands_in_blocks_are_there_with_their_flags() {
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    for page in pages() {
+        // Lines that end in a backslash go on in the next one.
+        let text = text(&page).replace("\\\n", " ");
+        for line in text.lines() {
+            // `thumbforge batch --check`, `./thumbforge plan`, `…/thumbforge" batch`: what stands behind the program.
+            let behind = line.split("thumbforge ").nth(1).or_else(|| line.split("thumbforge\" ").nth(1));
+            let words: Vec<&str> = behind.unwrap_or_default().split_whitespace().collect();
+            let verb = words.first().filter(|verb| ["batch", "plan", "approve", "doctor"].contains(verb));
+            let Some(verb) = verb else { continue };
+            looked_at += 1;
+            let help = help(verb);
+            let flags = words.iter().filter(|word| word.starts_with("--"));
+            let unknown =
+                flags.filter(|flag| !help.contains(&format!("{} ", flag)) && !help.contains(&format!("{flag}\n")));
+            found.extend(unknown.map(|flag| format!("{page}: {verb} {flag}")));
+        }
+    }
+    assert!(looked_at >= 8, "{looked_at} commands were found");
+    none("flags that do not exist", found);
+}

@@ -1,6 +1,7 @@
 // Asset tables out: puts the pictures of a build into the table that the settings name.
 using System;
 using System.Collections.Generic;
+using System.IO;
 using UnityEditor;
 using UnityEditor.Localization;
 using UnityEngine;
@@ -78,7 +79,16 @@ namespace Thumbforge.Editor.Localization
                     lacking[thumbnail.Locale] = count + 1;
                     continue;
                 }
-                string problem = Put(collection, table, thumbnail, changed);
+                string problem;
+                try
+                {
+                    problem = Put(collection, table, thumbnail, changed);
+                }
+                // One picture that the package refuses, or one damaged table, must not keep the others out.
+                catch (Exception exception)
+                {
+                    problem = thumbnail.Path + " was refused: " + exception.Message;
+                }
                 if (problem != "")
                 {
                     problems.Add(problem);
@@ -97,44 +107,41 @@ namespace Thumbforge.Editor.Localization
         private static string Put(AssetTableCollection collection, AssetTable table, ImportedThumbnail thumbnail,
             HashSet<AssetTable> changed)
         {
-            Object asset = AssetAt(thumbnail.Path);
-            if (asset == null)
+            var importer = AssetImporter.GetAtPath(thumbnail.Path) as TextureImporter;
+            if (importer == null)
             {
                 return thumbnail.Path + " is no texture of this project: import it, then build again";
             }
-            if (Has(table, thumbnail, asset))
+            bool makesSprite = importer.textureType == TextureImporterType.Sprite &&
+                importer.spriteImportMode == SpriteImportMode.Single;
+            // Such a sprite is called like its file. Nothing is loaded to find that all is as it should be.
+            if (Has(table, thumbnail, makesSprite ? Path.GetFileNameWithoutExtension(thumbnail.Path) : ""))
             {
                 return "";
             }
-            try
+            Object asset = makesSprite
+                ? (Object)AssetDatabase.LoadAssetAtPath<Sprite>(thumbnail.Path)
+                : AssetDatabase.LoadAssetAtPath<Texture2D>(thumbnail.Path);
+            if (asset == null)
             {
-                collection.AddAssetToTable(table, thumbnail.Asset, asset, false);
-            }
-            // One picture that the package refuses must not keep the others out.
-            catch (Exception exception)
-            {
-                return thumbnail.Path + " was refused: " + exception.Message;
-            }
-            changed.Add(table);
-            return Has(table, thumbnail, asset) ? "" : thumbnail.Path + " was not taken: are Addressables set up?";
-        }
-
-        /// <summary>The sprite of a file where its importer makes one, else its texture; null for neither.</summary>
-        private static Object AssetAt(string path)
-        {
-            var sprite = AssetDatabase.LoadAssetAtPath<Sprite>(path);
-            return sprite != null ? (Object)sprite : AssetDatabase.LoadAssetAtPath<Texture2D>(path);
-        }
-
-        private static bool Has(AssetTable table, ImportedThumbnail thumbnail, Object asset)
-        {
-            AssetTableEntry entry = table.GetEntry(thumbnail.Asset);
-            if (entry == null || entry.IsEmpty)
-            {
-                return false;
+                return thumbnail.Path + " could not be imported: the console says why";
             }
             string part = AssetDatabase.IsSubAsset(asset) ? asset.name : "";
-            return entry.Guid == AssetDatabase.AssetPathToGUID(thumbnail.Path) && (entry.SubAssetName ?? "") == part;
+            if (Has(table, thumbnail, part))
+            {
+                return "";
+            }
+            collection.AddAssetToTable(table, thumbnail.Asset, asset, false);
+            changed.Add(table);
+            return Has(table, thumbnail, part) ? "" : thumbnail.Path + " was not taken: are Addressables set up?";
+        }
+
+        /// <summary>Whether a table names the picture: its texture, or the part of it that is called so.</summary>
+        private static bool Has(AssetTable table, ImportedThumbnail thumbnail, string part)
+        {
+            AssetTableEntry entry = table.GetEntry(thumbnail.Asset);
+            return entry != null && !entry.IsEmpty && (entry.SubAssetName ?? "") == part &&
+                entry.Guid == AssetDatabase.AssetPathToGUID(thumbnail.Path);
         }
 
         /// <summary>Writes what was changed: nobody presses Save in a build machine's editor.</summary>

@@ -66,6 +66,12 @@ namespace Thumbforge.Editor.Localization
                 problems.Add("there is no string table collection \"" + name + "\": " + Problems.MakeTable);
                 return;
             }
+            if (collection.SharedData == null)
+            {
+                problems.Add("the collection \"" + name + "\" has lost its shared table data: restore the asset " +
+                    "\"" + name + " Shared Data\" from version control");
+                return;
+            }
             string file = files.Find(path => IsFileOf(path, name));
             if (file == null)
             {

@@ -124,11 +124,101 @@ pub fn text(path: &str, kind: Kind) -> io::Result<String> {
 }
 
 /// What every importer ends with; Unity writes the blanks after the colons.
-const END: &str = "  userData: \n  assetBundleName: \n  assetBundleVariant: \n";
+const END: &str = "  userData:\x20
+  assetBundleName:\x20
+  assetBundleVariant:\x20
+";
 
-fn plain(importer: &str) -> String {
-    format!("{importer}:\n  externalObjects: {{}}\n{END}")
-}
+const SCRIPT: &str = "\
+MonoImporter:
+  externalObjects: {}
+  serializedVersion: 2
+  defaultReferences: []
+  executionOrder: 0
+  icon: {instanceID: 0}
+";
+
+/// An importer of Unity's own that is written in C#.
+const SCRIPTED: &str = "\
+ScriptedImporter:
+  internalIDToNameTable: []
+  externalObjects: {}
+  serializedVersion: 2
+";
+
+/// A picture of the editor's own windows: as it is, without smaller copies.
+const PICTURE: &str = "\
+TextureImporter:
+  internalIDToNameTable: []
+  externalObjects: {}
+  serializedVersion: 11
+  mipmaps:
+    mipMapMode: 0
+    enableMipMap: 0
+    sRGBTexture: 1
+  isReadable: 0
+  maxTextureSize: 2048
+  textureSettings:
+    serializedVersion: 2
+    filterMode: 1
+    aniso: 1
+    mipBias: 0
+    wrapU: 1
+    wrapV: 1
+    wrapW: 1
+  nPOTScale: 0
+  alphaUsage: 1
+  alphaIsTransparency: 1
+  textureType: 2
+  textureShape: 1
+";
+
+/// A native library that the editor of one system on x86-64 loads, and no player.
+const LIBRARY: &str = "\
+PluginImporter:
+  externalObjects: {}
+  serializedVersion: 2
+  iconMap: {}
+  executionOrder: {}
+  defineConstraints: []
+  isPreloaded: 0
+  isOverridable: 0
+  isExplicitlyReferenced: 0
+  validateReferences: 1
+  platformData:
+  - first:
+      : Any
+    second:
+      enabled: 0
+      settings:
+        Exclude Editor: 0
+        Exclude Linux64: 1
+        Exclude OSXUniversal: 1
+        Exclude Win: 1
+        Exclude Win64: 1
+  - first:
+      Any:\x20
+    second:
+      enabled: 0
+      settings: {}
+  - first:
+      Editor: Editor
+    second:
+      enabled: 1
+      settings:
+        CPU: x86_64
+        DefaultValueInitialized: true
+        OS: SYSTEM
+";
+
+/// A player that does not load it.
+const PLAYER: &str = "  - first:
+      Standalone: PLAYER
+    second:
+      enabled: 0
+      settings:
+        CPU: None
+";
 
 /// The importer of a file, with the settings that Unity 2022.3 writes for it; newer versions read them.
 fn importer(path: &str) -> io::Result<String> {
@@ -137,62 +227,35 @@ fn importer(path: &str) -> io::Result<String> {
     }
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     Ok(match extension {
-        "cs" => format!(
-            "MonoImporter:\n  externalObjects: {{}}\n  serializedVersion: 2\n  defaultReferences: []\n  executionOrder: \
-             0\n  icon: {{instanceID: 0}}\n{END}"
-        ),
+        "cs" => format!("{SCRIPT}{END}"),
         "asmdef" => plain("AssemblyDefinitionImporter"),
         "md" | "txt" | "json" => plain("TextScriptImporter"),
-        "uxml" => scripted(13804, ""),
-        "uss" => scripted(12385, "  disableValidation: 0\n"),
-        "png" => picture(),
+        "uxml" => scripted(13804),
+        "uss" => scripted(12385) + "  disableValidation: 0\n",
+        "png" => format!("{PICTURE}{END}"),
         "so" => library("Linux"),
         "dll" => library("Windows"),
         _ => {
-            return Err(io::Error::other(format!(
-                "{path}: which of Unity's importers is for .{extension} files? Say it in ffi/bindgen/src/meta.rs, or put \
-                 the file into a folder that Unity passes over (its name ends in ~)"
-            )));
+            let message = format!(
+                "{path}: which of Unity's importers is for .{extension} files? Say it in ffi/bindgen/src/meta.rs, or put the \
+                 file into a folder that Unity passes over (its name ends in ~)"
+            );
+            return Err(io::Error::other(message));
         }
     })
 }
 
-/// An importer of Unity's own that is written in C#, by its number among the editor's built-in resources.
-fn scripted(number: u32, more: &str) -> String {
-    format!(
-        "ScriptedImporter:\n  internalIDToNameTable: []\n  externalObjects: {{}}\n  serializedVersion: 2\n{END}  script: \
-         {{fileID: {number}, guid: 0000000000000000e000000000000000, type: 0}}\n{more}"
-    )
+fn plain(importer: &str) -> String {
+    format!("{importer}:\n  externalObjects: {{}}\n{END}")
 }
 
-/// A picture of the editor's own windows: as it is, without smaller copies.
-fn picture() -> String {
-    format!(
-        "TextureImporter:\n  internalIDToNameTable: []\n  externalObjects: {{}}\n  serializedVersion: 11\n  mipmaps:\n    \
-         mipMapMode: 0\n    enableMipMap: 0\n    sRGBTexture: 1\n  isReadable: 0\n  maxTextureSize: 2048\n  \
-         textureSettings:\n    serializedVersion: 2\n    filterMode: 1\n    aniso: 1\n    mipBias: 0\n    wrapU: 1\n    \
-         wrapV: 1\n    wrapW: 1\n  nPOTScale: 0\n  alphaUsage: 1\n  alphaIsTransparency: 1\n  textureType: 2\n  \
-         textureShape: 1\n{END}"
-    )
+/// Such an importer, by its number among the editor's built-in resources.
+fn scripted(number: u32) -> String {
+    let script = format!("{{fileID: {number}, guid: 0000000000000000e000000000000000, type: 0}}");
+    format!("{SCRIPTED}{END}  script: {script}\n")
 }
 
-/// A native library that the editor of one system on x86-64 loads, and no player.
 fn library(system: &str) -> String {
-    let players: String = ["Linux64", "OSXUniversal", "Win", "Win64"]
-        .iter()
-        .map(|player| {
-            format!(
-                "  - first:\n      Standalone: {player}\n    second:\n      enabled: 0\n      settings:\n        CPU: None\n"
-            )
-        })
-        .collect();
-    format!(
-        "PluginImporter:\n  externalObjects: {{}}\n  serializedVersion: 2\n  iconMap: {{}}\n  executionOrder: {{}}\n  \
-         defineConstraints: []\n  isPreloaded: 0\n  isOverridable: 0\n  isExplicitlyReferenced: 0\n  validateReferences: \
-         1\n  platformData:\n  - first:\n      : Any\n    second:\n      enabled: 0\n      settings:\n        Exclude Editor: \
-         0\n        Exclude Linux64: 1\n        Exclude OSXUniversal: 1\n        Exclude Win: 1\n        Exclude Win64: 1\n  - \
-         first:\n      Any: \n    second:\n      enabled: 0\n      settings: {{}}\n  - first:\n      Editor: Editor\n    \
-         second:\n      enabled: 1\n      settings:\n        CPU: x86_64\n        DefaultValueInitialized: true\n        OS: \
-         {system}\n{players}{END}"
-    )
+    let players = ["Linux64", "OSXUniversal", "Win", "Win64"].map(|player| PLAYER.replace("PLAYER", player));
+    LIBRARY.replace("SYSTEM", system) + &players.concat() + END
 }

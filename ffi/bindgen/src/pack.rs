@@ -7,7 +7,7 @@
 //! ```
 //! The archive follows from what is in it: names are sorted, times, owners and modes fixed, so the same files give the
 //! same bytes. What would not work in an editor is refused here rather than found out there: a `.meta` that is missing
-//! or old, a manifest that Unity does not take, a version without an entry in the changelog, a package without programs.
+//! or old, a manifest that Unity does not take, a version that the changelog does not know, a package without programs.
 
 mod archive;
 mod manifest;
@@ -212,8 +212,8 @@ fn programs(files: &mut Files, system: System, folder: &Path) -> io::Result<()> 
     Ok(())
 }
 
-/// The newest glibc, 2.x, that a program for Linux asks for: versions stand in it as text. A program that was built on a
-/// new system does not start on an old one, and an editor could say no more than that it does not start.
+/// The newest glibc, 2.x, that a program for Linux asks for; versions stand in it as text. A program that was built on
+/// a new system does not start on an old one, and an editor could say no more than that it does not start.
 fn glibc(bytes: &[u8]) -> Option<u32> {
     const BEFORE: &[u8] = b"GLIBC_2.";
     if !bytes.starts_with(b"\x7fELF") {

@@ -192,6 +192,28 @@ pub struct Profile {
     /// Whether alpha is transparency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha_is_transparency: Option<bool>,
+    /// Border of a sprite that is stretched in nine parts, in pixels: left, bottom, right, top.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub border: Option<[u32; 4]>,
+    /// What differs on single platforms, by Unity's names of them: Standalone, Android, iPhone, WebGL, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, PlatformProfile>,
+}
+
+/// What Unity's texture importer is set to on one platform; keys left out are as on the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlatformProfile {
+    /// Largest side after import, in pixels.
+    #[schemars(range(min = 32, max = 16384))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u32>,
+    /// Texture format by Unity's name, as in "ASTC_6x6"; automatic when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// How hard the texture is compressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
 }
 
 /// What a texture is for.

@@ -186,6 +186,32 @@ fn some_locales_may_be_chosen() {
 }
 
 #[test]
+fn a_profile_has_a_border_and_platforms() {
+    let with = |profile: &str| {
+        let manifest = format!("{profile}\n[assets.a]\nprompt = 'x'\nprofile = 'ui'\n");
+        expanded(&manifest, &shelf(), &Overrides::default())
+    };
+    let good = with(
+        "[profiles.ui]\nborder = [1, 2, 3, 4]\n[profiles.ui.platforms.Android]\nmax_size = 256\nformat = 'ASTC_6x6'\ncompression = 'high'\n",
+    );
+    let profile = good.expect("a profile").wanted[0].profile.clone().expect("a profile").profile.clone();
+    assert_eq!(profile.border, Some([1, 2, 3, 4]));
+    assert_eq!(
+        (profile.platforms["Android"].max_size, profile.platforms["Android"].format.as_deref()),
+        (Some(256), Some("ASTC_6x6"))
+    );
+    for (bad, told) in [
+        ("[profiles.ui]\nborder = [1, 2, 3]\n", "profiles.ui.border"),
+        ("[profiles.ui]\nborder = [1, 2, 3, -4]\n", "profiles.ui.border"),
+        ("[profiles.ui.platforms.Android]\nmax_size = 8\n", "profiles.ui.platforms.Android.max_size"),
+        ("[profiles.ui.platforms.Android]\nmax = 64\n", "max"),
+    ] {
+        let error = with(bad).expect_err(bad).to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn some_assets_may_be_chosen() {
     let manifest = format!("{SHOP}\n[assets.shield]\nprompt = \"an oak shield\"\n");
     let chosen = |assets: &[&str]| Overrides {

@@ -253,6 +253,11 @@ impl Project {
         }
     }
 
+    /// Waits until nobody else changes files of `folder` that several commands write; held until it is dropped.
+    pub(super) fn take_turn(&self, folder: &Path) -> Option<fs::File> {
+        take_turn(&self.stat_path.with_file_name(side_name("turn", folder)))
+    }
+
     /// Changes the lock on the disk, and knows it as it is then.
     ///
     /// # Errors
@@ -400,8 +405,12 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// A file of the data directory that belongs to one project folder.
 fn side_file(data_dir: &Path, kind: &str, root: &Path) -> PathBuf {
+    data_dir.join("projects").join(side_name(kind, root))
+}
+
+fn side_name(kind: &str, root: &Path) -> String {
     let hash = ContentHash::of(root.to_string_lossy().as_bytes()).to_string();
-    data_dir.join("projects").join(format!("{}.{kind}", &hash[..32]))
+    format!("{}.{kind}", &hash[..32])
 }
 
 fn unusable(folder: &Path, err: &io::Error) -> Failure {

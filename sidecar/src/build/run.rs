@@ -1,6 +1,6 @@
 //! Carrying a plan out: jobs to the sidecar, pictures to the project, lines to the lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use thumbforge_core::approvals::Approvals;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{ContentHash, FileSha256};
-use thumbforge_core::job::{Ending, Gate, JobSpec, Lane, Render};
+use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, Lane, Render};
 use thumbforge_core::lock::{DrawnBy, LockLine};
-use thumbforge_core::manifest::Wanted;
+use thumbforge_core::manifest::{Scope, Wanted};
 use thumbforge_core::plan::{Action, locked};
 use thumbforge_core::recipe::Realisation;
 use tokio::sync::Semaphore;
@@ -19,12 +19,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Approved, BuildError, Item, ItemState, LockFile, Project, Survey};
-use crate::maker::{Kept, Made, Maker};
+use crate::maker::{Heard, Kept, Made, Maker};
 use crate::output::fence::Fence;
 use crate::output::meta::{Meta, UnityProjects, meta_path};
 use crate::output::png;
+use crate::output::profiles::{self, Said};
 use crate::output::vcs;
 use crate::output::write::{Patience, sweep, write_atomic};
+use crate::publish;
 
 /// The lock is written while a build runs, so that a killed one has little to find out again; at most this often.
 const LOCK_EVERY: Duration = Duration::from_secs(2);
@@ -33,10 +35,43 @@ const LOCK_EVERY: Duration = Duration::from_secs(2);
 pub trait Progress: Send + Sync {
     /// These images are about to be made.
     fn begin(&self, items: &[&Item]);
+    /// Whether it wants to hear what images go through before they end, which costs a look at each.
+    fn listens(&self) -> bool {
+        false
+    }
+    /// One of them stands elsewhere, or has come further.
+    fn heard(&self, _item: &Item, _progress: publish::Progress) {}
     /// One of them has ended.
     fn ended(&self, item: &Item);
     /// No more will come, whether all were made or not.
     fn finished(&self);
+}
+
+/// The images that a build has not ended yet, each of which can be taken back alone.
+#[derive(Debug, Default)]
+pub struct Singles {
+    tokens: Mutex<HashMap<(String, String), CancellationToken>>,
+}
+
+impl Singles {
+    /// Takes one image back; says whether it had not ended yet.
+    pub fn take_back(&self, asset: &str, locale: &str) -> bool {
+        let token = self.tokens.lock().get(&(asset.to_owned(), locale.to_owned())).cloned();
+        token.inspect(CancellationToken::cancel).is_some()
+    }
+
+    fn enter(&self, asset: &AssetRef, all: &CancellationToken) {
+        let key = (asset.name.clone(), asset.locale.clone());
+        self.tokens.lock().insert(key, all.child_token());
+    }
+
+    fn of(&self, asset: &AssetRef) -> Option<CancellationToken> {
+        self.tokens.lock().get(&(asset.name.clone(), asset.locale.clone())).cloned()
+    }
+
+    fn leave(&self, asset: &AssetRef) {
+        self.tokens.lock().remove(&(asset.name.clone(), asset.locale.clone()));
+    }
 }
 
 /// What a run is asked.
@@ -49,6 +84,8 @@ pub struct Run<'a> {
     pub progress: Arc<dyn Progress>,
     /// Outputs that must not be written, though the system would let us: somebody else's version control says so.
     pub except: &'a BTreeSet<String>,
+    /// Where single images are taken back.
+    pub singles: Arc<Singles>,
     /// Raised when somebody interrupts: what runs ends, what waits is taken back.
     pub interrupted: CancellationToken,
 }
@@ -164,6 +201,8 @@ async fn make(
         .map(|item| item.wanted)
         .collect();
     to_make.sort_by_key(|at| std::cmp::Reverse(wanted[*at].priority));
+    // Before anybody hears of them: who does may take one back at once.
+    to_make.iter().for_each(|at| asked.singles.enter(&wanted[*at].asset, &asked.interrupted));
     asked.progress.begin(&to_make.iter().map(|at| &items[*at]).collect::<Vec<_>>());
     sweep_leavings(project, wanted, &to_make);
     let all = to_make.clone();
@@ -191,10 +230,13 @@ async fn make(
     for at in to_make {
         let spec = spec(project, &wanted[at]);
         let (maker, writer, room) = (asked.maker.clone(), writer.clone(), room.clone());
-        let (interrupted, progress) = (asked.interrupted.clone(), asked.progress.clone());
+        let (singles, progress) = (asked.singles.clone(), asked.progress.clone());
+        let interrupted = singles.of(&wanted[at].asset).unwrap_or_else(|| asked.interrupted.clone());
         let (image, item) = (wanted[at].clone(), items[at].clone());
         tasks.spawn(async move {
-            let item = one(&maker, &writer, &room, &interrupted, spec, image, item).await;
+            let asset = image.asset.clone();
+            let item = one(&maker, &writer, &room, &interrupted, progress.as_ref(), spec, image, item).await;
+            singles.leave(&asset);
             progress.ended(&item);
             (at, item)
         });
@@ -213,20 +255,26 @@ async fn make(
 }
 
 /// One image from its job to its file.
+#[expect(clippy::too_many_arguments, reason = "what all images share stands beside what one has")]
 async fn one(
     maker: &Maker,
     writer: &Arc<Writer>,
     room: &Semaphore,
     interrupted: &CancellationToken,
+    progress: &dyn Progress,
     spec: JobSpec,
     wanted: Wanted,
     item: Item,
 ) -> Item {
     let _room = tokio::select! {
-        room = room.acquire() => room,
+        // What was taken back before its turn is not even asked for.
+        biased;
         () = interrupted.cancelled() => return item.with_ending(&Ending::Cancelled),
+        room = room.acquire() => room,
     };
-    let Made { ending, attempts, png } = match maker.make(spec, interrupted).await {
+    let tell = |heard| progress.heard(&item, heard);
+    let heard: Heard<'_> = if progress.listens() { Some(&tell) } else { None };
+    let Made { ending, attempts, png } = match maker.make_heard(spec, interrupted, heard).await {
         Ok(made) => made,
         Err(failure) => return item.failed(failure),
     };
@@ -285,6 +333,30 @@ pub fn make_writable(project: &Project, path: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Leaves the import profiles of the outputs to Unity, before it meets a new texture.
+///
+/// # Errors
+/// Why they cannot be written.
+pub fn leave_profiles(project: &Project) -> Result<(), Failure> {
+    let Some(manifest) = project.manifest.as_deref().filter(|_| !project.drafts) else { return Ok(()) };
+    let wanted = &project.expansion.wanted;
+    // Most manifests have no profile; the first output says where one of an earlier build would be.
+    let told = wanted.iter().enumerate().filter(|(at, wanted)| *at == 0 || wanted.profile.is_some());
+    let outputs = told.map(|(_, wanted)| {
+        (project.root.join(&wanted.output), wanted.profile.as_ref().map(|profile| &profile.profile))
+    });
+    let said = match project.expansion.scope {
+        Scope::Whole => Said::All,
+        Scope::Part => Said::Some,
+    };
+    for (root, outputs) in profiles::by_project(outputs) {
+        let _turn = project.take_turn(&root);
+        profiles::write(&root, manifest, &outputs, said)
+            .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
+    }
+    Ok(())
 }
 
 /// Puts a finished picture into its place, as a build does: version control, `.meta`, file, lock line.

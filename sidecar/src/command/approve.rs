@@ -111,6 +111,7 @@ pub fn approve(order: &Order, data_dir: &Path) -> Result<Decided, BuildError> {
     let survey = build::survey(&mut project, order.force, false, now);
     check_place(&project, &survey, &wanted)?;
     let seed = keep_seed(&project, &wanted, &draft)?;
+    build::leave_profiles(&project)?;
     build::place(&mut project, &wanted, &draft.bytes, draft.line)?;
     write_down(&project, data_dir, approval)?;
     project.save_stat_cache();

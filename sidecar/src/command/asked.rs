@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Ended, JOBS_DEFAULT, Mode, Order};
-use super::{Services, Watch, absolute, approve, exit, in_thread, invalid};
+use super::{Services, Watch, absolute, approve, cancel, exit, in_thread, invalid};
 use crate::build::{BuildError, Item, Progress, Source};
 
 /// Most errors of one answer; the report has them all.
@@ -205,6 +205,7 @@ async fn build(
         return batch.settle();
     }
     let maker = services.maker.clone().with_cache(batch.shared_cache());
+    let _listed = cancel::list(batch.folder(), batch.singles());
     let progress = Arc::new(Steps { watch, done: AtomicU32::new(0), all: AtomicU32::new(0) });
     batch.make(&maker, progress, interrupted).await
 }

@@ -19,10 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::Events;
 use super::{exit, invalid, junit, seed, sheet};
-use crate::build::{self, Approved, BuildError, Item, ItemState, Progress, Project, Report, Run, Source, Survey};
+use crate::build::{
+    self, Approved, BuildError, Item, ItemState, Progress, Project, Report, Run, Singles, Source, Survey,
+};
 use crate::maker::Maker;
 use crate::output::png;
 use crate::output::write::{Patience, write_atomic};
+use crate::publish;
 
 /// Most jobs on their way at once: enough to keep every worker busy and every commit full.
 pub const JOBS_DEFAULT: usize = 256;
@@ -90,6 +93,7 @@ pub struct Batch {
     project: Project,
     survey: Survey,
     events: Option<Arc<Events>>,
+    singles: Arc<Singles>,
     data_dir: PathBuf,
     began: Instant,
 }
@@ -127,8 +131,13 @@ impl Batch {
         if order.keep_seed && order.mode == Mode::Make {
             keep_seed(&order, &project).map_err(BuildError::from).inspect_err(|error| given_up(&events, error))?;
         }
+        if order.mode == Mode::Make {
+            let left = build::leave_profiles(&project).map_err(BuildError::from);
+            left.inspect_err(|error| given_up(&events, error))?;
+        }
         let survey = build::survey(&mut project, order.force, order.upgrade, now);
-        Ok(Self { order, project, survey, events, data_dir: data_dir.to_owned(), began })
+        let singles = Arc::default();
+        Ok(Self { order, project, survey, events, singles, data_dir: data_dir.to_owned(), began })
     }
 
     /// Whether pictures are to be made; without, [`Batch::settle`] ends it.
@@ -140,6 +149,16 @@ impl Batch {
     /// Who asks for the pictures; clients have their turns one after another.
     pub fn client(&self) -> String {
         self.project.client()
+    }
+
+    /// The folder of the manifest.
+    pub fn folder(&self) -> &Path {
+        &self.project.folder
+    }
+
+    /// Where single images are taken back while it runs.
+    pub fn singles(&self) -> Arc<Singles> {
+        self.singles.clone()
     }
 
     /// The team's folder of shared renders.
@@ -190,6 +209,7 @@ impl Batch {
             jobs_max: self.order.jobs_max,
             progress,
             except: &self.order.except,
+            singles: self.singles.clone(),
             interrupted: interrupted.clone(),
         };
         let ran = build::run(&mut self.project, &self.survey, asked).await;
@@ -249,6 +269,14 @@ impl Progress for Told {
     fn begin(&self, items: &[&Item]) {
         self.events.begin(items);
         self.others.begin(items);
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn heard(&self, item: &Item, progress: publish::Progress) {
+        self.events.state(&item.path, progress.state.word(), progress.step, progress.steps);
     }
 
     fn ended(&self, item: &Item) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {"event":"begin","items":[{"asset":"sword","locale":"en","path":"Assets/sword.en.png","tier":"production"}]}
+//! {"event":"state","path":"Assets/sword.en.png","state":"running","step":0,"steps":0}
 //! {"event":"ended","item":{…as in the report…}}
 //! {"event":"finished","exit":0}
 //! ```

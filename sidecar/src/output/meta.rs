@@ -51,6 +51,14 @@ impl UnityProjects {
         root
     }
 
+    /// The project that imports an output, and what the output is called there; `None` when none does.
+    pub fn asset_path(&mut self, output: &Path) -> Option<(PathBuf, String)> {
+        let root = self.root_of(output)?;
+        let asset = output.strip_prefix(&root).ok().filter(|relative| is_asset(relative))?;
+        let asset = asset.to_string_lossy().replace('\\', "/");
+        Some((root, asset))
+    }
+
     /// Gives a new output its `.meta`, if it is an asset and has none. Call it before the picture is written.
     ///
     /// # Errors

@@ -83,6 +83,7 @@ namespace UnityEditor
             meta.Labels.Clear();
             meta.Labels.AddRange(sorted);
             meta.Save(path);
+            FakeAssets.Seen(path);
         }
 
         public static void ClearLabels(Object obj)

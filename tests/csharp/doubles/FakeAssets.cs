@@ -159,6 +159,12 @@ namespace UnityEditor
             return FakeNative.Here.Get("asset/" + Normal(path));
         }
 
+        /// <summary>Takes the files as they are now for imported: labels are in the .meta, and no reason to import.</summary>
+        internal static void Seen(string path)
+        {
+            FakeNative.Here.Set("asset/" + path, Stamp(path));
+        }
+
         internal static AssetImporter ImporterOf(string path)
         {
             path = Normal(path);

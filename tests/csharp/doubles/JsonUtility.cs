@@ -74,6 +74,7 @@ namespace UnityEngine
     internal static class FakeSerialized
     {
         private const int DepthMax = 10;
+        private static readonly Dictionary<Type, List<FieldInfo>> Known = new Dictionary<Type, List<FieldInfo>>();
 
         internal static object New(Type type)
         {
@@ -84,7 +85,21 @@ namespace UnityEngine
                 : FormatterServices.GetUninitializedObject(type);
         }
 
+        /// <summary>Looked up once a type: the real one is native code, and tests of what a frame costs read JSON.</summary>
         internal static List<FieldInfo> Fields(Type type)
+        {
+            List<FieldInfo> fields;
+            lock (Known)
+            {
+                if (!Known.TryGetValue(type, out fields))
+                {
+                    Known[type] = fields = Find(type);
+                }
+            }
+            return fields;
+        }
+
+        private static List<FieldInfo> Find(Type type)
         {
             var fields = new List<FieldInfo>();
             if (type.BaseType != null && type.BaseType != typeof(object) && type.BaseType != typeof(ValueType))
@@ -95,7 +110,7 @@ namespace UnityEngine
                 BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
             {
                 bool asked = field.IsPublic || field.IsDefined(typeof(SerializeField), false);
-                if (asked && !field.IsInitOnly && !field.IsNotSerialized && Known(field.FieldType, true))
+                if (asked && !field.IsInitOnly && !field.IsNotSerialized && IsKnown(field.FieldType, true))
                 {
                     fields.Add(field);
                 }
@@ -283,12 +298,12 @@ namespace UnityEngine
             return type.IsClass && type != typeof(string) && ElementOf(type) == null;
         }
 
-        private static bool Known(Type type, bool mayBeList)
+        private static bool IsKnown(Type type, bool mayBeList)
         {
             Type element = ElementOf(type);
             if (element != null)
             {
-                return mayBeList && Known(element, false);
+                return mayBeList && IsKnown(element, false);
             }
             bool plain = type == typeof(string) || type.IsEnum || (type.IsPrimitive && type != typeof(IntPtr));
             bool generic = type.IsGenericType && type.Namespace == "System.Collections.Generic";

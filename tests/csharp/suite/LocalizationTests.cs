@@ -215,6 +215,13 @@ vars = { subject = ""a golden sword"" }
             int dirtied = Dirtied.Length;
             Fill(picture);
             Assert.That(Dirtied.Length, Is.EqualTo(dirtied));
+
+            // Of a picture that is cut into many sprites none is meant: the texture is.
+            var importer = (TextureImporter)AssetImporter.GetAtPath(picture.Path);
+            importer.spriteImportMode = SpriteImportMode.Multiple;
+            importer.SaveAndReimport();
+            Fill(picture);
+            Assert.That(Address(tables, "en", "sword"), Is.EqualTo(guid));
         }
 
         [Test]
@@ -259,6 +266,19 @@ vars = { subject = ""a golden sword"" }
             AssetTableFill.Fill("Icons", new ImportedThumbnail[0]);
             Assert.That(FakeLog.Lines.Length, Is.EqualTo(1));
             Assert.That(FakeLog.Lines[0], Is.StringContaining("no asset table collection \"Icons\""));
+        }
+
+        [Test]
+        public void ADamagedTableKeepsNothingElseOut()
+        {
+            AssetTableCollection tables = Pictures("de", "en");
+            tables.GetTable("de").SharedData = null;
+            ImportedThumbnail de = Picture("sword", "de"), en = Picture("sword", "en");
+            Import(de, en);
+            Fill(de, en);
+            Assert.That(Address(tables, "en", "sword"), Is.Not.EqualTo(""));
+            Assert.That(FakeLog.Lines.Length, Is.EqualTo(1));
+            Assert.That(FakeLog.Lines[0], Is.StringContaining(de.Path + " was refused"));
         }
 
         [TestCase("Assets/T/sword/sword.en.png", true)]
@@ -350,7 +370,7 @@ vars = { subject = ""a golden sword"" }
             Assert.That(failure.Message, Is.StringContaining("Shop.csv"));
         }
 
-        /// <summary>The command line on the test's folder, with data of its own; its exit code and what it printed.</summary>
+        /// <summary>The command line on the test's folder, with data of its own; its exit code and output.</summary>
         private KeyValuePair<int, string> Thumbforge(string verb)
         {
             var start = new ProcessStartInfo(TestFolder.Program)

@@ -146,5 +146,13 @@ namespace Thumbforge.Editor
 
         /// <summary>Every picture, in the order of paths.</summary>
         public IReadOnlyList<RegeneratedThumbnail> Items { get; private set; }
+
+        /// <summary>One line for a log.</summary>
+        public override string ToString()
+        {
+            string made = Rendered + " drawn, " + Cached + " from the store, " + Unchanged + " unchanged, " + Stale + " stale, "
+                + Kept + " kept, " + Failed + " failed";
+            return ExitCode == ExitCodes.Done ? made : made + "; exit code " + ExitCode + ": " + Message;
+        }
     }
 }

@@ -9,8 +9,18 @@ namespace Thumbforge.Editor
     /// <summary>A finished picture and where it came from. Whoever gets it disposes of it, which destroys the texture.</summary>
     public sealed class Thumbnail : IDisposable
     {
-        private Thumbnail()
+        private readonly string detail;
+        private RenderJson render;
+
+        private Thumbnail(string detail)
         {
+            this.detail = detail;
+        }
+
+        /// <summary>Read when somebody asks for it: a frame that fetches pictures has no time for it.</summary>
+        private RenderJson Render
+        {
+            get { return render ?? (render = JsonUtility.FromJson<JobDetailJson>(detail).render ?? new RenderJson()); }
         }
 
         /// <summary>The picture: RGBA32, sRGB, readable, no mipmaps. Null once disposed.</summary>
@@ -29,13 +39,22 @@ namespace Thumbforge.Editor
         public long Seed { get; private set; }
 
         /// <summary>Engine that drew it: local, hosted, builtin or file.</summary>
-        public string Engine { get; private set; }
+        public string Engine
+        {
+            get { return Render.realisation == null ? string.Empty : Render.realisation.engine ?? string.Empty; }
+        }
 
         /// <summary>Model of the catalogue.</summary>
-        public string Model { get; private set; }
+        public string Model
+        {
+            get { return Render.model ?? string.Empty; }
+        }
 
         /// <summary>The model that built-in art stands in for; empty where it does not.</summary>
-        public string PlaceholderFor { get; private set; }
+        public string PlaceholderFor
+        {
+            get { return Render.placeholder_for ?? string.Empty; }
+        }
 
         /// <summary>What it cost now, in millionths of a US dollar.</summary>
         public long CostMicrosUsd { get; private set; }
@@ -47,7 +66,10 @@ namespace Thumbforge.Editor
         public bool Cached { get; private set; }
 
         /// <summary>What the checks found, in words; empty when they found nothing.</summary>
-        public IReadOnlyList<string> Findings { get; private set; }
+        public IReadOnlyList<string> Findings
+        {
+            get { return Words(Render.verdict); }
+        }
 
         /// <summary>Destroys the texture.</summary>
         public void Dispose()
@@ -61,23 +83,17 @@ namespace Thumbforge.Editor
 
         internal static Thumbnail Of(ref TfCompletion completion, string asset, string locale)
         {
-            string detail = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_DETAIL);
-            RenderJson render = JsonUtility.FromJson<JobDetailJson>(detail).render ?? new RenderJson();
             bool cached = (completion.flags & NativeMethods.TF_COMPLETION_CACHED) != 0;
-            return new Thumbnail
+            return new Thumbnail(NativeJob.Text(completion.job, NativeMethods.TF_TEXT_DETAIL))
             {
                 Texture = Textures.Of(ref completion),
                 Asset = asset ?? string.Empty,
                 Locale = locale ?? string.Empty,
                 Key = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_KEY),
                 Seed = (long)completion.seed,
-                Engine = render.realisation == null ? string.Empty : render.realisation.engine,
-                Model = render.model ?? string.Empty,
-                PlaceholderFor = render.placeholder_for ?? string.Empty,
                 CostMicrosUsd = cached ? 0 : (long)completion.cost_micros_usd,
                 LatencyMs = (long)completion.latency_ms,
                 Cached = cached,
-                Findings = Words(render.verdict),
             };
         }
 

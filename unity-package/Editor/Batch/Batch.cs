@@ -30,11 +30,12 @@ namespace Thumbforge.Editor
         /// <summary>The same without ending the editor; the exit code.</summary>
         internal static int Run(string[] commandLine)
         {
+            string program = Installation.ProgramOverride, dataDirectory = Installation.DataDirectoryOverride;
             try
             {
                 BatchArguments arguments = BatchArguments.Read(commandLine);
-                Installation.ProgramOverride = arguments.Program;
-                Installation.DataDirectoryOverride = arguments.DataDirectory;
+                Installation.ProgramOverride = Either(arguments.Program, program);
+                Installation.DataDirectoryOverride = Either(arguments.DataDirectory, dataDirectory);
                 arguments.Build.manifest = Manifests.Folder(arguments.Build.manifest);
                 BuildResult result = Follow(arguments);
                 Say(result);
@@ -54,9 +55,14 @@ namespace Thumbforge.Editor
             {
                 // Nothing may be on its way when the editor ends.
                 Host.Quit();
-                Installation.ProgramOverride = string.Empty;
-                Installation.DataDirectoryOverride = string.Empty;
+                Installation.ProgramOverride = program;
+                Installation.DataDirectoryOverride = dataDirectory;
             }
+        }
+
+        private static string Either(string first, string second)
+        {
+            return string.IsNullOrEmpty(first) ? second : first;
         }
 
         private static BuildResult Follow(BatchArguments arguments)
@@ -131,9 +137,10 @@ namespace Thumbforge.Editor
                         Debug.LogWarning("Thumbforge: " + item.path + ": " + item.note);
                     }
                 }
-                Debug.Log("Thumbforge: " + report.planned + " wanted, " + report.rendered + " drawn, " + report.cached
-                    + " from the store, " + report.unchanged + " unchanged, " + report.stale + " stale, " + report.kept + " kept, "
-                    + report.failed + " failed in " + report.elapsed_ms / 1000.0 + " s; exit code " + result.Exit);
+                bool plan = result.Build.OnlyPlans;
+                Debug.Log("Thumbforge: " + report.planned + " wanted, " + report.rendered + (plan ? " to draw, " : " drawn, ")
+                    + report.cached + (plan ? " to take from the store, " : " from the store, ") + report.unchanged
+                    + " unchanged, " + report.stale + " stale, " + report.kept + " kept, " + report.failed + " failed in " + report.elapsed_ms / 1000.0 + " s; exit code " + result.Exit);
             }
             if (result.Exit != ExitCodes.Done && !string.IsNullOrEmpty(result.Message))
             {

@@ -171,13 +171,13 @@ namespace Thumbforge.Editor
 
         public void Cancel(Row row)
         {
-            foreach (Build build in new List<Build>(Builds.Open))
-            {
-                if (build.assets.Length == 0 || Array.IndexOf(build.assets, row.Asset) >= 0)
-                {
-                    Builds.Cancel(build);
-                }
-            }
+            string json = new JsonText()
+                .Add("verb", "cancel")
+                .Add("manifest", Manifests.Folder(null))
+                .Add("asset", row.Asset)
+                .Add("locale", row.Locale)
+                .ToString();
+            Command(json, answer => { });
         }
 
         public void CancelAll()
@@ -406,8 +406,7 @@ namespace Thumbforge.Editor
         {
             Row row = RowOf(item);
             string file = Path.GetFullPath(Path.Combine(report.root, item.path));
-            bool there = item.state != "planned" && item.state != "skipped" && File.Exists(file);
-            row.FinalFile = there ? file : string.Empty;
+            row.FinalFile = File.Exists(file) ? file : string.Empty;
             if (row.DraftFile.Length > 0)
             {
                 // The draft waits for a decision; what is said of the final comes back with it.
@@ -416,6 +415,10 @@ namespace Thumbforge.Editor
             }
             row.Take(item);
             row.State = Row.StateOf(item.state);
+            if (row.State == RowState.Missing && row.FinalFile.Length > 0)
+            {
+                row.State = RowState.Outdated;
+            }
             row.Progress = -1;
         }
 

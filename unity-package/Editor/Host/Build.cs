@@ -41,6 +41,8 @@ namespace Thumbforge.Editor
         public string[] only = new string[0];
         /// <summary>Outputs that version control does not let be written.</summary>
         public string[] except = new string[0];
+        /// <summary>Outputs that the plan said will be written: they are imported even if a sidecar wrote them that died since.</summary>
+        public string[] planned = new string[0];
         public string[] require = new string[0];
         public string[] deny = new string[0];
         public string tier = string.Empty;

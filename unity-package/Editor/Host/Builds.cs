@@ -187,11 +187,13 @@ namespace Thumbforge.Editor
             }
             var files = new List<string>();
             var outputs = new Dictionary<string, string>();
-            foreach (ItemJson item in plan.items)
+            var meant = new HashSet<string>(build.only);
+            ItemJson[] written = Array.FindAll(plan.items, item => (item.state == "planned" || item.state == "cached")
+                && (meant.Count == 0 || meant.Contains(item.path)));
+            build.planned = Array.ConvertAll(written, item => item.path);
+            foreach (ItemJson item in written)
             {
-                bool written = item.state == "planned" || item.state == "cached";
-                bool meant = build.only.Length == 0 || Array.IndexOf(build.only, item.path) >= 0;
-                string path = written && meant ? Importer.AssetPath(Path.Combine(plan.root, item.path)) : null;
+                string path = Importer.AssetPath(Path.Combine(plan.root, item.path));
                 if (path != null && File.Exists(path))
                 {
                     files.Add(path);
@@ -211,7 +213,8 @@ namespace Thumbforge.Editor
             var meant = new List<string>();
             foreach (ItemJson item in plan.items)
             {
-                string path = Importer.AssetPath(Path.Combine(plan.root, item.path));
+                // Drafts lie elsewhere; the selection is of finals.
+                string path = Importer.AssetPath(Path.Combine(build.manifest, item.path));
                 if (path != null && paths.Contains(path))
                 {
                     meant.Add(item.path);
@@ -276,15 +279,15 @@ namespace Thumbforge.Editor
 
         private static void Import(BuildResult result)
         {
+            var planned = new HashSet<string>(result.Build.planned);
             foreach (ItemJson item in result.Report.items)
             {
-                string path = item.state == "done" ? Importer.AssetPath(Path.Combine(result.Report.root, item.path)) : null;
+                // What a sidecar wrote before it died is unchanged for the one that went on with the build.
+                bool written = item.state == "done" || (item.state == "unchanged" && planned.Contains(item.path));
+                string path = written ? Importer.AssetPath(Path.Combine(result.Report.root, item.path)) : null;
                 if (path != null)
                 {
-                    result.Imported.Add(new ImportedThumbnail
-                    {
-                        Asset = item.asset, Locale = item.locale, Path = path, Key = item.realised_key, Engine = item.engine,
-                    });
+                    result.Imported.Add(Imported(item, path));
                 }
             }
             Importer.Import(result.Imported);
@@ -292,6 +295,19 @@ namespace Thumbforge.Editor
             {
                 hook(result.Imported);
             }
+        }
+
+        private static ImportedThumbnail Imported(ItemJson item, string path)
+        {
+            PngProvenance said = string.IsNullOrEmpty(item.engine) ? PngProvenance.Read(path) : null;
+            return new ImportedThumbnail
+            {
+                Asset = item.asset,
+                Locale = item.locale,
+                Path = path,
+                Key = said == null ? item.realised_key : said.realised_key,
+                Engine = said == null ? item.engine : said.engine,
+            };
         }
 
         private static void Finish(BuildResult result)

@@ -24,6 +24,8 @@ namespace Thumbforge.Editor
         Kept,
         /// <summary>It is wanted, and not there.</summary>
         Missing,
+        /// <summary>It is there, and the manifest has wanted another one since it was made.</summary>
+        Outdated,
     }
 
     /// <summary>What the checks found.</summary>
@@ -104,7 +106,7 @@ namespace Thumbforge.Editor
             get
             {
                 return State == RowState.Done || State == RowState.Failed || State == RowState.Cancelled || State == RowState.Draft
-                    || State == RowState.Kept || State == RowState.Missing;
+                    || State == RowState.Kept || State == RowState.Missing || State == RowState.Outdated;
             }
         }
 

@@ -14,10 +14,9 @@ namespace Thumbforge.Editor
         /// <summary>States in the order in which a picture goes through them; the filter lists them so.</summary>
         internal static readonly RowState[] States =
         {
-            RowState.Missing, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying,
-            RowState.Repairing,
-            RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept, RowState.Failed, RowState.Ambiguous,
-            RowState.Cancelled,
+            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running,
+            RowState.Verifying, RowState.Repairing, RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept,
+            RowState.Failed, RowState.Ambiguous, RowState.Cancelled,
         };
 
         internal static string State(RowState state)
@@ -36,6 +35,7 @@ namespace Thumbforge.Editor
                 case RowState.Cancelled: return "Cancelled";
                 case RowState.Draft: return "Draft";
                 case RowState.Missing: return "Not drawn";
+                case RowState.Outdated: return "Out of date";
                 default: return "Kept";
             }
         }
@@ -57,13 +57,14 @@ namespace Thumbforge.Editor
                 case RowState.Failed: return "It could not be made; the details say why.";
                 case RowState.Cancelled: return "It was taken back before it was drawn.";
                 case RowState.Missing: return "The manifest wants it, and it is not there yet.";
+                case RowState.Outdated: return "The manifest wants another picture since this one was made.";
                 case RowState.Draft: return "A quick draft to look at. Nothing is in the project until it is accepted.";
                 default: return "The file was changed by hand, so it was left as it is.";
             }
         }
 
         /// <summary>
-        /// Class that gives the state its shape and colour; the four shapes differ without colour too.
+        /// Class that gives the state its shape and colour; the shapes differ without colour too.
         /// </summary>
         internal static string StateClass(RowState state)
         {
@@ -81,6 +82,7 @@ namespace Thumbforge.Editor
                 case RowState.Cancelled: return "tf-state--cancelled";
                 case RowState.Draft: return "tf-state--draft";
                 case RowState.Missing: return "tf-state--missing";
+                case RowState.Outdated: return "tf-state--outdated";
                 default: return "tf-state--kept";
             }
         }
@@ -90,6 +92,7 @@ namespace Thumbforge.Editor
         {
             "tf-state--queued", "tf-state--active", "tf-state--waiting", "tf-state--unclear", "tf-state--done",
             "tf-state--failed", "tf-state--cancelled", "tf-state--draft", "tf-state--kept", "tf-state--missing",
+            "tf-state--outdated",
         };
 
         /// <summary>Whether somebody works on it or will, without being asked again.</summary>

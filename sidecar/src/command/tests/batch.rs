@@ -161,3 +161,70 @@ async fn builds_and_decisions_at_the_same_time_lose_nothing() {
     let approvals = std::fs::read_to_string(place.path("thumbforge.approvals")).expect("approvals");
     assert_eq!(approvals.lines().count(), 9, "{approvals}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn some_outputs_alone_are_made() {
+    let place = Place::new().await;
+    let only = |paths: &[&str]| json!({"verb": "batch", "manifest": place.path(""), "only": paths, "force": true});
+    let answer = place.value(only(&["Assets/sword.en.png", "Assets/shield.de.png"])).await;
+    assert_eq!((&answer["exit"], &answer["report"]["planned"]), (&json!(0), &json!(2)));
+    assert!(!place.path("Assets/sword.de.png").exists());
+    let answer = place.value(only(&[])).await;
+    assert_eq!((&answer["report"]["planned"], &answer["report"]["orphans"]), (&json!(4), &json!(0)));
+    place.app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_tell_of_an_image_before_it_ends() {
+    let place = Place::new().await;
+    let events = place.folder.path().join("events.ndjson");
+    place.value(json!({"verb": "batch", "manifest": place.path(""), "events": events})).await;
+    let told = std::fs::read_to_string(&events).expect("events");
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    // What comes fast may be skipped, but nothing is told of an image that has ended, and no ending is told as a state.
+    let mut ended = Vec::new();
+    for event in &told {
+        match event["event"].as_str() {
+            Some("state") => {
+                assert!(!ended.contains(&&event["path"]), "{event} after its end");
+                let state = event["state"].as_str().expect("a state");
+                assert!(["queued", "planning", "running", "verifying", "repairing"].contains(&state), "{event}");
+            }
+            Some("ended") => ended.push(&event["item"]["path"]),
+            _ => {}
+        }
+    }
+    assert_eq!(ended.len(), 4);
+    place.app.drain().await;
+}
+
+/// Takes one image back as soon as it hears of the build.
+struct Regret(PathBuf);
+
+impl Watch for Regret {
+    fn step(&self, done: u32, _all: u32) {
+        if done == 0 {
+            let taken_back = crate::command::cancel::take_back(&self.0, "sword", "de").expect("a manifest");
+            assert_eq!(taken_back, 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_image_is_taken_back_and_the_others_are_made() {
+    let place = Place::new().await;
+    let manifest = place.path("");
+    let json = json!({"verb": "batch", "manifest": manifest}).to_string();
+    let regret = Arc::new(Regret(manifest.clone()));
+    let answered = run(json.as_bytes(), &place.services(), regret, CancellationToken::new()).await;
+    let Ok(Answered::Value(answer)) = answered else { panic!("{answered:?}") };
+    assert_eq!((&answer["exit"], &answer["report"]["cancelled"]), (&json!(exit::FAILED), &json!(1)));
+    assert_eq!(answer["report"]["rendered"], 3);
+    assert!(answer["message"].as_str().is_some_and(|message| message.contains("sword.de.png: it was taken back")));
+    assert!(!place.path("Assets/sword.de.png").exists());
+    // Nothing runs any more; the next build makes it.
+    let cancel = json!({"verb": "cancel", "manifest": manifest, "asset": "sword", "locale": "de"});
+    assert_eq!(place.value(cancel).await["taken_back"], 0);
+    assert_eq!(place.value(json!({"verb": "batch", "manifest": manifest})).await["exit"], exit::DONE);
+    place.app.drain().await;
+}

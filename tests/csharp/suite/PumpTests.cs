@@ -1,0 +1,107 @@
+// What a frame costs: within its share while pictures come, and nothing at all while none do.
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Threading.Tasks;
+using NUnit.Framework;
+using Thumbforge.Editor;
+using UnityEditor;
+using UnityEngine;
+
+namespace Thumbforge.Tests
+{
+    internal sealed class PumpScripts : Scripts
+    {
+        /// <summary>
+        /// Milliseconds that every frame took while so many pictures came. Frames that brought a picture are negative.
+        /// </summary>
+        public double[] FramesOf(int pictures, int side)
+        {
+            var tasks = new List<Task<Thumbnail>>();
+            for (int number = 0; number < pictures; number++)
+            {
+                tasks.Add(Thumbnails.GenerateAsync(PictureScripts.Request("frame " + side + " " + number, side)));
+            }
+            Task all = Task.WhenAll(tasks);
+            var frames = new List<double>();
+            Stopwatch waited = Stopwatch.StartNew();
+            while (!all.IsCompleted)
+            {
+                Assert.That(waited.Elapsed.TotalSeconds, Is.LessThan(Patience), "pictures did not come");
+                int waiting = Host.Existing.Count;
+                long began = Stopwatch.GetTimestamp();
+                FakeEditor.Update();
+                double milliseconds = (Stopwatch.GetTimestamp() - began) * 1000.0 / Stopwatch.Frequency;
+                frames.Add(Host.Existing.Count < waiting ? -milliseconds : milliseconds);
+                System.Threading.Thread.Sleep(1);
+            }
+            foreach (Task<Thumbnail> task in tasks)
+            {
+                task.Result.Dispose();
+            }
+            return frames.ToArray();
+        }
+
+        /// <summary>Bytes that so many idle frames left behind.</summary>
+        public long Idle(int frames)
+        {
+            FakeEditor.Update();
+            FakeEditor.Update();
+            GC.Collect();
+            long before = GC.GetTotalMemory(false);
+            for (int frame = 0; frame < frames; frame++)
+            {
+                FakeEditor.Update();
+            }
+            return GC.GetTotalMemory(false) - before;
+        }
+    }
+
+    [TestFixture]
+    internal sealed class PumpTests
+    {
+        private EditorProcess editor;
+        private PumpScripts scripts;
+
+        [SetUp]
+        public void Start()
+        {
+            editor = new EditorProcess();
+            scripts = editor.Load<PumpScripts>();
+            scripts.Frame();
+            // The first pictures pay for compiling.
+            scripts.FramesOf(5, 256);
+        }
+
+        [TearDown]
+        public void End()
+        {
+            editor.Dispose();
+        }
+
+        [Test]
+        public void AFrameStaysWithinItsShare()
+        {
+            double[] told = scripts.FramesOf(100, 256);
+            double[] all = Array.ConvertAll(told, Math.Abs), busy = Array.FindAll(all, frame => Array.IndexOf(told, -frame) >= 0);
+            Array.Sort(all);
+            Array.Sort(busy);
+            Console.WriteLine("pump with 100 jobs on their way, ms: all " + all.Length + " frames p50 " + At(all, 50) + ", p95 " +
+                At(all, 95) + ", longest " + At(all, 100) + "; " + busy.Length + " that brought pictures p50 " + At(busy, 50) +
+                ", p95 " + At(busy, 95));
+            // The longest is one in which the system ran something else.
+            Assert.That(At(all, 90), Is.LessThan(0.2));
+        }
+
+        private static double At(double[] sorted, int percent)
+        {
+            return Math.Round(sorted[(sorted.Length - 1) * percent / 100], 3);
+        }
+
+        [Test]
+        public void IdleFramesAllocateNothing()
+        {
+            Assert.That(scripts.Idle(10000), Is.EqualTo(0));
+        }
+    }
+}
