@@ -189,8 +189,6 @@ impl Item {
     pub fn with_line(mut self, line: &LockLine, wanted: &Wanted) -> Self {
         self.realised_key = Some(line.realised.to_string());
         self.pixels = Some(line.pixels.to_string());
-        // What was decided is what it was drawn from, so the seed that follows is the one it has.
-        self.seed = Some(wanted.recipe.drawing_seed());
         self.engine = Some(line.drawn_by.engine.clone());
         let named = wanted.recipe.model.as_ref().filter(|model| **model != ModelId::builtin());
         if line.drawn_by.engine == ModelId::builtin().as_str() {

@@ -107,6 +107,9 @@ pub fn planned_items(project: &Project, survey: &Survey) -> Vec<Item> {
             (Action::Unchanged | Action::Stale(_), Some(line)) => item.with_line(line, &wanted[planned.wanted]),
             _ => item,
         };
+        // A draft is promoted with its seed. Of a hundred thousand finals nobody asks, and each costs a hash.
+        let seed = if project.drafts && there { Some(wanted[planned.wanted].recipe.drawing_seed()) } else { item.seed };
+        let item = Item { seed, ..item };
         // Of a picture that is not the locked one, its own pixels count; most projects have few, and fewer with decisions.
         let asset = &wanted[planned.wanted].asset;
         let pixels = || match item.state {

@@ -21,6 +21,7 @@ use thumbforge_core::model::Catalogue;
 use thumbforge_core::plan::Action;
 use thumbforge_core::recipe::{Intent, Tier};
 
+use super::asked::short;
 use super::{exit, invalid, seed};
 use crate::build::{self, BuildError, Item, Project, Source};
 use crate::output::observe::{Observed, observe_all};
@@ -130,7 +131,7 @@ pub fn answer(decided: Result<Decided, BuildError>) -> Value {
         }),
         Err(error) => json!({
             "exit": exit::of_error(&error),
-            "message": error.failure().message,
+            "message": short(&error.failure().message),
             "path": null,
             "pixels": null,
             "seed": null,

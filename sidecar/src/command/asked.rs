@@ -1,4 +1,16 @@
 //! `batch` and `approve` as a client asks for them: JSON in, the exit code and what came of it out.
+//!
+//! ```text
+//! {"verb":"batch","manifest":DIR, "locales":[…],"assets":[…],"only":[OUTPUT…],"except":[OUTPUT…],
+//!  "tier","model","seed","size","steps","guidance","negative","placeholder", "out":DIR,"keep_seed",
+//!  "dry_run","check","force","upgrade",
+//!  "require":["approved"],"deny":[…], "report":FILE,"junit":FILE,"events":FILE,"sheet":FILE}
+//!     ─► {"exit","message","errors":[{"code","message"}],"report":{…without items} or null}
+//! {"verb":"approve","manifest":DIR,"asset","locale","decision":"accepted" or "rejected","person",
+//!  "role","note","from":DIR,"force"}
+//!     ─► {"exit","message","path","pixels","seed"}
+//! ```
+//! A build that was taken back has no answer: it ends with [`ErrorCode::Cancelled`], and its report is written.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -215,7 +227,7 @@ fn answer(ended: &Ended) -> Value {
     if let Some(report) = report.as_object_mut() {
         report.remove("items");
     }
-    json!({ "exit": ended.exit, "message": ended.message, "errors": few(&ended.errors), "report": report })
+    json!({ "exit": ended.exit, "message": short(&ended.message), "errors": few(&ended.errors), "report": report })
 }
 
 /// Why nothing could be built, mistakes in the team's files above all.
@@ -231,7 +243,7 @@ fn few(failures: &[Failure]) -> Vec<Value> {
     few.map(|failure| json!({ "code": failure.code, "message": short(&failure.message) })).collect()
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let mut end = text.len().min(ERROR_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -42,18 +42,22 @@ namespace Thumbforge.Tests
             return frames.ToArray();
         }
 
-        /// <summary>Bytes that so many idle frames left behind.</summary>
-        public long Idle(int frames)
+        /// <summary>Bytes that so many idle frames allocate, with an object of somebody else's in each if asked.</summary>
+        public long Idle(int frames, bool alsoAnObject)
         {
             FakeEditor.Update();
-            FakeEditor.Update();
-            GC.Collect();
-            long before = GC.GetTotalMemory(false);
+            long before = GC.GetAllocatedBytesForCurrentThread();
             for (int frame = 0; frame < frames; frame++)
             {
                 FakeEditor.Update();
+                GC.KeepAlive(alsoAnObject ? new object() : this);
             }
-            return GC.GetTotalMemory(false) - before;
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        public bool HasSession()
+        {
+            return Host.Existing != null;
         }
     }
 
@@ -101,7 +105,9 @@ namespace Thumbforge.Tests
         [Test]
         public void IdleFramesAllocateNothing()
         {
-            Assert.That(scripts.Idle(10000), Is.EqualTo(0));
+            Assert.That(scripts.HasSession());
+            Assert.That(scripts.Idle(10000, true), Is.GreaterThanOrEqualTo(10000 * IntPtr.Size), "allocations are not counted");
+            Assert.That(scripts.Idle(10000, false), Is.EqualTo(0));
         }
     }
 }
