@@ -21,7 +21,8 @@ namespace Thumbforge.Bench
         private static int Main()
         {
             string folder = Path.Combine(Path.GetTempPath(), "thumbforge-bench-" + Guid.NewGuid().ToString("N"));
-            string data = Path.Combine(folder, "data"), program = Environment.GetEnvironmentVariable("THUMBFORGE_TEST_PROGRAM");
+            string data = Path.Combine(folder, "data");
+            string program = Environment.GetEnvironmentVariable("THUMBFORGE_TEST_PROGRAM");
             FakeEditor.Start(Path.Combine(folder, "project"));
             FakeEditor.Leave();
             using (Process sidecar = Serve(program, data))
@@ -112,7 +113,8 @@ namespace Thumbforge.Bench
             request.ContentType = "application/json";
             request.ServicePoint.Expect100Continue = false;
             request.ServicePoint.UseNagleAlgorithm = false;
-            string json = "{\"prompt\":\"" + Prompt + "\",\"model\":\"builtin\",\"width\":" + Side + ",\"height\":" + Side + "}";
+            string size = "\"width\":" + Side + ",\"height\":" + Side;
+            string json = "{\"prompt\":\"" + Prompt + "\",\"model\":\"builtin\"," + size + "}";
             byte[] body = Encoding.UTF8.GetBytes(json);
             using (Stream stream = request.GetRequestStream())
             {

@@ -45,6 +45,7 @@ namespace UnityEditor
 
         internal static void After(string[] imported, string[] deleted)
         {
+            FakeNative.Here.Note("round", imported.Length + " imported, " + deleted.Length + " deleted");
             var none = new string[0];
             foreach (AssetPostprocessor processor in Instances())
             {

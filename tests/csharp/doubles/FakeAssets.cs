@@ -26,6 +26,12 @@ namespace UnityEditor
             get { return FakeNative.Here.Notes("import"); }
         }
 
+        /// <summary>Rounds of imports: what comes in one scope is one round.</summary>
+        internal static string[] Rounds
+        {
+            get { return FakeNative.Here.Notes("round"); }
+        }
+
         /// <summary>Writes of .meta files so far, in order.</summary>
         internal static string[] MetaWrites
         {
@@ -159,7 +165,7 @@ namespace UnityEditor
             return FakeNative.Here.Get("asset/" + Normal(path));
         }
 
-        /// <summary>Takes the files as they are now for imported: labels are in the .meta, and no reason to import.</summary>
+        /// <summary>Takes the files as they are for imported: labels lie in the .meta and are no change.</summary>
         internal static void Seen(string path)
         {
             FakeNative.Here.Set("asset/" + path, Stamp(path));

@@ -63,7 +63,7 @@ namespace UnityEditor
             domain.SetData(Slot, this);
         }
 
-        /// <summary>When this editor started; the clock itself is asked in each domain, as often as scripts like.</summary>
+        /// <summary>When this editor started; the clock itself is asked in each domain.</summary>
         internal DateTime Started
         {
             get { return started; }

@@ -85,7 +85,7 @@ namespace UnityEngine
                 : FormatterServices.GetUninitializedObject(type);
         }
 
-        /// <summary>Looked up once a type: the real one is native code, and tests of what a frame costs read JSON.</summary>
+        /// <summary>Looked up once a type: the real one is native code, and frames that read JSON are timed.</summary>
         internal static List<FieldInfo> Fields(Type type)
         {
             List<FieldInfo> fields;

@@ -31,7 +31,7 @@ namespace Thumbforge.Tests
         private int Run(params string[] arguments)
         {
             var line = new List<string>(arguments) { "-thumbforgeDataDir", editor.DataDirectory };
-            if (!line.Contains("-thumbforgeProgram"))
+            if (editor.Program.Length > 0 && !line.Contains("-thumbforgeProgram"))
             {
                 line.AddRange(new[] { "-thumbforgeProgram", editor.Program });
             }
@@ -48,7 +48,7 @@ namespace Thumbforge.Tests
         {
             string report = Path.Combine(editor.Project, "report.json");
             Assert.That(Run("-thumbforgeReport", report), Is.EqualTo(0), Said());
-            Assert.That(File.ReadAllText(report), Is.StringContaining("\"rendered\": 4").Or.StringContaining("\"rendered\":4"));
+            Assert.That(File.ReadAllText(report), Is.StringMatching("\"rendered\": ?4"));
             Assert.That(FakeAssets.Imports, Has.Member(Manifest.PathOf("axe", "en")));
             Assert.That(scripts.UserData(Manifest.PathOf("axe", "en")), Is.StringContaining("thumbforge"));
             Assert.That(Run("-thumbforgeCheck"), Is.EqualTo(0), Said());

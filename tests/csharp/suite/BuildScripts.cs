@@ -166,7 +166,8 @@ namespace Thumbforge.Tests
         public int Batch(params string[] arguments)
         {
             FakeEditor.Batch = true;
-            var line = new List<string> { "Unity", "-batchmode", "-executeMethod", "Thumbforge.Editor.Batch.Regenerate" };
+            const string Entry = "Thumbforge.Editor.Batch.Regenerate";
+            var line = new List<string> { "Unity", "-batchmode", "-executeMethod", Entry };
             line.AddRange(arguments);
             return Thumbforge.Editor.Batch.Run(line.ToArray());
         }
@@ -186,10 +187,10 @@ namespace Thumbforge.Tests
             return FakeLog.Lines;
         }
 
-        public int ProgressItems(bool running)
+        /// <summary>How the items of the progress window stand.</summary>
+        public string[] ProgressStates()
         {
-            return Array.FindAll(FakeNative.Here.ProgressItems(), item =>
-                (item.Status == UnityEditor.Progress.Status.Running) == running).Length;
+            return Array.ConvertAll(FakeNative.Here.ProgressItems(), item => item.Status.ToString());
         }
 
         public bool CancelByProgress()

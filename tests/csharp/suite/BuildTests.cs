@@ -44,8 +44,7 @@ namespace Thumbforge.Tests
                 }
             }
             Assert.That(UnityEngine.FakeLog.Errors, Is.Empty);
-            Assert.That(scripts.ProgressItems(true), Is.EqualTo(0));
-            Assert.That(scripts.ProgressItems(false), Is.EqualTo(1));
+            Assert.That(scripts.ProgressStates(), Is.EqualTo(new[] { "Succeeded" }));
         }
 
         [TestCase(false)]
@@ -84,7 +83,7 @@ namespace Thumbforge.Tests
             scripts.UntilHalfway();
             scripts.Cancel();
             Assert.That(scripts.Ending(), Is.EqualTo("cancelled"));
-            Assert.That(scripts.ProgressItems(true), Is.EqualTo(0));
+            Assert.That(scripts.ProgressStates(), Is.EqualTo(new[] { "Canceled" }));
             // What was made is kept, and the same again makes the rest.
             Told rest = scripts.Regenerate();
             Assert.That(rest.Exit, Is.EqualTo(0), rest.Message);
@@ -97,7 +96,7 @@ namespace Thumbforge.Tests
             scripts.Begin();
             Assert.That(scripts.CancelByProgress());
             Assert.That(scripts.UntilNothingIsOpen(), Has.Length.EqualTo(1));
-            Assert.That(scripts.ProgressItems(true), Is.EqualTo(0));
+            Assert.That(scripts.ProgressStates(), Is.EqualTo(new[] { "Canceled" }));
         }
     }
 }

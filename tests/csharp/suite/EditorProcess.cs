@@ -5,6 +5,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
+using System.Threading;
 using UnityEditor;
 
 namespace Thumbforge.Tests
@@ -36,8 +37,8 @@ namespace Thumbforge.Tests
 
         internal string DataDirectory { get; }
 
-        /// <summary>The sidecar's program; empty: the package's own, which a build from sources does not have.</summary>
-        internal string Program { get; set; } = TestFolder.Program;
+        /// <summary>The sidecar's program; empty: the package's own, which only a packed one has.</summary>
+        internal string Program { get; set; } = TestFolder.IsPacked ? "" : TestFolder.Program;
 
         /// <summary>Loads scripts into a new domain, as an editor does when it starts or has compiled.</summary>
         internal T Load<T>() where T : Scripts
@@ -51,7 +52,8 @@ namespace Thumbforge.Tests
             var setup = new AppDomainSetup { ApplicationBase = assemblies };
             domain = AppDomain.CreateDomain("scripts", null, setup);
             native.Enter(domain);
-            var loaded = (T)domain.CreateInstanceFromAndUnwrap(Path.Combine(assemblies, "Tests.dll"), typeof(T).FullName);
+            string tests = Path.Combine(assemblies, "Tests.dll");
+            var loaded = (T)domain.CreateInstanceFromAndUnwrap(tests, typeof(T).FullName);
             loaded.Load(Program, DataDirectory);
             scripts = loaded;
             return loaded;
@@ -89,8 +91,14 @@ namespace Thumbforge.Tests
                 {
                     Process.GetProcessById(id).Kill();
                     killed.Add(id);
+                    // One that is dead has no command line any more, whether or not somebody has taken note of it.
+                    SpinWait.SpinUntil(() => !IsOurSidecar(process), TimeSpan.FromSeconds(10));
                 }
-                catch (Exception exception) when (exception is ArgumentException || exception is InvalidOperationException)
+                catch (ArgumentException)
+                {
+                    // It has just ended by itself.
+                }
+                catch (InvalidOperationException)
                 {
                     // It has just ended by itself.
                 }

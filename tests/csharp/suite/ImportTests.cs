@@ -36,7 +36,8 @@ namespace Thumbforge.Tests
         private string KeyInside(string path)
         {
             string bytes = Encoding.GetEncoding("iso-8859-1").GetString(File.ReadAllBytes(path));
-            Match found = Regex.Match(bytes, "iTXtthumbforge\0.*?\"realised_key\":\"([0-9a-f]{64})\"", RegexOptions.Singleline);
+            const string Chunk = "iTXtthumbforge\0.*?\"realised_key\":\"([0-9a-f]{64})\"";
+            Match found = Regex.Match(bytes, Chunk, RegexOptions.Singleline);
             Assert.That(found.Success, path + " has no chunk");
             return found.Groups[1].Value;
         }
@@ -65,9 +66,11 @@ namespace Thumbforge.Tests
             Assert.That(told.Drawn, Is.EqualTo(4), told.Message);
             Assert.That(FakeAssets.Imports, Has.Member(Axe).And.Member(Manifest.PathOf("bow", "de")));
             Assert.That(scripts.Importer(Axe), Is.EqualTo("Sprite Single 512 flat (0.00, 0.00, 0.00, 0.00)"));
+            // Four pictures and their folder at once: an editing scope held them together.
+            Assert.That(FakeAssets.Rounds, Is.EqualTo(new[] { "5 imported, 0 deleted" }));
             Assert.That(scripts.HasSprite(Axe));
             Assert.That(scripts.Labels(Axe), Is.EqualTo(new[] { "thumbforge-builtin" }));
-            Assert.That(scripts.ProgressItems(true), Is.EqualTo(0));
+            Assert.That(scripts.ProgressStates(), Is.EqualTo(new[] { "Succeeded" }));
             Assert.That(UnityEngine.FakeLog.Errors, Is.Empty);
         }
 
@@ -202,17 +205,7 @@ namespace Thumbforge.Tests
         [Test]
         public void APictureOfTheCommandLineIsImportedTheSame()
         {
-            string[] arguments = { "batch", ".", "--data-dir", editor.DataDirectory, "--no-sidecar" };
-            var start = new System.Diagnostics.ProcessStartInfo(TestFolder.Program, string.Join(" ", arguments))
-            {
-                UseShellExecute = false, WorkingDirectory = editor.Project, RedirectStandardError = true,
-            };
-            using (var process = System.Diagnostics.Process.Start(start))
-            {
-                string said = process.StandardError.ReadToEnd();
-                process.WaitForExit();
-                Assert.That(process.ExitCode, Is.EqualTo(0), said);
-            }
+            TestFolder.Run(editor.Project, "batch", ".", "--data-dir", editor.DataDirectory, "--no-sidecar");
             scripts.Refresh();
             Assert.That(scripts.Importer(Axe), Is.StringContaining("Sprite Single 512 flat"));
             Assert.That(scripts.UserData(Axe), Is.EqualTo("{\"thumbforge\":\"" + KeyInside(Axe) + "\"}"));

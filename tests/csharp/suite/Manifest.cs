@@ -41,9 +41,11 @@ namespace Thumbforge.Tests
             text.Append("[locales]\nlist = [\"en\", \"de\"]\nstrings = [\"Strings.csv\"]\n\n");
             text.Append("[output]\npath = \"Assets/Thumbnails/{{ asset }}.{{ locale }}.png\"\n\n");
             text.Append("[profiles.item]\n" + Profile + "\n");
-            text.Append("[templates.item]\nversion = 1\nprompt = \"{{ subject }}, plain background\"\nprofile = \"item\"\n");
+            text.Append("[templates.item]\nversion = 1\nprofile = \"item\"\n");
+            text.Append("prompt = \"{{ subject }}, plain background\"\n");
             text.Append("model = \"" + Model + "\"\nsize = \"" + Side + "x" + Side + "\"\n");
-            text.Append("[[templates.item.text]]\nname = \"title\"\nstring = \"{{ asset }}.title\"\narea = [0.1, 0.1, 0.8, 0.3]\n");
+            text.Append("[[templates.item.text]]\nname = \"title\"\nstring = \"{{ asset }}.title\"\n");
+            text.Append("area = [0.1, 0.1, 0.8, 0.3]\n");
             // A plate, so that whatever is drawn behind the words they can be read.
             text.Append("fill = \"#000000\"\noutline = false\nshadow = false\n");
             text.Append("plate = { colour = \"#ffffff\", opacity = 1.0, radius = 0.3, padding = [0.4, 0.2] }\n");

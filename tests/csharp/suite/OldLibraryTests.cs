@@ -51,7 +51,8 @@ namespace Thumbforge.Tests
         private static void Build(string folder, int major, int minor)
         {
             string source = Path.Combine(folder, "old.c");
-            File.WriteAllText(source, "unsigned tf_abi_version(void) { return " + major + "u << 16 | " + minor + "; }\n");
+            string number = major + "u << 16 | " + minor;
+            File.WriteAllText(source, "unsigned tf_abi_version(void) { return " + number + "; }\n");
             string arguments = "-shared -fPIC -o \"" + folder + "/libthumbforge.so\" \"" + source + "\"";
             using (Process compiler = Process.Start("cc", arguments))
             {

@@ -20,7 +20,8 @@ namespace Thumbforge.Tests
         {
             return new ThumbnailRequest
             {
-                Prompt = "a wooden crate, " + asset, Asset = asset, Locale = "de", Model = "builtin", Width = side, Height = side,
+                Prompt = "a wooden crate, " + asset, Asset = asset, Locale = "de", Model = "builtin",
+                Width = side, Height = side,
             };
         }
 
@@ -86,6 +87,17 @@ namespace Thumbforge.Tests
             cancel.Cancel();
         }
 
+        /// <summary>The texture's bytes of one that was asked for.</summary>
+        public byte[] Pixels(string asset)
+        {
+            Task<Thumbnail> task = tasks[asset];
+            Until(asset, () => task.IsCompleted);
+            using (Thumbnail thumbnail = task.Result)
+            {
+                return thumbnail.Texture.GetRawTextureData();
+            }
+        }
+
         /// <summary>Frames until so many have come; their names.</summary>
         public string[] TakeAtLeast(int count)
         {
@@ -95,7 +107,8 @@ namespace Thumbforge.Tests
 
         public string[] TakeRecovered(int count)
         {
-            Until(count + " recovered pictures", () => recovered.Count >= count || UnityEngine.FakeLog.Errors.Length > 0);
+            Until(count + " recovered pictures", () =>
+                recovered.Count >= count || UnityEngine.FakeLog.Errors.Length > 0);
             // Anything more would be one too many.
             for (int frame = 0; frame < 20; frame++)
             {
@@ -114,7 +127,7 @@ namespace Thumbforge.Tests
                 : "done";
         }
 
-        /// <summary>Polls one completion and keeps it, as scripts do that are unloaded in the middle of a frame.</summary>
+        /// <summary>Polls one completion and keeps it, as scripts do that are unloaded within a frame.</summary>
         public string PollAndKeep()
         {
             var field = typeof(Connection).GetField("session",

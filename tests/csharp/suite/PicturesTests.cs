@@ -1,5 +1,6 @@
 // Pictures for scripts, from the call to the texture, with a real sidecar.
 using System.Collections.Generic;
+using System.IO;
 using NUnit.Framework;
 
 namespace Thumbforge.Tests
@@ -31,6 +32,18 @@ namespace Thumbforge.Tests
             Assert.That(scripts.InFlight(), Is.EqualTo(0));
             Assert.That(scripts.Lent(), Is.EqualTo(0));
             Assert.That(scripts.LiveTextures(), Is.EqualTo(0));
+        }
+
+        [Test]
+        public void ATextureIsTheFilesPictureBottomUp()
+        {
+            scripts.Ask(7, 8, 64);
+            byte[] texture = scripts.Pixels("crate 7");
+            string file = Path.Combine(editor.Project, "crate.png");
+            string prompt = PictureScripts.Request("crate 7", 64).Prompt;
+            TestFolder.Run(editor.Project, "generate", prompt, "--model", "builtin", "--size", "64x64",
+                "--out-file", file, "--data-dir", editor.DataDirectory);
+            Assert.That(texture, Is.EqualTo(UnityEngine.FakePng.Read(File.ReadAllBytes(file)).BottomUp()));
         }
 
         [Test]

@@ -42,7 +42,7 @@ namespace Thumbforge.Tests
             return frames.ToArray();
         }
 
-        /// <summary>Bytes that so many idle frames allocate, with an object of somebody else's in each if asked.</summary>
+        /// <summary>Bytes that so many idle frames allocate, with an object of the test's own if asked.</summary>
         public long Idle(int frames, bool alsoAnObject)
         {
             FakeEditor.Update();
@@ -87,14 +87,23 @@ namespace Thumbforge.Tests
         public void AFrameStaysWithinItsShare()
         {
             double[] told = scripts.FramesOf(100, 256);
-            double[] all = Array.ConvertAll(told, Math.Abs), busy = Array.FindAll(all, frame => Array.IndexOf(told, -frame) >= 0);
+            double[] all = Array.ConvertAll(told, Math.Abs);
+            double[] busy = Array.ConvertAll(Array.FindAll(told, frame => frame < 0), Math.Abs);
             Array.Sort(all);
             Array.Sort(busy);
-            Console.WriteLine("pump with 100 jobs on their way, ms: all " + all.Length + " frames p50 " + At(all, 50) + ", p95 " +
-                At(all, 95) + ", longest " + At(all, 100) + "; " + busy.Length + " that brought pictures p50 " + At(busy, 50) +
-                ", p95 " + At(busy, 95));
-            // The longest is one in which the system ran something else.
+            Console.WriteLine("pump with 100 jobs on their way, in ms: " + Line(all));
+            Console.WriteLine("  of these, frames that bring pictures: " + Line(busy));
+            // The goal for a frame is 0.2 ms. One that brings a picture took 0.07 ms at 16x16, 0.2 at 256x256 and 0.6 at
+            // 512x512 with an unoptimised library on a busy machine: the copy into new memory, not the pump. Hence twice
+            // the goal for these; the longest is one in which the system ran somebody else.
             Assert.That(At(all, 90), Is.LessThan(0.2));
+            Assert.That(At(busy, 50), Is.LessThan(0.4));
+        }
+
+        private static string Line(double[] sorted)
+        {
+            return sorted.Length + " frames, p50 " + At(sorted, 50) + ", p90 " + At(sorted, 90) + ", longest " +
+                At(sorted, 100);
         }
 
         private static double At(double[] sorted, int percent)
@@ -106,7 +115,8 @@ namespace Thumbforge.Tests
         public void IdleFramesAllocateNothing()
         {
             Assert.That(scripts.HasSession());
-            Assert.That(scripts.Idle(10000, true), Is.GreaterThanOrEqualTo(10000 * IntPtr.Size), "allocations are not counted");
+            long counted = scripts.Idle(10000, true);
+            Assert.That(counted, Is.GreaterThanOrEqualTo(10000 * IntPtr.Size), "allocations are not counted");
             Assert.That(scripts.Idle(10000, false), Is.EqualTo(0));
         }
     }

@@ -14,7 +14,7 @@ namespace Thumbforge.Tests
     {
         private static int statics;
 
-        /// <summary>Leaves something in every place; the ids of two progress items, the second of them unmanaged.</summary>
+        /// <summary>Leaves something in every place; the ids of two progress items, the second unmanaged.</summary>
         public int[] Leave()
         {
             statics = 5;
@@ -27,7 +27,8 @@ namespace Thumbforge.Tests
 
         public string Find(int managed, int unmanaged)
         {
-            return statics + ", " + SessionState.GetString("tests.words", "gone") + ", " + Remembered.instance.words + ", " +
+            string session = SessionState.GetString("tests.words", "gone");
+            return statics + ", " + session + ", " + Remembered.instance.words + ", " +
                 UnityEditor.Progress.GetStatus(managed) + ", " + UnityEditor.Progress.GetStatus(unmanaged);
         }
 

@@ -11,7 +11,7 @@ namespace Thumbforge.Tests
     /// <summary>Scripts in a domain of their own, with the package loaded.</summary>
     internal abstract class Scripts : MarshalByRefObject
     {
-        /// <summary>Seconds after which something that does not come is a failure: much more than any step takes.</summary>
+        /// <summary>Seconds after which what does not come is a failure: much more than any step takes.</summary>
         protected const double Patience = 30;
 
         /// <summary>Loads the package as Unity does after compiling.</summary>
@@ -61,8 +61,8 @@ namespace Thumbforge.Tests
                 return "\nno session is open";
             }
             TfSessionState state = Host.Existing.State();
-            return "\n" + Host.Existing.Count + " calls wait; link " + state.link + ", in flight " + state.in_flight + ", lent " +
-                state.lent + ", restarts " + state.restarts + "; " + Host.Existing.Trouble();
+            return "\n" + Host.Existing.Count + " calls wait; link " + state.link + ", in flight " + state.in_flight +
+                ", lent " + state.lent + ", restarts " + state.restarts + "; " + Host.Existing.Trouble();
         }
 
         /// <summary>It lives as long as its domain: no lease ends it.</summary>

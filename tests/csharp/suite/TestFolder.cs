@@ -1,5 +1,6 @@
 // A folder of a test's own, and what the runner says about this build.
 using System;
+using System.Diagnostics;
 using System.IO;
 
 namespace Thumbforge.Tests
@@ -21,6 +22,12 @@ namespace Thumbforge.Tests
             get { return Setting("THUMBFORGE_TEST_PROGRAM"); }
         }
 
+        /// <summary>Whether the package is one as people install it, with a library and a program of its own.</summary>
+        internal static bool IsPacked
+        {
+            get { return Environment.GetEnvironmentVariable("THUMBFORGE_TEST_PACKED") == "1"; }
+        }
+
         /// <summary>Folder of the package.</summary>
         internal static string Package
         {
@@ -31,6 +38,25 @@ namespace Thumbforge.Tests
         internal static string Root
         {
             get { return Setting("THUMBFORGE_TEST_ROOT"); }
+        }
+
+        /// <summary>Runs the program in a folder; what it says when it fails is the failure.</summary>
+        internal static void Run(string folder, params string[] arguments)
+        {
+            string line = "\"" + string.Join("\" \"", arguments) + "\"";
+            var start = new ProcessStartInfo(Program, line)
+            {
+                UseShellExecute = false, WorkingDirectory = folder, RedirectStandardError = true,
+            };
+            using (Process process = Process.Start(start))
+            {
+                string said = process.StandardError.ReadToEnd();
+                process.WaitForExit();
+                if (process.ExitCode != 0)
+                {
+                    throw new InvalidOperationException("exit code " + process.ExitCode + " of " + line + ": " + said);
+                }
+            }
         }
 
         public void Dispose()
