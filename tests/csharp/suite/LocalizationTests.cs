@@ -353,7 +353,7 @@ vars = { subject = ""a golden sword"" }
             Export("Menu", "Nowhere");
             Export("Menu", "Nowhere");
             Assert.That(FakeLog.Lines.Length, Is.EqualTo(1));
-            foreach (string words in new[] { "\"Menu\"", "Localization/Menu.csv", "no string table collection \"No" })
+            foreach (string words in new[] { "Localization/Menu.csv", "no string table collection \"No" })
             {
                 Assert.That(FakeLog.Lines[0], Is.StringContaining(words));
             }
