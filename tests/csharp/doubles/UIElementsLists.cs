@@ -171,8 +171,12 @@ namespace UnityEngine.UIElements
                 lines.Add(index, line);
                 Bind(line, index);
             }
-            selection.RemoveAll(index => index >= count);
+            int lost = selection.RemoveAll(index => index >= count);
             DrawSelection();
+            if (lost > 0 && selectedIndicesChanged != null)
+            {
+                selectedIndicesChanged(selection);
+            }
         }
 
         public void Rebuild()

@@ -18,7 +18,7 @@ namespace Thumbforge.Editor
             theme = File.ReadAllText(arguments[2]);
             folder = Path.GetFullPath(arguments[3]);
             FakeEditor.Start(Path.Combine(folder, "project"));
-            Window("window-dark", "dark", 1200, Scenes.WorkingDay(finals, drafts), "dragon_siege", "de");
+            Window("window", "dark", 1200, Scenes.WorkingDay(finals, drafts), "dragon_siege", "de");
             Window("window-light", "light", 1200, Scenes.WorkingDay(finals, drafts), "dragon_siege", "ja");
             Window("window-narrow", "dark", 420, Scenes.WorkingDay(finals, drafts), "dragon_siege", "th");
             Window("window-empty", "dark", 1200, new MockBoard { Version = 1, HasManifest = false,

@@ -81,10 +81,7 @@ namespace Thumbforge.Editor
             row.State = RowState.Draft;
             row.Tier = "preview";
             row.DraftFile = Path.Combine(drafts, row.Path.Substring("Assets/".Length));
-            row.Model = "sd3.5-large-turbo";
-            row.Engine = "local";
-            row.PlaceholderFor = string.Empty;
-            row.LatencyMs = 640;
+            row.PlaceholderFor = "sd3.5-large-turbo";
             row.Seed = 1934411207;
         }
 

@@ -148,6 +148,7 @@ namespace Thumbforge.Tests
             slot.Show("a");
             board.Previews[0].Answer();
             Assert.That(image.image.name, Is.EqualTo("a"));
+            Assert.That(image.image.hideFlags, Is.EqualTo(HideFlags.HideAndDontSave), "it outlives a change of scenes");
             slot.Show("b");
             Assert.That(image.image == null);
             slot.Show("c");

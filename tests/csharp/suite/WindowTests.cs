@@ -186,12 +186,12 @@ namespace Thumbforge.Tests
             Assert.That(board.Calls, Is.EqualTo(new[] { "accept dragon.de" }));
             // The answer takes a moment, and other things change meanwhile.
             Change();
-            Assert.That(Find<Label>("locale").text, Is.EqualTo("de"));
+            Assert.That(Find<VisualElement>("details").Q<Label>("locale").text, Is.EqualTo("de"));
             board.List[0].DraftFile = "";
             board.List[0].State = RowState.Done;
             Change();
             Assert.That(Shown(), Is.EqualTo("dragon.ja"));
-            Assert.That(Find<Label>("locale").text, Is.EqualTo("ja"));
+            Assert.That(Find<VisualElement>("details").Q<Label>("locale").text, Is.EqualTo("ja"));
             Press(KeyCode.Return);
             Assert.That(board.Calls[1], Is.EqualTo("accept dragon.ja"));
         }

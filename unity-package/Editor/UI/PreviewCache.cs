@@ -148,6 +148,11 @@ namespace Thumbforge.Editor
                 Destroy(texture);
                 return;
             }
+            if (texture != null)
+            {
+                // Else a scene that is loaded takes away what no scene refers to.
+                texture.hideFlags = HideFlags.HideAndDontSave;
+            }
             entry.Texture = texture;
             entry.Bytes = texture == null ? 0 : (long)texture.width * texture.height * BytesPerPixel;
             Action<Texture2D> ready = entry.Ready;

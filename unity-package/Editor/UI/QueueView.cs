@@ -85,8 +85,12 @@ namespace Thumbforge.Editor
             }
             UiFiles.Show(list, shown.Count > 0);
             UiFiles.Show(noMatch, shown.Count == 0 && rows.Count > 0);
+            // A list that lost the selected line tells so; that is no choice of the person.
+            setting = true;
             list.RefreshItems();
-            Mark(selected);
+            oneIndex[0] = selected;
+            list.SetSelectionWithoutNotify(selected < 0 ? noIndex : oneIndex);
+            setting = false;
             return moved;
         }
 
@@ -117,14 +121,6 @@ namespace Thumbforge.Editor
             }
             item.userData = new QueueRow(item, previews);
             return item;
-        }
-
-        private void Mark(int index)
-        {
-            setting = true;
-            oneIndex[0] = index;
-            list.SetSelectionWithoutNotify(index < 0 ? noIndex : oneIndex);
-            setting = false;
         }
 
         private void TellSelection()

@@ -14,10 +14,9 @@ namespace Thumbforge.Editor
         /// <summary>States in the order in which a picture goes through them; the filter lists them so.</summary>
         internal static readonly RowState[] States =
         {
-            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running, RowState.Verifying,
-            RowState.Repairing,
-            RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept, RowState.Failed, RowState.Ambiguous,
-            RowState.Cancelled,
+            RowState.Missing, RowState.Outdated, RowState.Queued, RowState.Planning, RowState.Running,
+            RowState.Verifying, RowState.Repairing, RowState.Waiting, RowState.Draft, RowState.Done, RowState.Kept,
+            RowState.Failed, RowState.Ambiguous, RowState.Cancelled,
         };
 
         internal static string State(RowState state)
@@ -65,7 +64,7 @@ namespace Thumbforge.Editor
         }
 
         /// <summary>
-        /// Class that gives the state its shape and colour; the four shapes differ without colour too.
+        /// Class that gives the state its shape and colour; the shapes differ without colour too.
         /// </summary>
         internal static string StateClass(RowState state)
         {
@@ -82,8 +81,8 @@ namespace Thumbforge.Editor
                 case RowState.Failed: return "tf-state--failed";
                 case RowState.Cancelled: return "tf-state--cancelled";
                 case RowState.Draft: return "tf-state--draft";
-                case RowState.Missing:
-                case RowState.Outdated: return "tf-state--missing";
+                case RowState.Missing: return "tf-state--missing";
+                case RowState.Outdated: return "tf-state--outdated";
                 default: return "tf-state--kept";
             }
         }
@@ -93,6 +92,7 @@ namespace Thumbforge.Editor
         {
             "tf-state--queued", "tf-state--active", "tf-state--waiting", "tf-state--unclear", "tf-state--done",
             "tf-state--failed", "tf-state--cancelled", "tf-state--draft", "tf-state--kept", "tf-state--missing",
+            "tf-state--outdated",
         };
 
         /// <summary>Whether somebody works on it or will, without being asked again.</summary>
