@@ -275,6 +275,13 @@ namespace Thumbforge.Tests
             Assert.That(scripts.Seed("sword", "de"), Is.EqualTo(seed));
             Assert.That(File.ReadAllText(Path.Combine(art, "thumbforge.toml")), Contains.Substring("seed = " + seed));
             Assert.That(scripts.Batch("-thumbforgeCheck"), Is.EqualTo(0), "the manifest wants just this");
+
+            // What is accepted now is the final that was promoted, and not the draft that it came from.
+            byte[] final = File.ReadAllBytes(Path.Combine(art, "Thumbnails/sword/sword.en.png"));
+            Assert.That(scripts.State("sword", "en"), Is.EqualTo("Done final"));
+            scripts.Accept("sword", "en");
+            Assert.That(scripts.State("sword", "en"), Is.EqualTo("Done final accepted"));
+            Assert.That(File.ReadAllBytes(Path.Combine(art, "Thumbnails/sword/sword.en.png")), Is.EqualTo(final));
         }
 
         [Test]

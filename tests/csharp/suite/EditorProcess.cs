@@ -18,9 +18,16 @@ namespace Thumbforge.Tests
         private AppDomain domain;
         private Scripts scripts;
 
-        internal EditorProcess()
+        /// <param name="linked">Whether the project's path leads over a link, as one of a substituted drive does.</param>
+        internal EditorProcess(bool linked = false)
         {
             Project = Path.Combine(folder.Path, "project");
+            if (linked)
+            {
+                string real = Path.Combine(folder.Path, "real");
+                Directory.CreateDirectory(real);
+                new Mono.Unix.UnixSymbolicLinkInfo(Project).CreateSymbolicLinkTo(real);
+            }
             DataDirectory = Path.Combine(folder.Path, "data");
             native = FakeEditor.Start(Project);
             FakeEditor.Leave();

@@ -50,6 +50,16 @@ namespace Thumbforge.Tests
         }
 
         [Test]
+        public void ToInstallThePackageImportsNoTextureAnew()
+        {
+            Type processor = typeof(Thumbforge.Editor.Importer).Assembly.GetType("Thumbforge.Editor.TexturePostprocessor", true);
+            const System.Reflection.BindingFlags Own = System.Reflection.BindingFlags.Instance
+                | System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.NonPublic;
+            Assert.That(processor.GetMethod("OnPreprocessTexture", Own), Is.Null, "every texture depends on whoever has it");
+            Assert.That(((AssetPostprocessor)Activator.CreateInstance(processor)).GetVersion(), Is.EqualTo(0));
+        }
+
+        [Test]
         public void NewPicturesAreImportedWithTheirProfile()
         {
             Told told = scripts.Regenerate();

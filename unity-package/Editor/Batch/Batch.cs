@@ -1,6 +1,7 @@
 // The entry for build scripts and CI: one method that an editor without a person runs to its end.
 using System;
 using System.Diagnostics;
+using System.IO;
 using Thumbforge.Editor.Native;
 using UnityEditor;
 using UnityEngine;
@@ -37,6 +38,9 @@ namespace Thumbforge.Editor
                 Installation.ProgramOverride = Either(arguments.Program, program);
                 Installation.DataDirectoryOverride = Either(arguments.DataDirectory, dataDirectory);
                 arguments.Build.manifest = Manifests.Folder(arguments.Build.manifest);
+                // Where this run writes none, nobody may take the last one's for it.
+                Remove(arguments.Build.reportTo);
+                Remove(arguments.Build.junit);
                 BuildResult result = Follow(arguments);
                 Say(result);
                 return result.Exit;
@@ -57,6 +61,14 @@ namespace Thumbforge.Editor
                 Host.Quit();
                 Installation.ProgramOverride = program;
                 Installation.DataDirectoryOverride = dataDirectory;
+            }
+        }
+
+        private static void Remove(string file)
+        {
+            if (File.Exists(file))
+            {
+                File.Delete(file);
             }
         }
 

@@ -378,10 +378,27 @@ namespace Thumbforge.Editor
             }
             foreach (ItemJson item in result.Report.items)
             {
+                if (result.Build.keepSeed)
+                {
+                    ForgetPromoted(result.Build, item);
+                }
                 Show(result.Report, item);
             }
             Order();
             EditorActions.AskAboutKept(result);
+        }
+
+        /// <summary>A draft that has become the final waits for no decision: the final does, and it has other pixels.</summary>
+        private void ForgetPromoted(Build promotion, ItemJson item)
+        {
+            Row row = RowOf(item);
+            Draft draft = drafts.Of(row);
+            bool made = item.state == "done" || item.state == "unchanged";
+            if (draft != null && made && draft.item.seed == promotion.seed)
+            {
+                row.DraftFile = string.Empty;
+                drafts.Remove(row);
+            }
         }
 
         /// <summary>Rows that the manifest no longer has go.</summary>

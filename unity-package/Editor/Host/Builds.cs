@@ -138,7 +138,10 @@ namespace Thumbforge.Editor
 
         private static void Answered(Build build, CommandJson answer, ThumbforgeException failure)
         {
-            var result = new BuildResult { Build = build, Report = ReadReport(build) };
+            bool planned = build.phase == BuildPhase.Planning && !build.OnlyPlans;
+            ReportJson report = ReadReport(build);
+            // What was planned is not what was made: whoever waits for a build is never told the plan.
+            var result = new BuildResult { Build = build, Report = planned ? null : report };
             if (failure != null)
             {
                 Settle(result, failure);
@@ -147,9 +150,8 @@ namespace Thumbforge.Editor
             result.Exit = answer.exit;
             result.Message = Words(answer);
             result.Code = answer.errors == null || answer.errors.Length == 0 ? string.Empty : answer.errors[0].code;
-            bool planned = build.phase == BuildPhase.Planning && !build.OnlyPlans;
             // A plan that names failures is still a plan: the build says which of them remain.
-            bool usable = result.Report != null && (answer.exit == ExitCodes.Done || answer.exit == ExitCodes.Failed);
+            bool usable = report != null && (answer.exit == ExitCodes.Done || answer.exit == ExitCodes.Failed);
             if (!planned || !usable)
             {
                 Settle(result);
@@ -157,7 +159,8 @@ namespace Thumbforge.Editor
             }
             try
             {
-                Prepare(build, result.Report);
+                Remove(build.ReportFile);
+                Prepare(build, report);
                 if (build.cancelled)
                 {
                     throw new ThumbforgeException("cancelled", "cancelled before anything was made");
@@ -165,10 +168,23 @@ namespace Thumbforge.Editor
                 build.phase = BuildPhase.Building;
                 Send(Host.Connection, build);
             }
-            catch (ThumbforgeException stopped)
+            catch (Exception fault)
             {
-                Settle(result, stopped);
+                Settle(result, Known(fault));
             }
+        }
+
+        /// <summary>What ends a build as a failure of ours; one that nobody foresaw is logged with its trace.</summary>
+        private static ThumbforgeException Known(Exception fault)
+        {
+            var known = fault as ThumbforgeException;
+            if (known == null)
+            {
+                Debug.LogException(fault);
+                string code = fault is IOException || fault is UnauthorizedAccessException ? "output_file" : "internal";
+                known = new ThumbforgeException(code, fault.Message);
+            }
+            return known;
         }
 
         /// <summary>Before any picture is paid for: which are meant, and which version control lets be written.</summary>
@@ -195,7 +211,7 @@ namespace Thumbforge.Editor
             build.planned = Array.ConvertAll(written, item => item.path);
             foreach (ItemJson item in written)
             {
-                string path = Importer.AssetPath(Path.Combine(plan.root, item.path));
+                string path = AssetPath(build, item);
                 if (path != null && File.Exists(path))
                 {
                     files.Add(path);
@@ -216,7 +232,7 @@ namespace Thumbforge.Editor
             foreach (ItemJson item in plan.items)
             {
                 // Drafts lie elsewhere; the selection is of finals.
-                string path = Importer.AssetPath(Path.Combine(build.manifest, item.path));
+                string path = AssetPath(build, item);
                 if (path != null && paths.Contains(path))
                 {
                     meant.Add(item.path);
@@ -225,10 +241,40 @@ namespace Thumbforge.Editor
             return meant.ToArray();
         }
 
+        /// <summary>
+        /// The asset of a picture. It is found from the manifest's folder as the project names it: the sidecar's reports
+        /// have the folder behind links and substituted drives, which is no folder of this project to Unity.
+        /// </summary>
+        private static string AssetPath(Build build, ItemJson item)
+        {
+            return Importer.AssetPath(Path.Combine(build.manifest, item.path));
+        }
+
+        /// <summary>The report; null where there is none that can be read.</summary>
         private static ReportJson ReadReport(Build build)
         {
             string file = build.ReportFile;
-            return File.Exists(file) ? JsonUtility.FromJson<ReportJson>(File.ReadAllText(file)) : null;
+            try
+            {
+                return File.Exists(file) ? JsonUtility.FromJson<ReportJson>(File.ReadAllText(file)) : null;
+            }
+            catch (Exception fault) when (fault is ArgumentException || fault is IOException || fault is UnauthorizedAccessException)
+            {
+                Debug.LogException(fault);
+                return null;
+            }
+        }
+
+        private static void Remove(string file)
+        {
+            try
+            {
+                File.Delete(file);
+            }
+            catch (Exception fault) when (fault is IOException || fault is UnauthorizedAccessException)
+            {
+                // Somebody reads it; what is left is removed a week later.
+            }
         }
 
         private static string Words(CommandJson answer)
@@ -248,7 +294,7 @@ namespace Thumbforge.Editor
             Settle(result);
         }
 
-        /// <summary>The end of a build, however it came.</summary>
+        /// <summary>The end of a build, however it came. Whatever is thrown on the way, whoever waits for it is told.</summary>
         private static void Settle(BuildResult result)
         {
             Build build = result.Build;
@@ -256,37 +302,55 @@ namespace Thumbforge.Editor
             Save();
             build.cancelling.Dispose();
             ReadEvents(build);
-            try
+            if (build.phase == BuildPhase.Building && build.kind == BuildKind.Regenerate && result.Report != null)
             {
-                bool wrote = build.phase == BuildPhase.Building && build.kind == BuildKind.Regenerate;
-                if (wrote && result.Report != null)
+                Step(result, () => Import(result));
+                foreach (Action<IReadOnlyList<ImportedThumbnail>> hook in BuildHooks.AfterImport)
                 {
-                    Import(result);
-                }
-                if (!string.IsNullOrEmpty(build.reportTo) && File.Exists(build.ReportFile))
-                {
-                    Directory.CreateDirectory(Path.GetDirectoryName(build.reportTo));
-                    File.Copy(build.ReportFile, build.reportTo, true);
+                    Step(result, () => hook(result.There));
                 }
             }
-            catch (Exception fault) when (fault is IOException || fault is UnauthorizedAccessException)
+            if (!string.IsNullOrEmpty(build.reportTo) && File.Exists(build.ReportFile))
             {
-                result.Exit = result.Exit == ExitCodes.Done ? ExitCodes.Failed : result.Exit;
-                result.Message = fault.Message;
+                Step(result, () => HandOver(build));
             }
             Finish(result);
-            File.Delete(build.EventsPath);
-            File.Delete(build.ReportFile);
+            Remove(build.EventsPath);
+            Remove(build.ReportFile);
+        }
+
+        /// <summary>A step that fails is a failed build, and no reason to leave out the others.</summary>
+        private static void Step(BuildResult result, Action step)
+        {
+            try
+            {
+                step();
+            }
+            catch (Exception fault)
+            {
+                ThumbforgeException known = Known(fault);
+                if (result.Exit == ExitCodes.Done)
+                {
+                    result.Exit = ExitCodes.Failed;
+                    result.Code = known.Code;
+                    result.Message = known.Message;
+                }
+            }
+        }
+
+        private static void HandOver(Build build)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(build.reportTo));
+            File.Copy(build.ReportFile, build.reportTo, true);
         }
 
         private static void Import(BuildResult result)
         {
             var planned = new HashSet<string>(result.Build.planned);
-            var there = new List<ImportedThumbnail>();
             foreach (ItemJson item in result.Report.items)
             {
                 bool isThere = item.state == "done" || item.state == "unchanged" || item.state == "stale";
-                string path = isThere ? Importer.AssetPath(Path.Combine(result.Report.root, item.path)) : null;
+                string path = isThere ? AssetPath(result.Build, item) : null;
                 if (path == null)
                 {
                     continue;
@@ -294,17 +358,13 @@ namespace Thumbforge.Editor
                 // What a sidecar wrote before it died is unchanged for the one that went on with the build.
                 bool written = item.state == "done" || planned.Contains(item.path);
                 ImportedThumbnail picture = written ? Written(item, path) : OfItem(item, path);
-                there.Add(picture);
+                result.There.Add(picture);
                 if (written)
                 {
                     result.Imported.Add(picture);
                 }
             }
             Importer.Import(result.Imported);
-            foreach (Action<IReadOnlyList<ImportedThumbnail>> hook in BuildHooks.AfterImport)
-            {
-                hook(there);
-            }
         }
 
         private static ImportedThumbnail OfItem(ItemJson item, string path)
@@ -341,12 +401,30 @@ namespace Thumbforge.Editor
 
         private static void Notify(BuildResult result)
         {
+            if (result.Build.kind == BuildKind.Draft)
+            {
+                // Scripts were reloaded and the window is closed: the board that keeps drafts is made now.
+                Attempt(() => EditorActions.Board.ToString());
+            }
             foreach (Action<BuildResult> listener in new[] { result.Build.ended, Ended })
             {
-                if (listener != null)
+                foreach (Delegate one in listener == null ? new Delegate[0] : listener.GetInvocationList())
                 {
-                    listener(result);
+                    Attempt(() => ((Action<BuildResult>)one)(result));
                 }
+            }
+        }
+
+        /// <summary>What a listener does wrong must not hold up the others.</summary>
+        private static void Attempt(Action listener)
+        {
+            try
+            {
+                listener();
+            }
+            catch (Exception fault)
+            {
+                Debug.LogException(fault);
             }
         }
 
@@ -395,7 +473,7 @@ namespace Thumbforge.Editor
                 return;
             }
             build.events = build.events ?? new EventsFile(build.EventsPath);
-            while (build.events.Read(said => Told(build, said)))
+            while (build.events.Read(said => Attempt(() => Told(build, said))))
             {
             }
         }

@@ -32,13 +32,27 @@ namespace Thumbforge.Editor
 
         internal Drafts()
         {
-            Book book = File.Exists(BookFile) ? JsonUtility.FromJson<Book>(File.ReadAllText(BookFile)) : new Book();
-            foreach (Draft draft in book.drafts)
+            foreach (Draft draft in Read().drafts)
             {
-                if (File.Exists(draft.file))
+                if (File.Exists(draft.file) && !string.IsNullOrEmpty(draft.item.asset))
                 {
                     byId[Row.IdOf(draft.item.asset, draft.item.locale)] = draft;
                 }
+            }
+        }
+
+        /// <summary>The book; an empty one where it is damaged: drafts are drawn again in no time, and a window must open.</summary>
+        private static Book Read()
+        {
+            try
+            {
+                Book book = File.Exists(BookFile) ? JsonUtility.FromJson<Book>(File.ReadAllText(BookFile)) : null;
+                return book ?? new Book();
+            }
+            catch (Exception fault) when (fault is ArgumentException || fault is IOException || fault is UnauthorizedAccessException)
+            {
+                Debug.LogWarning("Thumbforge: the list of drafts cannot be read, so it begins anew: " + fault.Message);
+                return new Book();
             }
         }
 
@@ -73,15 +87,25 @@ namespace Thumbforge.Editor
             Draft draft = Of(row);
             if (draft != null && byId.Remove(row.Id))
             {
-                File.Delete(draft.file);
                 Save();
+                File.Delete(draft.file);
             }
         }
 
         private void Save()
         {
             Directory.CreateDirectory(Installation.LibraryFolder);
-            File.WriteAllText(BookFile, JsonUtility.ToJson(new Book { drafts = new List<Draft>(byId.Values) }));
+            // Whole or not at all: an editor may end at any moment.
+            string written = BookFile + ".new";
+            File.WriteAllText(written, JsonUtility.ToJson(new Book { drafts = new List<Draft>(byId.Values) }));
+            if (File.Exists(BookFile))
+            {
+                File.Replace(written, BookFile, null);
+            }
+            else
+            {
+                File.Move(written, BookFile);
+            }
         }
     }
 }

@@ -61,9 +61,29 @@ namespace Thumbforge.Editor
             string[] lines = text.Split('\n');
             for (int line = skipping ? 1 : 0; line < lines.Length; line++)
             {
-                heard(JsonUtility.FromJson<EventJson>(lines[line]));
+                EventJson said = Parsed(lines[line]);
+                if (said != null)
+                {
+                    heard(said);
+                }
             }
             skipping = false;
+        }
+
+        /// <summary>
+        /// An event, or null for half a line: a sidecar that goes on for a dead one begins the file anew, and may have written
+        /// more than there was before anybody looked.
+        /// </summary>
+        private static EventJson Parsed(string line)
+        {
+            try
+            {
+                return JsonUtility.FromJson<EventJson>(line);
+            }
+            catch (ArgumentException)
+            {
+                return null;
+            }
         }
     }
 }

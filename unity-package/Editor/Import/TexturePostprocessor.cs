@@ -7,18 +7,17 @@ namespace Thumbforge.Editor
     /// Gives a new texture its import profile, and every texture of ours its key in userData. A texture that Unity has
     /// imported before keeps its settings: they are the team's by then.
     /// </summary>
+    /// <remarks>
+    /// It listens to OnPreprocessAsset and has no version of its own. Whatever has OnPreprocessTexture, or a version, is
+    /// part of what every texture depends on, and to install the package would import all textures of a project anew.
+    /// </remarks>
     internal sealed class TexturePostprocessor : AssetPostprocessor
     {
-        /// <summary>Raised when the same file would be imported differently; that imports every texture of the project anew.</summary>
-        public override uint GetVersion()
-        {
-            return 1;
-        }
-
         // Unity finds it by its name.
-        private void OnPreprocessTexture()
+        private void OnPreprocessAsset()
         {
-            if (!assetPath.EndsWith(".png", System.StringComparison.OrdinalIgnoreCase))
+            var importer = assetImporter as TextureImporter;
+            if (importer == null || !assetPath.EndsWith(".png", System.StringComparison.OrdinalIgnoreCase))
             {
                 return;
             }
@@ -27,7 +26,6 @@ namespace Thumbforge.Editor
             {
                 return;
             }
-            var importer = (TextureImporter)assetImporter;
             if (importer.importSettingsMissing)
             {
                 ImportProfile profile = ImportProfiles.Of(assetPath);

@@ -1,0 +1,201 @@
+// What goes wrong around a build: hooks and listeners that throw, files that change or are damaged meanwhile.
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Threading.Tasks;
+using NUnit.Framework;
+using Thumbforge.Editor;
+using UnityEditor;
+using UnityEngine;
+
+namespace Thumbforge.Tests
+{
+    internal sealed class FaultScripts : Scripts
+    {
+        public void ThrowAfterImport()
+        {
+            BuildHooks.AfterImport.Add(imported => { throw new InvalidOperationException("a hook's own fault"); });
+        }
+
+        public void ThrowBeforeBuild()
+        {
+            BuildHooks.BeforeBuild.Add(manifest => { throw new InvalidOperationException("a hook's own fault"); });
+        }
+
+        public void ThrowInListeners()
+        {
+            Builds.Told += (build, said) => { throw new InvalidOperationException("a listener's own fault"); };
+            Builds.Ended += result => { throw new InvalidOperationException("a listener's own fault"); };
+        }
+
+        public int Batch(params string[] arguments)
+        {
+            FakeEditor.Batch = true;
+            return Thumbforge.Editor.Batch.Run(arguments);
+        }
+
+        /// <summary>How a build ends for the script that waits: the report's words, or the failure's.</summary>
+        public string Regenerate()
+        {
+            Task<RegenerationReport> task = Thumbnails.RegenerateAsync(null);
+            Until("the end of the build", () => task.IsCompleted);
+            return task.IsFaulted ? task.Exception.InnerException.ToString() : task.Result.ToString();
+        }
+
+        /// <summary>Somebody breaks the manifest while version control is asked.</summary>
+        public void BreakTheManifestMeanwhile()
+        {
+            FakeAssets.Asked = paths => File.WriteAllText("thumbforge.toml", "project = [");
+        }
+
+        public void BeginDraft(string assetPath)
+        {
+            EditorActions.GenerateDraft(new[] { assetPath });
+            Until("the plan of the draft", () => Builds.Open.Any(build => build.kind == BuildKind.Draft && build.job != 0));
+        }
+
+        /// <summary>Frames without anybody looking, until no build is open.</summary>
+        public void UntilNothingIsOpen()
+        {
+            FakeEditor.Frame();
+            Until("the end of all builds", () => Builds.Open.Count == 0 && Host.Existing.Count == 0);
+        }
+
+        public string[] Drafts()
+        {
+            return EditorActions.Board.Rows.Where(row => row.DraftFile.Length > 0).Select(row => row.Asset).ToArray();
+        }
+
+        public int RunningProgressItems()
+        {
+            return UnityEditor.Progress.GetRunningProgressCount();
+        }
+
+        public string[] Log()
+        {
+            return FakeLog.Lines;
+        }
+    }
+
+    [TestFixture]
+    internal sealed class FaultTests
+    {
+        private EditorProcess editor;
+        private Manifest manifest;
+        private FaultScripts scripts;
+
+        [SetUp]
+        public void Start()
+        {
+            Begin(false);
+        }
+
+        private void Begin(bool linked)
+        {
+            editor = new EditorProcess(linked);
+            manifest = new Manifest(editor.Project);
+            manifest.Write();
+            scripts = editor.Load<FaultScripts>();
+            scripts.Frame();
+        }
+
+        [TearDown]
+        public void End()
+        {
+            editor.Dispose();
+        }
+
+        private string Said()
+        {
+            return string.Join("\n", scripts.Log());
+        }
+
+        [Test]
+        public void AHookThatThrowsAfterTheImportEndsABuildAsFailed()
+        {
+            scripts.ThrowAfterImport();
+            // The time is for the case that it never ends.
+            Assert.That(scripts.Batch("-thumbforgeTimeout", "10"), Is.EqualTo(3), Said());
+            Assert.That(Said(), Is.StringContaining("a hook's own fault"));
+            Assert.That(scripts.RunningProgressItems(), Is.EqualTo(0));
+        }
+
+        [Test]
+        public void AHookThatThrowsBeforeABuildBeginsNone()
+        {
+            scripts.ThrowBeforeBuild();
+            Assert.That(scripts.Batch("-thumbforgeTimeout", "10"), Is.EqualTo(3), Said());
+            Assert.That(scripts.RunningProgressItems(), Is.EqualTo(0));
+        }
+
+        [Test]
+        public void ListenersThatThrowKeepNoBuildFromItsEnd()
+        {
+            scripts.ThrowInListeners();
+            Assert.That(scripts.Batch("-thumbforgeTimeout", "10"), Is.EqualTo(0), Said());
+            Assert.That(scripts.RunningProgressItems(), Is.EqualTo(0));
+            Assert.That(Directory.GetFiles(Path.Combine(editor.Project, "Library/Thumbforge/Builds")), Is.Empty);
+        }
+
+        [Test]
+        public void WhatWasPlannedIsNotWhatWasMade()
+        {
+            Assert.That(scripts.Regenerate(), Is.StringContaining("4 drawn"));
+            manifest.Subject = "a barrel";
+            manifest.Write();
+            scripts.BreakTheManifestMeanwhile();
+            Assert.That(scripts.Regenerate(), Is.StringStarting("[invalid_manifest]"));
+        }
+
+        [Test]
+        public void ReportsOfAnEarlierRunAreGoneWhenThereIsNone()
+        {
+            string report = Path.Combine(editor.Project, "report.json"), junit = Path.Combine(editor.Project, "junit.xml");
+            string[] arguments = { "-thumbforgeReport", report, "-thumbforgeJUnit", junit };
+            Assert.That(scripts.Batch(arguments), Is.EqualTo(0), Said());
+            Assert.That(File.Exists(report) && File.Exists(junit));
+            File.WriteAllText(Path.Combine(editor.Project, "thumbforge.toml"), "project = [");
+            Assert.That(scripts.Batch(arguments), Is.EqualTo(2), Said());
+            Assert.That(File.Exists(report), Is.False, "the report says that all is well");
+            Assert.That(File.Exists(junit) && !File.ReadAllText(junit).Contains("<failure"), Is.False,
+                "the test page says that all is well");
+        }
+
+        [Test]
+        public void ADraftThatEndsAfterAReloadWaitsForADecision()
+        {
+            manifest.Side = 1024;
+            manifest.Write();
+            scripts.Regenerate();
+            scripts.BeginDraft(Manifest.PathOf("axe", "en"));
+            // The window is closed, so nobody has a board when the draft ends.
+            scripts = editor.Reload<FaultScripts>();
+            scripts.UntilNothingIsOpen();
+            Assert.That(scripts.Drafts(), Is.EqualTo(new[] { "axe" }));
+            scripts = editor.Reload<FaultScripts>();
+            Assert.That(scripts.Drafts(), Is.EqualTo(new[] { "axe" }));
+        }
+
+        [TestCase("")]
+        [TestCase("{\"drafts\":[{\"file\":")]
+        [TestCase("{\"drafts\":[{\"file\":\"\"}]}")]
+        [TestCase("[]")]
+        public void ADamagedBookOfDraftsIsNoneAndTheWindowOpens(string book)
+        {
+            string folder = Path.Combine(editor.Project, "Library/Thumbforge");
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, "drafts.json"), book);
+            Assert.That(scripts.Drafts(), Is.Empty);
+        }
+
+        [Test]
+        public void AProjectBehindALinkIsImportedToo()
+        {
+            editor.Dispose();
+            Begin(true);
+            Assert.That(scripts.Regenerate(), Is.StringContaining("4 drawn"));
+            Assert.That(FakeAssets.Imports, Has.Member(Manifest.PathOf("axe", "en")));
+        }
+    }
+}
