@@ -9,8 +9,8 @@ using UnityEngine;
 namespace Thumbforge.Editor.Localization
 {
     /// <summary>
-    /// Before a build: each string table collection that is named in the settings is written to the file of
-    /// <c>locales.strings</c> that has its name (<c>Shop</c> to <c>Localization/Shop.csv</c>).
+    /// Before a build: each string table collection that is named in the settings is written to the file of its name in the
+    /// folder <c>Localization</c> beside the manifest (<c>Shop</c> to <c>Localization/Shop.csv</c>).
     /// </summary>
     /// <remarks>
     /// The files are committed beside the manifest, so a machine without Unity builds the same pictures from them.
@@ -18,6 +18,7 @@ namespace Thumbforge.Editor.Localization
     internal static class StringTableExport
     {
         private const string ManifestName = "thumbforge.toml";
+        private const string Folder = "Localization";
 
         /// <summary>What was said already, so that a project that is as its team wants it is warned once.</summary>
         private static readonly HashSet<string> Said = new HashSet<string>();
@@ -36,20 +37,11 @@ namespace Thumbforge.Editor.Localization
             {
                 return;
             }
-            List<string> files;
-            try
-            {
-                files = TomlStrings.Read(File.ReadAllText(manifest), "locales", "strings");
-            }
-            catch (FormatException)
-            {
-                // The build reads the whole manifest next, and names the mistake with its line.
-                return;
-            }
+            string said = File.ReadAllText(manifest);
             var problems = new List<string>();
             foreach (string name in names)
             {
-                Export(name, manifestFolder, files, problems);
+                Export(name, manifestFolder, said, problems);
             }
             string words = Problems.Sentence("Thumbforge could not export every string table", problems);
             if (words != "" && Said.Add(manifestFolder + "\n" + words))
@@ -58,7 +50,7 @@ namespace Thumbforge.Editor.Localization
             }
         }
 
-        private static void Export(string name, string manifestFolder, List<string> files, List<string> problems)
+        private static void Export(string name, string manifestFolder, string manifest, List<string> problems)
         {
             StringTableCollection collection = LocalizationEditorSettings.GetStringTableCollection(name);
             if (collection == null)
@@ -72,20 +64,15 @@ namespace Thumbforge.Editor.Localization
                     "\"" + name + " Shared Data\" from version control");
                 return;
             }
-            string file = files.Find(path => IsFileOf(path, name));
-            if (file == null)
+            string file = Folder + "/" + name + ".csv";
+            // Whoever reads other files of the same words would get old ones and never know.
+            if (manifest.IndexOf(file, StringComparison.Ordinal) < 0)
             {
-                problems.Add("the manifest in " + manifestFolder + " reads no file for \"" + name +
-                    "\": write strings = [\"Localization/" + name + ".csv\"] under [locales]");
+                problems.Add("the manifest in " + manifestFolder + " does not read " + file + ": write strings = [\"" + file +
+                    "\"] under [locales]");
                 return;
             }
             Write(Path.Combine(manifestFolder, file), TableCsv.Of(collection));
-        }
-
-        private static bool IsFileOf(string path, string name)
-        {
-            return path.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) &&
-                string.Equals(Path.GetFileNameWithoutExtension(path), name, StringComparison.OrdinalIgnoreCase);
         }
 
         /// <summary>Writes a file whole or not at all, and only if its words are others than are there.</summary>

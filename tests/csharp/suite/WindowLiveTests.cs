@@ -120,7 +120,7 @@ namespace Thumbforge.Tests
                 {
                     "potion de Done", "potion en Done", "sword de Done", "sword en Done",
                 }));
-                Assert.That(File.Exists(Path.Combine(editor.Project, "Assets/Thumbnails/sword.de.png.meta")));
+                Assert.That(File.Exists(Path.Combine(editor.Project, "Assets/Thumbnails/sword/sword.de.png.meta")));
                 scripts.Select(2);
                 Assert.That(scripts.LargeSide(), Is.EqualTo(512));
                 scripts.PressKey(KeyCode.Return);
@@ -142,7 +142,7 @@ namespace Thumbforge.Tests
                 scripts.Press("make-starter");
                 scripts.Press("regenerate-all");
                 scripts.WaitForLines("Done", 4);
-                string final = Path.Combine(editor.Project, "Assets/Thumbnails/sword.en.png");
+                string final = Path.Combine(editor.Project, "Assets/Thumbnails/sword/sword.en.png");
                 byte[] before = File.ReadAllBytes(final);
                 scripts.Select(3);
                 scripts.Press("reroll");

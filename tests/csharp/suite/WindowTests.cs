@@ -490,7 +490,7 @@ namespace Thumbforge.Tests
                 string report = process.StandardOutput.ReadToEnd(), said = process.StandardError.ReadToEnd();
                 process.WaitForExit();
                 Assert.That(process.ExitCode, Is.EqualTo(0), said);
-                Assert.That(report, Is.StringContaining("\"Assets/Thumbnails/sword.de.png\""));
+                Assert.That(report, Is.StringContaining("\"Assets/Thumbnails/sword/sword.de.png\""));
                 Assert.That(JsonUtility.FromJson<ReportJson>(report).planned, Is.EqualTo(4));
             }
         }

@@ -139,5 +139,7 @@ namespace Thumbforge.Editor
         internal ReportJson Report;
         /// <summary>What came into the project.</summary>
         internal List<ImportedThumbnail> Imported = new List<ImportedThumbnail>();
+        /// <summary>Every picture of the build that is an asset, made now or before.</summary>
+        internal List<ImportedThumbnail> There = new List<ImportedThumbnail>();
     }
 }

@@ -13,7 +13,9 @@ namespace Thumbforge.Editor
     {
         /// <summary>Called with the manifest's folder before it is read.</summary>
         internal static readonly List<Action<string>> BeforeBuild = new List<Action<string>>();
-        /// <summary>Called with what came into the project, after the editing scope has closed.</summary>
+        /// <summary>
+        /// Called with every picture of the build that is an asset, made now or before, after the editing scope has closed.
+        /// </summary>
         internal static readonly List<Action<IReadOnlyList<ImportedThumbnail>>> AfterImport =
             new List<Action<IReadOnlyList<ImportedThumbnail>>>();
     }
@@ -305,7 +307,7 @@ namespace Thumbforge.Editor
                 Step(result, () => Import(result));
                 foreach (Action<IReadOnlyList<ImportedThumbnail>> hook in BuildHooks.AfterImport)
                 {
-                    Step(result, () => hook(result.Imported));
+                    Step(result, () => hook(result.There));
                 }
             }
             if (!string.IsNullOrEmpty(build.reportTo) && File.Exists(build.ReportFile))
@@ -347,28 +349,43 @@ namespace Thumbforge.Editor
             var planned = new HashSet<string>(result.Build.planned);
             foreach (ItemJson item in result.Report.items)
             {
-                // What a sidecar wrote before it died is unchanged for the one that went on with the build.
-                bool written = item.state == "done" || (item.state == "unchanged" && planned.Contains(item.path));
-                string path = written ? AssetPath(result.Build, item) : null;
-                if (path != null)
+                bool isThere = item.state == "done" || item.state == "unchanged" || item.state == "stale";
+                string path = isThere ? AssetPath(result.Build, item) : null;
+                if (path == null)
                 {
-                    result.Imported.Add(Imported(item, path));
+                    continue;
+                }
+                // What a sidecar wrote before it died is unchanged for the one that went on with the build.
+                bool written = item.state == "done" || planned.Contains(item.path);
+                ImportedThumbnail picture = written ? Written(item, path) : OfItem(item, path);
+                result.There.Add(picture);
+                if (written)
+                {
+                    result.Imported.Add(picture);
                 }
             }
             Importer.Import(result.Imported);
         }
 
-        private static ImportedThumbnail Imported(ItemJson item, string path)
+        private static ImportedThumbnail OfItem(ItemJson item, string path)
         {
-            PngProvenance said = string.IsNullOrEmpty(item.engine) ? PngProvenance.Read(path) : null;
             return new ImportedThumbnail
             {
-                Asset = item.asset,
-                Locale = item.locale,
-                Path = path,
-                Key = said == null ? item.realised_key : said.realised_key,
-                Engine = said == null ? item.engine : said.engine,
+                Asset = item.asset, Locale = item.locale, Path = path, Key = item.realised_key, Engine = item.engine,
             };
+        }
+
+        /// <summary>The report of a build that adopted a file does not say what drew it; the file does.</summary>
+        private static ImportedThumbnail Written(ItemJson item, string path)
+        {
+            ImportedThumbnail picture = OfItem(item, path);
+            PngProvenance said = string.IsNullOrEmpty(item.engine) ? PngProvenance.Read(path) : null;
+            if (said != null)
+            {
+                picture.Key = said.realised_key;
+                picture.Engine = said.engine;
+            }
+            return picture;
         }
 
         private static void Finish(BuildResult result)

@@ -77,7 +77,11 @@ namespace Thumbforge.Editor
 
         public bool CanAccept
         {
-            get { return Settled && (DraftFile.Length > 0 || (FinalFile.Length > 0 && Approval != "accepted")); }
+            get
+            {
+                bool good = Settled && State != RowState.Failed && State != RowState.Cancelled;
+                return good && (DraftFile.Length > 0 || (FinalFile.Length > 0 && Approval != "accepted"));
+            }
         }
 
         public bool CanReject
@@ -132,7 +136,7 @@ namespace Thumbforge.Editor
             Message = failed ? item.error.message : item.note ?? string.Empty;
             bool judged = item.approval != null && !string.IsNullOrEmpty(item.approval.state);
             Approval = judged ? item.approval.state : string.Empty;
-            ApprovedBy = judged ? item.approval.person + ", " + item.approval.date : string.Empty;
+            ApprovedBy = judged ? item.approval.person + " (" + item.approval.role + "), " + item.approval.date : string.Empty;
             Findings.Clear();
             Expected = Read = string.Empty;
             TextScore = -1;
@@ -140,10 +144,10 @@ namespace Thumbforge.Editor
                 ? new FindingJson[0] : item.verdict.findings)
             {
                 Findings.Add(new Finding { Code = finding.code, Severity = finding.severity, Message = finding.message });
-                if (!string.IsNullOrEmpty(finding.read))
+                if (!string.IsNullOrEmpty(finding.expected))
                 {
-                    Expected = finding.expected ?? string.Empty;
-                    Read = finding.read;
+                    Expected = finding.expected;
+                    Read = finding.read ?? string.Empty;
                     TextScore = finding.score;
                 }
             }

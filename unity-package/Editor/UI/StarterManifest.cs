@@ -22,7 +22,7 @@ list = [""en"", ""de""]
 strings = [""thumbforge.csv""] # Replace it by the CSV export of a string table.
 
 [output]
-path = ""Assets/Thumbnails/{{ asset }}.{{ locale }}.png""
+path = ""Assets/Thumbnails/{{ asset }}/{{ asset }}.{{ locale }}.png""
 
 [profiles.shop]
 texture_type = ""sprite""
