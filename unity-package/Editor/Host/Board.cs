@@ -205,21 +205,29 @@ namespace Thumbforge.Editor
         internal void Begin(Build build)
         {
             build.manifest = Manifests.Folder(null);
+            // A look at the files follows many a decision; what went wrong with that must stay to be read.
+            Trouble = build.kind == BuildKind.Survey ? Trouble : string.Empty;
             Try(() => Builds.Start(build, null));
         }
 
         public void RequestPreview(string file, int sideMax, Action<Texture2D> ready)
         {
             string json = new JsonText().Add("verb", "preview").Add("file", file).Add("side_max", sideMax).ToString();
-            Try(() =>
+            bool sent = Try(() =>
             {
                 Connection connection = Host.Connection;
                 connection.Send(new PreviewCall(ready), connection.NewTag(CallKind.Preview), json);
             });
+            if (!sent)
+            {
+                // Whoever counts those on their way would wait for ever.
+                ready(null);
+            }
         }
 
         private void Command(string json, Action<CommandJson> done)
         {
+            Trouble = string.Empty;
             Try(() =>
             {
                 Connection connection = Host.Connection;
@@ -236,12 +244,12 @@ namespace Thumbforge.Editor
             });
         }
 
-        private void Try(Action action)
+        private bool Try(Action action)
         {
             try
             {
                 action();
-                Trouble = string.Empty;
+                return true;
             }
             catch (ThumbforgeException failure)
             {
@@ -250,6 +258,7 @@ namespace Thumbforge.Editor
                 {
                     SetLink(failure.Code == "no_sidecar" ? LinkState.NoProgram : LinkState.OldLibrary, failure.Message);
                 }
+                return false;
             }
         }
 
