@@ -78,7 +78,10 @@ namespace Thumbforge.Editor
                 row.DraftFile = string.Empty;
                 row.State = row.FinalFile.Length > 0 ? RowState.Done : RowState.Missing;
                 row.Message = "draft rejected: " + reason;
+                // What the row says of seed, pixels and decisions was the draft's.
+                row.Pixels = string.Empty;
                 Version++;
+                Refresh();
                 return;
             }
             Decide(row, "rejected", reason);
@@ -104,6 +107,7 @@ namespace Thumbforge.Editor
                 .Add("person", UserSettings.Person)
                 .Add("role", UserSettings.Role)
                 .Add("note", note)
+                .Add("pixels", row.Pixels)
                 .Add("from", draft ? Installation.DraftsFolder : null);
             Command(json.ToString(), answer => Decided(row, draft, answer));
         }
@@ -113,6 +117,8 @@ namespace Thumbforge.Editor
             if (answer.exit != ExitCodes.Done)
             {
                 Say(answer.message);
+                // It may have changed since it was looked at; then it is shown as it is now.
+                Refresh();
                 return;
             }
             if (draft)
