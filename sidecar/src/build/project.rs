@@ -254,7 +254,7 @@ impl Project {
     }
 
     /// Waits until nobody else changes files of `folder` that several commands write; held until it is dropped.
-    pub(super) fn take_turn(&self, folder: &Path) -> Option<fs::File> {
+    pub(crate) fn take_turn(&self, folder: &Path) -> Option<fs::File> {
         take_turn(&self.stat_path.with_file_name(side_name("turn", folder)))
     }
 

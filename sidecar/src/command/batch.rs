@@ -124,6 +124,16 @@ impl Batch {
     /// # Errors
     /// Every mistake in the team's files, or why one cannot be read.
     pub fn open(order: Order, data_dir: &Path) -> Result<Self, BuildError> {
+        let junit = order.junit.clone();
+        // Where this build writes none, nobody may take the last one's for it.
+        [&order.report, &order.junit].into_iter().flatten().for_each(|file| drop(std::fs::remove_file(file)));
+        Self::read(order, data_dir).inspect_err(|error| {
+            // The error is told either way; the page of a build server shows it too, if it can be written.
+            let _ = junit.map(|path| write_text(&path, &junit::refusal(&error.failures())));
+        })
+    }
+
+    fn read(order: Order, data_dir: &Path) -> Result<Self, BuildError> {
         let (began, now, catalogue) = (Instant::now(), SystemTime::now(), Catalogue::built_in());
         let events = order.events.as_deref().map(Events::create).transpose()?.map(Arc::new);
         let opened = Project::open(&order.source, &order.overrides, &catalogue, data_dir, now);

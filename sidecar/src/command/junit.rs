@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use thumbforge_core::error::Failure;
 use thumbforge_core::manifest::Skipped;
 
 use super::batch::Mode;
@@ -57,6 +58,21 @@ pub(super) fn xml(report: &Report, mode: Mode, refused: &BTreeMap<usize, String>
         suite(&mut text, asset, cases, &report.root);
     }
     text.push_str("</testsuites>\n");
+    text
+}
+
+/// The XML of a build that could not begin: one case, which has failed.
+pub(super) fn refusal(failures: &[Failure]) -> String {
+    let kind = failures.first().map_or("failed", |failure| failure.code.word());
+    let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+    let message = escaped(&messages.join("\n"));
+    let counts = "tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"0.000\"";
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    line(&mut text, format_args!("<testsuites name=\"thumbforge\" {counts}>"));
+    line(&mut text, format_args!("  <testsuite name=\"thumbforge\" {counts}>"));
+    line(&mut text, format_args!("    <testcase name=\"the build\" classname=\"thumbforge\" time=\"0.000\">"));
+    line(&mut text, format_args!("      <failure type=\"{kind}\" message=\"{message}\">{message}</failure>"));
+    line(&mut text, format_args!("    </testcase>\n  </testsuite>\n</testsuites>"));
     text
 }
 

@@ -23,6 +23,8 @@ pub(super) fn keep(project: &Project, assets: &[String], seed: u64) -> Result<bo
     let failed = |err: &dyn std::fmt::Display| {
         Failure::new(ErrorCode::InvalidManifest, format!("failed to keep a seed in {}: {err}", path.display()))
     };
+    // People accept one draft after another, and each adds its line to what stands there then.
+    let _turn = project.take_turn(&project.folder);
     let old = std::fs::read_to_string(path).map_err(|err| failed(&err))?;
     let new = with_seed(&old, assets, seed).map_err(|why| failed(&why))?;
     if new == old {

@@ -228,3 +228,50 @@ async fn one_image_is_taken_back_and_the_others_are_made() {
     assert_eq!(place.value(json!({"verb": "batch", "manifest": manifest})).await["exit"], exit::DONE);
     place.app.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_files_of_an_earlier_run_say_nothing_of_one_that_could_not_begin() {
+    let place = Place::new().await;
+    let (report, junit) = (place.folder.path().join("report.json"), place.folder.path().join("junit.xml"));
+    let check = json!({"verb": "batch", "manifest": place.path(""), "report": report, "junit": junit});
+    assert_eq!(place.value(check.clone()).await["exit"], exit::DONE);
+    assert!(report.is_file() && std::fs::read_to_string(&junit).is_ok_and(|text| text.contains("failures=\"0\"")));
+    place.write("thumbforge.toml", "project = [");
+    assert_eq!(place.value(check).await["exit"], exit::INPUT);
+    assert!(!report.exists());
+    let said = std::fs::read_to_string(&junit).expect("a page that says why");
+    assert!(said.contains("tests=\"1\" failures=\"1\"") && said.contains("type=\"invalid_manifest\""), "{said}");
+    place.app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_seeds_of_drafts_that_are_accepted_at_once_are_all_kept() {
+    let place = Place::new().await;
+    let names: Vec<String> = (0..24).map(|number| format!("item{number}")).collect();
+    let head = MANIFEST.split("[assets.sword]").next().expect("a head");
+    let asset = |name: &String| format!("[assets.{name}]\ntemplate = \"card\"\nvars = {{ subject = \"{name}\" }}\n");
+    place.write("thumbforge.toml", head.to_owned() + &names.iter().map(asset).collect::<String>());
+    let string = |name: &String| format!("{name}.title,It,Es\n");
+    place.write("Shop.csv", "Key,en,de\n".to_owned() + &names.iter().map(string).collect::<String>());
+    let (manifest, drafts) = (place.path(""), place.path("Drafts"));
+    let draft = json!({
+        "verb": "batch", "manifest": manifest, "out": drafts, "tier": "preview", "seed": 5, "locales": ["en"],
+    });
+    assert_eq!(place.value(draft).await["report"]["rendered"], names.len());
+    let accepted = names.iter().map(|name| {
+        place.value(json!({
+            "verb": "approve", "manifest": manifest, "asset": name, "locale": "en", "decision": "accepted",
+            "person": "Kim", "from": drafts,
+        }))
+    });
+    for answer in futures_util::future::join_all(accepted).await {
+        assert_eq!(answer["exit"], exit::DONE, "{answer}");
+    }
+    let kept = std::fs::read_to_string(place.path("thumbforge.toml")).expect("a manifest");
+    assert_eq!(kept.matches("seed = 5\n").count(), names.len());
+    let decided = std::fs::read_to_string(place.path("thumbforge.approvals")).expect("approvals");
+    assert_eq!(decided.lines().count(), 1 + names.len());
+    let locked = std::fs::read_to_string(place.path("thumbforge.lock")).expect("a lock");
+    assert!(names.iter().all(|name| locked.contains(&format!("Assets/{name}.en.png"))));
+    place.app.drain().await;
+}
