@@ -74,7 +74,7 @@ namespace Thumbforge.Tests
             scripts = editor.Load<PumpScripts>();
             scripts.Frame();
             // The first pictures pay for compiling.
-            scripts.FramesOf(5, 256);
+            scripts.FramesOf(5, 512);
         }
 
         [TearDown]
@@ -86,19 +86,17 @@ namespace Thumbforge.Tests
         [Test]
         public void AFrameStaysWithinItsShare()
         {
-            double[] told = scripts.FramesOf(100, 256);
+            double[] told = scripts.FramesOf(100, 512);
             double[] all = Array.ConvertAll(told, Math.Abs);
             double[] busy = Array.ConvertAll(Array.FindAll(told, frame => frame < 0), Math.Abs);
             Array.Sort(all);
             Array.Sort(busy);
             Console.WriteLine("pump with 100 jobs on their way, in ms: " + Line(all));
             Console.WriteLine("  of these, frames that bring pictures: " + Line(busy));
-            // The goal for a frame is 0.2 ms. One that brings a picture took 0.07 ms at 16x16, 0.2 at 256x256 and 0.6
-            // at 512x512 with an unoptimised library on a busy machine, and 0.02, 0.13 and 0.46 ms with an optimised
-            // one: it grows with the copy into new memory. Hence twice the goal for these; the longest is one in
-            // which the system ran somebody else.
+            // Copies are made on another thread, so a frame costs the same whatever the size. The longest of a hundred may be
+            // one in which the system ran somebody else.
+            Assert.That(At(busy, 90), Is.LessThan(0.2));
             Assert.That(At(all, 90), Is.LessThan(0.2));
-            Assert.That(At(busy, 50), Is.LessThan(0.4));
         }
 
         private static string Line(double[] sorted)

@@ -24,7 +24,7 @@ namespace Thumbforge.Editor
         }
 
         /// <summary>The picture: RGBA32, sRGB, readable, no mipmaps. Null once disposed.</summary>
-        public Texture2D Texture { get; private set; }
+        public Texture2D Texture { get; internal set; }
 
         /// <summary>Name of the asset that the request named; may be empty.</summary>
         public string Asset { get; private set; }
@@ -81,12 +81,12 @@ namespace Thumbforge.Editor
             }
         }
 
+        /// <summary>What a completion says; its texture comes later.</summary>
         internal static Thumbnail Of(ref TfCompletion completion, string asset, string locale)
         {
             bool cached = (completion.flags & NativeMethods.TF_COMPLETION_CACHED) != 0;
             return new Thumbnail(NativeJob.Text(completion.job, NativeMethods.TF_TEXT_DETAIL))
             {
-                Texture = Textures.Of(ref completion),
                 Asset = asset ?? string.Empty,
                 Locale = locale ?? string.Empty,
                 Key = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_KEY),

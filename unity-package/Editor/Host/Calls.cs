@@ -21,8 +21,16 @@ namespace Thumbforge.Editor
         internal ulong Tag;
         internal ulong Job;
 
-        /// <summary>The request has ended. What the completion lends is given back when this returns.</summary>
-        internal abstract void Complete(ref TfCompletion completion);
+        /// <summary>
+        /// The request has ended. What the completion lends is given back when this returns, or, where it returns a copy, when
+        /// that is finished.
+        /// </summary>
+        internal abstract PixelCopy Complete(ref TfCompletion completion);
+
+        /// <summary>The copy that <see cref="Complete"/> began has ended; <paramref name="failure"/> is null where it went well.</summary>
+        internal virtual void Copied(PixelCopy copy, ThumbforgeException failure)
+        {
+        }
 
         /// <summary>Nobody will answer any more: the session ends.</summary>
         internal abstract void Abandon(ThumbforgeException reason);
@@ -40,6 +48,7 @@ namespace Thumbforge.Editor
     {
         private readonly TaskCompletionSource<Thumbnail> task;
         private CancellationTokenRegistration registration;
+        private Thumbnail thumbnail;
 
         internal PictureCall(ThumbnailRequest request, TaskCompletionSource<Thumbnail> task)
         {
@@ -55,39 +64,32 @@ namespace Thumbforge.Editor
             registration = cancel.Register(job => NativeJob.Cancel((ulong)job), Job);
         }
 
-        internal override void Complete(ref TfCompletion completion)
+        internal override PixelCopy Complete(ref TfCompletion completion)
         {
             registration.Dispose();
             if (completion.outcome == NativeMethods.TF_OUTCOME_CANCELLED)
             {
                 task.TrySetCanceled();
+                return null;
             }
-            else if (completion.outcome == NativeMethods.TF_OUTCOME_FAILED)
+            if (completion.outcome == NativeMethods.TF_OUTCOME_FAILED)
             {
                 task.TrySetException(Failure(ref completion));
+                return null;
             }
-            else
-            {
-                Settle(ref completion);
-            }
+            thumbnail = Thumbnail.Of(ref completion, Request.Asset, Request.Locale);
+            return new PixelCopy(ref completion);
         }
 
-        private void Settle(ref TfCompletion completion)
+        internal override void Copied(PixelCopy copy, ThumbforgeException failure)
         {
-            Thumbnail thumbnail;
-            try
-            {
-                thumbnail = Thumbnail.Of(ref completion, Request.Asset, Request.Locale);
-            }
-            catch (ThumbforgeException failure)
+            if (failure != null)
             {
                 task.TrySetException(failure);
                 return;
             }
-            if (!task.TrySetResult(thumbnail))
-            {
-                thumbnail.Dispose();
-            }
+            thumbnail.Texture = copy.Texture;
+            task.TrySetResult(thumbnail);
         }
 
         internal override void Abandon(ThumbforgeException reason)
@@ -100,16 +102,28 @@ namespace Thumbforge.Editor
     /// <summary>A picture that scripts asked for which have been unloaded since.</summary>
     internal sealed class RecoveredCall : Call
     {
-        internal override void Complete(ref TfCompletion completion)
+        private Thumbnail thumbnail;
+
+        internal override PixelCopy Complete(ref TfCompletion completion)
         {
             if (completion.outcome != NativeMethods.TF_OUTCOME_DONE || !Thumbnails.WantsRecovered)
             {
                 // The picture is in the store: asked for again, it is there at once.
-                return;
+                return null;
             }
             string asset = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_ASSET);
             string locale = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_LOCALE);
-            Thumbnails.Recover(Thumbnail.Of(ref completion, asset, locale));
+            thumbnail = Thumbnail.Of(ref completion, asset, locale);
+            return new PixelCopy(ref completion);
+        }
+
+        internal override void Copied(PixelCopy copy, ThumbforgeException failure)
+        {
+            if (failure == null)
+            {
+                thumbnail.Texture = copy.Texture;
+                Thumbnails.Recover(thumbnail);
+            }
         }
 
         internal override void Abandon(ThumbforgeException reason)
@@ -136,25 +150,26 @@ namespace Thumbforge.Editor
             done = (answer, failure) => failed(failure);
         }
 
-        internal override void Complete(ref TfCompletion completion)
+        internal override PixelCopy Complete(ref TfCompletion completion)
         {
             if (completion.outcome == NativeMethods.TF_OUTCOME_CANCELLED)
             {
                 done(null, new ThumbforgeException("cancelled", "cancelled; what was made is kept"));
-                return;
+                return null;
             }
             if (completion.outcome == NativeMethods.TF_OUTCOME_FAILED)
             {
                 done(null, Failure(ref completion));
-                return;
+                return null;
             }
             string detail = NativeJob.Text(completion.job, NativeMethods.TF_TEXT_DETAIL);
             if (raw != null)
             {
                 raw(detail);
-                return;
+                return null;
             }
             done(JsonUtility.FromJson<AnswerJson>(detail).answer, null);
+            return null;
         }
 
         internal override void Abandon(ThumbforgeException reason)
@@ -173,11 +188,21 @@ namespace Thumbforge.Editor
             this.ready = ready;
         }
 
-        internal override void Complete(ref TfCompletion completion)
+        internal override PixelCopy Complete(ref TfCompletion completion)
         {
             bool shown = completion.outcome == NativeMethods.TF_OUTCOME_DONE
                 && completion.format == NativeMethods.TF_DELIVER_PIXELS;
-            ready(shown ? Textures.Of(ref completion) : null);
+            if (!shown)
+            {
+                ready(null);
+                return null;
+            }
+            return new PixelCopy(ref completion);
+        }
+
+        internal override void Copied(PixelCopy copy, ThumbforgeException failure)
+        {
+            ready(failure == null ? copy.Texture : null);
         }
 
         internal override void Abandon(ThumbforgeException reason)

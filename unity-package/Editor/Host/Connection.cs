@@ -19,6 +19,7 @@ namespace Thumbforge.Editor
 
         private readonly NativeSession session;
         private readonly Dictionary<ulong, Call> calls = new Dictionary<ulong, Call>();
+        private readonly List<KeyValuePair<Call, PixelCopy>> copies = new List<KeyValuePair<Call, PixelCopy>>();
         private readonly TfCompletion[] next = new TfCompletion[1];
         private readonly ulong firstTag;
         private ulong tags;
@@ -64,7 +65,7 @@ namespace Thumbforge.Editor
         /// <summary>Requests that have no answer yet.</summary>
         internal int Count
         {
-            get { return calls.Count; }
+            get { return calls.Count + copies.Count; }
         }
 
         internal IEnumerable<Call> Calls
@@ -128,18 +129,22 @@ namespace Thumbforge.Editor
         /// <summary>Hands out what has ended since the last frame, as far as a frame's share of time goes.</summary>
         internal void Pump()
         {
-            if (calls.Count == 0)
-            {
-                return;
-            }
             long deadline = Stopwatch.GetTimestamp() + BudgetTicks;
-            while (session.Poll(next) == 1)
+            for (int at = 0; at < copies.Count && Stopwatch.GetTimestamp() < deadline;)
+            {
+                if (copies[at].Value.IsDone)
+                {
+                    Finish(copies[at]);
+                    copies.RemoveAt(at);
+                }
+                else
+                {
+                    at++;
+                }
+            }
+            while (calls.Count > 0 && Stopwatch.GetTimestamp() < deadline && session.Poll(next) == 1)
             {
                 Deliver(ref next[0]);
-                if (Stopwatch.GetTimestamp() >= deadline)
-                {
-                    return;
-                }
             }
         }
 
@@ -148,21 +153,42 @@ namespace Thumbforge.Editor
             Call call;
             calls.TryGetValue(completion.tag, out call);
             calls.Remove(completion.tag);
+            PixelCopy copy = null;
             try
             {
-                if (call != null)
-                {
-                    call.Complete(ref completion);
-                }
+                copy = call == null ? null : call.Complete(ref completion);
             }
             catch (Exception fault)
             {
                 // What a listener does wrong must not hold up the others.
                 UnityEngine.Debug.LogException(fault);
             }
-            finally
+            if (copy == null)
             {
                 NativeJob.Release(completion.job);
+                return;
+            }
+            copies.Add(new KeyValuePair<Call, PixelCopy>(call, copy));
+        }
+
+        private static void Finish(KeyValuePair<Call, PixelCopy> copied)
+        {
+            ThumbforgeException failure = null;
+            try
+            {
+                copied.Value.Finish();
+            }
+            catch (ThumbforgeException lost)
+            {
+                failure = lost;
+            }
+            try
+            {
+                copied.Key.Copied(copied.Value, failure);
+            }
+            catch (Exception fault)
+            {
+                UnityEngine.Debug.LogException(fault);
             }
         }
 
@@ -185,6 +211,11 @@ namespace Thumbforge.Editor
         /// <summary>Leaves everything to the scripts that come after a reload.</summary>
         internal void Relinquish()
         {
+            foreach (KeyValuePair<Call, PixelCopy> copy in copies)
+            {
+                copy.Value.Leave();
+            }
+            copies.Clear();
             session.Relinquish();
             calls.Clear();
         }
@@ -192,6 +223,11 @@ namespace Thumbforge.Editor
         /// <summary>Ends the session. What was accepted goes on in the sidecar, and its pictures come to lie in the store.</summary>
         internal void Close(ThumbforgeException reason)
         {
+            foreach (KeyValuePair<Call, PixelCopy> copy in copies)
+            {
+                Finish(copy);
+            }
+            copies.Clear();
             session.Close();
             var left = new List<Call>(calls.Values);
             calls.Clear();
