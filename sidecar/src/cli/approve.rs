@@ -59,6 +59,7 @@ pub(super) fn approve(context: &Context, args: &ApproveArgs) -> Result<u8, Build
         role: args.role.clone(),
         note: args.note.clone(),
         from: args.from.clone(),
+        pixels: None,
         force: args.force,
     };
     let decided = approve::approve(&order, &context.data_dir)?;

@@ -15,6 +15,7 @@ use super::progress::{Bars, Lines, Silent};
 use super::{Context, interruption, maker, pretty, print_out, runtime};
 use crate::build::{BuildError, Item, ItemState, Progress, Project, Report, Source};
 use crate::command::batch::{Batch, Ended, JOBS_DEFAULT, Mode, Order};
+use crate::command::exit;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -209,6 +210,9 @@ fn build(context: &Context, args: &BatchArgs, mode: Mode) -> Result<u8, BuildErr
     }
     for refused in ended.refused.values() {
         eprintln!("{refused}");
+    }
+    if mode == Mode::Check && ended.exit == exit::GATE && ended.refused.is_empty() {
+        eprintln!("{}", ended.message);
     }
     for failure in &ended.errors {
         eprintln!("error[{}]: {}", failure.code, failure.message);

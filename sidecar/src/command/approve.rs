@@ -50,6 +50,8 @@ pub struct Order {
     pub note: String,
     /// A folder of drafts, when the decision is on a draft.
     pub from: Option<PathBuf>,
+    /// The pixels that the person looked at; without, those that are there.
+    pub pixels: Option<PixelHash>,
     /// Whether a draft may replace a file that was changed by hand or is not ours.
     pub force: bool,
 }
@@ -80,6 +82,11 @@ pub fn approve(order: &Order, data_dir: &Path) -> Result<Decided, BuildError> {
         Some(draft) => draft.line.pixels,
         None => pixels_in_place(&mut project, &wanted, now)?,
     };
+    if order.pixels.is_some_and(|seen| seen != pixels) {
+        let message =
+            format!("failed to decide on {}: it has changed since you looked at it; look again", wanted.output);
+        return Err(Failure::new(ErrorCode::InputFile, message).into());
+    }
     let approval = Approval {
         asset: wanted.asset.name.clone(),
         locale: wanted.asset.locale.clone(),

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thumbforge_core::approvals::Decision;
 use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::PixelHash;
 use thumbforge_core::manifest::Overrides;
 use thumbforge_core::recipe::{Settings, Tier};
 use tokio::runtime::Handle;
@@ -95,6 +96,7 @@ pub(super) struct ApproveOrder {
     #[serde(default)]
     note: String,
     from: Option<PathBuf>,
+    pixels: Option<PixelHash>,
     #[serde(default)]
     force: bool,
 }
@@ -126,6 +128,7 @@ impl ApproveOrder {
             role: self.role,
             note: self.note,
             from: self.from,
+            pixels: self.pixels,
             force: self.force,
         })
     }

@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 use thumbforge_core::error::Failure;
 use thumbforge_core::manifest::Overrides;
 use thumbforge_core::model::Catalogue;
-use thumbforge_core::plan::Action;
+use thumbforge_core::plan::{Action, PlanItem};
 use tokio_util::sync::CancellationToken;
 
 use super::events::Events;
@@ -233,7 +233,7 @@ impl Batch {
         let elapsed_ms = began.elapsed().as_millis() as u64;
         let report = Report::of(&project.root, items, survey.plan.orphans.len(), elapsed_ms);
         let mut ended = Ended {
-            refused: refused(&report, &order, &project),
+            refused: refused(&report, &order, &project, &survey),
             project,
             survey,
             report,
@@ -311,7 +311,8 @@ impl Ended {
         let report = order.report.as_deref().map(|path| write_text(path, &pretty(&self.report)));
         let junit = order.junit.as_deref().map(|path| {
             let skipped = &self.project.expansion.skipped;
-            write_text(path, &junit::xml(&self.report, order.mode, &self.refused, skipped))
+            let orphans = &self.survey.plan.orphans;
+            write_text(path, &junit::xml(&self.report, order.mode, &self.refused, skipped, orphans))
         });
         self.errors.extend([report, junit].into_iter().flatten().filter_map(Result::err));
     }
@@ -342,9 +343,20 @@ impl Ended {
             return (exit::GATE, format!("{}{others}", named.join("; ")));
         }
         if mode == Mode::Check && self.survey.plan.would_change() {
-            return (exit::GATE, "not everything is up to date: `thumbforge batch` makes it so".to_owned());
+            return (exit::GATE, self.out_of_date_in_words());
         }
         (exit::DONE, String::new())
+    }
+
+    fn out_of_date_in_words(&self) -> String {
+        let is_wanted = |item: &&Item| matches!(item.state, ItemState::Planned | ItemState::Cached);
+        let wanted = self.report.items.iter().filter(is_wanted).map(|item| item.path.as_str());
+        let orphans = self.survey.plan.orphans.iter().map(String::as_str);
+        let named: Vec<&str> = wanted.chain(orphans).collect();
+        let more = named.len().saturating_sub(NAMED_MAX);
+        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let first = named[..named.len() - more].join(", ");
+        format!("not everything is up to date: {first}{others}; `thumbforge batch` makes it so")
     }
 
     fn failed_in_words(&self, failed: usize) -> String {
@@ -364,17 +376,27 @@ impl Ended {
 }
 
 /// What the gates say of single images, by their index in the report.
-fn refused(report: &Report, order: &Order, project: &Project) -> BTreeMap<usize, String> {
+fn refused(report: &Report, order: &Order, project: &Project, survey: &Survey) -> BTreeMap<usize, String> {
     let mut refused = BTreeMap::new();
+    let is_checked = order.mode == Mode::Check;
+    let adopted: BTreeSet<usize> = survey.plan.items.iter().filter(|_| is_checked).filter_map(adopted).collect();
     for (at, item) in report.items.iter().enumerate() {
         let denied = (!order.deny.is_empty()).then(|| denied(item, &order.deny, project)).flatten();
         let unapproved = order.require_approved.then(|| unapproved(item)).flatten();
-        let words: Vec<String> = [denied, unapproved].into_iter().flatten().collect();
+        // The picture is right, and whoever has the lock alone could not know it.
+        let unknown = adopted.contains(&at).then(|| {
+            format!("not up to date: {}: thumbforge.lock does not know the file; build, and commit the lock", item.path)
+        });
+        let words: Vec<String> = [denied, unapproved, unknown].into_iter().flatten().collect();
         if !words.is_empty() {
             refused.insert(at, words.join("; "));
         }
     }
     refused
+}
+
+fn adopted(item: &PlanItem) -> Option<usize> {
+    (item.action == Action::Adopt).then_some(item.wanted)
 }
 
 /// Whether the picture that lies there is by an engine or of a tier that none may be of.

@@ -28,8 +28,15 @@ struct Case<'a> {
     item: Option<&'a Item>,
 }
 
-/// The XML of a report. `refused` is what the gates said, by the index of the item; `left_out` are images without a string.
-pub(super) fn xml(report: &Report, mode: Mode, refused: &BTreeMap<usize, String>, left_out: &[Skipped]) -> String {
+/// The XML of a report. `refused` is what the gates said, by the index of the item; `left_out` are images without a string,
+/// and `orphans` outputs that only the lock still knows.
+pub(super) fn xml(
+    report: &Report,
+    mode: Mode,
+    refused: &BTreeMap<usize, String>,
+    left_out: &[Skipped],
+    orphans: &[String],
+) -> String {
     let made = report.items.iter().enumerate().map(|(at, item)| Case {
         asset: &item.asset,
         locale: &item.locale,
@@ -47,7 +54,18 @@ pub(super) fn xml(report: &Report, mode: Mode, refused: &BTreeMap<usize, String>
         item: None,
     });
     let mut suites: BTreeMap<&str, Vec<Case<'_>>> = BTreeMap::new();
-    for case in made.chain(skipped) {
+    let forgotten = orphans.iter().filter(|_| mode == Mode::Check).map(|output| Case {
+        asset: "thumbforge.lock",
+        locale: output,
+        path: output,
+        seconds: 0.0,
+        fate: Fate::Failed {
+            kind: "out_of_date".to_owned(),
+            message: format!("nothing wants {output} any more, and the lock still has it; build, and commit the lock"),
+        },
+        item: None,
+    });
+    for case in made.chain(skipped).chain(forgotten) {
         suites.entry(case.asset).or_default().push(case);
     }
     let all = suites.values().flatten();

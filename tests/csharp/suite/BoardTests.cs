@@ -260,6 +260,11 @@ namespace Thumbforge.Tests
             scripts.Reject("sword", "en", "wrong hilt");
             Assert.That(scripts.State("sword", "en"), Is.EqualTo("Done final rejected"));
             Assert.That(Approvals(), Contains.Substring("wrong hilt"));
+            scripts.Accept("sword", "en");
+            scripts.Reroll("sword", "en");
+            scripts.Reject("sword", "en", "the old one is better");
+            Assert.That(scripts.State("sword", "en"), Is.EqualTo("Done final accepted"), "it is the final's again");
+            scripts.Reject("sword", "en", "wrong hilt after all");
             Assert.That(scripts.Batch("-thumbforgeRequire", "approved"), Is.EqualTo(7));
         }
 

@@ -19,9 +19,10 @@ namespace Thumbforge.Tests
         private Scripts scripts;
 
         /// <param name="linked">Whether the project's path leads over a link, as one of a substituted drive does.</param>
-        internal EditorProcess(bool linked = false)
+        /// <param name="name">What the project's folder is called.</param>
+        internal EditorProcess(bool linked = false, string name = "project")
         {
-            Project = Path.Combine(folder.Path, "project");
+            Project = Path.Combine(folder.Path, name);
             if (linked)
             {
                 string real = Path.Combine(folder.Path, "real");

@@ -67,6 +67,32 @@ namespace Thumbforge.Tests
             return EditorActions.Board.Rows.Where(row => row.DraftFile.Length > 0).Select(row => row.Asset).ToArray();
         }
 
+        /// <summary>How often a preview that cannot be asked for is answered.</summary>
+        public int PreviewsAnswered(int asked)
+        {
+            int answered = 0;
+            for (int each = 0; each < asked; each++)
+            {
+                EditorActions.Board.RequestPreview("/nowhere.png", 96, shown => answered++);
+            }
+            return answered;
+        }
+
+        /// <summary>What the window says of a decision that failed, after previews have come and the files were looked at.</summary>
+        public string TroubleThatStays()
+        {
+            Board board = EditorActions.Board;
+            board.Accept(new Row { Asset = "cudgel", Locale = "en" });
+            Until("an answer", () => Host.Existing.Count == 0);
+            string trouble = board.Trouble;
+            int answered = 0;
+            board.RequestPreview("/nowhere.png", 96, shown => answered++);
+            board.Refresh();
+            Until("a preview and a look", () => Host.Existing.Count == 0 && Builds.Open.Count == 0 && answered == 1);
+            Assert.That(board.Trouble, Is.EqualTo(trouble));
+            return trouble;
+        }
+
         public int RunningProgressItems()
         {
             return UnityEditor.Progress.GetRunningProgressCount();
@@ -88,12 +114,12 @@ namespace Thumbforge.Tests
         [SetUp]
         public void Start()
         {
-            Begin(false);
+            Begin(false, "project");
         }
 
-        private void Begin(bool linked)
+        private void Begin(bool linked, string name)
         {
-            editor = new EditorProcess(linked);
+            editor = new EditorProcess(linked, name);
             manifest = new Manifest(editor.Project);
             manifest.Write();
             scripts = editor.Load<FaultScripts>();
@@ -193,9 +219,37 @@ namespace Thumbforge.Tests
         public void AProjectBehindALinkIsImportedToo()
         {
             editor.Dispose();
-            Begin(true);
+            Begin(true, "project");
             Assert.That(scripts.Regenerate(), Is.StringContaining("4 drawn"));
             Assert.That(FakeAssets.Imports, Has.Member(Manifest.PathOf("axe", "en")));
+        }
+
+        [TestCase("Mein Spiel, neu")]
+        [TestCase("Übung 日本語")]
+        [TestCase("100% #1 & 'more'")]
+        public void FoldersAreCalledWhateverPeopleLike(string name)
+        {
+            editor.Dispose();
+            Begin(false, name);
+            Assert.That(scripts.Regenerate(), Is.StringContaining("4 drawn"));
+            Assert.That(FakeAssets.Imports, Has.Member(Manifest.PathOf("axe", "en")));
+            Assert.That(scripts.Batch("-thumbforgeCheck"), Is.EqualTo(0), Said());
+        }
+
+        [Test]
+        public void APreviewThatCannotBeAskedForIsAnsweredAllTheSame()
+        {
+            Assert.That(scripts.PreviewsAnswered(3), Is.EqualTo(0), "they are on their way");
+            editor.Dispose();
+            editor = new EditorProcess { Program = "/nowhere/thumbforge" };
+            scripts = editor.Load<FaultScripts>();
+            Assert.That(scripts.PreviewsAnswered(3), Is.EqualTo(3));
+        }
+
+        [Test]
+        public void WhatWentWrongWithADecisionStaysToBeRead()
+        {
+            Assert.That(scripts.TroubleThatStays(), Is.StringContaining("cudgel"));
         }
     }
 }

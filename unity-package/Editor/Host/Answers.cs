@@ -51,6 +51,7 @@ namespace Thumbforge.Editor
         public string file;
         public string state;
         public string realised_key;
+        public string pixels;
         public string engine;
         public string model;
         public string placeholder_for;

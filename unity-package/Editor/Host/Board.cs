@@ -78,7 +78,10 @@ namespace Thumbforge.Editor
                 row.DraftFile = string.Empty;
                 row.State = row.FinalFile.Length > 0 ? RowState.Done : RowState.Missing;
                 row.Message = "draft rejected: " + reason;
+                // What the row says of seed, pixels and decisions was the draft's.
+                row.Pixels = string.Empty;
                 Version++;
+                Refresh();
                 return;
             }
             Decide(row, "rejected", reason);
@@ -104,6 +107,7 @@ namespace Thumbforge.Editor
                 .Add("person", UserSettings.Person)
                 .Add("role", UserSettings.Role)
                 .Add("note", note)
+                .Add("pixels", row.Pixels)
                 .Add("from", draft ? Installation.DraftsFolder : null);
             Command(json.ToString(), answer => Decided(row, draft, answer));
         }
@@ -113,6 +117,8 @@ namespace Thumbforge.Editor
             if (answer.exit != ExitCodes.Done)
             {
                 Say(answer.message);
+                // It may have changed since it was looked at; then it is shown as it is now.
+                Refresh();
                 return;
             }
             if (draft)
@@ -205,21 +211,29 @@ namespace Thumbforge.Editor
         internal void Begin(Build build)
         {
             build.manifest = Manifests.Folder(null);
+            // A look at the files follows many a decision; what went wrong with that must stay to be read.
+            Trouble = build.kind == BuildKind.Survey ? Trouble : string.Empty;
             Try(() => Builds.Start(build, null));
         }
 
         public void RequestPreview(string file, int sideMax, Action<Texture2D> ready)
         {
             string json = new JsonText().Add("verb", "preview").Add("file", file).Add("side_max", sideMax).ToString();
-            Try(() =>
+            bool sent = Try(() =>
             {
                 Connection connection = Host.Connection;
                 connection.Send(new PreviewCall(ready), connection.NewTag(CallKind.Preview), json);
             });
+            if (!sent)
+            {
+                // Whoever counts those on their way would wait for ever.
+                ready(null);
+            }
         }
 
         private void Command(string json, Action<CommandJson> done)
         {
+            Trouble = string.Empty;
             Try(() =>
             {
                 Connection connection = Host.Connection;
@@ -236,12 +250,12 @@ namespace Thumbforge.Editor
             });
         }
 
-        private void Try(Action action)
+        private bool Try(Action action)
         {
             try
             {
                 action();
-                Trouble = string.Empty;
+                return true;
             }
             catch (ThumbforgeException failure)
             {
@@ -250,6 +264,7 @@ namespace Thumbforge.Editor
                 {
                     SetLink(failure.Code == "no_sidecar" ? LinkState.NoProgram : LinkState.OldLibrary, failure.Message);
                 }
+                return false;
             }
         }
 

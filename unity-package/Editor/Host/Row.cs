@@ -61,6 +61,8 @@ namespace Thumbforge.Editor
         public int TemplateVersion;
         public string Tier = string.Empty;
         public string Key = string.Empty;
+        /// <summary>Hash of the pixels that are shown: a decision is on these and no others. Empty where it is not known.</summary>
+        public string Pixels = string.Empty;
         /// <summary>-1 where it is not known yet.</summary>
         public long Seed = -1;
         /// <summary>Why it failed or was kept.</summary>
@@ -129,6 +131,7 @@ namespace Thumbforge.Editor
             TemplateVersion = item.template_version;
             Tier = item.tier ?? string.Empty;
             Key = item.realised_key ?? string.Empty;
+            Pixels = item.pixels ?? string.Empty;
             Seed = item.seed;
             CostMicrosUsd = item.cost_micros_usd;
             LatencyMs = item.latency_ms;

@@ -275,3 +275,62 @@ async fn the_seeds_of_drafts_that_are_accepted_at_once_are_all_kept() {
     assert!(names.iter().all(|name| locked.contains(&format!("Assets/{name}.en.png"))));
     place.app.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_decides_on_pixels_that_they_have_not_seen() {
+    let place = Place::new().await;
+    let (manifest, report) = (place.path(""), place.folder.path().join("report.json"));
+    let build = json!({"verb": "batch", "manifest": manifest, "report": report});
+    assert_eq!(place.value(build.clone()).await["exit"], exit::DONE);
+    let seen = || -> Value {
+        let report: Value = serde_json::from_slice(&std::fs::read(&report).expect("a report")).expect("JSON");
+        let items = report["items"].as_array().cloned().expect("items");
+        items.into_iter().find(|item| item["path"] == "Assets/sword.en.png").expect("an item")["pixels"].clone()
+    };
+    let first = seen();
+    // Meanwhile somebody else draws it anew.
+    place.write("thumbforge.toml", MANIFEST.replace("a steel sword", "a golden sword"));
+    assert_eq!(place.value(build).await["exit"], exit::DONE);
+    let order = |pixels: &Value| {
+        json!({
+            "verb": "approve", "manifest": manifest, "asset": "sword", "locale": "en", "decision": "accepted",
+            "person": "Kim", "pixels": pixels,
+        })
+    };
+    let late = place.value(order(&first)).await;
+    assert_eq!(late["exit"], exit::INPUT);
+    assert!(late["message"].as_str().is_some_and(|message| message.contains("it has changed")), "{late}");
+    assert!(!place.path("thumbforge.approvals").exists());
+    let second = seen();
+    let answer = place.value(order(&second)).await;
+    assert_eq!((&answer["exit"], &answer["pixels"]), (&json!(exit::DONE), &second));
+    place.app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_fails_says_why_in_its_sentence_and_on_the_test_page() {
+    let place = Place::new().await;
+    let (manifest, junit) = (place.path(""), place.folder.path().join("junit.xml"));
+    assert_eq!(place.value(json!({"verb": "batch", "manifest": manifest})).await["exit"], exit::DONE);
+    let check = json!({"verb": "batch", "manifest": manifest, "check": true, "junit": junit});
+    let page = || std::fs::read_to_string(&junit).expect("a page");
+    assert_eq!(place.value(check.clone()).await["exit"], exit::DONE);
+    assert!(page().contains("tests=\"4\" failures=\"0\""));
+
+    // A tool has rewritten the file around its pixels, so the committed lock names another one.
+    let file = place.path("Assets/sword.de.png");
+    let bytes = std::fs::read(&file).expect("a picture");
+    std::fs::write(&file, [&bytes[..], b"trailing"].concat()).expect("written");
+    let answer = place.value(check.clone()).await;
+    assert_eq!(answer["exit"], exit::GATE);
+    assert!(answer["message"].as_str().is_some_and(|message| message.contains("Assets/sword.de.png")), "{answer}");
+    assert!(page().contains("tests=\"4\" failures=\"1\""), "{}", page());
+    std::fs::write(&file, bytes).expect("written");
+
+    place.write("thumbforge.toml", MANIFEST.split("[assets.shield]").next().expect("a head"));
+    let answer = place.value(check).await;
+    assert_eq!(answer["exit"], exit::GATE);
+    assert!(answer["message"].as_str().is_some_and(|message| message.contains("Assets/shield.de.png")), "{answer}");
+    assert!(page().contains("tests=\"4\" failures=\"2\""), "{}", page());
+    place.app.drain().await;
+}
