@@ -81,8 +81,8 @@ fn flags_that_the_readme_names_are_there() {
     for verb in verbs() {
         known.push_str(&help(&[&verb]));
     }
-    // Flags of cargo and of tests/run.
-    known.push_str("--release --full --workspace --all-targets");
+    // Flags of cargo, of tests/run and of tests/csharp/run.
+    known.push_str("--release --full --workspace --all-targets --bench");
     let readme = text("README.md");
     let mut found = Vec::new();
     for rest in readme.split("--").skip(1) {

@@ -195,6 +195,11 @@ namespace Thumbforge.Editor
         /// <summary>Waits for something to pump, for hosts without frames.</summary>
         internal void Wait(int milliseconds)
         {
+            if (copies.Count > 0)
+            {
+                copies[0].Value.Wait(milliseconds);
+                return;
+            }
             session.Wait(milliseconds);
         }
 

@@ -1,4 +1,5 @@
 // From a lent picture to a Unity texture: one copy, done by native code, which turns the rows around on the way.
+using System.Threading;
 using System.Threading.Tasks;
 using Thumbforge.Editor.Native;
 using Unity.Collections;
@@ -40,6 +41,12 @@ namespace Thumbforge.Editor
             get { return copying.IsCompleted; }
         }
 
+        /// <summary>Waits for the copy, whatever it comes to.</summary>
+        internal void Wait(int milliseconds)
+        {
+            Task.WaitAny(new[] { copying }, milliseconds);
+        }
+
         /// <summary>Waits for the copy if it is not done, makes the texture ready, and gives the picture back.</summary>
         /// <exception cref="ThumbforgeException">When the pixels were not there; the texture is gone then.</exception>
         internal void Finish()
@@ -67,7 +74,7 @@ namespace Thumbforge.Editor
         /// <summary>Leaves the picture lent, for scripts that come after a reload.</summary>
         internal void Leave()
         {
-            copying.ContinueWith(left => { }).Wait();
+            Wait(Timeout.Infinite);
             Object.DestroyImmediate(Texture);
         }
     }
