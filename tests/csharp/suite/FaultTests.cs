@@ -6,13 +6,61 @@ using System.Linq;
 using System.Threading.Tasks;
 using NUnit.Framework;
 using Thumbforge.Editor;
+using Thumbforge.Editor.Native;
 using UnityEditor;
 using UnityEngine;
 
 namespace Thumbforge.Tests
 {
+    /// <summary>A call whose completion throws; it notes whether somebody still tells it of its end.</summary>
+    internal sealed class ThrowingCall : Call
+    {
+        internal string Ended = string.Empty;
+
+        internal override PixelCopy Complete(ref TfCompletion completion)
+        {
+            throw new InvalidOperationException("no room for a texture");
+        }
+
+        internal override void Abandon(ThumbforgeException reason)
+        {
+            Ended = reason.Message;
+        }
+    }
+
     internal sealed class FaultScripts : Scripts
     {
+        public string EndOfACallThatThrows()
+        {
+            var call = new ThrowingCall();
+            Host.Connection.Send(call, Host.Connection.NewTag(CallKind.Command), "{\"verb\":\"doctor\"}");
+            Until("an answer", () => Host.Existing.Count == 0);
+            return call.Ended;
+        }
+
+        /// <summary>A listener chooses another data directory, which ends the session while it hands out pictures.</summary>
+        public int PicturesAfterQuitting(string file)
+        {
+            int came = 0;
+            for (int each = 0; each < 3; each++)
+            {
+                EditorActions.Board.RequestPreview(file, 32, shown =>
+                {
+                    came++;
+                    UnityEngine.Object.DestroyImmediate(shown);
+                    Host.Quit();
+                });
+            }
+            Until("the pictures", () => came >= 3);
+            FakeEditor.Frame();
+            return came;
+        }
+
+        public int LiveTextures()
+        {
+            return FakeTextures.Live;
+        }
+
         public void ThrowAfterImport()
         {
             BuildHooks.AfterImport.Add(imported => { throw new InvalidOperationException("a hook's own fault"); });
@@ -250,6 +298,21 @@ namespace Thumbforge.Tests
         public void WhatWentWrongWithADecisionStaysToBeRead()
         {
             Assert.That(scripts.TroubleThatStays(), Is.StringContaining("cudgel"));
+        }
+
+        [Test]
+        public void WhoeverWaitsForWhatCannotBeTakenInIsTold()
+        {
+            Assert.That(scripts.EndOfACallThatThrows(), Is.EqualTo("no room for a texture"));
+        }
+
+        [Test]
+        public void ASessionMayEndWhileItHandsOutPictures()
+        {
+            scripts.Regenerate();
+            Assert.That(scripts.PicturesAfterQuitting(Path.Combine(editor.Project, Manifest.PathOf("axe", "en"))), Is.EqualTo(3));
+            Assert.That(UnityEngine.FakeLog.Errors, Is.Empty);
+            Assert.That(scripts.LiveTextures(), Is.EqualTo(0));
         }
     }
 }

@@ -134,8 +134,10 @@ namespace Thumbforge.Editor
             {
                 if (copies[at].Value.IsDone)
                 {
-                    Finish(copies[at]);
+                    // Out of the list first: whoever gets the picture may end the session.
+                    KeyValuePair<Call, PixelCopy> copied = copies[at];
                     copies.RemoveAt(at);
+                    Finish(copied);
                 }
                 else
                 {
@@ -160,8 +162,9 @@ namespace Thumbforge.Editor
             }
             catch (Exception fault)
             {
-                // What a listener does wrong must not hold up the others.
+                // What a listener does wrong must not hold up the others; and whoever waits is told that nothing comes.
                 UnityEngine.Debug.LogException(fault);
+                Abandon(call, Known(fault));
             }
             if (copy == null)
             {
@@ -178,13 +181,30 @@ namespace Thumbforge.Editor
             {
                 copied.Value.Finish();
             }
-            catch (ThumbforgeException lost)
+            catch (Exception lost)
             {
-                failure = lost;
+                failure = Known(lost);
             }
             try
             {
                 copied.Key.Copied(copied.Value, failure);
+            }
+            catch (Exception fault)
+            {
+                UnityEngine.Debug.LogException(fault);
+            }
+        }
+
+        private static ThumbforgeException Known(Exception fault)
+        {
+            return fault as ThumbforgeException ?? new ThumbforgeException("internal", fault.Message);
+        }
+
+        private static void Abandon(Call call, ThumbforgeException reason)
+        {
+            try
+            {
+                call.Abandon(reason);
             }
             catch (Exception fault)
             {
@@ -228,17 +248,18 @@ namespace Thumbforge.Editor
         /// <summary>Ends the session. What was accepted goes on in the sidecar, and its pictures come to lie in the store.</summary>
         internal void Close(ThumbforgeException reason)
         {
-            foreach (KeyValuePair<Call, PixelCopy> copy in copies)
+            var ending = new List<KeyValuePair<Call, PixelCopy>>(copies);
+            copies.Clear();
+            foreach (KeyValuePair<Call, PixelCopy> copy in ending)
             {
                 Finish(copy);
             }
-            copies.Clear();
             session.Close();
             var left = new List<Call>(calls.Values);
             calls.Clear();
             foreach (Call call in left)
             {
-                call.Abandon(reason);
+                Abandon(call, reason);
             }
         }
     }
