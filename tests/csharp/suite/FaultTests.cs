@@ -56,6 +56,19 @@ namespace Thumbforge.Tests
             return came;
         }
 
+        /// <summary>The word of the failure when the program is brought to a folder.</summary>
+        public string Install(string packed, string folder)
+        {
+            try
+            {
+                return Installation.Install(packed, folder);
+            }
+            catch (ThumbforgeException failure)
+            {
+                return failure.Code;
+            }
+        }
+
         public int LiveTextures()
         {
             return FakeTextures.Live;
@@ -313,6 +326,15 @@ namespace Thumbforge.Tests
             Assert.That(scripts.PicturesAfterQuitting(Path.Combine(editor.Project, Manifest.PathOf("axe", "en"))), Is.EqualTo(3));
             Assert.That(UnityEngine.FakeLog.Errors, Is.Empty);
             Assert.That(scripts.LiveTextures(), Is.EqualTo(0));
+        }
+
+        [Test]
+        public void ADataDirectoryThatIsNoneIsAFailureWithAWord()
+        {
+            string file = Path.Combine(editor.Project, "a file");
+            File.WriteAllText(file, "something");
+            Assert.That(scripts.Install(file, Path.Combine(file, "bin")), Is.EqualTo("output_file"));
+            Assert.That(scripts.Install(file, "/proc/bin"), Is.EqualTo("output_file"));
         }
     }
 }

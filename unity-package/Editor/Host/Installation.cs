@@ -105,10 +105,10 @@ namespace Thumbforge.Editor
             {
                 return installed;
             }
-            Directory.CreateDirectory(folder);
             string fresh = installed + "." + Guid.NewGuid().ToString("N");
             try
             {
+                Directory.CreateDirectory(folder);
                 File.Copy(packed, fresh, true);
                 File.SetLastWriteTimeUtc(fresh, source.LastWriteTimeUtc);
                 MakeRunnable(fresh);
@@ -122,9 +122,13 @@ namespace Thumbforge.Editor
                     File.Move(fresh, installed);
                 }
             }
-            catch (IOException err)
+            // A folder that may not be written, or a program that Windows will not replace while it runs.
+            catch (Exception err) when (err is IOException || err is UnauthorizedAccessException)
             {
-                File.Delete(fresh);
+                if (File.Exists(fresh))
+                {
+                    File.Delete(fresh);
+                }
                 if (File.Exists(installed))
                 {
                     return installed;
