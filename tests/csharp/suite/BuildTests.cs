@@ -66,6 +66,51 @@ namespace Thumbforge.Tests
             EverythingCameOnce();
         }
 
+        [TestCase(false)]
+        [TestCase(true)]
+        public void ABuildGoesOnOverReloadsFromItsFirstMomentAndTwiceBeforeAFrame(bool withoutNotice)
+        {
+            scripts.Begin();
+            for (int reload = 0; reload < 2; reload++)
+            {
+                if (withoutNotice)
+                {
+                    editor.Vanish();
+                    scripts = editor.Load<BuildScripts>();
+                }
+                else
+                {
+                    scripts = editor.Reload<BuildScripts>();
+                }
+            }
+            Assert.That(scripts.UntilNothingIsOpen(), Is.EqualTo(new[] { "0 " + Assets * 2 }));
+            EverythingCameOnce();
+        }
+
+        [Test]
+        public void ABuildThatIsTakenBackJustBeforeAReloadDoesNotComeBack()
+        {
+            scripts.Begin();
+            scripts.UntilHalfway();
+            scripts.Cancel();
+            scripts = editor.Reload<BuildScripts>();
+            string[] ended = scripts.UntilNothingIsOpen();
+            Assert.That(ended, Has.Length.EqualTo(1));
+            Assert.That(ended[0], Is.StringStarting("130 "));
+        }
+
+        [Test]
+        public void ABuildThatIsTakenBackWhileItIsPlannedDoesNotBegin()
+        {
+            scripts.Begin();
+            scripts.Cancel();
+            scripts = editor.Reload<BuildScripts>();
+            string[] ended = scripts.UntilNothingIsOpen();
+            Assert.That(ended, Has.Length.EqualTo(1));
+            Assert.That(ended[0], Is.EqualTo("130 0"));
+            Assert.That(FakeAssets.Imports, Is.Empty);
+        }
+
         [Test]
         public void ABuildGoesOnOverAKilledSidecar()
         {

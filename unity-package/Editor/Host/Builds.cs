@@ -80,6 +80,7 @@ namespace Thumbforge.Editor
             {
                 build.progress = Progress.Start(Title(build), "Planning", Progress.Options.Unmanaged);
                 OfferCancel(build);
+                Save();
             }
             return build;
         }
