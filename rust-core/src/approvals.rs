@@ -12,14 +12,19 @@
 use crate::error::ErrorCode;
 use crate::id::PixelHash;
 use crate::limits;
+use crate::line_file::LineFile;
 use crate::locale::is_locale;
 use crate::manifest::{Gathered, ManifestError, ManifestErrors, excerpt, text_of};
 
 /// Version of the format that is written. History: 1 since the first release.
 pub const APPROVALS_VERSION: u32 = 1;
 
-/// First word of the file.
-const HEADER: &str = "thumbforge.approvals";
+const FILE: LineFile = LineFile {
+    name: "thumbforge.approvals",
+    has: "the approvals have",
+    version: APPROVALS_VERSION,
+    after_merge: "keep the lines of both sides and delete the markers; of one role's two, the later day counts",
+};
 
 /// What stands for a picture without locale, so that no line has two tabs in a row there.
 const NO_LOCALE: &str = "-";
@@ -161,7 +166,7 @@ impl Approvals {
         };
         let mut rest = text.lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
         let Some((at, header)) = rest.next() else { return Ok(Self::default()) };
-        check_header(header).map_err(|(code, message, fix)| fault(code, at + 1, message, fix))?;
+        FILE.check_header(header).map_err(|(code, message, fix)| fault(code, at + 1, message, &fix))?;
         let mut gathered = Gathered::default();
         let mut lines: Vec<(Approval, usize)> = Vec::new();
         for (at, line) in rest {
@@ -193,7 +198,7 @@ impl Approvals {
 
     /// The file's text.
     pub fn to_text(&self) -> String {
-        let mut text = format!("{HEADER} {APPROVALS_VERSION}\n");
+        let mut text = format!("{} {APPROVALS_VERSION}\n", FILE.name);
         for line in &self.lines {
             let locale = if line.locale.is_empty() { NO_LOCALE } else { &line.locale };
             let pixels = line.pixels.to_string();
@@ -248,26 +253,6 @@ impl Approvals {
     }
 }
 
-fn check_header(header: &str) -> Result<(), (ErrorCode, String, &'static str)> {
-    if let Some((message, fix)) = conflict(header) {
-        return Err((ErrorCode::Corrupt, message, fix));
-    }
-    let version = header.trim_ascii().strip_prefix(HEADER).map(str::trim_ascii);
-    match version.map(str::parse::<u32>) {
-        Some(Ok(APPROVALS_VERSION)) => Ok(()),
-        Some(Ok(newer)) if newer > APPROVALS_VERSION => Err((
-            ErrorCode::VersionMismatch,
-            format!("the approvals have format {newer}, and this Thumbforge reads up to {APPROVALS_VERSION}"),
-            "install the version of Thumbforge that your team uses",
-        )),
-        _ => Err((
-            ErrorCode::Corrupt,
-            format!("the first line is {:?}", excerpt(header)),
-            "it must be `thumbforge.approvals 1`: take the file from version control again",
-        )),
-    }
-}
-
 const DAMAGED: &str = "take the line from version control again, or delete it and decide once more";
 
 fn read_line(line: &str) -> Result<Approval, (String, &'static str)> {
@@ -278,7 +263,7 @@ fn read_line(line: &str) -> Result<Approval, (String, &'static str)> {
         head if head.len() == 7 => (head, ""),
         _ => {
             let damage = (format!("the line has {} fields of 8", fields.len()), DAMAGED);
-            return Err(conflict(line).unwrap_or(damage));
+            return Err(FILE.conflict(line).unwrap_or(damage));
         }
     };
     let [asset, locale, role, decision, pixels, person, date] = head else {
@@ -325,14 +310,6 @@ fn is_date(text: &str) -> bool {
         && number(0..4).is_some()
         && number(5..7).is_some_and(|month| (1..=12).contains(&month))
         && number(8..10).is_some_and(|day| (1..=31).contains(&day))
-}
-
-fn conflict(line: &str) -> Option<(String, &'static str)> {
-    let is_marker = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|marker| line.starts_with(marker));
-    is_marker.then(|| {
-        let message = "the file has an unresolved merge conflict".to_owned();
-        (message, "keep the lines of both sides and delete the markers; of one role's two, the later day counts")
-    })
 }
 
 #[cfg(test)]

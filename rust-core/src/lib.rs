@@ -20,6 +20,7 @@ pub mod id;
 pub mod image;
 pub mod job;
 pub mod limits;
+mod line_file;
 pub mod locale;
 pub mod lock;
 pub mod manifest;

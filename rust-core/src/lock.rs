@@ -13,13 +13,18 @@ use std::sync::Arc;
 use crate::error::ErrorCode;
 use crate::id::{FileSha256, PixelHash, PlannedKey, RealisedKey};
 use crate::limits;
+use crate::line_file::LineFile;
 use crate::manifest::{Gathered, ManifestError, ManifestErrors, excerpt, path, text_of};
 
 /// Version of the format that is written. History: 1 since the first release.
 pub const LOCK_VERSION: u32 = 1;
 
-/// First word of the file.
-const HEADER: &str = "thumbforge.lock";
+const FILE: LineFile = LineFile {
+    name: "thumbforge.lock",
+    has: "the lock has",
+    version: LOCK_VERSION,
+    after_merge: "keep one line for each output (either side is good), then run `thumbforge batch`",
+};
 
 /// What one output is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +92,7 @@ impl Lock {
         };
         let mut rest = text.lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
         let Some((at, header)) = rest.next() else { return Ok(Self::default()) };
-        check_header(header).map_err(|(code, message, fix)| fault(code, at + 1, message, fix))?;
+        FILE.check_header(header).map_err(|(code, message, fix)| fault(code, at + 1, message, &fix))?;
         let mut gathered = Gathered::default();
         // A line has at least four hashes.
         let mut lines: Vec<(LockLine, usize)> = Vec::with_capacity(text.len() / 300);
@@ -118,7 +123,7 @@ impl Lock {
     /// The file's text.
     pub fn to_text(&self) -> String {
         let mut text = String::with_capacity(32 + self.lines.len() * 340);
-        text.push_str(&format!("{HEADER} {LOCK_VERSION}\n"));
+        text.push_str(&format!("{} {LOCK_VERSION}\n", FILE.name));
         for line in &self.lines {
             text.push_str(&line.output);
             for hash in [&line.planned.0, &line.realised.0, &line.pixels.0, &line.sha256.0] {
@@ -156,26 +161,6 @@ impl Lock {
     }
 }
 
-fn check_header(header: &str) -> Result<(), (ErrorCode, String, &'static str)> {
-    if let Some(conflict) = conflict(header) {
-        return Err((ErrorCode::Corrupt, conflict.0, conflict.1));
-    }
-    let version = header.trim_ascii().strip_prefix(HEADER).map(str::trim_ascii);
-    match version.map(str::parse::<u32>) {
-        Some(Ok(LOCK_VERSION)) => Ok(()),
-        Some(Ok(newer)) if newer > LOCK_VERSION => Err((
-            ErrorCode::VersionMismatch,
-            format!("the lock has format {newer}, and this Thumbforge reads up to {LOCK_VERSION}"),
-            "install the version of Thumbforge that your team uses",
-        )),
-        _ => Err((
-            ErrorCode::Corrupt,
-            format!("the first line is {:?}", excerpt(header)),
-            "it must be `thumbforge.lock 1`: take the file from version control again",
-        )),
-    }
-}
-
 const DAMAGED: &str = "delete the line and run `thumbforge batch`: the output is looked at again";
 
 fn read_line<'t>(
@@ -187,7 +172,8 @@ fn read_line<'t>(
     let (Some(output), Some(planned), Some(realised), Some(pixels), Some(sha256), Some(engine), Some(device), None) =
         (next(), next(), next(), next(), next(), next(), next(), next())
     else {
-        return Err(conflict(line)
+        return Err(FILE
+            .conflict(line)
             .unwrap_or_else(|| (format!("the line has {} fields of 7", line.split('\t').count()), DAMAGED)));
     };
     if let Err(fault) = path::check_output(output) {
@@ -226,14 +212,6 @@ fn read_line<'t>(
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn conflict(line: &str) -> Option<(String, &'static str)> {
-    let is_marker = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|marker| line.starts_with(marker));
-    is_marker.then(|| {
-        let message = "the file has an unresolved merge conflict".to_owned();
-        (message, "keep one line for each output (either side is good), then run `thumbforge batch`")
-    })
 }
 
 /// Digits by their value, 255 for what is no digit.

@@ -196,8 +196,13 @@ fn sqlite_stays_in_the_journal() {
 #[test]
 fn the_machines_clock_is_read_in_few_places() {
     // Job times come from `clock`; the others compare files' times or give a build its moment.
-    let places =
-        ["sidecar/src/clock.rs", "sidecar/src/app.rs", "sidecar/src/cli/", "sidecar/src/command/", "sidecar/src/output/"];
+    let places = [
+        "sidecar/src/clock.rs",
+        "sidecar/src/app.rs",
+        "sidecar/src/cli/",
+        "sidecar/src/command/",
+        "sidecar/src/output/",
+    ];
     absent("sidecar/src/", &["SystemTime::now"], &places);
 }
 

@@ -125,9 +125,8 @@ namespace Thumbforge.Editor
         private void Keys()
         {
             Section("Keys of hosted models",
-                "Thumbforge keeps no key in a project or in these settings, so there is no field for one. Hosted models take "
-                + "theirs from the environment of the sidecar or from this machine's keychain; Tools > Thumbforge > Doctor "
-                + "says what was found.");
+                "Thumbforge keeps no key in a project or in these settings, so there is no field for one. Hosted models will "
+                + "take theirs from the environment of the sidecar or from this machine's keychain; this version has none.");
         }
 
         private void Section(string title, string lead)
