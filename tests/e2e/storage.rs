@@ -102,6 +102,22 @@ fn an_output_that_is_marked_read_only() {
 }
 
 #[test]
+fn a_lock_that_is_marked_read_only() {
+    let rig = built();
+    let path = rig.project().join("thumbforge.lock");
+    let before = fs::read(&path).expect("a lock");
+    let mut permissions = path.metadata().expect("a file").permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).expect("permissions");
+    rig.run(&["batch"]).expect(0);
+    rig.write("Shop.csv", TABLE.replace("Sword", "Blade"));
+    let ran = rig.run(&["batch", "--json"]).expect(3);
+    let ran = ran.says(&["error[version_control]", "thumbforge.lock", "read-only"]);
+    assert_eq!(counts(&ran.json()), [4, 3, 0, 0, 1], "{}", ran.stdout);
+    assert_eq!(fs::read(&path).expect("a lock"), before, "a read-only file was changed");
+}
+
+#[test]
 fn a_folder_where_a_picture_should_be() {
     let rig = shop();
     rig.write("Assets/Shop/sword.en.png/inside.txt", "x");

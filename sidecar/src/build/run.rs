@@ -151,7 +151,9 @@ pub fn settle(project: &mut Project, survey: &Survey) -> Result<Vec<Item>, Build
 pub async fn run(project: &mut Project, survey: &Survey, asked: Run<'_>) -> Result<Vec<Item>, BuildError> {
     let mut items = settle(project, survey)?;
     let new = make(project, survey, &mut items, asked).await?;
-    project.update_lock(|lock| lock.upsert(new))?;
+    if !new.is_empty() {
+        project.update_lock(|lock| lock.upsert(new))?;
+    }
     Ok(items)
 }
 
@@ -388,6 +390,16 @@ pub fn place(project: &mut Project, wanted: &Wanted, bytes: &[u8], line: LockLin
 
 /// Before any job runs: outputs that cannot be written are skipped and named, or checked out.
 fn settle_writability(project: &Project, wanted: &[Wanted], items: &mut [Item], to_make: &mut Vec<usize>) {
+    // A picture that the lock cannot tell of would be drawn, and paid for, by every build.
+    if !to_make.is_empty()
+        && project.lock_file.path().exists()
+        && let Err(failure) = make_writable(project, project.lock_file.path())
+    {
+        for at in to_make.drain(..) {
+            items[at] = items[at].clone().failed(failure.clone());
+        }
+        return;
+    }
     let vcs = vcs_of(project);
     let paths: Vec<PathBuf> = to_make.iter().map(|at| project.root.join(&wanted[*at].output)).collect();
     let settled = match vcs::settle(&paths, &vcs, &vcs::Tools::of(&project.root)) {

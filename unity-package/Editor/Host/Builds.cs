@@ -219,6 +219,12 @@ namespace Thumbforge.Editor
                     outputs[path] = item.path;
                 }
             }
+            string lockPath = Importer.AssetPath(Path.Combine(build.manifest, "thumbforge.lock"));
+            if (files.Count > 0 && lockPath != null && File.Exists(lockPath))
+            {
+                // Where it cannot be written, the build says so before it draws anything.
+                files.Add(lockPath);
+            }
             var locked = new List<string>();
             if (files.Count > 0 && !AssetDatabase.MakeEditable(files.ToArray(), null, locked))
             {
