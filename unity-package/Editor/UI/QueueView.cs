@@ -58,6 +58,7 @@ namespace Thumbforge.Editor
         }
 
         /// <summary>Filters the rows anew and puts the selection back on its picture.</summary>
+        /// <param name="rows">Every row of the board.</param>
         /// <param name="selectedId">The picture that is selected, or an empty string.</param>
         /// <param name="step">Whether to go on to the next row where the selected one is no longer shown.</param>
         /// <returns>The row that the selection moved on to, or null when it did not move.</returns>
