@@ -262,8 +262,9 @@ namespace Thumbforge.Tests
             File.WriteAllText(Path.Combine(editor.Project, "thumbforge.toml"), "project = [");
             Assert.That(scripts.Batch(arguments), Is.EqualTo(2), Said());
             Assert.That(File.Exists(report), Is.False, "the report says that all is well");
-            Assert.That(File.Exists(junit) && !File.ReadAllText(junit).Contains("<failure"), Is.False,
-                "the test page says that all is well");
+            Assert.That(File.ReadAllText(junit), Is.StringContaining("<failure type=\"invalid_manifest\""));
+            Assert.That(scripts.Batch(arguments.Concat(new[] { "-thumbforgeProgram", "/nowhere" }).ToArray()), Is.EqualTo(4), Said());
+            Assert.That(File.Exists(junit), Is.False, "the page of the run before");
         }
 
         [Test]
