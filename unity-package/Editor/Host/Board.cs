@@ -24,6 +24,8 @@ namespace Thumbforge.Editor
         private Build busyBuild;
         private double nextLook;
         private bool surveyed;
+        /// <summary>Whether files are looked at again after the look that goes on.</summary>
+        private bool lookAgain;
 
         internal Board()
         {
@@ -201,10 +203,24 @@ namespace Thumbforge.Editor
 
         public void Refresh()
         {
-            if (HasManifest)
+            // People decide faster than a large project is looked through: one look more is enough for all that came meanwhile.
+            lookAgain = Surveys();
+            if (HasManifest && !lookAgain)
             {
                 Begin(new Build { kind = BuildKind.Survey, dryRun = true });
             }
+        }
+
+        private static bool Surveys()
+        {
+            for (int at = 0; at < Builds.Open.Count; at++)
+            {
+                if (Builds.Open[at].kind == BuildKind.Survey)
+                {
+                    return true;
+                }
+            }
+            return false;
         }
 
         /// <summary>Begins a build of the project's manifest, and says on the board what stands in the way.</summary>
@@ -370,6 +386,10 @@ namespace Thumbforge.Editor
         private void Ended(BuildResult result)
         {
             Version++;
+            if (result.Build.kind == BuildKind.Survey && lookAgain)
+            {
+                Refresh();
+            }
             if (result.Build.kind != BuildKind.Survey || result.Exit != ExitCodes.Done)
             {
                 Trouble = result.Exit == ExitCodes.Done || result.Exit == ExitCodes.Interrupted ? string.Empty : result.Message;

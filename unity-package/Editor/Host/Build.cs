@@ -112,10 +112,12 @@ namespace Thumbforge.Editor
                 .Switch("placeholder", placeholder)
                 .Switch("dry_run", plans && !check)
                 .Switch("check", check)
-                .Add("report", ReportFile);
+                .Add("report", ReportFile)
+                // With the plan too: a manifest that cannot be read is told on the page of the build server.
+                .Add("junit", junit);
             if (OnlyPlans || phase == BuildPhase.Building)
             {
-                json.Add("require", require).Add("deny", deny).Add("junit", junit);
+                json.Add("require", require).Add("deny", deny);
             }
             if (!plans)
             {
