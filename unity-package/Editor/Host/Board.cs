@@ -396,6 +396,11 @@ namespace Thumbforge.Editor
             }
             if (result.Report == null || result.Report.items == null)
             {
+                if (result.Build.kind != BuildKind.Survey)
+                {
+                    // Rows that were told to be on their way are not.
+                    Refresh();
+                }
                 return;
             }
             if (result.Build.kind == BuildKind.Draft)

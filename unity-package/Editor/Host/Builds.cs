@@ -11,7 +11,7 @@ namespace Thumbforge.Editor
     /// <summary>What others do before and after a build; the assembly for Localization hooks in here.</summary>
     internal static class BuildHooks
     {
-        /// <summary>Called with the manifest's folder before it is read.</summary>
+        /// <summary>Called with the manifest's folder before it is read for a build; not where somebody only looks.</summary>
         internal static readonly List<Action<string>> BeforeBuild = new List<Action<string>>();
         /// <summary>
         /// Called with every picture of the build that is an asset, made now or before, after the editing scope has closed.
@@ -71,9 +71,10 @@ namespace Thumbforge.Editor
                 Directory.CreateDirectory(Path.GetDirectoryName(build.junit));
             }
             build.ended = ended;
-            foreach (Action<string> hook in BuildHooks.BeforeBuild)
+            // Whoever only looks changes no file.
+            for (int at = 0; at < BuildHooks.BeforeBuild.Count && !build.OnlyPlans; at++)
             {
-                hook(build.manifest);
+                BuildHooks.BeforeBuild[at](build.manifest);
             }
             Send(connection, build);
             if (build.kind != BuildKind.Survey)
@@ -118,6 +119,11 @@ namespace Thumbforge.Editor
             var call = Follow(build);
             connection.Send(call, tag, build.Command());
             build.job = call.Job;
+            if (build.cancelled)
+            {
+                // Somebody took the build back while this was on its way.
+                NativeJob.Cancel(build.job);
+            }
             if (!open.Contains(build))
             {
                 open.Add(build);
@@ -533,8 +539,20 @@ namespace Thumbforge.Editor
                 }
                 if (build.job == 0)
                 {
-                    Send(connection, build);
+                    Ask(connection, build);
                 }
+            }
+        }
+
+        private static void Ask(Connection connection, Build build)
+        {
+            try
+            {
+                Send(connection, build);
+            }
+            catch (ThumbforgeException stopped)
+            {
+                Settle(new BuildResult { Build = build }, stopped);
             }
         }
     }

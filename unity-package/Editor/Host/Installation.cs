@@ -108,7 +108,7 @@ namespace Thumbforge.Editor
             string fresh = installed + "." + Guid.NewGuid().ToString("N");
             try
             {
-                Directory.CreateDirectory(folder);
+                Tidy(Directory.CreateDirectory(folder));
                 File.Copy(packed, fresh, true);
                 File.SetLastWriteTimeUtc(fresh, source.LastWriteTimeUtc);
                 MakeRunnable(fresh);
@@ -136,6 +136,18 @@ namespace Thumbforge.Editor
                 throw new ThumbforgeException("output_file", "the sidecar's program cannot be copied to " + folder + ": " + err.Message);
             }
             return installed;
+        }
+
+        /// <summary>Removes copies that an editor which died left half-way.</summary>
+        private static void Tidy(DirectoryInfo folder)
+        {
+            foreach (FileInfo copy in folder.GetFiles(Name() + ".*"))
+            {
+                if (DateTime.UtcNow - copy.CreationTimeUtc > TimeSpan.FromDays(1))
+                {
+                    copy.Delete();
+                }
+            }
         }
 
         private static void MakeRunnable(string file)

@@ -88,10 +88,18 @@ namespace Thumbforge.Editor
             {
                 return profiles;
             }
-            AllJson all = JsonUtility.FromJson<AllJson>(File.ReadAllText(file));
-            foreach (FileJson one in all.files ?? new FileJson[0])
+            try
             {
-                profiles[one.path] = one.profile;
+                AllJson all = JsonUtility.FromJson<AllJson>(File.ReadAllText(file));
+                foreach (FileJson one in all.files ?? new FileJson[0])
+                {
+                    profiles[one.path] = one.profile;
+                }
+            }
+            catch (Exception damaged) when (damaged is ArgumentException || damaged is IOException)
+            {
+                Debug.LogWarning("Thumbforge: the import profiles in " + file + " cannot be read (" + damaged.Message
+                    + "); delete the file and regenerate, or new textures are imported with Unity's own settings");
             }
             return profiles;
         }
