@@ -91,6 +91,13 @@ namespace Thumbforge.Tests
             return FakeTextures.Live;
         }
 
+        /// <summary>Imports a picture as if Unity had never seen it.</summary>
+        public void ImportAnew(string path)
+        {
+            File.Delete(path + ".meta");
+            AssetDatabase.ImportAsset(path, ImportAssetOptions.ForceUpdate);
+        }
+
         public void ThrowAfterImport()
         {
             BuildHooks.AfterImport.Add(imported => { throw new InvalidOperationException("a hook's own fault"); });
@@ -231,6 +238,25 @@ namespace Thumbforge.Tests
             scripts.ThrowBeforeBuild();
             Assert.That(scripts.Batch("-thumbforgeTimeout", "10"), Is.EqualTo(3), Said());
             Assert.That(scripts.RunningProgressItems(), Is.EqualTo(0));
+        }
+
+        [Test]
+        public void WhoeverOnlyLooksRunsNoHook()
+        {
+            scripts.ThrowBeforeBuild();
+            Assert.That(scripts.Batch("-thumbforgeCheck"), Is.EqualTo(7), Said());
+            Assert.That(scripts.Batch("-thumbforgeDryRun"), Is.EqualTo(0), Said());
+            Assert.That(scripts.Batch("-thumbforgeTimeout", "10"), Is.EqualTo(3), Said());
+        }
+
+        [Test]
+        public void TexturesAreImportedWithoutProfilesThatCannotBeRead()
+        {
+            Assert.That(scripts.Batch(), Is.EqualTo(0), Said());
+            string profiles = Path.Combine(editor.Project, "Library/Thumbforge/profiles.json");
+            File.WriteAllText(profiles, "{\"files\":[{");
+            scripts.ImportAnew(Manifest.PathOf("axe", "en"));
+            Assert.That(Said(), Is.StringContaining("profiles.json"));
         }
 
         [Test]
