@@ -151,6 +151,8 @@ pub fn pack(options: &Options) -> io::Result<Packed> {
     fs::create_dir_all(&options.out).map_err(|err| at(&options.out, &err))?;
     let file = options.out.join(format!("{}-{}.tgz", manifest.name, manifest.version));
     fs::write(&file, &bytes).map_err(|err| at(&file, &err))?;
+    // A person copies the path.
+    let file = file.canonicalize().map_err(|err| at(&file, &err))?;
     let sizes = files.into_iter().map(|(path, file)| (path, file.bytes.len() as u64)).collect();
     Ok(Packed { file, bytes: bytes.len() as u64, files: sizes, notes })
 }
