@@ -82,6 +82,15 @@ namespace Thumbforge.Tests
             return Board.Rows.Select(row => row.State.ToString()).OrderBy(state => state).ToArray();
         }
 
+        /// <summary>Regenerates with a person who answers the question with a button; what was asked so far.</summary>
+        public string[] RegenerateAndAnswer(int button)
+        {
+            FakeDialogs.Answer(button);
+            Board.RegenerateAll();
+            Settle("regenerating");
+            return FakeDialogs.Shown;
+        }
+
         public void Draft(string assetPath)
         {
             EditorActions.GenerateDraft(new[] { assetPath });
@@ -297,6 +306,26 @@ namespace Thumbforge.Tests
             File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("256x256", "2048x2048"));
             scripts.Look();
             Assert.That(scripts.CancelOne("sword", "en"), Is.EqualTo(new[] { "Cancelled", "Done", "Done", "Done" }));
+        }
+
+        [Test]
+        public void WhatWasChangedByHandIsReplacedOnlyWhenAPersonSaysSo()
+        {
+            const int Replace = 0, Keep = 1;
+            scripts.Look();
+            scripts.RegenerateAll();
+            string final = Path.Combine(art, "Thumbnails/sword/sword.en.png");
+            byte[] drawn = File.ReadAllBytes(final);
+            byte[] painted = File.ReadAllBytes(Path.Combine(art, "Thumbnails/dragon/dragon.en.png"));
+            File.WriteAllBytes(final, painted);
+
+            Assert.That(scripts.RegenerateAndAnswer(Keep).Last(), Contains.Substring("Thumbnails/sword/sword.en.png"));
+            Assert.That(File.ReadAllBytes(final), Is.EqualTo(painted));
+            Assert.That(scripts.State("sword", "en"), Is.EqualTo("Kept final"));
+
+            scripts.RegenerateAndAnswer(Replace);
+            Assert.That(File.ReadAllBytes(final), Is.EqualTo(drawn));
+            Assert.That(scripts.State("sword", "en"), Is.EqualTo("Done final"));
         }
 
         [Test]

@@ -91,7 +91,9 @@ namespace Thumbforge.Editor
         internal static void AskAboutKept(BuildResult result)
         {
             Build build = result.Build;
-            if (!build.interactive || build.force || build.kind != BuildKind.Regenerate || build.dryRun)
+            // Where nobody sits, a dialog answers itself with its first button.
+            bool askable = build.interactive && !Application.isBatchMode;
+            if (!askable || build.force || build.kind != BuildKind.Regenerate || build.dryRun)
             {
                 return;
             }
