@@ -54,7 +54,7 @@ impl Progress for Lines {
     fn begin(&self, items: &[&Item]) {
         let count = items.len();
         if count > 0 {
-            eprintln!("making {count} images");
+            eprintln!("making {count} image{}", if count == 1 { "" } else { "s" });
         }
     }
 
