@@ -89,7 +89,7 @@ pub struct Item {
     pub planned_key: String,
     /// What drew it.
     pub realised_key: Option<String>,
-    /// Hash of the pixels that the lock has for it.
+    /// Hash of the pixels that lie in its place, as far as anybody had to know them.
     pub pixels: Option<String>,
     /// Engine by name.
     pub engine: Option<String>,

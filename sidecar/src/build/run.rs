@@ -121,8 +121,12 @@ pub fn planned_items(project: &Project, survey: &Survey) -> Vec<Item> {
             _ => None,
         };
         let decided = !project.approvals.of(&asset.name, &asset.locale).is_empty();
-        let approval = decided.then(|| project.approval(asset, pixels())).flatten();
-        Item { approval, ..item }
+        if !decided {
+            return item;
+        }
+        let pixels = pixels();
+        let said = item.pixels.clone().or_else(|| pixels.map(|pixels| pixels.to_string()));
+        Item { approval: project.approval(asset, pixels), pixels: said, ..item }
     });
     items.collect()
 }

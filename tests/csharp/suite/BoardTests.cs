@@ -109,6 +109,12 @@ namespace Thumbforge.Tests
             Settle("accepting");
         }
 
+        /// <summary>Accepts, and does not stay to hear what became of it.</summary>
+        public void AcceptAndLeave(string asset, string locale)
+        {
+            Board.Accept(Row(asset, locale));
+        }
+
         public void Reject(string asset, string locale, string reason)
         {
             Board.Reject(Row(asset, locale), reason);
@@ -326,6 +332,19 @@ namespace Thumbforge.Tests
             scripts.RegenerateAndAnswer(Replace);
             Assert.That(File.ReadAllBytes(final), Is.EqualTo(drawn));
             Assert.That(scripts.State("sword", "en"), Is.EqualTo("Done final"));
+        }
+
+        [Test]
+        public void WhatWasAcceptedJustBeforeAReloadWaitsForNoDecision()
+        {
+            scripts.Look();
+            scripts.RegenerateAll();
+            scripts.Draft("Assets/Thumbnails/sword/sword.en.png");
+            scripts.Reroll("sword", "en");
+            scripts.AcceptAndLeave("sword", "en");
+            scripts = editor.Reload<BoardScripts>();
+            scripts.Look();
+            Assert.That(scripts.State("sword", "en"), Is.EqualTo("Outdated final accepted"));
         }
 
         [Test]

@@ -441,6 +441,21 @@ namespace Thumbforge.Editor
             }
         }
 
+        /// <summary>
+        /// A draft whose very pixels lie in its place and are accepted waits for no decision. Scripts may have been reloaded before
+        /// they heard of it.
+        /// </summary>
+        private void ForgetAccepted(Row row, ItemJson item)
+        {
+            Draft draft = drafts.Of(row);
+            bool accepted = item.approval != null && item.approval.state == "accepted";
+            if (draft != null && accepted && !string.IsNullOrEmpty(item.pixels) && item.pixels == draft.item.pixels)
+            {
+                row.DraftFile = string.Empty;
+                drafts.Remove(row);
+            }
+        }
+
         /// <summary>Rows that the manifest no longer has go.</summary>
         private void Forget(ReportJson survey)
         {
@@ -464,6 +479,7 @@ namespace Thumbforge.Editor
             Row row = RowOf(item);
             string file = Path.GetFullPath(Path.Combine(report.root, item.path));
             row.FinalFile = File.Exists(file) ? file : string.Empty;
+            ForgetAccepted(row, item);
             if (row.DraftFile.Length > 0)
             {
                 // The draft waits for a decision; what is said of the final comes back with it.

@@ -511,7 +511,8 @@ namespace Thumbforge.Editor
             Build build = open.Find(one => one.tag == tag.ToString());
             if (build == null)
             {
-                return new CommandCall((answer, failure) => { });
+                // A decision, perhaps: whoever made it was unloaded, and what it changed is seen by looking.
+                return new CommandCall((answer, failure) => EditorActions.LookAgain());
             }
             build.job = job;
             return Follow(build);

@@ -18,6 +18,15 @@ namespace Thumbforge.Editor
             get { return board ?? (board = new Board()); }
         }
 
+        /// <summary>Looks at the files again if somebody has looked at them before.</summary>
+        internal static void LookAgain()
+        {
+            if (board != null)
+            {
+                board.Refresh();
+            }
+        }
+
         /// <summary>Whether a texture is one of ours: its importer carries a key.</summary>
         internal static bool IsOurs(string assetPath)
         {
