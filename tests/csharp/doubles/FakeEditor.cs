@@ -191,9 +191,17 @@ namespace UnityEditor
                 {
                     return false;
                 }
-                // An editor draws between two frames; yielding alone would starve the sidecar of a small machine.
-                Thread.Sleep(1);
+                BetweenFrames();
             }
+        }
+
+        /// <summary>
+        /// An editor draws between two frames; yielding alone would starve the sidecar of a small machine. Nothing is waited for
+        /// here: whoever calls it asks for a condition in every frame.
+        /// </summary>
+        internal static void BetweenFrames()
+        {
+            Thread.Sleep(1);
         }
 
         /// <summary>What Unity does before it unloads the scripts' domain.</summary>

@@ -33,7 +33,7 @@ namespace Thumbforge.Tests
                 FakeEditor.Update();
                 double milliseconds = (Stopwatch.GetTimestamp() - began) * 1000.0 / Stopwatch.Frequency;
                 frames.Add(Host.Existing.Count < waiting ? -milliseconds : milliseconds);
-                System.Threading.Thread.Sleep(1);
+                FakeEditor.BetweenFrames();
             }
             foreach (Task<Thumbnail> task in tasks)
             {

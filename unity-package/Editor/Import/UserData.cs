@@ -19,13 +19,6 @@ namespace Thumbforge.Editor
             return Find(userData, out value) == Shape.Has ? Unquote(userData, value) : string.Empty;
         }
 
-        /// <summary>Whether the key can be kept in this userData.</summary>
-        internal static bool CanHold(string userData)
-        {
-            Span value;
-            return Find(userData, out value) != Shape.Foreign;
-        }
-
         /// <summary><paramref name="userData"/> with this key; the very same text where it cannot be held or is there.</summary>
         internal static string With(string userData, string key)
         {

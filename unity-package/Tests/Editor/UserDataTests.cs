@@ -37,7 +37,6 @@ namespace Thumbforge.Editor.Tests
         {
             Assert.That(UserData.With(foreign, Key), Is.SameAs(foreign));
             Assert.That(UserData.Key(foreign), Is.EqualTo(string.Empty));
-            Assert.That(UserData.CanHold(foreign), Is.False);
         }
     }
 }
