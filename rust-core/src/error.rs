@@ -99,6 +99,26 @@ error_codes! {
     AbiMismatch = 32, "abi_mismatch", 409;
     /// No sidecar runs, and none was to be started or could be.
     NoSidecar = 33, "no_sidecar", 503;
+    /// A call went out, and nobody knows whether the provider made and billed the picture; a person or a rule decides.
+    Ambiguous = 34, "ambiguous", 409;
+    /// The picture would cost more than a budget has left.
+    OverBudget = 35, "over_budget", 402;
+    /// Nobody knows what the picture would cost, so it is not bought.
+    UnknownPrice = 36, "unknown_price", 400;
+    /// The model is retired, and the template pins it.
+    ModelRetired = 37, "model_retired", 410;
+    /// The project's policy does not allow the licence of the model or adapter.
+    LicenceDenied = 38, "licence_denied", 403;
+    /// The project's policy does not allow the provider.
+    PolicyDenied = 39, "policy_denied", 403;
+    /// The provider refused the prompt or withheld its picture. OpenAI's clients know this word.
+    ContentPolicy = 40, "content_policy_violation", 400;
+    /// The provider failed, or answered without a picture, as often as was allowed to try.
+    ProviderFailed = 41, "provider_failed", 502;
+    /// The provider does not take the account's key.
+    ProviderAuth = 42, "provider_auth", 502;
+    /// The account has no credit left.
+    OutOfFunds = 43, "out_of_funds", 402;
 }
 
 impl ErrorCode {

@@ -15,7 +15,9 @@ use crate::error::Failure;
 use crate::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey};
 use crate::image::Extent;
 use crate::model::ModelId;
+use crate::money::Micros;
 use crate::recipe::{Realisation, Recipe};
+use crate::terms::Terms;
 use crate::verdict::Verdict;
 
 /// Where a job stands.
@@ -185,6 +187,9 @@ pub struct JobSpec {
     pub lossy: bool,
     /// What an error of the checks means.
     pub gate: Gate,
+    /// What may be spent on it, and where.
+    #[serde(default, skip_serializing_if = "Terms::is_default")]
+    pub terms: Terms,
     /// Share of each side that text keeps clear of, where the manifest names one; it judges and draws nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe_inset: Option<f64>,
@@ -206,6 +211,7 @@ impl JobSpec {
             placeholder: false,
             lossy: false,
             gate: Gate::Report,
+            terms: Terms::default(),
             safe_inset: None,
             read_back: false,
         }
@@ -222,8 +228,39 @@ pub struct Route {
     /// The model that was named and that this route stands in for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placeholder_for: Option<ModelId>,
+    /// The retired model that was named and that this one replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ModelId>,
     /// What would draw it here, as far as known before drawing.
     pub realisation: Realisation,
+    /// Where it is bought, for a hosted model; absent for what this machine draws itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
+}
+
+impl Route {
+    /// A route on this machine.
+    pub fn here(model: ModelId, placeholder_for: Option<ModelId>, realisation: Realisation) -> Self {
+        let engine = realisation.engine.clone();
+        Self { engine, model, placeholder_for, replaces: None, realisation, purchase: None }
+    }
+}
+
+/// Where a picture is bought, and for how much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// The account by its name in the settings.
+    pub account: String,
+    /// Who is paid, by the catalogue's word ("openai").
+    pub provider: String,
+    /// Which key of the account, by a short hash: never the key.
+    pub key_id: String,
+    /// What it is expected to cost.
+    pub quoted: Micros,
+    /// The most that it can cost; this much is set aside before the call.
+    pub reserve: Micros,
+    /// Pictures of the one call, as limits count them.
+    pub images: u32,
 }
 
 /// How an attempt ended.
@@ -238,6 +275,26 @@ pub enum Outcome {
     Cancelled,
     /// The process ended while it ran, and it had cost nothing.
     Interrupted,
+    /// The provider asked for patience; nothing was made.
+    Throttled,
+    /// The account has no credit or quota left.
+    OutOfFunds,
+    /// The provider refused the prompt or the pictures sent with it.
+    PolicyInput,
+    /// The provider made a picture and withheld it.
+    PolicyOutput,
+    /// The provider did not take the request as it was.
+    BadRequest,
+    /// The provider has the model no more.
+    Retired,
+    /// The provider does not take the key.
+    Auth,
+    /// The provider failed before it made anything.
+    Transient,
+    /// Nobody knows whether a picture was made and billed.
+    Ambiguous,
+    /// The provider answered, without a picture and without a refusal.
+    Empty,
 }
 
 impl Outcome {
@@ -248,6 +305,16 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
+            Self::Throttled => "throttled",
+            Self::OutOfFunds => "out_of_funds",
+            Self::PolicyInput => "policy_input",
+            Self::PolicyOutput => "policy_output",
+            Self::BadRequest => "bad_request",
+            Self::Retired => "retired",
+            Self::Auth => "auth",
+            Self::Transient => "transient",
+            Self::Ambiguous => "ambiguous",
+            Self::Empty => "empty",
         }
     }
 }

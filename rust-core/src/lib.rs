@@ -15,6 +15,7 @@
 
 pub mod approvals;
 pub mod colour;
+pub mod day;
 pub mod error;
 pub mod id;
 pub mod image;
@@ -25,8 +26,10 @@ pub mod locale;
 pub mod lock;
 pub mod manifest;
 pub mod model;
+pub mod money;
 pub mod plan;
 pub mod recipe;
+pub mod terms;
 pub mod text_layer;
 pub mod verdict;
 pub mod wire;

@@ -16,6 +16,20 @@ pub const LAYERS_MAX: usize = 16;
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 /// Most adapters (LoRA files) of one recipe.
 pub const ADAPTERS_MAX: usize = 8;
+/// Most pictures that one edit looks at: what the most generous provider takes.
+pub const EDIT_IMAGES_MAX: usize = 16;
+/// Most models that one job may be tried on: more fallbacks than anybody writes down, few enough to explain.
+pub const FALLBACKS_MAX: usize = 16;
+/// Most budgets that one job counts against: each is a row that is changed before every call.
+pub const BUDGETS_MAX: usize = 32;
+/// Most model rows of a project's own; the built-in catalogue has about 50.
+pub const OWN_MODELS_MAX: usize = 256;
+/// Largest model catalogue, settings or quality file in bytes: hundreds of models at length.
+pub const CATALOGUE_BYTES_MAX: usize = 4 << 20;
+/// Most accounts of one machine: each has a gate of its own in the dispatcher.
+pub const ACCOUNTS_MAX: usize = 256;
+/// Largest picture in bytes that a provider may send: a 4096×4096 PNG of noise is 64 MiB, and base64 adds a third.
+pub const ANSWER_BYTES_MAX: usize = 96 << 20;
 /// Largest manifest in bytes: 100,000 assets written out at length.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 20;
 /// Largest string table in bytes: 100,000 keys in ten locales.

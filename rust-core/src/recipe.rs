@@ -6,6 +6,8 @@
 //! Keys are BLAKE3 over a canonical form written by hand ([`canon`]), not over a serialisation:
 //! a later field that nobody set is not written, so an upgrade does not change the keys of old recipes.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -55,6 +57,9 @@ pub struct Recipe {
     /// The team's own picture in place of a drawn one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub art: Option<ArtFile>,
+    /// Pictures that are changed, in place of drawing from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
     /// Brand colours that the picture keeps to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brand: Vec<Rgb>,
@@ -76,7 +81,7 @@ pub struct TemplateRef {
 }
 
 /// What a picture is for; the router chooses by it when no model is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intent {
     /// A photographic picture.
@@ -165,6 +170,9 @@ pub struct Settings {
     /// Subject of the built-in engine by icon name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// How much work a hosted model puts into it: low, medium or high, or a word of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<String>,
 }
 
 impl Settings {
@@ -182,6 +190,7 @@ impl Settings {
             strength: over.strength.or(self.strength),
             composition: over.composition.clone().or_else(|| self.composition.clone()),
             subject: over.subject.clone().or_else(|| self.subject.clone()),
+            quality: over.quality.clone().or_else(|| self.quality.clone()),
         }
     }
 }
@@ -202,6 +211,39 @@ pub struct ArtFile {
     pub path: String,
     /// BLAKE3 of the file.
     pub content: ContentHash,
+}
+
+/// Pictures that are changed, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// What is done to them.
+    pub operation: Operation,
+    /// BLAKE3 of the pictures, the one that is changed first; what follows it is shown to the model beside it.
+    pub images: Vec<ContentHash>,
+    /// BLAKE3 of the mask as a grey PNG of the first picture's size: white is drawn anew, black stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<ContentHash>,
+}
+
+/// What is done to a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// It is changed as the prompt says: inside the mask, where there is one.
+    #[default]
+    Edit,
+    /// It is made larger.
+    Upscale,
+}
+
+impl Operation {
+    /// The word in recipes and reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Edit => "edit",
+            Self::Upscale => "upscale",
+        }
+    }
 }
 
 /// A step between drawing and text.
@@ -235,6 +277,9 @@ pub struct Realisation {
     pub device_class: String,
     /// The seed that was drawn with.
     pub seed: u64,
+    /// What the model was asked in its own terms, where these are not the recipe's: a size it has, a quality, a sampler.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// Fields of the recipe that the route could not honour and was allowed to drop, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
@@ -267,6 +312,9 @@ pub enum RecipeError {
     /// More than [`limits::ADAPTERS_MAX`].
     #[error("apply {0} adapters: at most {max} fit", max = limits::ADAPTERS_MAX)]
     TooManyAdapters(usize),
+    /// None, or more than [`limits::EDIT_IMAGES_MAX`].
+    #[error("change {0} pictures at once: name one to {max}", max = limits::EDIT_IMAGES_MAX)]
+    EditImages(usize),
     /// NaN, infinite or outside its range.
     #[error("use {value} for {field}: {range}")]
     Number {
@@ -294,6 +342,7 @@ impl Recipe {
             settings: Settings::default(),
             adapters: Vec::new(),
             art: None,
+            edit: None,
             brand: Vec::new(),
             text: Vec::new(),
             post: Vec::new(),
@@ -320,13 +369,20 @@ impl Recipe {
         if self.adapters.len() > limits::ADAPTERS_MAX {
             return Err(RecipeError::TooManyAdapters(self.adapters.len()));
         }
+        if let Some(edit) = &self.edit
+            && !(1..=limits::EDIT_IMAGES_MAX).contains(&edit.images.len())
+        {
+            return Err(RecipeError::EditImages(edit.images.len()));
+        }
         if let Some(seed) = self.seed.filter(|seed| *seed > limits::SEED_MAX) {
             return Err(RecipeError::Seed(seed));
         }
         self.check_numbers()?;
         self.prompt = one_line(&self.prompt);
         self.negative = one_line(&self.negative);
-        if self.prompt.is_empty() && self.art.is_none() {
+        // Making a picture larger needs no words.
+        let upscale = self.edit.as_ref().is_some_and(|edit| edit.operation == Operation::Upscale);
+        if self.prompt.is_empty() && self.art.is_none() && !upscale {
             return Err(RecipeError::EmptyPrompt);
         }
         for layer in &mut self.text {
@@ -451,6 +507,15 @@ impl Recipe {
         if let Some(art) = &self.art {
             canon.bytes("art", art.content.as_bytes());
         }
+        if let Some(edit) = &self.edit {
+            canon.text("edit", edit.operation.word());
+            for image in &edit.images {
+                canon.bytes("edit.image", image.as_bytes());
+            }
+            if let Some(mask) = &edit.mask {
+                canon.bytes("edit.mask", mask.as_bytes());
+            }
+        }
         for colour in &self.brand {
             canon.bytes("brand", &colour.0);
         }
@@ -494,6 +559,10 @@ impl Realisation {
         }
         canon.text("device_class", &self.device_class);
         canon.integer("seed", self.seed);
+        for (name, value) in &self.settings {
+            canon.text("setting", name);
+            canon.text("setting.value", value);
+        }
         for field in &self.dropped {
             canon.text("dropped", field);
         }

@@ -44,10 +44,16 @@ pub enum Field {
     Adapters,
     /// Brand colours.
     Brand,
+    /// How much work a model puts into it.
+    Quality,
+    /// Pictures that are changed.
+    Edit,
+    /// Where they are changed.
+    Mask,
 }
 
 impl Field {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Negative,
         Self::Seed,
         Self::Steps,
@@ -58,6 +64,9 @@ impl Field {
         Self::Subject,
         Self::Adapters,
         Self::Brand,
+        Self::Quality,
+        Self::Edit,
+        Self::Mask,
     ];
 
     /// The word in requests and reports.
@@ -73,6 +82,9 @@ impl Field {
             Self::Subject => "subject",
             Self::Adapters => "adapters",
             Self::Brand => "brand",
+            Self::Quality => "quality",
+            Self::Edit => "edit",
+            Self::Mask => "mask",
         }
     }
 
@@ -88,6 +100,9 @@ impl Field {
             Self::Subject => recipe.settings.subject.is_some(),
             Self::Adapters => !recipe.adapters.is_empty(),
             Self::Brand => !recipe.brand.is_empty(),
+            Self::Quality => recipe.settings.quality.is_some(),
+            Self::Edit => recipe.edit.is_some(),
+            Self::Mask => recipe.edit.as_ref().is_some_and(|edit| edit.mask.is_some()),
         }
     }
 }
@@ -206,9 +221,10 @@ fn to(
         weights: None,
         device_class: card.device_class.clone(),
         seed: recipe.drawing_seed(),
+        settings: BTreeMap::new(),
         dropped,
     };
-    Ok(Route { engine: engine.to_owned(), model, placeholder_for, realisation })
+    Ok(Route::here(model, placeholder_for, realisation))
 }
 
 #[cfg(test)]

@@ -431,9 +431,10 @@ fn route(recipe: &Recipe) -> Route {
         weights: None,
         device_class: "any".into(),
         seed: recipe.drawing_seed(),
+        settings: BTreeMap::new(),
         dropped: Vec::new(),
     };
-    Route { engine: "builtin".into(), model: ModelId::builtin(), placeholder_for: None, realisation }
+    Route::here(ModelId::builtin(), None, realisation)
 }
 
 fn render(planned: PlannedKey, key: RealisedKey, route: &Route) -> Render {

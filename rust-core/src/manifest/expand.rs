@@ -547,6 +547,7 @@ impl<'m, 'e> Expander<'m, 'e> {
             settings: if drawn { settings } else { Settings::default() },
             adapters: template.filter(|_| drawn).map(|template| template.adapters.clone()).unwrap_or_default(),
             art,
+            edit: None,
             brand: self.manifest.brand(body).to_vec(),
             text: Vec::new(),
             post: body.map(|body| body.post.clone()).unwrap_or_default(),

@@ -62,7 +62,7 @@ impl Canon {
 }
 
 pub(super) fn settings(canon: &mut Canon, settings: &Settings) {
-    let Settings { steps, guidance, sampler, strength, composition, subject } = settings;
+    let Settings { steps, guidance, sampler, strength, composition, subject, quality } = settings;
     if let Some(steps) = steps {
         canon.integer("steps", u64::from(*steps));
     }
@@ -80,6 +80,9 @@ pub(super) fn settings(canon: &mut Canon, settings: &Settings) {
     }
     if let Some(subject) = subject {
         canon.text("subject", subject);
+    }
+    if let Some(quality) = quality {
+        canon.text("quality", quality);
     }
 }
 

@@ -131,6 +131,7 @@ fn everything_that_drew_differently_changes_the_realised_key() {
         weights: None,
         device_class: "cpu".into(),
         seed: 1,
+        settings: Default::default(),
         dropped: vec![],
     };
     let changes: [Change<Realisation>; 7] = [

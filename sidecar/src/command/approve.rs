@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use thumbforge_core::approvals::{Approval, Decision};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::PixelHash;
 use thumbforge_core::lock::{DrawnBy, LockLine};
@@ -305,40 +306,8 @@ fn write_down(project: &Project, data_dir: &Path, approval: Approval) -> Result<
     Ok(())
 }
 
-/// The day in UTC, as in 2026-11-21. Days are counted in years that begin in March, so that leap days end them.
+/// Today, in UTC.
 fn date(now: SystemTime) -> String {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let days = since.as_secs() / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(seconds: u64, day: &str) {
-        assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), day);
-    }
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        check(0, "1970-01-01");
-        check(951_782_399, "2000-02-28");
-        check(951_782_400, "2000-02-29");
-        check(951_868_800, "2000-03-01");
-        check(1_709_164_800, "2024-02-29");
-        check(1_795_219_199, "2026-11-20");
-        check(1_795_219_200, "2026-11-21");
-        check(4_107_542_400, "2100-03-01");
-    }
+    Day::of_ms(since.as_millis() as u64).to_string()
 }

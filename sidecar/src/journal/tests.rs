@@ -1,5 +1,6 @@
 //! The journal on a real disk: durable, idempotent, recovered, and clear about damage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thumbforge_core::error::ErrorCode;
@@ -26,9 +27,10 @@ pub(crate) fn route(spec: &JobSpec) -> Route {
         weights: None,
         device_class: "any".into(),
         seed: spec.recipe.drawing_seed(),
+        settings: BTreeMap::new(),
         dropped: Vec::new(),
     };
-    Route { engine: "builtin".into(), model: ModelId::builtin(), placeholder_for: None, realisation }
+    Route::here(ModelId::builtin(), None, realisation)
 }
 
 pub(crate) fn render(spec: &JobSpec) -> Render {

@@ -10,7 +10,7 @@
 //! | `steps` | `num_inference_steps` | |
 //! | `guidance` | `guidance_scale`, `cfg_scale` | |
 //! | `sampler` | `sampler_name` | |
-//! | `strength`, `composition`, `subject`, `brand` | | as in a manifest |
+//! | `strength`, `composition`, `subject`, `quality`, `brand` | | as in a manifest |
 //! | `intent`, `tier` | | as in a manifest |
 //! | `priority` | | higher first, among the jobs of this client |
 //! | `timeout` | `timeout_ms`, `deadline_ms` | seconds or milliseconds from now, or Unix time in milliseconds |
@@ -104,6 +104,7 @@ fn recipe(fields: &mut Fields, terms: &Terms<'_>) -> Result<Recipe, Refusal> {
             RecipeError::PromptTooLong { .. } => refusal.with_param("negative"),
             RecipeError::Seed(_) => refusal.with_param("seed"),
             RecipeError::Number { field, .. } => refusal.with_param(&field),
+            RecipeError::EditImages(_) => refusal.with_param("image"),
             RecipeError::TooMuchText | RecipeError::TooManyAdapters(_) => refusal,
         }
     })
@@ -185,6 +186,7 @@ pub(super) fn settings(fields: &mut Fields) -> Result<Settings, Refusal> {
         strength: fields::number(fields, &["strength"])?,
         composition: name(fields, &["composition"])?,
         subject: name(fields, &["subject"])?,
+        quality: name(fields, &["quality"])?,
     })
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn realisation() -> Realisation {
         weights: None,
         device_class: "cpu".into(),
         seed: 9_007_199_254_740_991,
+        settings: Default::default(),
         dropped: vec!["guidance".into()],
     }
 }

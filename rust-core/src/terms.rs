@@ -1,0 +1,157 @@
+//! Terms of a job: what a team, a request or a flag says about money, providers and freedom of choice.
+//!
+//! Nothing here decides a pixel, so nothing here is in a key. They travel with the job, because the sidecar that
+//! carries it out reads no project's files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ModelId, ModelRow};
+use crate::money::Micros;
+
+/// The terms of one job. The default allows every provider of the user's accounts and has no budget.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// Providers and accounts, by name, that may see the request; absent means any that the user has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub providers: Option<Vec<String>>,
+    /// Licences of models and adapters that may be used.
+    #[serde(skip_serializing_if = "Licences::is_empty")]
+    pub licences: Licences,
+    /// Models that may draw it where the recipe names none, best first; none means the built-in engine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelId>,
+    /// Models to go on with when the one before them fails, best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<ModelId>,
+    /// Whether a retired model is refused instead of replaced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pin: bool,
+    /// Fields of the recipe that a route may drop, by their words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_lossy: Vec<String>,
+    /// Whether what one vendor refused may be asked of another.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cross_vendor_refusals: bool,
+    /// The longest that one picture is expected to take, in milliseconds; slower models are passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_latency_ms: Option<u64>,
+    /// Budgets that the project and the command set, besides those of the user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
+    /// The build that the job is part of, for its budget and the ledger; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub batch: String,
+    /// Rows of the project's own catalogue, as far as this job's models have some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<ModelRow>,
+}
+
+impl Terms {
+    /// Whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Licences of models and adapters that may be used, by their words in the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Licences {
+    /// These alone; absent means all that are not denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
+    /// None of these, whatever is allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+}
+
+impl Licences {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.allow.is_none() && self.deny.is_empty()
+    }
+
+    /// Whether `licence` may be used.
+    pub fn allows(&self, licence: &str) -> bool {
+        !self.deny.iter().any(|denied| denied == licence)
+            && self.allow.as_ref().is_none_or(|allowed| allowed.iter().any(|word| word == licence))
+    }
+}
+
+/// The most that may be spent on what `scope` covers, in each `period`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Budget {
+    /// What it covers.
+    pub scope: Scope,
+    /// For how long.
+    pub period: Period,
+    /// The most.
+    pub micros: Micros,
+}
+
+/// What a budget covers. The words are those of the journal's table `spend`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Everything that this machine buys.
+    All,
+    /// What one project buys, by the name that it gives itself.
+    Project(String),
+    /// One build.
+    Batch(String),
+    /// Drafts or finals of one project: `preview` or `production`.
+    Tier(String),
+    /// One provider.
+    Provider(String),
+    /// One account.
+    Account(String),
+}
+
+/// How long a budget lasts before it begins anew. Days and months are those of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Period {
+    /// For good.
+    Ever,
+    /// A day.
+    Day,
+    /// A month.
+    Month,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Project(name) => write!(f, "project:{name}"),
+            Self::Batch(name) => write!(f, "batch:{name}"),
+            Self::Tier(name) => write!(f, "tier:{name}"),
+            Self::Provider(name) => write!(f, "provider:{name}"),
+            Self::Account(name) => write!(f, "account:{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_licence_is_denied_whatever_is_allowed() {
+        let licences = |allow: Option<&[&str]>, deny: &[&str]| Licences {
+            allow: allow.map(|words| words.iter().map(|word| (*word).to_owned()).collect()),
+            deny: deny.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        assert!(licences(None, &[]).allows("mit"));
+        assert!(!licences(None, &["mit"]).allows("mit"));
+        assert!(!licences(Some(&["mit"]), &["mit"]).allows("mit"));
+        assert!(!licences(Some(&["apache-2.0"]), &[]).allows("mit"));
+    }
+
+    #[test]
+    fn terms_that_say_nothing_take_no_room() {
+        assert_eq!(serde_json::to_string(&Terms::default()).unwrap(), "{}");
+        assert_eq!(serde_json::from_str::<Terms>("{}").unwrap(), Terms::default());
+    }
+}

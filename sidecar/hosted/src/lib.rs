@@ -1,0 +1,22 @@
+//! Image providers: what each is asked, and what its answers mean.
+//!
+//! ```text
+//! recipe × model row ─► translate ─► Call ─► Adapter::begin ─► Request ─► client ─► Reply ─► Adapter::next ─► Step
+//!                                                                 ▲                                            │
+//!                                                                 └──────── poll, fetch ◄──────────────────────┤
+//!                                                                              Answer or Fault ◄───────────────┘
+//! ```
+//! An adapter is pure: it makes requests and reads replies. The client alone sends, waits and reads sockets.
+//! This crate knows no jobs, journal, budgets or retries: a [`Fault`] says what happened, others decide what follows.
+
+#![forbid(unsafe_code)]
+
+pub mod adapter;
+pub mod call;
+pub mod endpoint;
+pub mod fault;
+
+pub use adapter::{Adapter, Protocol, Step};
+pub use call::{AskedSize, Call, Picture, Usage};
+pub use endpoint::{Endpoint, Secret};
+pub use fault::{Billed, Fault, Range};
