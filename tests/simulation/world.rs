@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, JobSpec, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Realisation, Recipe};
@@ -302,6 +302,7 @@ impl World {
         if let Event::Accepted(open) = &event
             && self.take_up(open.id)
             && open.lane == Lane::Interactive
+            && open.held.is_none()
             && open.deadline_ms.is_none_or(|at| at > self.now_ms)
         {
             self.waiting_interactive.insert(open.id);
@@ -332,12 +333,13 @@ impl World {
             Effect::Draw { job, attempt, route } => self.draw(job, attempt, &route),
             Effect::Call { job, attempt, route, art } => self.call(job, attempt, &route, art),
             Effect::Ask { job, attempt, route, art, id } => self.ask(job, attempt, &route, art, &id),
+            Effect::Moved(job, JobState::Queued) => self.waive(job),
             Effect::Moved(..) => {}
             Effect::Tell(job, failure) => {
                 assert_eq!(failure.code, ErrorCode::Ambiguous, "job {job} is told {failure}");
                 self.tally.bought.held += 1;
                 // Nobody is pressed for time any more.
-                self.lanes.entry(job).and_modify(|(_, deadline_ms)| *deadline_ms = None);
+                self.waive(job);
             }
             Effect::Stop(job) => {
                 let runs = self.drawing.contains_key(&job) || self.provider.calls.contains_key(&job);
@@ -354,6 +356,11 @@ impl World {
             }
             Effect::Drained => {}
         }
+    }
+
+    /// A job that was held, or is asked after, has no deadline any more.
+    fn waive(&mut self, job: JobId) {
+        self.lanes.entry(job).and_modify(|(_, deadline_ms)| *deadline_ms = None);
     }
 
     fn plan(&mut self, job: JobId, again: bool) {

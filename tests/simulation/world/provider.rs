@@ -143,6 +143,7 @@ impl World {
     /// The provider says what became of a call, as it was.
     pub(super) fn ask(&mut self, job: JobId, attempt: u32, route: &Route, art: RealisedKey, id: &str) {
         self.tally.bought.asked += 1;
+        self.waive(job);
         let account = route.purchase.as_ref().expect("a call has an account").account.clone();
         self.provider.calls.insert(job, (account, art));
         self.provider.asked.insert(job);
