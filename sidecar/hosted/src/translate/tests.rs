@@ -10,7 +10,7 @@ use super::*;
 
 fn row(can: &str) -> ModelRow {
     let text =
-        format!("[[model]]\nid = \"m\"\nname = \"M\"\nfamily = \"hosted\"\nwire = \"wire-m\"\n[model.can]\n{can}\n");
+        format!("[[model]]\nid = \"m\"\nname = \"M\"\nfamily = \"hosted\"\nprovider = \"openai\"\nwire = \"wire-m\"\n[model.can]\n{can}\n");
     Catalogue::parse(&text).unwrap().rows()[0].clone()
 }
 
