@@ -9,8 +9,9 @@ use thumbforge_core::recipe::Edit;
 use super::*;
 
 fn row(can: &str) -> ModelRow {
-    let text =
-        format!("[[model]]\nid = \"m\"\nname = \"M\"\nfamily = \"hosted\"\nprovider = \"openai\"\nwire = \"wire-m\"\n[model.can]\n{can}\n");
+    let text = format!(
+        "[[model]]\nid = \"m\"\nname = \"M\"\nfamily = \"hosted\"\nprovider = \"openai\"\nwire = \"wire-m\"\n[model.can]\n{can}\n"
+    );
     Catalogue::parse(&text).unwrap().rows()[0].clone()
 }
 
