@@ -2,7 +2,7 @@
 
 use super::google::{self, Service};
 use super::vendor;
-use crate::adapter::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
+use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
 use crate::call::Call;
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;

@@ -6,8 +6,9 @@
 use serde_json::{Map, Value, json};
 use thumbforge_core::job::Outcome;
 
+use super::read;
 use super::vendor::{self, bad, bounded_ms, text, whole};
-use crate::adapter::{Reply, Step};
+use super::{Reply, Step};
 use crate::call::{Answer, AskedSize, Call, Picture, Task, Usage};
 use crate::endpoint::Endpoint;
 use crate::fault::{Billed, Fault, Range};
@@ -66,7 +67,7 @@ pub(super) fn content(service: Service, endpoint: &Endpoint, call: &Call) -> Res
     }
     let mut parts = vec![json!({"text": call.prompt})];
     for image in &call.images {
-        parts.push(json!({"inlineData": {"mimeType": "image/png", "data": vendor::encoded(image)}}));
+        parts.push(json!({"inlineData": {"mimeType": "image/png", "data": read::base64(image)}}));
     }
     let mut config = Map::new();
     // Without words: an answer that explains itself instead of drawing is none.
@@ -190,15 +191,17 @@ pub(super) fn refused(who: &str, endpoint: &Endpoint, reply: &Reply) -> Fault {
     let message = text(error, "message");
     let code = whole(error.get("code")).and_then(|code| u16::try_from(code).ok());
     let status = if (200..300).contains(&reply.status) { code.unwrap_or(500) } else { reply.status };
-    let details: Vec<&Value> = list(error, "details").take(DETAILS_MAX).collect();
-    let of = |kind: &str| details.iter().copied().filter(move |detail| text(detail, "@type").ends_with(kind));
-    let reason = of("google.rpc.ErrorInfo").map(|info| text(info, "reason")).find(|reason| !reason.is_empty());
+    let reason =
+        details(error, "google.rpc.ErrorInfo").map(|info| text(info, "reason")).find(|reason| !reason.is_empty());
     let reason = reason.unwrap_or_default();
     let said = format!("{} {message}", if reason.is_empty() { text(error, "status") } else { reason });
     let fault = |outcome| vendor::fault(who, endpoint, outcome, status, &said);
 
     match status {
-        _ if reason.starts_with("API_KEY_") || reason.starts_with("ACCESS_TOKEN_") || reason == "CREDENTIALS_MISSING" => {
+        _ if reason.starts_with("API_KEY_")
+            || reason.starts_with("ACCESS_TOKEN_")
+            || reason == "CREDENTIALS_MISSING" =>
+        {
             fault(Outcome::Auth).of(Range::Account)
         }
         _ if reason == "BILLING_DISABLED" => fault(Outcome::OutOfFunds).of(Range::Account),
@@ -211,7 +214,7 @@ pub(super) fn refused(who: &str, endpoint: &Endpoint, reply: &Reply) -> Fault {
             fault(if billing { Outcome::OutOfFunds } else { Outcome::Auth }).of(Range::Account)
         }
         429 => {
-            let quota = of("google.rpc.QuotaFailure")
+            let quota = details(error, "google.rpc.QuotaFailure")
                 .flat_map(|failure| list(failure, "violations").take(DETAILS_MAX))
                 .map(|violation| text(violation, "quotaId"))
                 .collect::<Vec<_>>();
@@ -224,13 +227,18 @@ pub(super) fn refused(who: &str, endpoint: &Endpoint, reply: &Reply) -> Fault {
             } else if message.contains("credits are depleted") || message.contains("spending cap") {
                 fault(Outcome::OutOfFunds).of(Range::Account)
             } else {
-                let stated = of("google.rpc.RetryInfo").find_map(|info| delay_ms(text(info, "retryDelay")));
+                let stated = details(error, "google.rpc.RetryInfo").find_map(|info| delay_ms(text(info, "retryDelay")));
                 let fault = fault(Outcome::Throttled).of(Range::Account);
-                Fault { retry_after_ms: stated.or_else(|| vendor::retry_after_ms(reply)), ..fault }
+                Fault { retry_after_ms: stated.or_else(|| read::retry_after_ms(reply)), ..fault }
             }
         }
         _ => vendor::by_status(who, endpoint, &Reply { status, ..reply.clone() }, &said),
     }
+}
+
+/// The details of an error that are of one type; their `@type` is an address that ends with it.
+fn details<'a>(error: &'a Value, kind: &'static str) -> impl Iterator<Item = &'a Value> {
+    list(error, "details").take(DETAILS_MAX).filter(move |detail| text(detail, "@type").ends_with(kind))
 }
 
 /// Whether a message says that the account's tier has no quota for the model: "limit: 0", and not "limit: 05" or "0.5".

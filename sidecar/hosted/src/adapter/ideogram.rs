@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use thumbforge_core::job::Outcome;
 
 use super::google::list;
+use super::read;
 use super::vendor::{self, Form, bad, text, whole};
-use crate::adapter::{Adapter, Body, Method, Protocol, Quote, Reply, Request, Stage, Step};
+use super::{Adapter, Body, Method, Protocol, Quote, Reply, Request, Stage, Step};
 use crate::call::{AskedSize, Call, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault, Range};
@@ -135,13 +136,9 @@ fn fields(operation: &str, model: &str) -> Option<Fields> {
         ("generate", "ideogram-4-transparent") => {
             Fields { ratio: Some(Cross), tier: Some("output_resolution"), ..SPEED }
         }
-        ("generate", "ideogram-4-5") => Fields {
-            pixels: Some("size"),
-            effort: Some("quality"),
-            images: Many(5),
-            mask: Mask::May,
-            ..SPEED
-        },
+        ("generate", "ideogram-4-5") => {
+            Fields { pixels: Some("size"), effort: Some("quality"), images: Many(5), mask: Mask::May, ..SPEED }
+        }
         ("generate", "auto") => Fields {
             ratio: Some(Cross),
             pixels: Some("resolution"),
@@ -152,13 +149,9 @@ fn fields(operation: &str, model: &str) -> Option<Fields> {
             ..SPEED
         },
         ("generate", "gpt-image-2") => Fields { pixels: Some("resolution"), images: Many(16), ..PLAIN },
-        ("generate", model) if model.starts_with("gpt-image-") => Fields {
-            pixels: Some("resolution"),
-            effort: Some("quality"),
-            images: Many(16),
-            mask: Mask::May,
-            ..PLAIN
-        },
+        ("generate", model) if model.starts_with("gpt-image-") => {
+            Fields { pixels: Some("resolution"), effort: Some("quality"), images: Many(16), mask: Mask::May, ..PLAIN }
+        }
         ("generate", model) if model.starts_with("nano-banana-") => {
             Fields { ratio: Some(Colon), tier: Some("resolution_tier"), images: Many(10), ..PLAIN }
         }
@@ -169,14 +162,9 @@ fn fields(operation: &str, model: &str) -> Option<Fields> {
         ("generate", _) => Fields { ratio: Some(Cross), pixels: Some("resolution"), negative: true, ..SPEED },
         ("precise-edit", _) => Fields { effort: Some("quality"), mask: Mask::May, images: References(4), ..PLAIN },
         ("inpaint", _) => Fields { mask: Mask::Must, images: One, ..SPEED },
-        ("remix", "ideogram-4") => Fields {
-            seed: false,
-            magic_prompt: false,
-            pixels: Some("resolution"),
-            weight: true,
-            images: One,
-            ..SPEED
-        },
+        ("remix", "ideogram-4") => {
+            Fields { seed: false, magic_prompt: false, pixels: Some("resolution"), weight: true, images: One, ..SPEED }
+        }
         ("remix", "auto") => Fields {
             ratio: Some(Cross),
             pixels: Some("resolution"),
@@ -195,9 +183,7 @@ fn fields(operation: &str, model: &str) -> Option<Fields> {
             images: One,
             ..SPEED
         },
-        ("upscale", "nano-banana-pro") => {
-            Fields { count: false, tier: Some("resolution_tier"), images: One, ..PLAIN }
-        }
+        ("upscale", "nano-banana-pro") => Fields { count: false, tier: Some("resolution_tier"), images: One, ..PLAIN },
         ("upscale", model) => Fields {
             prompt: matches!(model, "topaz-bloom-2" | "topaz-redefine"),
             seed: model != "topaz-standard-2",
@@ -206,16 +192,10 @@ fn fields(operation: &str, model: &str) -> Option<Fields> {
             images: One,
             ..PLAIN
         },
-        ("reframe", "ideogram-3") => Fields {
-            prompt: false,
-            magic_prompt: false,
-            pixels: Some("resolution"),
-            images: One,
-            ..SPEED
-        },
-        ("reframe", _) => {
-            Fields { prompt: false, asynchronous: false, ratio: Some(Colon), images: One, ..PLAIN }
+        ("reframe", "ideogram-3") => {
+            Fields { prompt: false, magic_prompt: false, pixels: Some("resolution"), images: One, ..SPEED }
         }
+        ("reframe", _) => Fields { prompt: false, asynchronous: false, ratio: Some(Colon), images: One, ..PLAIN },
         ("replace-background", model) => Fields {
             seed: false,
             asynchronous: false,
@@ -556,7 +536,7 @@ pub(super) fn refused(who: &str, endpoint: &Endpoint, reply: &Reply) -> Fault {
         // Ten pictures may be in flight by default; no delay is stated, for it is over when one of them is.
         (402 | 429, "inflight_limit") => {
             let fault = fault(Outcome::Throttled).of(Range::Account);
-            Fault { retry_after_ms: vendor::retry_after_ms(reply), ..fault }
+            Fault { retry_after_ms: read::retry_after_ms(reply), ..fault }
         }
         (422, _) => fault(Outcome::PolicyInput),
         _ => vendor::by_status(who, endpoint, reply, &said),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ideogram::{self, COUNT_MAX, SEED_MAX};
 use super::vendor::{self, Form, bad};
-use crate::adapter::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
+use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
 use crate::call::{AskedSize, Call, Task};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
@@ -115,7 +115,9 @@ fn image_request(call: &Call) -> Result<Map<String, Value>, Fault> {
         AskedSize::Pixels(size) if matches!(call.model.as_str(), "V_2" | "V_2_TURBO") => {
             set("resolution", json!(format!("RESOLUTION_{}_{}", size.width, size.height)));
         }
-        AskedSize::Pixels(_) => return Err(bad(format!("ask {WHO} for a size in pixels: {} takes ratios", call.model))),
+        AskedSize::Pixels(_) => {
+            return Err(bad(format!("ask {WHO} for a size in pixels: {} takes ratios", call.model)));
+        }
         AskedSize::Free => {}
     }
     Ok(request)

@@ -10,7 +10,7 @@ use thumbforge_core::job::Outcome;
 use super::google::{self, Service, list};
 use super::vendor::{self, text};
 use super::vertex;
-use crate::adapter::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
+use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
 use crate::call::{Answer, AskedSize, Call, Picture, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault};
@@ -134,7 +134,9 @@ fn read(who: &str, endpoint: &Endpoint, reply: &Reply) -> Step {
         return Step::Done(Answer { pictures, usage: Usage::default(), provider_id: None });
     }
     let fault = match filtered {
-        Some(reason) => vendor::fault(who, endpoint, Outcome::PolicyOutput, reply.status, &reason).billed(Billed::Unknown),
+        Some(reason) => {
+            vendor::fault(who, endpoint, Outcome::PolicyOutput, reply.status, &reason).billed(Billed::Unknown)
+        }
         None if found == 0 => {
             let why = "every picture was filtered, and no reason is given";
             vendor::fault(who, endpoint, Outcome::PolicyOutput, reply.status, why).billed(Billed::Unknown)

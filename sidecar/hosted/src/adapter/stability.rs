@@ -11,7 +11,7 @@ use thumbforge_core::job::Outcome;
 
 use super::google::list;
 use super::vendor::{self, Form, bad, number, text, whole};
-use crate::adapter::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
+use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
 use crate::call::{Answer, AskedSize, Call, Picture, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault, Range};
@@ -72,7 +72,10 @@ impl Operation {
                 "fast" => Ok(Self::Fast),
                 "conservative" => Ok(Self::Conservative),
                 "creative" => Ok(Self::Creative),
-                _ => Err(bad(format!("make a picture larger with {:?}: {WHO} has fast, conservative and creative", call.model))),
+                _ => Err(bad(format!(
+                    "make a picture larger with {:?}: {WHO} has fast, conservative and creative",
+                    call.model
+                ))),
             },
         }
     }
@@ -254,7 +257,11 @@ fn finished(endpoint: &Endpoint, poll: Option<(&str, Duration)>, reply: &Reply) 
         (reply.header("finish-reason").unwrap_or_default().to_owned(), seed, Some(reply.body.clone()))
     } else {
         let Some(body) = reply.json().filter(Value::is_object) else {
-            return Step::Failed(Fault { provider_id, ..vendor::unreadable(WHO, reply) });
+            // An answer to a question may be asked for again; one to an order may not.
+            return match poll {
+                Some((id, after)) => Step::Poll { id: id.to_owned(), after },
+                None => Step::Failed(vendor::unreadable(WHO, reply)),
+            };
         };
         let finish = text(&body, "finish_reason");
         let finish = if finish.is_empty() { reply.header("finish-reason").unwrap_or_default() } else { finish };

@@ -6,23 +6,18 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde_json::Value;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::Outcome;
 
-use crate::adapter::{Part, PartContent, Reply};
+use super::read::{self, DELAY_MS_MAX, retry_after_ms};
+use super::{Part, PartContent, Reply};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault, Range};
 
 /// Most pictures that are read from one answer: the largest batch that any vendor here makes is 8.
 pub(super) const PICTURES_MAX: usize = 16;
-
-/// Longest wait that a server may ask for: longer ones are a mistake or a refusal, and the account rests that long at most.
-pub(super) const WAIT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// Longest name of a call that is taken from a server.
 const ID_BYTES_MAX: usize = 128;
@@ -31,21 +26,9 @@ const ID_BYTES_MAX: usize = 128;
 const WORDS_READ_MAX: usize = 2000;
 const WORDS_MAX: usize = 300;
 
-/// Servers differ in whether they pad; the letters are the same.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 /// A picture in base64, if it is one that we can open.
 pub(super) fn picture(base64: &str) -> Option<Bytes> {
-    let bytes = BASE64.decode(base64.trim_ascii()).ok()?;
-    is_picture(&bytes).then(|| Bytes::from(bytes))
-}
-
-/// Bytes in base64, as they are sent.
-pub(super) fn encoded(bytes: &Bytes) -> String {
-    BASE64.encode(bytes)
+    read::picture(base64).filter(|bytes| is_picture(bytes))
 }
 
 /// Whether the first bytes are those of a PNG, JPEG or WebP file. What a server says of the type is not asked.
@@ -111,18 +94,9 @@ pub(super) fn words(endpoint: &Endpoint, said: &str) -> String {
     line.chars().take(WORDS_MAX).collect()
 }
 
-/// How long an answer asks to wait, in milliseconds. Dates are not read: there is no clock here.
-pub(super) fn retry_after_ms(reply: &Reply) -> Option<u64> {
-    if let Some(ms) = reply.header("retry-after-ms").and_then(|ms| ms.trim().parse::<f64>().ok()) {
-        return bounded_ms(ms);
-    }
-    let seconds = reply.header("retry-after")?.trim().parse::<f64>().ok()?;
-    bounded_ms(seconds * 1000.0)
-}
-
-/// A wait as a whole number of milliseconds within [`WAIT_MS_MAX`]; nothing for what is no time.
+/// A wait as a whole number of milliseconds within [`DELAY_MS_MAX`]; nothing for what is no time.
 pub(super) fn bounded_ms(ms: f64) -> Option<u64> {
-    (ms.is_finite() && ms >= 0.0).then(|| ms.min(WAIT_MS_MAX as f64).ceil() as u64)
+    (ms.is_finite() && ms >= 0.0).then(|| (ms.ceil() as u64).min(DELAY_MS_MAX))
 }
 
 /// How long to wait before poll number `polls` (from 0): `first` at first, half as long again each time, `most` at most;
@@ -167,13 +141,20 @@ pub(super) fn fault(who: &str, endpoint: &Endpoint, outcome: Outcome, status: u1
 /// An answer that says that all is well and cannot be read: a picture may have been made and billed.
 pub(super) fn unreadable(who: &str, reply: &Reply) -> Fault {
     let (status, bytes) = (reply.status, reply.body.len());
-    Fault::new(Outcome::Ambiguous, format!("read the answer of {who}: {status} with {bytes} bytes that are no whole answer"))
+    Fault::new(
+        Outcome::Ambiguous,
+        format!("read the answer of {who}: {status} with {bytes} bytes that are no whole answer"),
+    )
 }
 
 /// An answer without a picture and without a refusal. Nobody says whether it costs anything.
 pub(super) fn empty(who: &str, endpoint: &Endpoint, said: &str) -> Fault {
     let said = words(endpoint, said);
-    let why = if said.is_empty() { "no picture and no reason came back".to_owned() } else { format!("no picture came back: {said}") };
+    let why = if said.is_empty() {
+        "no picture and no reason came back".to_owned()
+    } else {
+        format!("no picture came back: {said}")
+    };
     Fault::new(Outcome::Empty, format!("draw with {who}: {why}")).billed(Billed::Unknown)
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::google::{self, Service};
 use super::vendor::{self, bad};
-use crate::adapter::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
+use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
 use crate::call::Call;
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
@@ -42,7 +42,9 @@ pub(super) fn path(endpoint: &Endpoint, model: &str, method: &str) -> Result<Str
     let project = endpoint.options.get("project").map(String::as_str).unwrap_or_default();
     if project.is_empty() {
         let account = &endpoint.account;
-        return Err(bad(format!("ask Vertex with the account {account:?}: it has no `project`; name the Google Cloud project")));
+        return Err(bad(format!(
+            "ask Vertex with the account {account:?}: it has no `project`; name the Google Cloud project"
+        )));
     }
     let (project, location) = (vendor::segment(project), vendor::segment(location(&endpoint.options)));
     let model = vendor::segment(model);
