@@ -161,6 +161,9 @@ fn fields(operation: &str, model: &str) -> Option<Fields> {
         ("generate", "z-image") => Fields { pixels: Some("resolution"), steps: Some("num_inference_steps"), ..PLAIN },
         ("generate", _) => Fields { ratio: Some(Cross), pixels: Some("resolution"), negative: true, ..SPEED },
         ("precise-edit", _) => Fields { effort: Some("quality"), mask: Mask::May, images: References(4), ..PLAIN },
+        // Version 3 is repainted and remixed, version 4 remixed; those before it can neither.
+        ("inpaint", "ideogram-2" | "ideogram-2a" | "ideogram-4" | "auto") => return None,
+        ("remix", "ideogram-2" | "ideogram-2a") => return None,
         ("inpaint", _) => Fields { mask: Mask::Must, images: One, ..SPEED },
         ("remix", "ideogram-4") => {
             Fields { seed: false, magic_prompt: false, pixels: Some("resolution"), weight: true, images: One, ..SPEED }
@@ -245,7 +248,7 @@ impl Adapter for Ideogram {
     fn begin(&self, _endpoint: &Endpoint, call: &Call) -> Result<Request, Fault> {
         let (operation, model) = target(call);
         let Some(takes) = fields(operation, model) else {
-            return Err(bad(format!("ask {WHO} for {operation:?}: it has no such operation")));
+            return Err(bad(format!("ask {WHO} for {operation} with {model}: it has no such operation")));
         };
         check(call, operation, model, &takes)?;
         let mut values = values(call, &takes)?;

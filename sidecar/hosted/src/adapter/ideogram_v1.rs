@@ -24,7 +24,7 @@ const RATIOS: [&str; 11] = ["10:16", "16:10", "9:16", "16:9", "3:2", "2:3", "4:3
 
 /// Ideogram's first API.
 #[derive(Debug, Clone, Copy)]
-pub struct IdeogramV1;
+pub(super) struct IdeogramV1;
 
 impl Adapter for IdeogramV1 {
     fn protocol(&self) -> Protocol {

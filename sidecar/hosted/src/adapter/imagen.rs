@@ -20,7 +20,7 @@ const COUNT_MAX: u32 = 4;
 
 /// Imagen.
 #[derive(Debug, Clone, Copy)]
-pub struct Imagen;
+pub(super) struct Imagen;
 
 fn service(endpoint: &Endpoint) -> Service {
     if endpoint.options.contains_key("project") { Service::Vertex } else { Service::GeminiApi }
