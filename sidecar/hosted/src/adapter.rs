@@ -113,7 +113,8 @@ impl Protocol {
 pub struct Request {
     /// How.
     pub method: Method,
-    /// Where, behind the endpoint's address; begins with a slash. Its parts are escaped already.
+    /// Where, behind the endpoint's address; begins with a slash, and is empty for the address itself. Its parts are
+    /// escaped already.
     pub path: String,
     /// Behind the question mark.
     pub query: Vec<(String, String)>,
