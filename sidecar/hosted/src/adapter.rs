@@ -8,10 +8,18 @@ use crate::call::{Answer, Call, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
+pub mod gemini;
+mod google;
+pub mod ideogram;
+mod ideogram_v1;
+mod imagen;
 mod openai;
 mod openai_compatible;
 mod post;
 pub mod read;
+pub mod stability;
+mod vendor;
+pub mod vertex;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
@@ -19,7 +27,12 @@ pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
         Protocol::OpenAi => Some(&openai::OpenAi),
         Protocol::OpenAiCompatible => Some(&openai_compatible::OpenAiCompatible),
         Protocol::Post => Some(&post::Post),
-        // Google, Ideogram, Stability.
+        Protocol::Gemini => Some(&gemini::Gemini),
+        Protocol::Vertex => Some(&vertex::Vertex),
+        Protocol::Imagen => Some(&imagen::Imagen),
+        Protocol::Ideogram => Some(&ideogram::Ideogram),
+        Protocol::IdeogramV1 => Some(&ideogram_v1::IdeogramV1),
+        Protocol::Stability => Some(&stability::Stability),
         // Servers of one's own.
         _ => None,
     }
