@@ -8,10 +8,14 @@ use crate::call::{Answer, Call, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
+mod a1111;
+mod comfyui;
 mod openai;
 mod openai_compatible;
+mod own;
 mod post;
 pub mod read;
+mod sdcpp;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
@@ -20,7 +24,9 @@ pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
         Protocol::OpenAiCompatible => Some(&openai_compatible::OpenAiCompatible),
         Protocol::Post => Some(&post::Post),
         // Google, Ideogram, Stability.
-        // Servers of one's own.
+        Protocol::A1111 => Some(&a1111::A1111),
+        Protocol::ComfyUi => Some(&comfyui::ComfyUi),
+        Protocol::SdCpp => Some(&sdcpp::SdCpp),
         _ => None,
     }
 }
