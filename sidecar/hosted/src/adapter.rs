@@ -13,13 +13,17 @@ mod google;
 pub mod ideogram;
 mod ideogram_v1;
 mod imagen;
+mod a1111;
+mod comfyui;
 mod openai;
 mod openai_compatible;
+mod own;
 mod post;
 pub mod read;
 pub mod stability;
 mod vendor;
 pub mod vertex;
+mod sdcpp;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
@@ -34,6 +38,9 @@ pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
         Protocol::IdeogramV1 => Some(&ideogram_v1::IdeogramV1),
         Protocol::Stability => Some(&stability::Stability),
         // Servers of one's own.
+        Protocol::A1111 => Some(&a1111::A1111),
+        Protocol::ComfyUi => Some(&comfyui::ComfyUi),
+        Protocol::SdCpp => Some(&sdcpp::SdCpp),
         _ => None,
     }
 }

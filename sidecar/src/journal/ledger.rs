@@ -274,7 +274,7 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Counts what nobody knows of a job as billed at the price that was quoted: too much rather than too little.
+/// Counts what nobody knows of a job as billed at the most that it could cost: too much rather than too little.
 pub(super) fn assume(connection: &Connection, job: JobId, now_ms: u64) -> rusqlite::Result<()> {
     let unknown: Vec<u32> = connection
         .prepare_cached(
@@ -300,7 +300,6 @@ struct Row {
     account: String,
     provider: String,
     model: String,
-    quoted: Micros,
     reserved: Micros,
     started_ms: u64,
 }
@@ -309,7 +308,7 @@ struct Row {
 fn unsettled(connection: &Connection, job: JobId, attempt: u32) -> rusqlite::Result<Option<Row>> {
     connection
         .prepare_cached(
-            "SELECT account, provider, model, quoted_micros, reserved_micros, started_ms FROM attempts
+            "SELECT account, provider, model, reserved_micros, started_ms FROM attempts
              WHERE job_id = ?1 AND n = ?2 AND account IS NOT NULL AND settled_micros IS NULL",
         )?
         .query_row((job.0, attempt), |row| {
@@ -317,15 +316,14 @@ fn unsettled(connection: &Connection, job: JobId, attempt: u32) -> rusqlite::Res
                 account: row.get(0)?,
                 provider: row.get(1)?,
                 model: row.get(2)?,
-                quoted: Micros(row.get(3)?),
-                reserved: Micros(row.get(4)?),
-                started_ms: row.get(5)?,
+                reserved: Micros(row.get(3)?),
+                started_ms: row.get(4)?,
             })
         })
         .optional()
 }
 
-/// Settles an attempt at `amount`, or at what was quoted; once.
+/// Settles an attempt at `amount`, or at all that was set aside; once.
 fn close(
     connection: &Connection,
     job: JobId,
@@ -335,7 +333,7 @@ fn close(
     now_ms: u64,
 ) -> rusqlite::Result<()> {
     let Some(row) = unsettled(connection, job, attempt)? else { return Ok(()) };
-    let amount = amount.unwrap_or(row.quoted);
+    let amount = amount.unwrap_or(row.reserved);
     connection
         .prepare_cached("UPDATE attempts SET settled_micros = ?3 WHERE job_id = ?1 AND n = ?2")?
         .execute((job.0, attempt, amount.0))?;
