@@ -644,7 +644,7 @@ mod sizes {
 }
 
 /// Spellings are compared without case, spaces, underscores, hyphens and middle dots.
-fn fold(name: &str) -> String {
+pub fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '_' | '-' | '·')).flat_map(char::to_lowercase).collect()
 }
 
