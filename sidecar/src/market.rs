@@ -27,6 +27,7 @@ pub mod kind;
 mod shelf;
 
 pub use shelf::Shelf;
+pub use thumbforge_core::job::OnAmbiguous;
 
 /// Everything that purchases are decided by, at one moment.
 #[derive(Debug, Clone)]
@@ -122,7 +123,9 @@ impl Account {
         match &self.models {
             // Whoever lists a model of another provider has a server that sells it on, in its own protocol.
             Some(models) => {
-                let listed = models.iter().any(|model| spells(row, model));
+                // A row without a wire name stands for whatever such a server has.
+                let whatever = row.wire.is_none() && row.provider.as_deref() == Some(self.provider.as_str());
+                let listed = whatever || models.iter().any(|model| spells(row, model));
                 listed.then(|| spoken.or_else(|| self.protocols.first().copied())).flatten()
             }
             None if row.provider.as_deref() != Some(self.provider.as_str()) => None,
@@ -181,20 +184,6 @@ impl Limits {
             burst: self.burst.min(other.burst),
         }
     }
-}
-
-/// What to do when nobody knows whether a call gave a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnAmbiguous {
-    /// A person decides.
-    Hold,
-    /// The provider is asked, where it knows the call by a name; else a person decides.
-    Poll,
-    /// It is asked for again, so often at most, as far as the budget has room for the worst case.
-    Resend {
-        /// Times.
-        at_most: u32,
-    },
 }
 
 /// Whether variables of the environment make accounts where none is declared.

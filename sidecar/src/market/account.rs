@@ -47,7 +47,7 @@ pub struct AccountFile {
     /// Most pictures in one moment after a rest.
     burst: Option<NonZeroU32>,
     /// What to do when nobody knows what became of a call.
-    ambiguous: Option<OnAmbiguous>,
+    ambiguous: Option<Rule>,
     /// What one picture costs, whatever the catalogue says.
     price_usd: Option<Dollars>,
     /// The models that it has.
@@ -136,11 +136,15 @@ pub(super) fn stays_here(url: &Url) -> bool {
     }
 }
 
-impl<'de> Deserialize<'de> for OnAmbiguous {
+/// What to do when nobody knows what became of a call: `"hold"`, `"poll"` or `{ resend = 2 }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rule(pub(super) OnAmbiguous);
+
+impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         const FORMS: &str = "write \"hold\", \"poll\" or { resend = 2 }";
-        struct Rule;
-        impl<'de> serde::de::Visitor<'de> for Rule {
+        struct Forms;
+        impl<'de> serde::de::Visitor<'de> for Forms {
             type Value = OnAmbiguous;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("\"hold\", \"poll\" or { resend = 2 }")
@@ -153,32 +157,19 @@ impl<'de> Deserialize<'de> for OnAmbiguous {
                 }
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<OnAmbiguous, A::Error> {
-                let rule = match map.next_entry::<String, u32>()? {
-                    Some((word, at_most)) if word == "resend" && (1..=RESEND_MAX).contains(&at_most) => {
-                        OnAmbiguous::Resend { at_most }
-                    }
-                    Some((word, _)) if word == "resend" => {
-                        return Err(A::Error::custom(format!("resend is between 1 and {RESEND_MAX}")));
-                    }
-                    _ => return Err(A::Error::custom(FORMS)),
+                let Some((word, at_most)) = map.next_entry::<String, u32>()? else {
+                    return Err(A::Error::custom(FORMS));
                 };
-                match map.next_key::<String>()? {
-                    None => Ok(rule),
-                    Some(_) => Err(A::Error::custom(FORMS)),
+                if word != "resend" || map.next_key::<String>()?.is_some() {
+                    return Err(A::Error::custom(FORMS));
                 }
+                if !(1..=RESEND_MAX).contains(&at_most) {
+                    return Err(A::Error::custom(format!("resend is between 1 and {RESEND_MAX}")));
+                }
+                Ok(OnAmbiguous::Resend { at_most })
             }
         }
-        from.deserialize_any(Rule)
-    }
-}
-
-impl std::fmt::Display for OnAmbiguous {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Hold => f.write_str("hold"),
-            Self::Poll => f.write_str("poll"),
-            Self::Resend { at_most } => write!(f, "resend at most {at_most} times"),
-        }
+        from.deserialize_any(Forms).map(Self)
     }
 }
 
@@ -242,7 +233,7 @@ impl AccountFile {
             key: self.key.clone().map(|key| beside(key, folder)),
             kept: Kept::default(),
             limits,
-            ambiguous: self.ambiguous.unwrap_or(kind.ambiguous),
+            ambiguous: self.ambiguous.unwrap_or(kind.ambiguous).0,
             price: self.price_usd.or(kind.price_usd).map(|price| price.0),
             models: self.models.clone(),
             ambient: false,

@@ -76,7 +76,7 @@ fn account(kind: &Kind, variables: &Variables, environment: Environment<'_>) -> 
         key: Some(Source::Env(key)),
         kept: Kept::default(),
         limits: kind.limits,
-        ambiguous: kind.ambiguous,
+        ambiguous: kind.ambiguous.0,
         price: kind.price_usd.map(|price| price.0),
         models: None,
         ambient: true,

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer};
 use thumbforge_hosted::Protocol;
 use url::Url;
 
-use super::account::Address;
+use super::Limits;
+use super::account::{Address, Rule};
 use super::amount::Dollars;
-use super::{Limits, OnAmbiguous};
 
 /// One kind of account.
 #[derive(Debug, Deserialize)]
@@ -40,7 +40,7 @@ pub struct Kind {
     /// Why these limits.
     pub why: String,
     /// What happens to a call of which nobody knows the end.
-    pub ambiguous: OnAmbiguous,
+    pub(super) ambiguous: Rule,
     /// What one picture costs, where that is so for every account of the kind.
     pub price_usd: Option<Dollars>,
     /// Variables of the environment that make an account.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::model::{self, Catalogue};
 
 use super::{Ambient, Market, ambient};
 use crate::config::{ConfigError, UserFile, read_bounded};
@@ -123,9 +123,11 @@ impl Files {
     }
 }
 
+/// The catalogue with the user's own rows over those that ship with Thumbforge.
 fn own_rows(text: &str, path: &Path) -> Result<Catalogue, ConfigError> {
     let wrong = |reason: String| ConfigError { what: "models", path: path.to_owned(), line: None, reason };
-    Catalogue::parse(text).map_err(|err| wrong(err.to_string()))
+    let rows = model::parse_rows(text);
+    rows.and_then(|rows| Catalogue::built_in().with_rows(rows)).map_err(|err| wrong(err.to_string()))
 }
 
 fn stamp(path: &Path) -> Stamp {

@@ -22,10 +22,10 @@ pub(super) fn look_up(service: &str, user: &str) -> Result<String, String> {
     let (entry, owner) = (service.to_owned(), user.to_owned());
     // A thread of its own, because the question cannot be taken back while a person is asked.
     let asked = std::thread::Builder::new().name("keychain".to_owned()).spawn(move || {
-        let found = keyring::v1::Entry::new(&entry, &owner).and_then(|entry| entry.get_password());
+        let found = entry_of(&entry, &owner).and_then(|entry| entry.get_password());
         // Nobody listens any more once the patience is over.
         let _ = told.send(found.map_err(|err| match err {
-            keyring::v1::Error::NoEntry => format!("the keychain has no entry {entry}/{owner}; add it there"),
+            keyring_core::Error::NoEntry => format!("the keychain has no entry {entry}/{owner}; add it there"),
             // Its own words could have what it found in them.
             _ => format!("the keychain could not be read; {INSTEAD}"),
         }));
@@ -34,6 +34,16 @@ pub(super) fn look_up(service: &str, user: &str) -> Result<String, String> {
     tells
         .recv_timeout(PATIENCE)
         .unwrap_or_else(|_| Err(format!("the keychain did not answer; unlock it, or {INSTEAD}")))
+}
+
+#[cfg(any(target_os = "macos", windows))]
+fn entry_of(service: &str, user: &str) -> keyring_core::Result<keyring_core::Entry> {
+    use keyring_core::api::CredentialStoreApi;
+    #[cfg(target_os = "macos")]
+    let store = apple_native_keyring_store::keychain::Store::new()?;
+    #[cfg(windows)]
+    let store = windows_native_keyring_store::Store::new()?;
+    store.build(service, user, None)
 }
 
 #[cfg(not(any(target_os = "macos", windows)))]

@@ -77,6 +77,19 @@ fn a_broken_file_changes_nothing_but_is_told() {
 }
 
 #[test]
+fn rows_of_the_users_own_go_over_those_that_ship() {
+    let mut rig = Rig::new();
+    let shipped = rig.after(Duration::ZERO).catalogue.rows().len();
+    rig.write("models.toml", "[[model]]\nid = \"mine\"\nname = \"Mine\"\nfamily = \"hosted\"\nprovider = \"a1111\"\n");
+    let market = rig.after(LOOK);
+    assert_eq!(market.catalogue.rows().len(), shipped + 1);
+    assert_eq!(market.catalogue.resolve("mine").unwrap().provider.as_deref(), Some("a1111"));
+    rig.write("models.toml", "[[model]]\nid = \"mine\"\n");
+    let broken = rig.after(LOOK);
+    assert!(broken.catalogue.resolve("mine").is_ok() && broken.problems[0].contains("models.toml"));
+}
+
+#[test]
 fn a_market_that_is_fixed_reads_nothing() {
     let shelf = Shelf::fixed(Market::built_in());
     let first = shelf.now();
