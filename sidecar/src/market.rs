@@ -26,6 +26,7 @@ pub mod keys;
 pub mod kind;
 mod shelf;
 
+pub use ambient::unused_keys;
 pub use shelf::Shelf;
 pub use thumbforge_core::job::OnAmbiguous;
 
@@ -54,6 +55,15 @@ impl Market {
             revision: 0,
             problems: Vec::new(),
         }
+    }
+
+    /// What people are told once of accounts that nobody declared; `None` where there are none.
+    pub fn announcement(&self) -> Option<String> {
+        let ambient = self.accounts.values().filter(|account| account.ambient);
+        let named: Vec<String> =
+            ambient.filter_map(|account| Some(format!("{} with {}", account.name, account.key.as_ref()?))).collect();
+        let words = "[accounts.NAME] in config.toml makes accounts of your own";
+        (!named.is_empty()).then(|| format!("accounts from the environment: {} ({words})", named.join(", ")))
     }
 
     /// The accounts that sell `row`, by name, each with the protocol that it is asked with.
