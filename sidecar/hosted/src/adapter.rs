@@ -251,8 +251,8 @@ pub trait Adapter: Send + Sync {
     }
 
     /// The name by which the provider will know a call before it has answered: calls that were sent and not answered
-    /// are asked after by it. `None` where the provider chooses names itself.
-    fn known_as(&self, _call: &Call) -> Option<String> {
+    /// are asked after by it. `nonce` is the call's own. `None` where the provider chooses names itself.
+    fn known_as(&self, _nonce: &str) -> Option<String> {
         None
     }
 
