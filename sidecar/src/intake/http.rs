@@ -46,7 +46,6 @@ mod models;
 mod openai;
 mod rate;
 mod refusal;
-mod samplers;
 
 /// Connections at once; more wait in the system's queue. Far above any team's editors on one machine,
 /// and with [`HEAD_BYTES_MAX`] at most 32 MiB of request heads.
