@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::job::{JobSpec, OnAmbiguous, Purchase, Route};
-use thumbforge_core::model::{Catalogue, Family, ModelId, ModelRow};
+use thumbforge_core::model::{Catalogue, Family, ModelId, ModelRow, Standing};
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::terms::{Budget, Scope, Terms};
 use thumbforge_hosted::Protocol;
@@ -30,7 +30,7 @@ pub use candidate::{Candidate, Health, Lacks, Reason, Role};
 pub use field::{EngineCard, EnginesHere, Field};
 pub use price::Cost;
 use rows::Rows;
-pub use rows::{Successor, Warning, successor};
+pub use rows::Warning;
 
 /// Most candidates that the message of a failure names; `route --explain` has them all.
 const TOLD_MAX: usize = 4;
@@ -196,25 +196,23 @@ impl Desk<'_> {
                 return weighed;
             }
         };
-        let row = match self.rows.successor(named, self.today) {
-            Successor::Itself => named,
-            Successor::Nobody { on } | Successor::Other { on, .. } if self.terms.pin => {
+        let row = match named.standing(self.today) {
+            Standing::Live | Standing::Retiring { .. } => named,
+            Standing::Retired { since: on } if self.terms.pin => {
                 lost(&named.id, Reason::Retired { on, by: named.replacement.clone(), pinned: true });
                 return weighed;
             }
-            Successor::Nobody { on } => {
-                lost(&named.id, Reason::Retired { on, by: None, pinned: false });
-                return weighed;
-            }
-            Successor::Circle => {
-                lost(&named.id, Reason::Circle);
-                return weighed;
-            }
-            Successor::Other { on, row } => {
-                lost(&named.id, Reason::Replaced { on, by: row.id.clone() });
-                warnings.push(Warning::Replaced { named: named.id.clone(), on, by: row.id.clone() });
-                row
-            }
+            Standing::Retired { since: on } => match self.rows.successor(named, self.today) {
+                Some(row) => {
+                    lost(&named.id, Reason::Replaced { on, by: row.id.clone() });
+                    warnings.push(Warning::Replaced { named: named.id.clone(), on, by: row.id.clone() });
+                    row
+                }
+                None => {
+                    lost(&named.id, Reason::Retired { on, by: None, pinned: false });
+                    return weighed;
+                }
+            },
         };
         if before.iter().any(|earlier| earlier.candidate.model == row.id) {
             return weighed;
@@ -255,13 +253,9 @@ impl Desk<'_> {
     }
 
     fn licence_refused(&self, row: &ModelRow) -> Option<Reason> {
-        let licences = &self.terms.licences;
-        match &row.licence {
-            // What Thumbforge draws itself comes with its own licence.
-            _ if row.family == Family::Builtin => None,
-            Some(licence) => (!licences.allows(licence)).then(|| Reason::Licence(licence.clone())),
-            None => licences.allow.is_some().then_some(Reason::LicenceUnknown),
-        }
+        // What Thumbforge draws itself comes with its own licence.
+        let refused = row.family != Family::Builtin && !self.terms.licences.allows(row.licence());
+        refused.then(|| Reason::Licence(row.licence().to_owned()))
     }
 
     fn allows(&self, words: &[&str]) -> bool {
@@ -373,7 +367,7 @@ impl Desk<'_> {
             return Err(Reason::TooSlow { latency_ms, most });
         }
         let Some(Cost { quoted, reserve }) = candidate.cost else {
-            return Err(Reason::UnknownPrice { asked: asked.row() });
+            return Err(Reason::UnknownPrice { asked: asked.as_toml() });
         };
         if let Some(budget) = self.budgets_of(account).find(|budget| reserve > budget.micros) {
             return Err(Reason::OverBudget { most: reserve, budget: budget.clone() });
@@ -473,8 +467,7 @@ impl Weighed {
 fn is_refused_for_good(weighed: &[Weighed]) -> bool {
     let mut lost = weighed.iter().map(|weighed| &weighed.candidate.reason);
     let refused = |reason: &Reason| {
-        matches!(reason, Reason::Licence(_) | Reason::LicenceUnknown | Reason::Provider { .. })
-            || matches!(reason, Reason::Retired { pinned: true, .. })
+        matches!(reason, Reason::Licence(_) | Reason::Provider { .. } | Reason::Retired { pinned: true, .. })
     };
     weighed.iter().all(|weighed| weighed.open.is_none())
         && lost.all(|reason| refused(reason) || matches!(reason, Reason::Replaced { .. }))

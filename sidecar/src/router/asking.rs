@@ -1,53 +1,39 @@
-//! How a model would be asked for a recipe: a look at the translation, for the plan.
+//! How a model would be asked for a recipe: what a plan needs of the translation.
 
 use std::collections::BTreeMap;
 
-use thumbforge_core::model::{ModelRow, SeedUse};
-use thumbforge_core::recipe::{Operation, Recipe};
-use thumbforge_hosted::Protocol;
+use thumbforge_art::text;
+use thumbforge_core::model::ModelRow;
+use thumbforge_core::recipe::Recipe;
+use thumbforge_hosted::adapter::{Protocol, adapter};
 use thumbforge_hosted::call::{AskedSize, Task};
+use thumbforge_hosted::translate::translate;
 
-use super::{Field, Lacks};
+use super::Lacks;
 
-/// What a plan needs to know of a translation.
+/// A recipe in the terms of a model and a protocol.
 pub(super) struct Asking {
     pub(super) task: Task,
     pub(super) size: AskedSize,
     pub(super) quality: String,
+    /// What becomes part of the picture's key.
     pub(super) settings: BTreeMap<String, String>,
     pub(super) lacks: Vec<Lacks>,
-    /// Version of whatever decides pixels besides the model.
+    /// Version of what asks and of what sets words over the answer: both decide pixels.
     pub(super) version: String,
 }
 
 impl Asking {
-    pub(super) fn new(recipe: &Recipe, row: &ModelRow, _protocol: Protocol, _seed: u64) -> Self {
-        let can = &row.can;
-        let honoured = |field: Field| match field {
-            Field::Negative => can.negative,
-            Field::Seed => can.seed != SeedUse::None,
-            Field::Steps | Field::Sampler => can.sampling,
-            Field::Guidance => can.guidance,
-            Field::Strength => can.strength,
-            Field::Adapters => can.adapters,
-            Field::Quality => !can.qualities.is_empty(),
-            Field::Edit => can.edit.is_some(),
-            Field::Mask => can.mask.is_some(),
-            Field::Composition | Field::Subject | Field::Brand => false,
-        };
-        let lacks = Field::ALL.into_iter().filter(|field| field.is_named(recipe) && !honoured(*field));
-        let task = match recipe.edit.as_ref().map(|edit| edit.operation) {
-            None => Task::Generate,
-            Some(Operation::Edit) => Task::Edit,
-            Some(Operation::Upscale) => Task::Upscale,
-        };
+    pub(super) fn new(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64) -> Self {
+        let translated = translate(recipe, row, protocol, seed);
+        let version = adapter(protocol).map_or(0, |adapter| adapter.version());
         Self {
-            task,
-            size: AskedSize::Pixels(recipe.size),
-            quality: recipe.settings.quality.clone().unwrap_or_else(|| "medium".to_owned()),
-            settings: BTreeMap::new(),
-            lacks: lacks.map(|field| Lacks::new(field.word(), "")).collect(),
-            version: "1".to_owned(),
+            task: translated.task,
+            size: translated.size,
+            quality: translated.quality,
+            settings: translated.settings,
+            lacks: translated.unmet.into_iter().map(|unmet| Lacks::new(unmet.field, unmet.why)).collect(),
+            version: format!("{version}.{}", text::VERSION),
         }
     }
 }

@@ -67,12 +67,8 @@ pub enum Reason {
         /// Whether the template pins it.
         pinned: bool,
     },
-    /// Replacements lead from row to row without an end.
-    Circle,
     /// The policy does not allow its licence.
     Licence(String),
-    /// The policy allows certain licences, and nobody knows which one it has.
-    LicenceUnknown,
     /// The policy allows neither the provider nor the account.
     Provider {
         /// Whom it does not allow.
@@ -100,7 +96,7 @@ pub enum Reason {
     },
     /// Nobody knows what it costs.
     UnknownPrice {
-        /// The row that is missing: size, quality and operation.
+        /// The price that is missing, as it stands in TOML: size, quality and operation.
         asked: String,
     },
     /// One picture costs more than a whole budget.
@@ -188,9 +184,7 @@ impl Reason {
             Self::Unknown => "unknown_model",
             Self::Replaced { .. } => "replaced",
             Self::Retired { .. } => "retired",
-            Self::Circle => "replacements_in_a_circle",
             Self::Licence(_) => "licence_denied",
-            Self::LicenceUnknown => "licence_unknown",
             Self::Provider { .. } => "provider_denied",
             Self::NoWeights => "no_weights",
             Self::NoEngine => "no_engine",
@@ -210,9 +204,9 @@ impl Reason {
     /// The code of a job that ends for this reason.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Unknown | Self::Circle => ErrorCode::UnknownModel,
+            Self::Unknown => ErrorCode::UnknownModel,
             Self::Retired { .. } | Self::Replaced { .. } | Self::Unwell(Health::Gone) => ErrorCode::ModelRetired,
-            Self::Licence(_) | Self::LicenceUnknown => ErrorCode::LicenceDenied,
+            Self::Licence(_) => ErrorCode::LicenceDenied,
             Self::Provider { .. } => ErrorCode::PolicyDenied,
             Self::Unsupported(_) => ErrorCode::UnsupportedField,
             Self::UnknownPrice { .. } => ErrorCode::UnknownPrice,
@@ -232,9 +226,7 @@ impl Reason {
             Self::Retired { by: None, .. } | Self::Unwell(Health::Gone) => {
                 "name another model; `thumbforge models` lists those that are there"
             }
-            Self::Circle => "correct `replacement` in the rows of thumbforge.models.toml",
             Self::Licence(_) => "name another model, or allow the licence under [policy.licences]",
-            Self::LicenceUnknown => "give its row a `licence`, or name another model",
             Self::Provider { .. } => "name a model of an allowed one, or add it to `providers` under [policy]",
             Self::NoWeights | Self::NoEngine | Self::NoAccount { .. } => {
                 "name another model, leave the model out, or allow built-in art to stand in \
@@ -250,7 +242,7 @@ impl Reason {
             }
             Self::TooSlow { .. } => "raise `max_latency_ms`, or name the model to have it nevertheless",
             Self::UnknownPrice { asked } => {
-                return format!("add a row of its price to models.toml beside the settings ({asked})");
+                return format!("add its price to the model's row, in models.toml beside the settings: {asked}");
             }
             Self::OverBudget { .. } => "raise the budget, or choose a cheaper model, size or quality",
             Self::Unwell(Health::OutOfFunds { .. }) => "top the account up, or name a fallback",
@@ -308,10 +300,8 @@ impl fmt::Display for Reason {
             Self::Unknown => f.write_str("no row of the catalogue has it"),
             Self::Replaced { on, by } => write!(f, "retired on {on}, {by} takes its place"),
             Self::Retired { on, pinned: true, .. } => write!(f, "retired on {on}, and the template pins it"),
-            Self::Retired { on, .. } => write!(f, "retired on {on}, and nothing takes its place"),
-            Self::Circle => f.write_str("its replacements lead from row to row without an end"),
+            Self::Retired { on, .. } => write!(f, "retired on {on}, and nothing that is there takes its place"),
             Self::Licence(licence) => write!(f, "the policy does not allow its licence, {licence}"),
-            Self::LicenceUnknown => f.write_str("the policy allows some licences only, and its row names none"),
             Self::Provider { provider, account: Some(account) } => {
                 write!(f, "the policy allows neither the provider {provider} nor the account {account}")
             }

@@ -22,17 +22,18 @@ pub struct Cost {
 /// What is asked for, in the words of price rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked<'a> {
-    pub(super) size: Option<String>,
-    pub(super) quality: &'a str,
-    pub(super) operation: &'static str,
+    /// In pixels, or the word of a resolution; empty for what the model chooses.
+    size: String,
+    quality: &'a str,
+    operation: &'static str,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn new(size: &AskedSize, quality: &'a str, task: Task) -> Self {
         let size = match size {
-            AskedSize::Pixels(extent) => Some(extent.to_string()),
-            AskedSize::Ratio { resolution, .. } => resolution.clone(),
-            AskedSize::Free => None,
+            AskedSize::Pixels(extent) => extent.to_string(),
+            AskedSize::Ratio { resolution, .. } => resolution.clone().unwrap_or_default(),
+            AskedSize::Free => String::new(),
         };
         let operation = match task {
             Task::Generate => "generate",
@@ -42,11 +43,12 @@ impl<'a> Asked<'a> {
         Self { size, quality, operation }
     }
 
-    /// The row that a catalogue would need, as it stands in TOML.
-    pub(super) fn row(&self) -> String {
-        let size = self.size.as_ref().map(|size| format!("size = {size:?}, ")).unwrap_or_default();
-        let quality = if self.quality.is_empty() { String::new() } else { format!("quality = {:?}, ", self.quality) };
-        format!("price = [{{ {size}{quality}operation = {:?}, micros = …, as_of = … }}]", self.operation)
+    /// The price that a catalogue would need, as it stands in TOML.
+    pub(super) fn as_toml(&self) -> String {
+        let named =
+            |name: &str, word: &str| if word.is_empty() { String::new() } else { format!("{name} = {word:?}, ") };
+        let (size, quality) = (named("size", &self.size), named("quality", self.quality));
+        format!("{{ {size}{quality}operation = {:?}, usd = \"…\", as_of = \"…\" }}", self.operation)
     }
 }
 
@@ -55,14 +57,8 @@ pub(super) fn cost(row: &ModelRow, account: &Account, protocol: Protocol, asked:
     let cost = match account.price {
         Some(flat) => Cost { quoted: flat, reserve: flat },
         None => {
-            let fits =
-                |word: &Option<String>, asked: Option<&str>| word.as_deref().is_none_or(|word| asked == Some(word));
-            let price = row.price.iter().find(|price| {
-                fits(&price.size, asked.size.as_deref())
-                    && fits(&price.quality, Some(asked.quality))
-                    && fits(&price.operation, Some(asked.operation))
-            })?;
-            Cost { quoted: price.micros, reserve: price.most.unwrap_or(price.micros).max(price.micros) }
+            let price = row.price_of(&asked.size, asked.quality, asked.operation)?;
+            Cost { quoted: price.micros, reserve: price.most() }
         }
     };
     // Nobody gives pictures away: a row that says so is a row that was not filled in. One's own server does.

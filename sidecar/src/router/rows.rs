@@ -4,38 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 use thumbforge_core::day::Day;
-use thumbforge_core::model::{Catalogue, ModelId, ModelRow};
+use thumbforge_core::model::{Catalogue, ModelId, ModelRow, REPLACEMENTS_MAX, Standing};
 
-/// Most replacements that are followed from one name: providers retire a model every half year, and rows are kept for two.
-const HOPS_MAX: usize = 8;
-/// Days before its end from which a model is warned of: two sprints.
-pub(crate) const SOON_DAYS: i64 = 30;
-
-/// The project's own rows over those of the machine.
+/// The project's own rows over those of the machine. A job brings few, so no catalogue is made of both.
 pub(super) struct Rows<'a> {
     pub(super) own: &'a [ModelRow],
     pub(super) catalogue: &'a Catalogue,
-}
-
-/// What is taken where a model is asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Successor<'a> {
-    /// The model itself.
-    Itself,
-    /// Another: the first that is still there.
-    Other {
-        /// The day from which the one that was asked for is gone.
-        on: Day,
-        /// The other's row.
-        row: &'a ModelRow,
-    },
-    /// It is gone, and nothing that is still there takes its place.
-    Nobody {
-        /// The day from which it is gone.
-        on: Day,
-    },
-    /// Replacements lead on and on.
-    Circle,
 }
 
 impl<'a> Rows<'a> {
@@ -43,26 +17,17 @@ impl<'a> Rows<'a> {
         self.own.iter().find(|row| row.id == *id).or_else(|| self.catalogue.get(id))
     }
 
-    pub(super) fn successor(&self, row: &'a ModelRow, today: Day) -> Successor<'a> {
-        let gone = |row: &ModelRow| row.retired_on.filter(|day| *day <= today);
-        let Some(on) = gone(row) else { return Successor::Itself };
+    /// What is there on the day `today` in place of `row`, which is gone; `None` where nothing is.
+    pub(super) fn successor(&self, row: &'a ModelRow, today: Day) -> Option<&'a ModelRow> {
         let mut last = row;
-        for _ in 0..HOPS_MAX {
-            let Some(next) = last.replacement.as_ref().and_then(|id| self.get(id)) else {
-                return Successor::Nobody { on };
-            };
-            if gone(next).is_none() {
-                return Successor::Other { on, row: next };
+        for _ in 0..REPLACEMENTS_MAX {
+            last = self.get(last.replacement.as_ref()?)?;
+            if !matches!(last.standing(today), Standing::Retired { .. }) {
+                return Some(last);
             }
-            last = next;
         }
-        Successor::Circle
+        None
     }
-}
-
-/// What is taken where the model of `row` is asked for on the day `today`.
-pub fn successor<'a>(catalogue: &'a Catalogue, row: &'a ModelRow, today: Day) -> Successor<'a> {
-    Rows { own: &[], catalogue }.successor(row, today)
 }
 
 /// What people should know of a route that works. The sentence stands alone.
@@ -85,19 +50,23 @@ pub enum Warning {
         /// From when on.
         on: Day,
         /// In how many days.
-        days: i64,
+        days: u64,
         /// What will take its place.
+        #[serde(skip_serializing_if = "Option::is_none")]
         replacement: Option<ModelId>,
     },
 }
 
 impl Warning {
-    /// The warning of a model that ends within [`SOON_DAYS`].
+    /// The warning of a model that will soon be gone.
     pub(super) fn of_the_end(row: &ModelRow, today: Day) -> Option<Self> {
-        let on = row.retired_on?;
-        let days = on.after(today);
-        let (model, replacement) = (row.id.clone(), row.replacement.clone());
-        (1..=SOON_DAYS).contains(&days).then_some(Self::RetiresSoon { model, on, days, replacement })
+        let Standing::Retiring { days } = row.standing(today) else { return None };
+        Some(Self::RetiresSoon {
+            model: row.id.clone(),
+            on: row.retired_on?,
+            days,
+            replacement: row.replacement.clone(),
+        })
     }
 
     /// The model that draws.

@@ -35,9 +35,9 @@ const ROWS: &str = r#"
     latency_ms = 20000
     can = { qualities = ["low", "medium", "high"], edit = 16, mask = "transparent" }
     price = [
-        { quality = "low", micros = 6000, as_of = "2026-11" },
-        { quality = "medium", operation = "edit", micros = 60000, most = 90000, as_of = "2026-11" },
-        { quality = "medium", micros = 53000, as_of = "2026-11" },
+        { quality = "low", usd = "0.006000", as_of = "2026-11" },
+        { quality = "medium", operation = "edit", usd = "0.060000", most = "0.090000", as_of = "2026-11" },
+        { quality = "medium", usd = "0.053000", as_of = "2026-11" },
     ]
 
     [[model]]
@@ -48,7 +48,7 @@ const ROWS: &str = r#"
     licence = "ideogram-terms"
     latency_ms = 9000
     can = { seed = "honoured", negative = true }
-    price = [{ micros = 60000, as_of = "2026" }]
+    price = [{ usd = "0.060000", as_of = "2026" }]
 
     [[model]]
     id = "old"
@@ -76,7 +76,7 @@ const ROWS: &str = r#"
     retired_on = "2026-12-01"
     replacement = "hero"
     can = { seed = "best-effort", edit = 14 }
-    price = [{ micros = 134000, as_of = "2026-11" }]
+    price = [{ usd = "0.134000", as_of = "2026-11" }]
 
     [[model]]
     id = "gone"
@@ -113,7 +113,7 @@ const ROWS: &str = r#"
     name = "A row that was not filled in"
     family = "hosted"
     provider = "openai"
-    price = [{ micros = 0, as_of = "2026-11" }]
+    price = [{ usd = "0.000000", as_of = "2026-11" }]
 "#;
 
 /// Everything that a choice is made from, ready to be changed.
@@ -401,7 +401,7 @@ fn retired_models_are_replaced_openly_or_refused() {
     check([named("less-old")], "new<less-old@g");
     check([named("gone")], "model_retired");
     check([named("gone"), fallback(&["hero"])], "hero@o");
-    check([named("round")], "unknown_model");
+    check([named("round")], "model_retired");
     let unused = check([named("hero"), fallback(&["old"]), without("g")], "hero@o");
     assert!(unused.warnings.is_empty(), "nobody is warned of what is not drawn with");
 }
@@ -605,7 +605,7 @@ fn a_refusal_names_the_others_that_were_looked_at() {
         "failed to draw with priceless by the account o: nobody",
         "nor with gone: retired on 2026-08-17",
         "nor with small: its weights",
-        "nor with 1 more; add a row",
+        "nor with 1 more; add its price",
     ] {
         assert!(message.contains(part), "{part:?} in {message:?}");
     }
