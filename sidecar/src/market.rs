@@ -23,6 +23,7 @@ pub mod keys;
 mod shelf;
 
 pub use shelf::Shelf;
+pub use thumbforge_core::job::OnAmbiguous;
 
 /// Everything that purchases are decided by, at one moment.
 #[derive(Debug, Clone)]
@@ -174,20 +175,6 @@ impl Limits {
             burst: self.burst.min(other.burst),
         }
     }
-}
-
-/// What to do when nobody knows whether a call gave a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnAmbiguous {
-    /// A person decides.
-    Hold,
-    /// The provider is asked, where it knows the call by a name; else a person decides.
-    Poll,
-    /// It is asked for again, so often at most, as far as the budget has room for the worst case.
-    Resend {
-        /// Times.
-        at_most: u32,
-    },
 }
 
 /// Whether variables of the environment make accounts where none is declared.
