@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 
 use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
-use thumbforge_core::job::{JobSpec, OnAmbiguous, Purchase, Route};
+use thumbforge_core::job::{JobSpec, Purchase, Route};
 use thumbforge_core::model::{Catalogue, Family, ModelId, ModelRow, Standing};
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::terms::{Budget, Scope, Terms};
 use thumbforge_hosted::Protocol;
 
-use crate::market::{self, Account, Market};
+use crate::market::{Account, Market};
 
 mod asking;
 mod candidate;
@@ -395,11 +395,7 @@ impl Desk<'_> {
             quoted,
             reserve,
             images: 1,
-            on_ambiguous: match account.ambiguous {
-                market::OnAmbiguous::Hold => OnAmbiguous::Hold,
-                market::OnAmbiguous::Poll => OnAmbiguous::Poll,
-                market::OnAmbiguous::Resend { at_most } => OnAmbiguous::Resend { at_most },
-            },
+            on_ambiguous: account.ambiguous,
             nonce: String::new(),
         };
         let route = Route { purchase: Some(purchase), ..Route::here(row.id.clone(), None, realisation) };

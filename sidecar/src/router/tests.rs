@@ -1,6 +1,7 @@
 //! Where jobs go: the tables, row by row, and what holds for every choice.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use thumbforge_core::id::ContentHash;
@@ -128,8 +129,13 @@ struct Case {
 /// A change of the usual case: engines `builtin` and `file`, and the accounts `o` (openai), `i` (ideogram), `g` (google).
 type Change = Box<dyn Fn(&mut Case)>;
 
+fn rows() -> &'static Catalogue {
+    static ROWS_READ: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::parse(ROWS).expect("the rows above"));
+    &ROWS_READ
+}
+
 fn id(name: &str) -> ModelId {
-    Catalogue::parse(ROWS).expect("the rows above").resolve(name).expect("a row above").id.clone()
+    rows().resolve(name).expect("a row above").id.clone()
 }
 
 fn ids(names: &[&str]) -> Vec<ModelId> {
@@ -163,7 +169,7 @@ impl Case {
         Self {
             spec: JobSpec::new(recipe, Lane::Batch, "test"),
             market: Market {
-                catalogue: Catalogue::parse(ROWS).expect("the rows above"),
+                catalogue: rows().clone(),
                 accounts: accounts.map(|account| (account.name.clone(), account)).into(),
                 ..Market::built_in()
             },
@@ -489,8 +495,7 @@ fn prices_are_those_of_the_catalogue_or_of_the_account() {
     assert!(message.contains("quality = \"medium\"") && message.contains("models.toml"), "{message}");
     // A project's own row is read before the machine's.
     let own = terms(|terms| {
-        let catalogue = Catalogue::parse(ROWS).expect("the rows above");
-        let hero = catalogue.get(&id("hero")).expect("a row above").clone();
+        let hero = rows().get(&id("hero")).expect("a row above").clone();
         terms.rows = vec![ModelRow { id: id("priceless"), ..hero }];
     });
     costs([named("priceless"), own], 53_000, 53_000);
