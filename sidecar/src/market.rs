@@ -19,7 +19,11 @@ use thumbforge_core::terms::Budget;
 use thumbforge_hosted::{Endpoint, Protocol};
 use url::Url;
 
+pub mod account;
+mod ambient;
+mod amount;
 pub mod keys;
+pub mod kind;
 mod shelf;
 
 pub use shelf::Shelf;
@@ -71,6 +75,8 @@ pub struct Account {
     pub place: Endpoint,
     /// Where its key lies; absent for servers that ask for none.
     pub key: Option<keys::Source>,
+    /// What the keychain said a moment ago.
+    pub kept: keys::Kept,
     /// How much may be asked of it.
     pub limits: Limits,
     /// What to do when nobody knows what became of a call.
@@ -101,6 +107,7 @@ impl Account {
             protocols: vec![protocol],
             place,
             key: None,
+            kept: keys::Kept::default(),
             limits: Limits { images_in_flight: 1, images_per_minute: None, burst: 1 },
             ambiguous: OnAmbiguous::Hold,
             price: None,
@@ -116,7 +123,9 @@ impl Account {
         match &self.models {
             // Whoever lists a model of another provider has a server that sells it on, in its own protocol.
             Some(models) => {
-                let listed = models.iter().any(|model| spells(row, model));
+                // A row without a wire name stands for whatever such a server has.
+                let whatever = row.wire.is_none() && row.provider.as_deref() == Some(self.provider.as_str());
+                let listed = whatever || models.iter().any(|model| spells(row, model));
                 listed.then(|| spoken.or_else(|| self.protocols.first().copied())).flatten()
             }
             None if row.provider.as_deref() != Some(self.provider.as_str()) => None,
@@ -130,7 +139,7 @@ impl Account {
     /// # Errors
     /// Where the key was to come from, and what to do; never the key. Files and keychains are read, so this may block.
     pub fn endpoint(&self) -> Result<Endpoint, Failure> {
-        let key = self.key.as_ref().map(|source| source.fetch(&self.name)).transpose()?;
+        let key = self.key.as_ref().map(|source| source.fetch(&self.name, &self.kept)).transpose()?;
         Ok(Endpoint { key, ..self.place.clone() })
     }
 
