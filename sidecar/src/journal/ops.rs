@@ -150,6 +150,12 @@ pub fn known(connection: &Connection, request: RequestKey) -> rusqlite::Result<O
     Ok(ending(connection, job)?.map(|ending| Accepted::Ended(job, ending)))
 }
 
+/// Forgets that a request was made; its job stays.
+pub fn forget_request(connection: &Connection, request: RequestKey) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM requests WHERE request = ?1")?.execute([request.0])?;
+    Ok(())
+}
+
 fn write_or_join(
     connection: &Connection,
     spec: &JobSpec,
@@ -203,7 +209,8 @@ fn write_or_join(
 fn inputs(spec: &JobSpec) -> impl Iterator<Item = ContentHash> + '_ {
     let art = spec.recipe.art.iter().map(|art| art.content);
     let fonts = spec.recipe.text.iter().filter_map(|layer| layer.style.font.as_ref()?.content);
-    art.chain(fonts).chain(spec.recipe.adapters.iter().map(|adapter| adapter.content))
+    let edit = spec.recipe.edit.iter().flat_map(|edit| edit.images.iter().copied().chain(edit.mask));
+    art.chain(fonts).chain(spec.recipe.adapters.iter().map(|adapter| adapter.content)).chain(edit)
 }
 
 /// Writes down a job that was answered from the store before it was journalled.
