@@ -4,7 +4,8 @@
 //! queued ─► planning ─► running ─► verifying ─► done
 //!   ▲          │          │  │         ├──────► repairing ─► planning
 //!   │          ▼          ▼  └─────►   └──────► failed
-//!   └────── waiting    ambiguous ─► planning | done | failed
+//!   └────── waiting    ambiguous ─► queued | running | done | failed
+//!             └► running
 //! every state that is not final may become cancelled or failed
 //! ```
 
@@ -108,8 +109,10 @@ impl JobState {
             (Running, Verifying | Waiting | Ambiguous) => true,
             (Verifying, Done | Repairing) => true,
             (Repairing, Planning) => true,
-            (Waiting, Queued) => true,
-            (Ambiguous, Planning | Done) => true,
+            // A provider's gate opens for a job that waited at it.
+            (Waiting, Queued | Running) => true,
+            // Sent again it takes another turn; asked after, it goes on where it was.
+            (Ambiguous, Queued | Running) => true,
             // After a crash an attempt that cost nothing is simply planned again.
             (Planning | Running | Verifying | Repairing, Queued) => true,
             (from, Failed | Cancelled) => !from.is_final(),
@@ -261,6 +264,28 @@ pub struct Purchase {
     pub reserve: Micros,
     /// Pictures of the one call, as limits count them.
     pub images: u32,
+    /// What follows when nobody knows what became of the call.
+    #[serde(default)]
+    pub on_ambiguous: OnAmbiguous,
+    /// Our own name for the call, never used twice; empty until it is about to be made.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub nonce: String,
+}
+
+/// What follows when nobody knows whether a picture was made and billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAmbiguous {
+    /// The job waits for a person.
+    #[default]
+    Hold,
+    /// The provider is asked after the call, where it can be; otherwise the job waits for a person.
+    Poll,
+    /// The call is made again, so many times at most, each time out of the budget; then the job waits for a person.
+    Resend {
+        /// How many times.
+        at_most: u32,
+    },
 }
 
 /// How an attempt ended.

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::day::Day;
+use crate::error::{ErrorCode, Failure};
 use crate::image::Extent;
-use crate::money::Micros;
+use crate::limits;
+use crate::money::{Micros, dollars};
 use crate::recipe::Intent;
 
 /// The rows that ship with Thumbforge.
@@ -86,12 +88,15 @@ pub struct ModelRow {
     /// What its tokens cost, where its provider counts some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenPrice>,
-    /// How long one picture is expected to take, in milliseconds.
+    /// How long one picture of its default quality is expected to take, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
     /// The share of its pictures that is expected to pass the checks, by intent, before anything was learned.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pass: BTreeMap<Intent, f64>,
+    /// As how many pictures `pass` counts once measured ones come in; absent means [`PASS_WEIGHT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_weight: Option<f64>,
     /// The day from which it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_on: Option<Day>,
@@ -108,7 +113,7 @@ pub struct Capabilities {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generate: Option<bool>,
     /// Sizes in pixels that it draws.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "sizes")]
     pub sizes: Vec<Extent>,
     /// Any size within these bounds, besides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,6 +230,9 @@ pub struct Price {
     /// Only for this size in pixels, or word of a resolution; absent means every size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
+    /// Only for sizes of at most so many pixels; a word of a resolution has none that we know of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels_max: Option<u64>,
     /// Only for this quality; absent means every quality.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<String>,
@@ -232,12 +240,32 @@ pub struct Price {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// What it is expected to cost.
+    #[serde(rename = "usd", with = "dollars")]
     pub micros: Micros,
     /// The most that it can cost, where that is more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "dollars::maybe", skip_serializing_if = "Option::is_none")]
     pub most: Option<Micros>,
     /// When that was so: a day, a month or a year.
     pub as_of: String,
+    /// Whether it was worked out and not read from the provider.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+impl Price {
+    /// The most that it can cost: what is set aside before a call.
+    pub fn most(&self) -> Micros {
+        self.most.unwrap_or(self.micros).max(self.micros)
+    }
+
+    fn fits(&self, size: &str, quality: &str, operation: &str) -> bool {
+        let is = |wanted: &Option<String>, word: &str| wanted.as_deref().is_none_or(|wanted| wanted == word);
+        let small = |most: u64| size.parse().is_ok_and(|size: Extent| size.pixels() as u64 <= most);
+        is(&self.size, size)
+            && is(&self.quality, quality)
+            && is(&self.operation, operation)
+            && self.pixels_max.is_none_or(small)
+    }
 }
 
 /// What a million tokens cost.
@@ -245,14 +273,122 @@ pub struct Price {
 #[serde(deny_unknown_fields)]
 pub struct TokenPrice {
     /// Words of the prompt.
+    #[serde(with = "dollars")]
     pub text_in: Micros,
-    /// Pictures that are sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Pictures that are sent; absent means that they cost what words cost.
+    #[serde(default, with = "dollars::maybe", skip_serializing_if = "Option::is_none")]
     pub image_in: Option<Micros>,
     /// Pictures that come back.
+    #[serde(with = "dollars")]
     pub image_out: Micros,
     /// When that was so.
     pub as_of: String,
+}
+
+impl TokenPrice {
+    /// What a provider's own count of tokens costs, rounded up to a millionth of a dollar.
+    pub fn cost(&self, text_in: u64, image_in: u64, image_out: u64) -> Micros {
+        let image_price = self.image_in.unwrap_or(self.text_in);
+        let parts = [(text_in, self.text_in), (image_in, image_price), (image_out, self.image_out)];
+        let millionths: u128 = parts.into_iter().map(|(tokens, price)| u128::from(tokens) * u128::from(price.0)).sum();
+        Micros(u64::try_from(millionths.div_ceil(1_000_000)).unwrap_or(u64::MAX).min(Micros::MAX.0))
+    }
+}
+
+/// As how many pictures an expectation of the catalogue counts beside measured ones: two screens of thumbnails.
+pub const PASS_WEIGHT: f64 = 20.0;
+/// A model that goes within so many days is warned of: a month is what it takes to look at new art.
+pub const RETIRING_DAYS: u64 = 30;
+/// Longest chain of replacements that is followed; longer ones are a circle.
+pub const REPLACEMENTS_MAX: usize = 8;
+
+/// Where a model stands on a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, and nobody said for how long, or for longer than [`RETIRING_DAYS`].
+    Live,
+    /// It is there for so many more days.
+    Retiring {
+        /// 1 on its last day.
+        days: u64,
+    },
+    /// It is gone.
+    Retired {
+        /// The first day without it.
+        since: Day,
+    },
+}
+
+/// A model in place of one that was named, and every model that was passed over on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Successor<'a> {
+    /// What is used.
+    pub row: &'a ModelRow,
+    /// What was named, and what would have replaced it but is gone itself; empty where what was named lives.
+    pub replaced: Vec<&'a ModelRow>,
+}
+
+impl Successor<'_> {
+    /// What people are told: both models and the day. Nothing where nothing was replaced.
+    pub fn warning(&self) -> Option<String> {
+        let named = self.replaced.first()?;
+        let since = named.retired_on.map(|day| format!(" on {day}")).unwrap_or_default();
+        Some(format!("{} was retired{since}; {} takes its place", named.id, self.row.id))
+    }
+}
+
+impl ModelRow {
+    /// A row that says nothing but who it is.
+    pub fn bare(id: &str, family: Family) -> Self {
+        Self {
+            id: ModelId(id.to_owned()),
+            name: id.to_owned(),
+            family,
+            aliases: Vec::new(),
+            provider: None,
+            protocol: None,
+            wire: None,
+            licence: None,
+            intents: Vec::new(),
+            can: Capabilities::default(),
+            price: Vec::new(),
+            tokens: None,
+            latency_ms: None,
+            pass: BTreeMap::new(),
+            pass_weight: None,
+            retired_on: None,
+            replacement: None,
+        }
+    }
+
+    /// The licence or terms as policies name them; "unknown" where nobody said.
+    pub fn licence(&self) -> &str {
+        self.licence.as_deref().unwrap_or("unknown")
+    }
+
+    /// What one picture of `size` ("1024x1024", or the word of a resolution; empty for a size that it chooses) costs.
+    /// `None` is not 0: nobody knows.
+    pub fn price_of(&self, size: &str, quality: &str, operation: &str) -> Option<&Price> {
+        self.price.iter().find(|price| price.fits(size, quality, operation))
+    }
+
+    /// The quality that is sent when nobody names one: its own, or "medium", or the middle one; empty where it has none.
+    pub fn default_quality(&self) -> &str {
+        let words = &self.can.qualities;
+        let middle = || words.get(words.len().saturating_sub(1) / 2);
+        let medium = words.iter().find(|word| *word == "medium");
+        self.can.quality.as_ref().or(medium).or_else(middle).map_or("", String::as_str)
+    }
+
+    /// Where it stands on a day.
+    pub fn standing(&self, today: Day) -> Standing {
+        let Some(day) = self.retired_on else { return Standing::Live };
+        match u64::try_from(day.after(today)) {
+            Ok(days @ 1..=RETIRING_DAYS) => Standing::Retiring { days },
+            Ok(1..) => Standing::Live,
+            _ => Standing::Retired { since: day },
+        }
+    }
 }
 
 /// A model name that no row has.
@@ -287,6 +423,21 @@ pub enum CatalogueError {
         /// The row that claims it too.
         second: ModelId,
     },
+    /// A row that no engine could use.
+    #[error("read the model catalogue: {id}: {why}")]
+    Row {
+        /// Which.
+        id: ModelId,
+        /// What is wrong, and what it should be.
+        why: String,
+    },
+    /// More than [`limits::OWN_MODELS_MAX`] rows of one's own, or more than [`limits::CATALOGUE_BYTES_MAX`] bytes.
+    #[error(
+        "read the model catalogue: it has {0}; at most {rows} rows of {bytes} bytes are read",
+        rows = limits::OWN_MODELS_MAX,
+        bytes = limits::CATALOGUE_BYTES_MAX
+    )]
+    TooMany(String),
 }
 
 /// All known models, found by any of their spellings.
@@ -299,8 +450,67 @@ pub struct Catalogue {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[serde(rename = "model")]
+    #[serde(rename = "model", default)]
     rows: Vec<ModelRow>,
+}
+
+/// Reads rows from TOML without making a catalogue of them: those of a project, which go over the built-in ones.
+///
+/// # Errors
+/// [`CatalogueError`] for bad TOML, too many rows, or a row that no engine could use.
+pub fn parse_rows(text: &str) -> Result<Vec<ModelRow>, CatalogueError> {
+    if text.len() > limits::CATALOGUE_BYTES_MAX {
+        return Err(CatalogueError::TooMany(format!("{} bytes", text.len())));
+    }
+    let file: File = toml::from_str(text).map_err(|err| CatalogueError::Toml(err.to_string()))?;
+    if file.rows.len() > limits::OWN_MODELS_MAX {
+        return Err(CatalogueError::TooMany(format!("{} rows", file.rows.len())));
+    }
+    file.rows.iter().try_for_each(check)?;
+    Ok(file.rows)
+}
+
+/// Whether a row's numbers and words mean something.
+fn check(row: &ModelRow) -> Result<(), CatalogueError> {
+    let wrong = |why: String| Err(CatalogueError::Row { id: row.id.clone(), why });
+    let id = row.id.as_str();
+    if id.is_empty() || id.len() > 80 || id.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return wrong(format!("an id has 1 to 80 characters and no spaces, and {id:?} has not"));
+    }
+    if row.family == Family::Hosted && row.provider.is_none() {
+        return wrong("name the `provider` that is asked for a hosted model, as in provider = \"openai\"".to_owned());
+    }
+    if let Some((intent, share)) = row.pass.iter().find(|(_, share)| !(0.0..=1.0).contains(*share)) {
+        return wrong(format!("pass.{} is a share from 0 to 1, and {share} is not", intent.word()));
+    }
+    if let Some(weight) = row.pass_weight.filter(|weight| !(0.5..=1e6).contains(weight)) {
+        return wrong(format!("pass_weight counts pictures, 0.5 to 1000000, and {weight} does not"));
+    }
+    if let Some(ratio) = row.can.ratios.iter().find(|ratio| ratio_of(ratio).is_none()) {
+        return wrong(format!("write the ratio {ratio:?} as in \"16:9\""));
+    }
+    if let Some(free) = &row.can.free_size
+        && (free.multiple == 0
+            || free.edge_max < free.multiple
+            || !(free.ratio_max >= 1.0)
+            || free.pixels[0] > free.pixels[1])
+    {
+        return wrong("free_size fits no size: see the head of models.toml for what its numbers mean".to_owned());
+    }
+    if let Some(quality) = row.can.quality.as_ref().filter(|quality| !row.can.qualities.contains(quality)) {
+        return wrong(format!("its quality {quality:?} is none of its qualities"));
+    }
+    if row.replacement.as_ref() == Some(&row.id) {
+        return wrong("it cannot take its own place".to_owned());
+    }
+    Ok(())
+}
+
+/// A ratio of two whole numbers from 1 to 100, as in "16:9".
+pub fn ratio_of(text: &str) -> Option<f64> {
+    let (width, height) = text.split_once(':')?;
+    let side = |text: &str| text.parse::<u8>().ok().filter(|side| (1..=100).contains(side)).map(f64::from);
+    Some(side(width)? / side(height)?)
 }
 
 impl Catalogue {
@@ -316,17 +526,20 @@ impl Catalogue {
     /// Reads a catalogue from TOML.
     ///
     /// # Errors
-    /// [`CatalogueError`] for bad TOML, or a spelling that two rows claim.
+    /// [`CatalogueError`] for bad TOML, a row that no engine could use, or a spelling that two rows claim.
     pub fn parse(text: &str) -> Result<Self, CatalogueError> {
-        let file: File = toml::from_str(text).map_err(|err| CatalogueError::Toml(err.to_string()))?;
+        Self::of(parse_rows(text)?)
+    }
+
+    fn of(rows: Vec<ModelRow>) -> Result<Self, CatalogueError> {
         let mut by_spelling = BTreeMap::new();
-        for (at, row) in file.rows.iter().enumerate() {
+        for (at, row) in rows.iter().enumerate() {
             for spelling in std::iter::once(row.id.as_str()).chain(row.aliases.iter().map(String::as_str)) {
                 match by_spelling.insert(fold(spelling), at) {
                     Some(earlier) if earlier != at => {
                         return Err(CatalogueError::Ambiguous {
                             spelling: spelling.to_owned(),
-                            first: file.rows[earlier].id.clone(),
+                            first: rows[earlier].id.clone(),
                             second: row.id.clone(),
                         });
                     }
@@ -334,7 +547,48 @@ impl Catalogue {
                 }
             }
         }
-        Ok(Self { rows: file.rows, by_spelling })
+        Ok(Self { rows, by_spelling })
+    }
+
+    /// The same with rows of one's own: each takes the place of the row with its id, or comes after all others.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where a row's spelling then names two, or a row is one that no engine could use.
+    pub fn with_rows(&self, own: Vec<ModelRow>) -> Result<Self, CatalogueError> {
+        if own.len() > limits::OWN_MODELS_MAX {
+            return Err(CatalogueError::TooMany(format!("{} rows", own.len())));
+        }
+        let mut rows = self.rows.clone();
+        for row in own {
+            check(&row)?;
+            match rows.iter_mut().find(|there| there.id == row.id) {
+                Some(there) => *there = row,
+                None => rows.push(row),
+            }
+        }
+        Self::of(rows)
+    }
+
+    /// What is used today for `row`: itself while it lives, then its replacement, and so on.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ModelRetired`] where nothing that lives takes its place.
+    pub fn successor<'a>(&'a self, row: &'a ModelRow, today: Day) -> Result<Successor<'a>, Failure> {
+        let mut replaced = Vec::new();
+        let mut at = row;
+        while let Standing::Retired { since } = at.standing(today) {
+            let next = at.replacement.as_ref().and_then(|id| self.get(id));
+            let (Some(next), true) = (next, replaced.len() < REPLACEMENTS_MAX) else {
+                let message = format!(
+                    "failed to draw with {}: it was retired on {since}, and nothing takes its place; name another model",
+                    at.id
+                );
+                return Err(Failure::new(ErrorCode::ModelRetired, message));
+            };
+            replaced.push(at);
+            at = next;
+        }
+        Ok(Successor { row: at, replaced })
     }
 
     /// The row that `name` spells.
@@ -372,8 +626,24 @@ impl Catalogue {
     }
 }
 
+/// Sizes as texts ("1024x1024"), as people write them.
+mod sizes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::Extent;
+
+    pub(super) fn serialize<S: Serializer>(sizes: &[Extent], to: S) -> Result<S::Ok, S::Error> {
+        sizes.iter().map(ToString::to_string).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Extent>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
+    }
+}
+
 /// Spellings are compared without case, spaces, underscores, hyphens and middle dots.
-fn fold(name: &str) -> String {
+pub fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '_' | '-' | '·')).flat_map(char::to_lowercase).collect()
 }
 

@@ -81,9 +81,100 @@ impl FromStr for Micros {
     }
 }
 
+/// Dollars in files: written as text, so that no reader makes a float of them; read as text or as a number.
+pub mod dollars {
+    use serde::de::{self, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use super::Micros;
+
+    /// Writes "0.0336".
+    pub fn serialize<S: Serializer>(amount: &Micros, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(amount.to_string().trim_start_matches('$'))
+    }
+
+    /// Reads "2.50", 2.5 or 2.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Micros, D::Error> {
+        from.deserialize_any(Dollars)
+    }
+
+    struct Dollars;
+
+    impl Visitor<'_> for Dollars {
+        type Value = Micros;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("dollars with at most six digits after the point, as in \"2.50\"")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Micros, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_u64<E: de::Error>(self, whole: u64) -> Result<Micros, E> {
+            self.visit_str(&whole.to_string())
+        }
+
+        fn visit_i64<E: de::Error>(self, whole: i64) -> Result<Micros, E> {
+            self.visit_str(&whole.to_string())
+        }
+
+        fn visit_f64<E: de::Error>(self, amount: f64) -> Result<Micros, E> {
+            // The shortest form that reads back as the same float is what a person wrote.
+            self.visit_str(&amount.to_string())
+        }
+    }
+
+    /// The same where it may be absent.
+    pub mod maybe {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use super::Micros;
+
+        /// Writes "0.0336", or nothing.
+        pub fn serialize<S: Serializer>(amount: &Option<Micros>, to: S) -> Result<S::Ok, S::Error> {
+            match amount {
+                Some(amount) => super::serialize(amount, to),
+                None => to.serialize_none(),
+            }
+        }
+
+        /// Reads "2.50", 2.5, 2 or nothing.
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Micros>, D::Error> {
+            #[derive(Deserialize)]
+            struct Amount(#[serde(with = "super")] Micros);
+            Ok(Option::<Amount>::deserialize(from)?.map(|amount| amount.0))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_say_dollars_as_text_or_as_a_number() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Row {
+            #[serde(with = "dollars")]
+            usd: Micros,
+            #[serde(default, with = "dollars::maybe", skip_serializing_if = "Option::is_none")]
+            most: Option<Micros>,
+        }
+        for (text, usd, most) in [
+            ("usd = \"0.0336\"", 33_600, None),
+            ("usd = 2.5\nmost = 3", 2_500_000, Some(3_000_000)),
+            ("usd = 0.000001", 1, None),
+        ] {
+            let row: Row = toml::from_str(text).unwrap();
+            assert_eq!((row.usd.0, row.most.map(|most| most.0)), (usd, most), "{text}");
+            let again: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+            assert_eq!((again.usd, again.most), (row.usd, row.most));
+        }
+        for text in ["usd = -1", "usd = \"1e3\"", "usd = 0.0000001", "usd = true", "usd = inf"] {
+            assert!(toml::from_str::<Row>(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn dollars_are_read_and_written_to_the_last_millionth() {

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use thiserror::Error;
 use thumbforge_core::limits;
 
+use crate::market::Ambient;
+
 /// Settings of one sidecar, from flags over the user's file over defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -25,6 +27,10 @@ pub struct Config {
     pub drain: Duration,
     /// Most jobs that are open at once; one more is told that the sidecar is busy.
     pub open_jobs_max: usize,
+    /// The user's file where `--config` names one.
+    pub user_file: Option<PathBuf>,
+    /// Whether variables of the environment make accounts.
+    pub ambient: Ambient,
 }
 
 /// The user's file, `config.toml` in the data directory or where `--config` says.
@@ -78,6 +84,8 @@ impl Config {
             // Longer than any local picture takes, shorter than a service manager's patience (90 s).
             drain: Duration::from_secs(60),
             open_jobs_max: limits::OPEN_JOBS_MAX,
+            user_file: None,
+            ambient: Ambient::Ignored,
         }
     }
 }

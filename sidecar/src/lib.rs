@@ -23,6 +23,7 @@ pub mod fonts;
 pub mod intake;
 pub mod journal;
 pub mod maker;
+pub mod market;
 pub mod metrics;
 pub mod output;
 pub mod publish;

@@ -8,6 +8,23 @@ use crate::call::{Answer, Call, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
+mod openai;
+mod openai_compatible;
+mod post;
+pub mod read;
+
+/// The adapter of a protocol; `None` where this build has none.
+pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
+    match protocol {
+        Protocol::OpenAi => Some(&openai::OpenAi),
+        Protocol::OpenAiCompatible => Some(&openai_compatible::OpenAiCompatible),
+        Protocol::Post => Some(&post::Post),
+        // Google, Ideogram, Stability.
+        // Servers of one's own.
+        _ => None,
+    }
+}
+
 /// The protocols that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {

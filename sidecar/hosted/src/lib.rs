@@ -13,10 +13,17 @@
 
 pub mod adapter;
 pub mod call;
+pub mod client;
 pub mod endpoint;
 pub mod fault;
+pub mod fetch;
+pub mod mask;
+pub mod sniff;
+pub mod translate;
 
-pub use adapter::{Adapter, Protocol, Step};
-pub use call::{AskedSize, Call, Picture, Usage};
+pub use adapter::{Adapter, Protocol, Step, adapter};
+pub use call::{Answer, AskedSize, Call, Picture, Task, Usage};
+pub use client::{Client, Watch};
 pub use endpoint::{Endpoint, Secret};
 pub use fault::{Billed, Fault, Range};
+pub use translate::{Translated, Unmet, translate};

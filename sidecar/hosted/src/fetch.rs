@@ -1,0 +1,1 @@
+//! Fetching of results that lie at an address which a provider names.

@@ -1,0 +1,48 @@
+use super::*;
+
+fn row(text: &str) -> ModelRow {
+    let text = format!("[[model]]\nname = \"A\"\nfamily = \"hosted\"\n{text}");
+    Catalogue::parse(&text).unwrap().rows()[0].clone()
+}
+
+fn account(provider: &str, protocols: &[Protocol], models: Option<&[&str]>) -> Account {
+    let place = Url::parse("https://api.example.com").unwrap();
+    Account {
+        protocols: protocols.to_vec(),
+        models: models.map(|models| models.iter().map(|model| (*model).to_owned()).collect()),
+        ..Account::new("a", provider, Protocol::OpenAi, place)
+    }
+}
+
+#[test]
+fn an_account_sells_what_its_provider_has_in_a_protocol_that_it_speaks() {
+    #[track_caller]
+    fn check(account: &Account, row_text: &str, expected: Option<Protocol>) {
+        assert_eq!(account.sells(&row(row_text)), expected, "{row_text}");
+    }
+    let google = account("google", &[Protocol::Gemini, Protocol::Imagen], None);
+    check(&google, "id = \"m\"\nprovider = \"google\"", Some(Protocol::Gemini));
+    check(&google, "id = \"m\"\nprovider = \"google\"\nprotocol = \"imagen\"", Some(Protocol::Imagen));
+    check(&google, "id = \"m\"\nprovider = \"google\"\nprotocol = \"vertex\"", None);
+    check(&google, "id = \"m\"\nprovider = \"openai\"", None);
+    check(&google, "id = \"m\"", None);
+    let reseller = account("openai-compatible", &[Protocol::OpenAiCompatible], Some(&["Other M", "wire-3"]));
+    check(&reseller, "id = \"m\"\nprovider = \"openai\"\naliases = [\"other-m\"]", Some(Protocol::OpenAiCompatible));
+    check(&reseller, "id = \"m\"\nprovider = \"google\"\nwire = \"wire-3\"", Some(Protocol::OpenAiCompatible));
+    check(&reseller, "id = \"m\"\nprovider = \"openai-compatible\"", None);
+}
+
+#[test]
+fn limits_are_only_ever_lowered() {
+    let limits = |images_in_flight, images_per_minute, burst| Limits { images_in_flight, images_per_minute, burst };
+    assert_eq!(limits(4, None, 9).lowered(limits(8, Some(20), 2)), limits(4, Some(20), 2));
+    assert_eq!(limits(8, Some(30), 2).lowered(limits(4, None, 9)), limits(4, Some(30), 2));
+    assert_eq!(limits(1, Some(30), 1).lowered(limits(4, Some(60), 9)), limits(1, Some(30), 1));
+}
+
+#[test]
+fn the_built_in_market_has_models_and_nowhere_to_buy_them() {
+    let market = Market::built_in();
+    assert!(market.catalogue.resolve("builtin").is_ok());
+    assert!(market.accounts.is_empty());
+}
