@@ -397,6 +397,7 @@ impl Desk<'_> {
             images: 1,
             on_ambiguous: account.ambiguous,
             nonce: String::new(),
+            known_as: None,
         };
         let route = Route { purchase: Some(purchase), ..Route::here(row.id.clone(), None, realisation) };
         Ok((Box::new(route), resting))

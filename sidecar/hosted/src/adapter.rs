@@ -8,22 +8,22 @@ use crate::call::{Answer, Call, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
+mod a1111;
+mod comfyui;
 pub mod gemini;
 mod google;
 pub mod ideogram;
 mod ideogram_v1;
 mod imagen;
-mod a1111;
-mod comfyui;
 mod openai;
 mod openai_compatible;
 mod own;
 mod post;
 pub mod read;
+mod sdcpp;
 pub mod stability;
 mod vendor;
 pub mod vertex;
-mod sdcpp;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
@@ -41,7 +41,6 @@ pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
         Protocol::A1111 => Some(&a1111::A1111),
         Protocol::ComfyUi => Some(&comfyui::ComfyUi),
         Protocol::SdCpp => Some(&sdcpp::SdCpp),
-        _ => None,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Call {
     pub usage: Usage,
     /// The provider's name for it.
     pub provider_id: Option<String>,
+    /// Which key it was made with, by a short hash; empty where none was.
+    pub key_id: String,
     /// Wall time.
     pub latency_ms: u64,
     /// Why there is no picture; empty when there is.
@@ -54,6 +56,7 @@ impl Call {
             settled: Settled::Free,
             usage: Usage::default(),
             provider_id: None,
+            key_id: String::new(),
             latency_ms: 0,
             note: String::new(),
             art: None,
@@ -239,7 +242,7 @@ pub(super) fn settle(
         .prepare_cached(
             "UPDATE attempts SET ended_ms = ?3, outcome = ?4, latency_ms = coalesce(latency_ms, 0) + ?5, note = ?6,
                provider_id = coalesce(?7, provider_id), text_tokens = ?8, image_tokens = ?9, output_tokens = ?10,
-               credits_milli = ?11
+               credits_milli = ?11, key_id = coalesce(?12, key_id)
              WHERE job_id = ?1 AND n = ?2",
         )?
         .execute((
@@ -254,6 +257,7 @@ pub(super) fn settle(
             call.usage.image_tokens,
             call.usage.output_tokens,
             call.usage.credits_milli,
+            (!call.key_id.is_empty()).then_some(&call.key_id),
         ))?;
     match paid {
         Some((kind, amount)) => close(connection, job, attempt, kind, Some(amount), now_ms)?,
