@@ -8,18 +8,18 @@ use crate::call::{Answer, Call, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
-pub mod gemini;
+mod gemini;
 mod google;
-pub mod ideogram;
+mod ideogram;
 mod ideogram_v1;
 mod imagen;
 mod openai;
 mod openai_compatible;
 mod post;
 pub mod read;
-pub mod stability;
+mod stability;
 mod vendor;
-pub mod vertex;
+mod vertex;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {

@@ -18,9 +18,7 @@ use super::{Adapter, Body, Method, Protocol, Quote, Reply, Request, Stage, Step}
 use crate::call::{AskedSize, Call, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault, Range};
-
-/// Where it is, unless an account says otherwise.
-pub const BASE_URL: &str = "https://api.ideogram.ai";
+use crate::sniff::sniff;
 
 /// Its name in messages.
 pub(super) const WHO: &str = "Ideogram";
@@ -43,7 +41,7 @@ const POLL_MOST: Duration = Duration::from_secs(10);
 
 /// Ideogram's second API.
 #[derive(Debug, Clone, Copy)]
-pub struct Ideogram;
+pub(super) struct Ideogram;
 
 /// What an operation of a model takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -400,8 +398,8 @@ fn written(ratio: &str, form: RatioForm) -> Result<String, Fault> {
 
 /// The least factor by which the first picture is as large as `asked`, both ways.
 fn factor(call: &Call, asked: thumbforge_core::image::Extent) -> Result<&'static str, Fault> {
-    let Some(now) = call.images.first().and_then(|image| vendor::png_extent(image)) else {
-        return Err(bad(format!("make a picture larger with {WHO}: what is sent is no PNG")));
+    let Some((_, now)) = call.images.first().and_then(|image| sniff(image)) else {
+        return Err(bad(format!("make a picture larger with {WHO}: what is sent is no picture")));
     };
     let enough = |by: u32| {
         u64::from(now.width) * u64::from(by) >= u64::from(asked.width)

@@ -239,7 +239,7 @@ fn what_the_protocol_cannot_say_is_refused_before_it_is_sent() {
     check(edit("remove-object/ideogram-1"), "without a mask");
     check(edit("animate/ideogram-3"), "no such operation");
     let odd = Call { images: vec!["GIF89a".into()], size: pixels(9, 9), ..upscale("auto") };
-    check(odd, "no PNG");
+    check(odd, "no picture");
 }
 
 #[test]
