@@ -547,9 +547,9 @@ pub(super) fn refused(who: &str, endpoint: &Endpoint, reply: &Reply) -> Fault {
 fn quoted(reply: &Reply) -> Result<Quote, Fault> {
     let body = reply.json().unwrap_or_default();
     if reply.status != 200 {
-        let (said, _) = said(reply);
-        let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
-        return Err(bad(format!("read a price of {WHO}: it answered {}: {said}", reply.status)));
+        // Without its words: here nobody could take the key out of them.
+        let (outcome, range) = vendor::meaning(reply.status);
+        return Err(Fault::new(outcome, format!("read a price of {WHO}: it answered {}", reply.status)).of(range));
     }
     let Some(micros) = whole(body.get("usd_micros")) else {
         return Err(bad(format!("read a price of {WHO}: its answer has no `usd_micros`")));

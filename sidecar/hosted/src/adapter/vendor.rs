@@ -90,10 +90,10 @@ pub(super) fn poll_wait(reply: &Reply, polls: u32, first: Duration, most: Durati
     (0..polls.min(64)).fold(first, |wait, _| (wait * 3 / 2).min(most))
 }
 
-/// What an HTTP status means that the vendor gives no other meaning, after a request that may make a picture.
-pub(super) fn by_status(who: &str, endpoint: &Endpoint, reply: &Reply, said: &str) -> Fault {
-    let status = reply.status;
-    let (outcome, range) = match status {
+/// What an HTTP status means that the vendor gives no other meaning, after a request that may make a picture; and what it
+/// concerns.
+pub(super) fn meaning(status: u16) -> (Outcome, Range) {
+    match status {
         // Redirects of calls are not followed: a key goes to the address that it belongs to and to no other.
         300..=399 => (Outcome::BadRequest, Range::Account),
         401 | 403 => (Outcome::Auth, Range::Account),
@@ -105,8 +105,13 @@ pub(super) fn by_status(who: &str, endpoint: &Endpoint, reply: &Reply, said: &st
         429 => (Outcome::Throttled, Range::Account),
         500..=599 => (Outcome::Transient, Range::Call),
         _ => (Outcome::BadRequest, Range::Call),
-    };
-    let fault = fault(who, endpoint, outcome, status, said).of(range);
+    }
+}
+
+/// The fault of such a status.
+pub(super) fn by_status(who: &str, endpoint: &Endpoint, reply: &Reply, said: &str) -> Fault {
+    let (outcome, range) = meaning(reply.status);
+    let fault = fault(who, endpoint, outcome, reply.status, said).of(range);
     match outcome {
         Outcome::Throttled | Outcome::Transient => Fault { retry_after_ms: retry_after_ms(reply), ..fault },
         _ => fault,
