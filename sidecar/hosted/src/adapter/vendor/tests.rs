@@ -444,15 +444,47 @@ fn every_row_of_the_catalogue_can_be_asked() {
                     operation.map(|operation| Edit { operation, images: vec![hash], mask: masked.then_some(hash) });
                 let translated = crate::translate::translate(&recipe, row, protocol, recipe.drawing_seed());
                 assert_eq!(translated.unmet, [], "{} {operation:?}", row.id);
+                let adapter = crate::adapter::adapter(protocol).unwrap();
+                assert_eq!(translated.objection(&recipe, row, adapter, &endpoint(&[("project", "p")])), None);
                 let images = operation.map(|_| flat(64, 36)).into_iter().collect();
                 let mask = masked.then(|| flat(64, 36));
                 let call = translated.call(&recipe, row, images, mask, "nonce".to_owned()).unwrap();
                 let endpoint = endpoint(&[("project", "p")]);
-                let request = crate::adapter::adapter(protocol).unwrap().begin(&endpoint, &call);
+                let request = adapter.begin(&endpoint, &call);
                 assert!(request.is_ok(), "{} {operation:?} masked {masked}: {request:?}", row.id);
                 asked += 1;
             }
         }
     }
     assert!(asked > 60, "{asked}");
+}
+
+/// What a row can, but not at once, is known before there is a picture.
+#[test]
+fn what_cannot_be_had_at_once_is_known_beforehand() {
+    use thumbforge_core::id::ContentHash;
+    use thumbforge_core::model::Catalogue;
+    use thumbforge_core::recipe::{Edit, Operation, Recipe};
+
+    let catalogue = Catalogue::built_in();
+    let row = catalogue.resolve("ideogram-3").unwrap();
+    let adapter = crate::adapter::adapter(Protocol::Ideogram).unwrap();
+    let check = |negative: &str, strength: Option<f64>, masked: bool, expected: Option<&str>| {
+        let hash = ContentHash([7; 32]);
+        let mut recipe = Recipe::from_prompt("red fox", Extent { width: 512, height: 512 });
+        recipe.negative = negative.to_owned();
+        recipe.settings.strength = strength;
+        recipe.edit = Some(Edit { operation: Operation::Edit, images: vec![hash], mask: masked.then_some(hash) });
+        let translated = crate::translate::translate(&recipe, row, Protocol::Ideogram, 7);
+        assert_eq!(translated.unmet, []);
+        let objection = translated.objection(&recipe, row, adapter, &endpoint(&[]));
+        match expected {
+            None => assert_eq!(objection, None),
+            Some(word) => assert!(objection.as_ref().is_some_and(|why| why.contains(word)), "{objection:?}"),
+        }
+    };
+    check("", None, true, None);
+    check("blurry", Some(0.5), false, None);
+    check("blurry", None, true, Some("negative prompt"));
+    check("", Some(0.5), true, Some("strength"));
 }
