@@ -96,9 +96,9 @@ struct Counted {
 
 impl Counted {
     fn read(connection: &Connection, job: JobId) -> rusqlite::Result<Self> {
-        connection
-            .prepare_cached("SELECT client, batch, tier, asset, locale FROM jobs WHERE id = ?1")?
-            .query_row([job.0], |row| {
+        connection.prepare_cached("SELECT client, batch, tier, asset, locale FROM jobs WHERE id = ?1")?.query_row(
+            [job.0],
+            |row| {
                 Ok(Self {
                     client: row.get(0)?,
                     batch: row.get(1)?,
@@ -106,7 +106,8 @@ impl Counted {
                     asset: row.get(3)?,
                     locale: row.get(4)?,
                 })
-            })
+            },
+        )
     }
 
     /// Every row of `spend` that it counts in.
@@ -210,7 +211,8 @@ fn over(budget: &Budget, reserved: Micros, spent: Micros, purchase: &Purchase) -
         Scope::Provider(name) => format!("the budget of the provider {name}"),
         Scope::Account(name) => format!("the budget of the account {name}"),
     };
-    let held = if reserved > Micros::ZERO { format!(" and {reserved} set aside for calls under way") } else { String::new() };
+    let held =
+        if reserved > Micros::ZERO { format!(" and {reserved} set aside for calls under way") } else { String::new() };
     Failure::new(
         ErrorCode::OverBudget,
         format!(
