@@ -102,8 +102,8 @@ impl Adapter for ComfyUi {
     }
 
     /// The server takes our name, so that a call whose answer was lost can be asked after.
-    fn known_as(&self, call: &Call) -> Option<String> {
-        own::is_id(&call.nonce).then(|| call.nonce.clone())
+    fn known_as(&self, nonce: &str) -> Option<String> {
+        own::is_id(nonce).then(|| nonce.to_owned())
     }
 
     /// Takes it from the queue. One that runs goes on: older servers know only how to interrupt whatever runs.

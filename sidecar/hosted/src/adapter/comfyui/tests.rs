@@ -206,7 +206,7 @@ fn names_ask_different_questions() {
     assert_eq!(path(&format!("last:{ID}")), Some(format!("/history/{ID}")));
     assert_eq!(path(&format!("queue:{ID}")).as_deref(), Some("/queue"));
     assert_eq!([path("../queue"), path(""), path("a?b"), path(&"x".repeat(200))], [None, None, None, None]);
-    assert_eq!(ComfyUi.known_as(&call(Task::Generate)).as_deref(), Some(ID));
+    assert_eq!(ComfyUi.known_as(ID).as_deref(), Some(ID));
     let cancel = ComfyUi.cancel(&endpoint(None), &format!("queue:{ID}")).expect("a request");
     assert_eq!((cancel.path.as_str(), cancel.body), ("/queue", Body::Json(json!({"delete": [ID]}))));
 }
