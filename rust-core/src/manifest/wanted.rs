@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::id::PlannedKey;
 use crate::image::Extent;
 use crate::job::AssetRef;
 use crate::manifest::body::{Profile, Tiers};
+use crate::money::Micros;
 use crate::recipe::{Recipe, Settings, Tier};
+use crate::terms::Terms;
 
 /// One image that should exist.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +27,8 @@ pub struct Wanted {
     pub planned: PlannedKey,
     /// Higher is drawn first.
     pub priority: i32,
+    /// What may be spent on it, and where; the same for many.
+    pub terms: Arc<Terms>,
 }
 
 /// An import profile of the manifest and its name.
@@ -60,6 +66,19 @@ pub struct Expansion {
     pub tiers: Tiers,
     /// Whether the words of finished pictures are read back; absent when nobody said.
     pub verify_ocr: Option<bool>,
+    /// What people should know before anything is drawn, each once.
+    pub warnings: Vec<Warning>,
+    /// The most that one build may spend.
+    pub batch_budget: Option<Micros>,
+}
+
+/// What people should know of a plan that is right all the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Warning {
+    /// For machines: `model_retired`, `model_retires` or `lossy`.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
 }
 
 /// Whether everything was asked for.
