@@ -288,6 +288,15 @@ pub(super) fn left_out(row: &ModelRow, recipe: &Recipe, has_negative: bool, allo
     allowed.iter().copied().filter(|field| is_left_out(*field)).collect()
 }
 
+/// What came of judging models.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// What people should know.
+    pub(super) warnings: Vec<Warning>,
+    /// Retired models that are pinned.
+    pub(super) retired: BTreeMap<ModelId, ManifestError>,
+}
+
 /// What people should know of the models that were noticed, and what is wrong with them.
 pub(super) fn judge(
     body: &Body,
@@ -295,33 +304,38 @@ pub(super) fn judge(
     noticed: &Noticed,
     error: &dyn Fn(ErrorCode, &[&str], String, &str) -> ManifestError,
     gathered: &mut Gathered,
-) -> Vec<Warning> {
+) -> Judged {
     let allowed = Allowed::of(body);
-    let mut warnings = BTreeSet::new();
+    let (mut warnings, mut retired) = (BTreeSet::new(), BTreeMap::new());
     for ((model, pin), path) in &noticed.named {
         let Some(row) = known.catalogue.get(model) else { continue };
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        let mut tell = |code, message: String, fix: &str| gathered.push(error(code, &path, message, fix));
         let drawn = match today(row, *pin, known) {
             Ok((drawn, warning)) => {
                 warnings.extend(warning);
                 drawn
             }
+            Err((message, fix)) if *pin => {
+                warnings.insert(Warning { code: "model_retired", message: message.clone() });
+                retired.insert(model.clone(), error(ErrorCode::ModelRetired, &path, message, &fix));
+                continue;
+            }
             Err((message, fix)) => {
-                tell(ErrorCode::ModelRetired, message, &fix);
+                gathered.push(error(ErrorCode::ModelRetired, &path, message, &fix));
                 continue;
             }
         };
         if let Err((code, why)) = allowed.check(drawn) {
             let instead = if drawn.id == row.id { "" } else { &format!(" (in place of {})", row.id) };
-            tell(code, format!("{why}{instead}"), "name another model, or change the policy");
+            let fix = "name another model, or change the policy";
+            gathered.push(error(code, &path, format!("{why}{instead}"), fix));
         }
     }
     for (model, field) in &noticed.lossy {
         let message = format!("{model} takes no {}; allow_lossy lets it be left out", field.word());
         warnings.insert(Warning { code: "lossy", message });
     }
-    warnings.into_iter().collect()
+    Judged { warnings: warnings.into_iter().collect(), retired }
 }
 
 /// The row that is drawn with today in place of `row`, and what people should know of that.

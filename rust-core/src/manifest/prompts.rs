@@ -6,7 +6,7 @@ use crate::error::ErrorCode;
 use crate::job::AssetRef;
 use crate::limits;
 use crate::manifest::body::Body;
-use crate::manifest::choosing::{Known, Noticed, judge};
+use crate::manifest::choosing::{Judged, Known, Noticed, judge};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::tiers::{TierFile, overlaid};
 use crate::manifest::wanted::{Expansion, Overrides, Scope, Wanted};
@@ -129,7 +129,7 @@ impl PromptFile {
             message,
             fix: fix.to_owned(),
         };
-        let warnings = judge(&Body::default(), known, &noticed, &error, &mut gathered);
+        let Judged { warnings, retired } = judge(&Body::default(), known, &noticed, &error, &mut gathered);
         let terms = Arc::new(Terms::default());
         let mut wanted = Vec::with_capacity(self.prompts.len());
         for (at, (line, prompt)) in self.prompts.iter().enumerate() {
@@ -172,6 +172,7 @@ impl PromptFile {
             tiers: tiers.tiers.clone(),
             verify_ocr: tiers.verify_ocr,
             warnings,
+            retired,
             batch_budget: None,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::error::ErrorCode;
 use crate::manifest::Manifest;
 use crate::manifest::body::Tiers;
-use crate::manifest::choosing::{Known, Noticed, judge};
+use crate::manifest::choosing::{Judged, Known, Noticed, judge};
 use crate::manifest::error::{Gathered, ManifestErrors};
 use crate::manifest::path::folded;
 use crate::manifest::source::excerpt;
@@ -58,7 +58,7 @@ pub fn join(
         [flag] if flag.starts_with("--") => super::flag_error(code, flag, message, fix),
         _ => manifest.source.error(code, path, message, fix),
     };
-    let warnings = judge(&manifest.body, known, &all.noticed, &error, &mut all.gathered);
+    let Judged { warnings, retired } = judge(&manifest.body, known, &all.noticed, &error, &mut all.gathered);
     if let Some(outputs) = &overrides.outputs {
         let outputs: HashSet<&str> = outputs.iter().map(String::as_str).collect();
         all.wanted.retain(|wanted| outputs.contains(wanted.output.as_str()));
@@ -75,6 +75,7 @@ pub fn join(
         tiers: all.tiers,
         verify_ocr: all.verify_ocr,
         warnings,
+        retired,
         batch_budget: manifest.body.budget.batch.as_ref().and_then(|amount| amount.micros().ok()),
     };
     all.gathered.or(expansion)
