@@ -492,7 +492,8 @@ fn check(row: &ModelRow) -> Result<(), CatalogueError> {
     if let Some(free) = &row.can.free_size
         && (free.multiple == 0
             || free.edge_max < free.multiple
-            || !(free.ratio_max >= 1.0)
+            || !free.ratio_max.is_finite()
+            || free.ratio_max < 1.0
             || free.pixels[0] > free.pixels[1])
     {
         return wrong("free_size fits no size: see the head of models.toml for what its numbers mean".to_owned());

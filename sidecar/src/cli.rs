@@ -13,6 +13,7 @@ use crate::app::{App, StartError};
 use crate::build::BuildError;
 use crate::config::{Config, UserFile, default_data_dir};
 use crate::maker::Maker;
+use crate::market::{Ambient, Shelf};
 
 mod approve;
 mod batch;
@@ -60,6 +61,9 @@ struct Common {
     /// The user's settings file [default: config.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Let keys that lie in the environment buy in CI too; elsewhere they do so anyway
+    #[arg(long, global = true)]
+    ambient_keys: bool,
     /// Say less
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -105,6 +109,22 @@ struct Context {
     quiet: bool,
     data_dir: PathBuf,
     user: UserFile,
+    user_file: Option<PathBuf>,
+    ambient: Ambient,
+}
+
+impl Context {
+    /// Settings of a sidecar in this process.
+    fn config(&self) -> Config {
+        let user_file = self.user_file.clone();
+        Config { user_file, ambient: self.ambient, ..Config::new(&self.data_dir, &self.user) }
+    }
+
+    /// What hosted models are bought by.
+    fn shelf(&self) -> Result<Shelf, Failure> {
+        Shelf::open(&self.data_dir, self.user_file.as_deref(), self.ambient)
+            .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))
+    }
 }
 
 /// Runs a command line and says how it ended.
@@ -140,10 +160,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<u8, BuildError> {
     let data_dir = cli.common.data_dir.clone().unwrap_or_else(default_data_dir);
-    let user = UserFile::read(cli.common.config.as_deref(), &data_dir)
-        .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
+    let read = UserFile::read(cli.common.config.as_deref(), &data_dir);
+    let user = match (read, &cli.verb) {
+        // The doctor says what is wrong with the settings, among all that it looks at.
+        (Err(_), Verb::Doctor) => UserFile::default(),
+        (read, _) => read.map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?,
+    };
     let common = cli.common;
-    let context = Context { json: common.json, quiet: common.quiet, data_dir, user };
+    let ambient = Ambient::here(common.ambient_keys);
+    let context = Context { json: common.json, quiet: common.quiet, data_dir, user, user_file: common.config, ambient };
     match cli.verb {
         Verb::Batch(args) => batch::batch(&context, &args),
         Verb::Plan(args) => batch::plan(&context, &args),
@@ -244,8 +269,7 @@ async fn maker(
     if !no_sidecar && let Some(maker) = there(std::time::Duration::ZERO)? {
         return Ok((maker, None));
     }
-    let config =
-        Config { shared_cache: shared_cache.map(PathBuf::from), ..Config::new(&context.data_dir, &context.user) };
+    let config = Config { shared_cache: shared_cache.map(PathBuf::from), ..context.config() };
     match App::start(config).await {
         Ok(app) => Ok((Maker::Here(app.intake().clone()), Some(app))),
         Err(err @ StartError::InUse { .. }) if !no_sidecar => {

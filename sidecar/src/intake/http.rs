@@ -51,7 +51,6 @@ mod models;
 mod openai;
 mod rate;
 mod refusal;
-mod samplers;
 mod stream;
 
 /// Connections at once; more wait in the system's queue. Far above any team's editors on one machine,
