@@ -119,7 +119,7 @@ impl Client {
         watch: &dyn Watch,
     ) -> Result<Answer, Fault> {
         let work = Work::new(self, adapter, endpoint, call, watch);
-        let known = adapter.known_as(call);
+        let known = adapter.known_as(&call.nonce);
         let result = match work.begin().await {
             Ok(step) => work.follow(step, None).await,
             Err(fault) => Err(fault),

@@ -160,7 +160,7 @@ impl Fetcher {
             return wrong("its address has a name or password in it".to_owned());
         }
         let address = match url.host() {
-            Some(Host::Domain(name)) if name.is_empty() => return wrong("its address has no host".to_owned()),
+            Some(Host::Domain("")) => return wrong("its address has no host".to_owned()),
             Some(Host::Domain(_)) => return Ok(()),
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),

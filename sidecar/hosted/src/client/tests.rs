@@ -224,8 +224,8 @@ impl Adapter for Spoken {
         endpoint.key.iter().map(|key| ("x-key", key.clone())).collect()
     }
 
-    fn known_as(&self, call: &Call) -> Option<String> {
-        Some(call.nonce.clone())
+    fn known_as(&self, nonce: &str) -> Option<String> {
+        Some(nonce.to_owned())
     }
 
     fn begin(&self, _: &Endpoint, call: &Call) -> Result<Request, Fault> {
@@ -361,11 +361,18 @@ async fn where_a_call_breaks_decides_what_is_known() {
 #[tokio::test]
 async fn what_never_connected_was_not_sent() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let plain = Server::start(vec![say(200, "no TLS here")]).await;
+    let plain = Server::start(Vec::new()).await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let no_tls = closed.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = closed.accept().await {
+            drop(stream);
+        }
+    });
     for url in [
         format!("http://{free}/v1"),
         // The handshake fails, and nothing of the request is in it.
-        format!("https://{}/v1", plain.address),
+        format!("https://{no_tls}/v1"),
         "http://no-such-host.invalid/v1".to_owned(),
     ] {
         let watch = Waiting::new(&plain);
