@@ -270,6 +270,9 @@ pub struct Purchase {
     /// Our own name for the call, never used twice; empty until it is about to be made.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub nonce: String,
+    /// The name by which the provider knows the call even if it never answered, where it lets us choose one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
 }
 
 /// What follows when nobody knows whether a picture was made and billed.
@@ -364,6 +367,9 @@ pub struct Render {
     /// The model that it stands in for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placeholder_for: Option<ModelId>,
+    /// The retired model that was asked for and that its model replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ModelId>,
     /// What the checks found.
     pub verdict: Verdict,
     /// Wall time of drawing, checking and encoding.

@@ -16,10 +16,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::engine::Engines;
+use crate::engine::hosted::Buyer;
 use crate::executor::{Executor, Tools};
 use crate::fonts::Fonts;
 use crate::intake::Intake;
 use crate::journal::{Journal, JournalError, ops};
+use crate::market::Shelf;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::{SharedCache, Store, StoreError};
@@ -50,6 +52,9 @@ pub enum StartError {
     /// The store says no.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The settings of accounts say no.
+    #[error("{0}")]
+    Market(Failure),
 }
 
 impl StartError {
@@ -63,6 +68,7 @@ impl StartError {
             Self::InUse { .. } => Failure::new(ErrorCode::DataDirInUse, format!("failed to {self}")),
             Self::Journal(err) => err.failure(),
             Self::Store(err) => err.failure(),
+            Self::Market(failure) => failure.clone(),
         }
     }
 }
@@ -103,7 +109,12 @@ impl App {
             config.store_bytes_max,
             shared,
         )?;
+        let shelf = Shelf::open(&config.data_dir, config.user_file.as_deref(), config.ambient)
+            .map_err(|err| StartError::Market(Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}"))))?;
+        let shelf = Arc::new(shelf);
+        let buyer = Arc::new(Buyer::new(journal.clone(), store.clone(), shelf.clone()).map_err(StartError::Market)?);
         let tools = Arc::new(Tools {
+            shelf,
             journal: journal.clone(),
             engines: Engines::discover(&store),
             store: store.clone(),
@@ -117,7 +128,7 @@ impl App {
         let mailbox = mpsc::channel(limits::DISPATCH_EVENTS_MAX);
         let address = Dispatcher::address(mailbox.0.clone());
         let executor =
-            Executor::start(config.workers, slots, tools.clone(), address, publisher.clone(), metrics.clone())
+            Executor::start(config.workers, slots, tools.clone(), buyer, address, publisher.clone(), metrics.clone())
                 .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
         let (drained_sender, drained) = oneshot::channel();
         let recovered = open.len();

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 
 use crate::app::{App, StartError};
 use crate::build::BuildError;
+use crate::clock::Clock;
 use crate::config::{Config, UserFile, default_data_dir};
 use crate::maker::Maker;
+use crate::market::{Ambient, Shelf};
 
 mod approve;
 mod batch;
@@ -20,11 +23,14 @@ mod bench;
 mod doctor;
 mod generate;
 mod jobs;
+mod learn;
 mod log;
 mod models;
 mod progress;
+mod route;
 mod serve;
 mod show;
+mod table;
 
 pub use crate::command::exit;
 
@@ -60,6 +66,9 @@ struct Common {
     /// The user's settings file [default: config.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Let keys that lie in the environment buy in CI too; elsewhere they do so anyway
+    #[arg(long, global = true)]
+    ambient_keys: bool,
     /// Say less
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -82,8 +91,10 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// List jobs of the journal, or show one
     Jobs(jobs::JobsArgs),
-    /// List the models that can be named, and which of them are here
-    Models,
+    /// List the models that can be named: which are here, what they cost, and until when
+    Models(models::ModelsArgs),
+    /// Say where a picture would be drawn, for how much, and why
+    Route(route::RouteArgs),
     /// Show where a picture came from: its recipe, seed, engine and keys
     Show(show::ShowArgs),
     /// Print the JSON Schema of thumbforge.toml
@@ -105,6 +116,27 @@ struct Context {
     quiet: bool,
     data_dir: PathBuf,
     user: UserFile,
+    user_file: Option<PathBuf>,
+    ambient: Ambient,
+}
+
+impl Context {
+    /// Settings of a sidecar in this process.
+    fn config(&self) -> Config {
+        let user_file = self.user_file.clone();
+        Config { user_file, ambient: self.ambient, ..Config::new(&self.data_dir, &self.user) }
+    }
+
+    /// What hosted models are bought by.
+    fn shelf(&self) -> Result<Shelf, Failure> {
+        Shelf::open(&self.data_dir, self.user_file.as_deref(), self.ambient)
+            .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))
+    }
+
+    /// The day, in UTC.
+    fn today(&self) -> Day {
+        Day::of_ms(Clock::Machine.now_ms())
+    }
 }
 
 /// Runs a command line and says how it ended.
@@ -140,10 +172,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<u8, BuildError> {
     let data_dir = cli.common.data_dir.clone().unwrap_or_else(default_data_dir);
-    let user = UserFile::read(cli.common.config.as_deref(), &data_dir)
-        .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
+    let read = UserFile::read(cli.common.config.as_deref(), &data_dir);
+    let user = match (read, &cli.verb) {
+        // The doctor says what is wrong with the settings, among all that it looks at.
+        (Err(_), Verb::Doctor) => UserFile::default(),
+        (read, _) => read.map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?,
+    };
     let common = cli.common;
-    let context = Context { json: common.json, quiet: common.quiet, data_dir, user };
+    let ambient = Ambient::here(common.ambient_keys);
+    let context = Context { json: common.json, quiet: common.quiet, data_dir, user, user_file: common.config, ambient };
     match cli.verb {
         Verb::Batch(args) => batch::batch(&context, &args),
         Verb::Plan(args) => batch::plan(&context, &args),
@@ -151,7 +188,8 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Generate(args) => generate::generate(&context, &args),
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),
-        Verb::Models => models::models(&context),
+        Verb::Models(args) => models::models(&context, &args),
+        Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));
@@ -244,8 +282,7 @@ async fn maker(
     if !no_sidecar && let Some(maker) = there(std::time::Duration::ZERO)? {
         return Ok((maker, None));
     }
-    let config =
-        Config { shared_cache: shared_cache.map(PathBuf::from), ..Config::new(&context.data_dir, &context.user) };
+    let config = Config { shared_cache: shared_cache.map(PathBuf::from), ..context.config() };
     match App::start(config).await {
         Ok(app) => Ok((Maker::Here(app.intake().clone()), Some(app))),
         Err(err @ StartError::InUse { .. }) if !no_sidecar => {

@@ -15,11 +15,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::image::ImageBuf;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::maker::Maker;
+use crate::market::{Ambient, Shelf};
 
 pub mod approve;
 mod asked;
@@ -29,6 +32,7 @@ pub mod doctor;
 pub mod events;
 pub mod exit;
 mod junit;
+pub mod learn;
 mod preview;
 mod seed;
 mod sheet;
@@ -130,7 +134,15 @@ pub async fn run(
         "doctor" => {
             let DoctorOrder {} = order(&verb, fields)?;
             let data_dir = services.data_dir.clone();
-            in_thread(move || Ok(json!(doctor::look(&data_dir)))).await.and_then(bounded)
+            in_thread(move || {
+                let ambient = Ambient::here(false);
+                let shelf = Shelf::open(&data_dir, None, ambient).map_err(|err| format!("failed to {err}"));
+                let market = shelf.as_ref().map(Shelf::now).map_err(String::as_str);
+                let today = Day::of_ms(Clock::Machine.now_ms());
+                Ok(json!(doctor::look(&data_dir, market.as_deref().map_err(|problem| *problem), ambient, today)))
+            })
+            .await
+            .and_then(bounded)
         }
         other => {
             let other: String = other.chars().take(60).collect();

@@ -3,14 +3,18 @@
 //! What a team shares (templates, tiers, profiles, routes) stands in the manifest instead;
 //! the README has the table of both.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use thiserror::Error;
 use thumbforge_core::limits;
+use thumbforge_core::terms::Budget;
+use toml::Spanned;
 
-use crate::market::Ambient;
+use crate::market::account::{AccountFile, BudgetFile};
+use crate::market::{Account, Ambient};
 
 /// Settings of one sidecar, from flags over the user's file over defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +38,7 @@ pub struct Config {
 }
 
 /// The user's file, `config.toml` in the data directory or where `--config` says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default)]
 pub struct UserFile {
     /// Size that the store is kept to, in MiB.
     pub store_mib_max: Option<u64>,
@@ -45,31 +48,126 @@ pub struct UserFile {
     pub port: Option<u16>,
     /// Token that `serve` asks of anything but this machine.
     pub token_file: Option<PathBuf>,
+    /// Accounts of hosted models, by name.
+    pub accounts: BTreeMap<String, Account>,
+    /// Budgets for everything, for providers and for accounts.
+    pub budgets: Vec<Budget>,
+}
+
+/// The file as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    store_mib_max: Option<u64>,
+    workers: Option<usize>,
+    port: Option<u16>,
+    token_file: Option<PathBuf>,
+    accounts: BTreeMap<String, Spanned<AccountFile>>,
+    budget: BudgetFile,
 }
 
 /// A user's file that cannot be read.
-#[derive(Debug, Error)]
-#[error("read the settings {path}: {reason}")]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("read the {what} {}{}: {reason}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct ConfigError {
-    path: PathBuf,
-    reason: String,
+    /// What it is, for people.
+    pub what: &'static str,
+    /// Which.
+    pub path: PathBuf,
+    /// Where in it, counted from 1.
+    pub line: Option<usize>,
+    /// What is wrong, and what to do; never what stands there, since that may be a key.
+    pub reason: String,
 }
 
 impl UserFile {
+    /// Where the file is: `named`, or `config.toml` of the data directory.
+    pub fn path(named: Option<&Path>, data_dir: &Path) -> PathBuf {
+        named.map_or_else(|| data_dir.join("config.toml"), Path::to_owned)
+    }
+
     /// Reads `named`, or `config.toml` of the data directory if there is one.
     ///
     /// # Errors
     /// A named file that is missing, or any file that is not as it should be.
     pub fn read(named: Option<&Path>, data_dir: &Path) -> Result<Self, ConfigError> {
-        let default = data_dir.join("config.toml");
-        let path = named.unwrap_or(&default);
-        if named.is_none() && !path.exists() {
-            return Ok(Self::default());
+        let path = Self::path(named, data_dir);
+        match read_bounded("settings", &path)? {
+            Some(text) => Self::parse(&text, &path),
+            None if named.is_none() => Ok(Self::default()),
+            None => Err(ConfigError { what: "settings", path, line: None, reason: "there is no such file".to_owned() }),
         }
-        let failed = |reason: String| ConfigError { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(|err| failed(err.to_string()))?;
-        toml::from_str(&text).map_err(|err| failed(err.to_string()))
     }
+
+    /// Reads the settings from the text of `path`.
+    ///
+    /// # Errors
+    /// What is wrong, with its line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let wrong = |at: Option<usize>, reason: String| {
+            let line = at.map(|at| line_of(text, at));
+            ConfigError { what: "settings", path: path.to_owned(), line, reason }
+        };
+        let written: Written =
+            toml::from_str(text).map_err(|err| wrong(err.span().map(|span| span.start), unquoted(err.message())))?;
+        if written.accounts.len() > limits::ACCOUNTS_MAX {
+            return Err(wrong(None, format!("it has more than {} accounts", limits::ACCOUNTS_MAX)));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (mut accounts, mut budgets) = (BTreeMap::new(), written.budget.budgets());
+        for (name, file) in &written.accounts {
+            let file_at = file.span().start;
+            let account = file.get_ref().account(name, folder);
+            let account = account.map_err(|reason| wrong(Some(file_at), format!("[accounts.{name}]: {reason}")))?;
+            budgets.extend(file.get_ref().budgets(name));
+            accounts.insert(name.clone(), account);
+        }
+        Ok(Self {
+            store_mib_max: written.store_mib_max,
+            workers: written.workers,
+            port: written.port,
+            token_file: written.token_file,
+            accounts,
+            budgets,
+        })
+    }
+}
+
+/// The text of a file of the user's, if there is one.
+pub(crate) fn read_bounded(what: &'static str, path: &Path) -> Result<Option<String>, ConfigError> {
+    use std::io::Read;
+    let failed = |reason: String| ConfigError { what, path: path.to_owned(), line: None, reason };
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(failed(err.to_string())),
+    };
+    let mut text = String::new();
+    let most = limits::CATALOGUE_BYTES_MAX as u64;
+    file.take(most + 1).read_to_string(&mut text).map_err(|err| failed(err.to_string()))?;
+    if text.len() as u64 > most {
+        return Err(failed(format!("it is larger than {} MiB", most >> 20)));
+    }
+    Ok(Some(text))
+}
+
+/// The line of a byte, counted from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// A message of the TOML reader without the values that it quotes: one of them may be a key that stands in the wrong place.
+fn unquoted(message: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = message;
+    while let Some(at) = rest.find("string \"") {
+        kept.push_str(&rest[..at]);
+        kept.push_str("a string");
+        let quoted = &rest[at + "string \"".len()..];
+        rest = quoted.rfind('"').map_or("", |end| &quoted[end + 1..]);
+    }
+    kept.push_str(rest);
+    kept
 }
 
 impl Config {
@@ -95,3 +193,6 @@ pub fn default_data_dir() -> PathBuf {
     directories::ProjectDirs::from("", "", "thumbforge")
         .map_or_else(|| std::env::temp_dir().join("thumbforge"), |dirs| dirs.data_local_dir().to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,13 +8,24 @@
 //! ```
 //! Nothing is drawn before its attempt is durable, and nobody is told of an ending before it is.
 //! A job whose realised key is being drawn already waits for that drawing and then finds it in the store.
+//!
+//! What is bought takes another way from `Planned` on, and holds no slot while it waits for an account or a provider:
+//! ```text
+//! Planned ─► gate ─► Record(Started, money set aside) ─► Call ─► Called ─► Record(Called, settled, art) ─┬─► [queued] ─► Draw
+//!              ▲                                                                                         ├─► held (ambiguous)
+//!              └──────────────── pause, next route ◄─────────────────────────────────────────────────────┘
+//! ```
+//! The art is durable, and its price settled, before words are set over it.
 
 mod actor;
 mod event;
+mod gate;
+mod retry;
 mod state;
 
 pub use actor::{Acts, Dispatcher, Waiter};
-pub use event::{Effect, Event, Planned};
+pub use event::{Called, Effect, Event, Offer, Offers, Planned};
+pub use gate::GateLimits;
 pub use state::State;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Engines: what turns a recipe into art. Here the built-in one and the team's own files; models follow behind this trait.
+//! Engines: what turns a recipe into art. The built-in one and the team's own files draw behind this trait; `hosted` buys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +12,12 @@ use crate::output::provenance::Credit;
 use crate::router::{EngineCard, EnginesHere};
 use crate::store::Store;
 
+pub mod hosted;
+
 mod builtin;
 mod file;
+
+pub(crate) use file::cover;
 
 /// A flag that somebody raises to stop a drawing.
 #[derive(Debug, Clone, Default)]

@@ -10,27 +10,38 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
-use thumbforge_core::id::{JobId, PlannedKey};
-use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Render, Route};
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::id::{JobId, PlannedKey, RealisedKey};
+use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, Render, Route};
+use thumbforge_core::limits;
+use thumbforge_core::model::{Catalogue, ModelId};
+use thumbforge_core::recipe::Recipe;
+use thumbforge_core::terms::{Budget, Scope};
 use thumbforge_core::verdict::Severity;
+use thumbforge_hosted::adapter::adapter;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::dispatch::{Acts, Dispatcher, Event, Planned, State};
-use crate::engine::{Cancel, Control, Engines};
+use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
+use crate::engine::hosted::{self, Buyer, Order};
+use crate::engine::{self, Cancel, Control, Drawn, Engines};
+use crate::journal::ledger::{self, Art};
 use crate::journal::{Journal, ops};
+use crate::market::{Market, Shelf};
 use crate::metrics::Metrics;
-use crate::output::png;
+use crate::output::png::{self, DecodeLimits};
 use crate::output::provenance::Provenance;
 use crate::publish::Publisher;
-use crate::router::{self, Allowed};
+use crate::router::{self, Health};
 use crate::store::Store;
 use crate::verify;
 use crate::{compose, fonts::Fonts};
 
 /// Everything an attempt needs.
 pub struct Tools {
+    /// What may be bought where.
+    pub shelf: Arc<Shelf>,
     /// Where specs are read.
     pub journal: Journal,
     /// Where art is read and renders are kept.
@@ -50,10 +61,21 @@ enum Task {
     Draw { job: JobId, attempt: u32, route: Box<Route>, cancel: Cancel },
 }
 
+/// What runs for a job, so that it can be stopped.
+enum Running {
+    Drawing(Cancel),
+    Calling(CancellationToken),
+}
+
+type Runs = Arc<Mutex<HashMap<JobId, Running>>>;
+
 /// The dispatcher's hands.
 pub struct Executor {
     tasks: Sender<Task>,
-    running: Arc<Mutex<HashMap<JobId, Cancel>>>,
+    running: Runs,
+    tools: Arc<Tools>,
+    buyer: Arc<Buyer>,
+    dispatcher: Dispatcher,
     publisher: Publisher,
     metrics: Arc<Metrics>,
 }
@@ -67,12 +89,13 @@ impl Executor {
         workers: usize,
         slots: usize,
         tools: Arc<Tools>,
+        buyer: Arc<Buyer>,
         dispatcher: Dispatcher,
         publisher: Publisher,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let (tasks, receiver) = bounded(slots * 2);
-        let running: Arc<Mutex<HashMap<JobId, Cancel>>> = Arc::default();
+        let running = Runs::default();
         for number in 0..workers.max(1) {
             let worker = Worker {
                 tools: tools.clone(),
@@ -83,7 +106,7 @@ impl Executor {
             let receiver = receiver.clone();
             std::thread::Builder::new().name(format!("draw-{number}")).spawn(move || worker.run(&receiver))?;
         }
-        Ok(Self { tasks, running, publisher, metrics })
+        Ok(Self { tasks, running, tools, buyer, dispatcher, publisher, metrics })
     }
 
     fn hand_out(&self, task: Task) {
@@ -101,14 +124,43 @@ impl Acts for Executor {
     fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>) {
         self.publisher.state(job, JobState::Running);
         let cancel = Cancel::default();
-        self.running.lock().insert(job, cancel.clone());
+        self.running.lock().insert(job, Running::Drawing(cancel.clone()));
         self.hand_out(Task::Draw { job, attempt, route, cancel });
     }
 
+    fn call(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: RealisedKey, known_as: Option<String>) {
+        let cancelled = CancellationToken::new();
+        self.running.lock().insert(job, Running::Calling(cancelled.clone()));
+        let (buyer, tools, running) = (self.buyer.clone(), self.tools.clone(), self.running.clone());
+        let dispatcher = self.dispatcher.clone();
+        tokio::spawn(async move {
+            // A panic must not leave a job waiting for an answer that never comes.
+            let called = tokio::spawn(async move {
+                let read = tokio::task::spawn_blocking(move || tools.spec(job));
+                match read.await.unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, err.to_string()))) {
+                    Ok((spec, _)) => {
+                        let order = Order { job, attempt, spec, route: *route, art, known_as };
+                        buyer.buy(order, cancelled).await
+                    }
+                    Err(failure) => Called::unsent(&failure, known_as),
+                }
+            });
+            let called = called.await.unwrap_or_else(|err| Called::lost(&err.to_string()));
+            running.lock().remove(&job);
+            dispatcher.tell(Event::Called { job, attempt, called: Box::new(called) }).await;
+        });
+    }
+
     fn stop(&mut self, job: JobId) {
-        if let Some(cancel) = self.running.lock().get(&job) {
-            cancel.raise();
+        match self.running.lock().get(&job) {
+            Some(Running::Drawing(cancel)) => cancel.raise(),
+            Some(Running::Calling(cancelled)) => cancelled.cancel(),
+            None => {}
         }
+    }
+
+    fn moved(&mut self, job: JobId, state: JobState) {
+        self.publisher.state(job, state);
     }
 
     fn ended(&mut self, job: JobId, ending: &Ending) {
@@ -124,7 +176,7 @@ impl Acts for Executor {
 struct Worker {
     tools: Arc<Tools>,
     dispatcher: Dispatcher,
-    running: Arc<Mutex<HashMap<JobId, Cancel>>>,
+    running: Runs,
     publisher: Publisher,
 }
 
@@ -146,6 +198,15 @@ impl Worker {
             self.dispatcher.tell_blocking(event);
         }
     }
+}
+
+/// One attempt at drawing.
+struct Attempt<'a> {
+    job: JobId,
+    spec: &'a JobSpec,
+    planned: PlannedKey,
+    route: &'a Route,
+    started: Instant,
 }
 
 /// Turns a panic into a failure of this attempt alone.
@@ -172,17 +233,69 @@ impl Tools {
         if let Some(ending) = self.ended(job) {
             return Planned::Ended(ending);
         }
-        let route = self.spec(job).and_then(|(spec, planned)| Ok((self.route(&spec)?, planned)));
-        match route {
-            Err(failure) => Planned::Refused(failure),
-            Ok((route, planned)) => {
-                let key = route.realisation.key(planned);
-                match self.store.render(key) {
-                    Some((render, _)) => Planned::Cached(Box::new(render)),
-                    None => Planned::Draw { route: Box::new(route), key },
-                }
+        self.spec(job).and_then(|(spec, planned)| self.place(&spec, planned)).unwrap_or_else(Planned::Refused)
+    }
+
+    /// From the store, drawn here, or bought.
+    fn place(&self, spec: &JobSpec, planned: PlannedKey) -> Result<Planned, Failure> {
+        let market = self.shelf.now();
+        let routes = self.routes(spec, &market)?;
+        let art_key = spec.recipe.art_key();
+        for route in &routes {
+            let key = route.realisation.key(planned);
+            if let Some((render, _)) = self.store.render(key) {
+                return Ok(Planned::Cached(Box::new(render)));
+            }
+            if route.purchase.is_none() {
+                return Ok(Planned::Draw { route: Box::new(route.clone()), key });
+            }
+            let art = route.realisation.key(art_key);
+            let art = self.journal.read(|connection| ledger::find_art(connection, art)).map_err(|err| err.failure())?;
+            if art.is_some() {
+                // Paid for already, for this job or for one with other words: nothing is bought.
+                let route = Route { purchase: None, ..route.clone() };
+                return Ok(Planned::Draw { route: Box::new(route), key });
             }
         }
+        let now_ms = self.clock.now_ms();
+        let offers = routes.into_iter().filter_map(|route| {
+            let art = route.realisation.key(art_key);
+            let account = market.accounts.get(&route.purchase.as_ref()?.account)?;
+            let limits = GateLimits {
+                in_flight: account.limits.images_in_flight,
+                per_minute: account.limits.images_per_minute,
+                burst: account.limits.burst,
+            };
+            let on_ambiguous = account.ambiguous;
+            let own = spec.terms.rows.iter().find(|row| row.id == route.model);
+            let row = own.or_else(|| market.catalogue.get(&route.model));
+            let purchase = route.purchase.map(|purchase| {
+                let nonce = hosted::nonce(art, now_ms);
+                let protocol = row.and_then(|row| account.sells(row));
+                let known_as = protocol.and_then(adapter).and_then(|adapter| adapter.known_as(&nonce));
+                Purchase { on_ambiguous, nonce, known_as, ..purchase }
+            });
+            Some(Offer { route: Box::new(Route { purchase, ..route }), art, limits })
+        });
+        let offers: Vec<Offer> = offers.collect();
+        if offers.is_empty() {
+            let message = "failed to buy the picture: its account is gone from the settings; name another";
+            return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+        }
+        let budgets = budgets(spec, &market);
+        Ok(Planned::Buy(Box::new(Offers { offers, budgets, cross_vendor: spec.terms.cross_vendor_refusals })))
+    }
+
+    /// Where a job may go, best first; at least one.
+    fn routes(&self, spec: &JobSpec, market: &Market) -> Result<Vec<Route>, Failure> {
+        // How accounts do is the gates' to know; a job that comes to one that is shut goes on to its next route there.
+        let well = |_: &str, _: &ModelId| Health::Well;
+        let today = Day::of_ms(self.clock.now_ms());
+        let choice = router::choose(spec, market, self.engines.here(), &well, today);
+        for warning in &choice.warnings {
+            tracing::debug!(%warning, "a route has a warning");
+        }
+        choice.failure.map_or(Ok(choice.routes), Err)
     }
 
     /// How a job ended, if the journal says that it has. What it cost was counted when it did.
@@ -197,10 +310,11 @@ impl Tools {
     /// Where a job goes on this machine.
     ///
     /// # Errors
-    /// As [`router::route`].
+    /// As [`router::choose`].
     pub fn route(&self, spec: &JobSpec) -> Result<Route, Failure> {
-        let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
-        router::route(&spec.recipe, allowed, &self.catalogue, self.engines.here())
+        let routes = self.routes(spec, &self.shelf.now())?;
+        let none = || Failure::new(ErrorCode::Internal, "failed to choose a route: the router named none");
+        routes.into_iter().next().ok_or_else(none)
     }
 
     fn attempt(
@@ -216,7 +330,8 @@ impl Tools {
         let step = |done, steps| publisher.step(job, done, steps);
         let verifying = || publisher.state(job, JobState::Verifying);
         let control = Control::new(cancel, &step);
-        let render = self.render(&spec, planned, route, &control, &verifying, started).map_err(|failure| {
+        let attempt = Attempt { job, spec: &spec, planned, route, started };
+        let render = self.render(&attempt, &control, &verifying).map_err(|failure| {
             let outcome = if cancel.is_raised() { Outcome::Cancelled } else { Outcome::Failed };
             (outcome, failure)
         })?;
@@ -229,20 +344,18 @@ impl Tools {
         Ok(Box::new(render))
     }
 
-    fn render(
-        &self,
-        spec: &JobSpec,
-        planned: PlannedKey,
-        route: &Route,
-        control: &Control<'_>,
-        verifying: &dyn Fn(),
-        started: Instant,
-    ) -> Result<Render, Failure> {
+    fn render(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Render, Failure> {
+        let Attempt { job, spec, planned, route, started } = *attempt;
         let recipe = &spec.recipe;
-        let engine = self.engines.get(&route.engine).ok_or_else(|| {
-            Failure::new(ErrorCode::ModelUnavailable, format!("failed to find the engine {}", route.engine))
-        })?;
-        let drawn = engine.draw(recipe, route.realisation.seed, control).map_err(|err| err.failure())?;
+        let (drawn, bought) = match self.engines.get(&route.engine) {
+            Some(engine) => {
+                let drawn = engine.draw(recipe, route.realisation.seed, control).map_err(|err| err.failure())?;
+                (drawn, None)
+            }
+            None => self.unwrap_bought(recipe, route).map(|(drawn, art)| (drawn, Some(art)))?,
+        };
+        // Whoever the art was bought for waited for it and paid it; for the others it was there.
+        let bought = bought.filter(|art| art.job == job);
         let fonts = self.fonts.with(recipe, &self.store)?;
         let composed = compose::compose(drawn.image, recipe, &fonts)?;
         if control.is_cancelled() {
@@ -270,11 +383,39 @@ impl Tools {
             realisation: route.realisation.clone(),
             model: route.model.clone(),
             placeholder_for: route.placeholder_for.clone(),
+            replaces: route.replaces.clone(),
             verdict,
-            latency_ms: started.elapsed().as_millis() as u64,
-            cost_micros_usd: 0,
+            latency_ms: started.elapsed().as_millis() as u64 + bought.as_ref().map_or(0, |art| art.latency_ms),
+            cost_micros_usd: bought.as_ref().map_or(0, |art| art.cost.0),
         };
         self.store.share(&render, &bytes);
         Ok(render)
     }
+
+    /// The art that was bought along this route, cut and scaled to the recipe's size.
+    fn unwrap_bought(&self, recipe: &Recipe, route: &Route) -> Result<(Drawn, Art), Failure> {
+        let key = route.realisation.key(recipe.art_key());
+        let art = self.journal.read(|connection| ledger::find_art(connection, key)).map_err(|err| err.failure())?;
+        let bytes = art.as_ref().and_then(|art| self.store.get(art.blob));
+        let (Some(art), Some(bytes)) = (art, bytes) else {
+            let message =
+                format!("failed to find the picture that was bought from {}: the store gave it up", route.engine);
+            return Err(Failure::new(ErrorCode::Storage, message));
+        };
+        let unusable = |reason: String| {
+            Failure::new(ErrorCode::EngineFailed, format!("failed to use the picture from {}: {reason}", route.engine))
+        };
+        let image = png::decode(&bytes, DecodeLimits::ART).map_err(|err| unusable(chain(&err)))?;
+        let image = engine::cover(&image, recipe.size).map_err(unusable)?;
+        Ok((Drawn { image, credits: Vec::new() }, art))
+    }
+}
+
+/// What the job counts against: the user's budgets, and its own. What a project says of "the project" is about itself.
+fn budgets(spec: &JobSpec, market: &Market) -> Arc<[Budget]> {
+    let own = spec.terms.budgets.iter().map(|budget| match &budget.scope {
+        Scope::Project(_) => Budget { scope: Scope::Project(spec.client.clone()), ..budget.clone() },
+        _ => budget.clone(),
+    });
+    market.budgets.iter().cloned().chain(own).take(limits::BUDGETS_MAX).collect()
 }

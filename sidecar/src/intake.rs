@@ -178,6 +178,29 @@ impl Intake {
         self.counted(entered).await
     }
 
+    /// The job that a request was accepted as, if it was.
+    ///
+    /// # Errors
+    /// Why the journal cannot be read.
+    pub(crate) fn requested(&self, request: RequestKey) -> Result<Option<JobRow>, Failure> {
+        let known = self.inner.tools.journal.read(|connection| ops::known(connection, request));
+        known.map_err(|err| err.failure())?.map(|accepted| self.job(accepted.job())).transpose()
+    }
+
+    /// Takes a request's name from it; on return the next request of this name is a new one. Its job goes on.
+    ///
+    /// # Errors
+    /// Why the journal cannot be read or written.
+    pub(crate) async fn forget_request(&self, request: RequestKey) -> Result<(), Failure> {
+        let journal = &self.inner.tools.journal;
+        let known = journal.read(|connection| ops::known(connection, request)).map_err(|err| err.failure())?;
+        if known.is_some() {
+            let written = journal.write(move |connection| ops::forget_request(connection, request));
+            written.durable().await.map_err(|err| err.failure())?;
+        }
+        Ok(())
+    }
+
     /// Gives out the ticket of what was let in, and counts what was turned away.
     async fn counted(&self, entered: Result<(Accepted, Option<Interest>), Failure>) -> Result<Ticket, Failure> {
         let inner = &self.inner;

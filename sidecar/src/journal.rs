@@ -12,15 +12,21 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 
+pub mod learned;
+pub mod ledger;
 pub mod ops;
 mod writer;
 
-pub use ops::{Accepted, JobRow, Open, Record};
+pub use ops::{Accepted, Applied, Held, JobRow, Open, Record};
 pub use writer::Pending;
 
 /// What makes each schema version out of the one before, from an empty file on. A new journal goes the same way as an
 /// old one, so that both end with the same schema.
-const VERSIONS: [&str; 2] = [include_str!("journal/version-1.sql"), include_str!("journal/version-2.sql")];
+const VERSIONS: [&str; 3] = [
+    include_str!("journal/version-1.sql"),
+    include_str!("journal/version-2.sql"),
+    include_str!("journal/version-3.sql"),
+];
 /// The schema version that this build writes, in SQLite's `user_version`.
 const SCHEMA_VERSION: i64 = VERSIONS.len() as i64;
 /// Databases up to this size are checked page by page at every start; larger ones would take longer than a start may.

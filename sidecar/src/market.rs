@@ -19,9 +19,14 @@ use thumbforge_core::terms::Budget;
 use thumbforge_hosted::{Endpoint, Protocol};
 use url::Url;
 
+pub mod account;
+mod ambient;
+mod amount;
 pub mod keys;
+pub mod kind;
 mod shelf;
 
+pub use ambient::unused_keys;
 pub use shelf::Shelf;
 pub use thumbforge_core::job::OnAmbiguous;
 
@@ -52,6 +57,15 @@ impl Market {
         }
     }
 
+    /// What people are told once of accounts that nobody declared; `None` where there are none.
+    pub fn announcement(&self) -> Option<String> {
+        let ambient = self.accounts.values().filter(|account| account.ambient);
+        let named: Vec<String> =
+            ambient.filter_map(|account| Some(format!("{} with {}", account.name, account.key.as_ref()?))).collect();
+        let words = "[accounts.NAME] in config.toml makes accounts of your own";
+        (!named.is_empty()).then(|| format!("accounts from the environment: {} ({words})", named.join(", ")))
+    }
+
     /// The accounts that sell `row`, by name, each with the protocol that it is asked with.
     pub fn sellers<'a>(&'a self, row: &'a ModelRow) -> impl Iterator<Item = (&'a Account, Protocol)> {
         self.accounts.values().filter_map(|account| Some((account, account.sells(row)?)))
@@ -71,6 +85,8 @@ pub struct Account {
     pub place: Endpoint,
     /// Where its key lies; absent for servers that ask for none.
     pub key: Option<keys::Source>,
+    /// What the keychain said a moment ago.
+    pub kept: keys::Kept,
     /// How much may be asked of it.
     pub limits: Limits,
     /// What to do when nobody knows what became of a call.
@@ -101,6 +117,7 @@ impl Account {
             protocols: vec![protocol],
             place,
             key: None,
+            kept: keys::Kept::default(),
             limits: Limits { images_in_flight: 1, images_per_minute: None, burst: 1 },
             ambiguous: OnAmbiguous::Hold,
             price: None,
@@ -116,7 +133,9 @@ impl Account {
         match &self.models {
             // Whoever lists a model of another provider has a server that sells it on, in its own protocol.
             Some(models) => {
-                let listed = models.iter().any(|model| spells(row, model));
+                // A row without a wire name stands for whatever such a server has.
+                let whatever = row.wire.is_none() && row.provider.as_deref() == Some(self.provider.as_str());
+                let listed = whatever || models.iter().any(|model| spells(row, model));
                 listed.then(|| spoken.or_else(|| self.protocols.first().copied())).flatten()
             }
             None if row.provider.as_deref() != Some(self.provider.as_str()) => None,
@@ -130,7 +149,7 @@ impl Account {
     /// # Errors
     /// Where the key was to come from, and what to do; never the key. Files and keychains are read, so this may block.
     pub fn endpoint(&self) -> Result<Endpoint, Failure> {
-        let key = self.key.as_ref().map(|source| source.fetch(&self.name)).transpose()?;
+        let key = self.key.as_ref().map(|source| source.fetch(&self.name, &self.kept)).transpose()?;
         Ok(Endpoint { key, ..self.place.clone() })
     }
 

@@ -32,5 +32,17 @@ fn no_schedule_loses_doubles_or_starves_a_job() {
         assert!(seen.crashes > SCHEDULES && seen.unrecorded > SCHEDULES / 10 && seen.cancelled > SCHEDULES / 10);
         assert!(seen.resent_open > SCHEDULES && seen.resent_ended > SCHEDULES);
         assert!(seen.cached > SCHEDULES && seen.failed > SCHEDULES / 2 && seen.deadlines > SCHEDULES / 20);
+        let bought = &seen.bought;
+        assert!(bought.billed > SCHEDULES && bought.unknown > SCHEDULES / 5 && bought.asked > SCHEDULES / 20);
+        assert!(bought.held > SCHEDULES / 20 && bought.resent > SCHEDULES / 20 && bought.over_budget > SCHEDULES / 20);
     }
+}
+
+/// Ten thousand jobs in one world: what is spent stays within the budget, is counted once, and every job ends.
+#[test]
+fn ten_thousand_jobs_spend_what_they_may_and_no_more() {
+    let seed = std::env::var("THUMBFORGE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let seen = World::new(seed).run_long(10_000, 7_200_000);
+    println!("{seen:?}");
+    assert!(seen.jobs > 9_000 && seen.bought.billed > 1_000 && seen.bought.over_budget > 10, "{seen:?}");
 }

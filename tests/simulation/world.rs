@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, JobSpec, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::verdict::Verdict;
 use thumbforge_sidecar::dispatch::{Effect, Event, Planned, State};
-use thumbforge_sidecar::journal::{Accepted, Record, in_memory, ops};
+use thumbforge_sidecar::journal::{Accepted, Applied, Record, in_memory, ops};
 use thumbforge_tests::seed::Seed;
+
+use provider::{Bought, PRICE, Provider};
+
+mod provider;
 
 /// What happened over many worlds, so that a run can show that it was rough.
 #[derive(Debug, Default)]
@@ -29,6 +34,8 @@ pub(crate) struct Tally {
     /// Requests that were sent again and found their job open, or ended.
     pub(crate) resent_open: u64,
     pub(crate) resent_ended: u64,
+    /// What became of purchases.
+    pub(crate) bought: Bought,
 }
 
 impl Tally {
@@ -44,6 +51,7 @@ impl Tally {
         self.joined_late += other.joined_late;
         self.resent_open += other.resent_open;
         self.resent_ended += other.resent_ended;
+        self.bought.add(&other.bought);
     }
 }
 
@@ -80,7 +88,10 @@ pub(crate) struct World {
     /// Jobs that this life of the dispatcher holds.
     held: HashSet<JobId>,
     waiting_interactive: HashSet<JobId>,
+    /// Jobs that this life of the dispatcher holds to no deadline.
+    waived: HashSet<JobId>,
     faults: bool,
+    provider: Provider,
     tally: Tally,
 }
 
@@ -104,29 +115,45 @@ impl World {
             answered: HashSet::new(),
             held: HashSet::new(),
             waiting_interactive: HashSet::new(),
+            waived: HashSet::new(),
             faults: true,
+            provider: Provider::default(),
             tally: Tally::default(),
         }
     }
 
     pub(crate) fn run(mut self) -> Tally {
-        for number in 0..8 + self.seed.below(16) {
+        let jobs = 8 + self.seed.below(16);
+        self.provider.limit = Micros(PRICE.0 * (1 + self.seed.below(jobs * 2)));
+        self.live(jobs, 400)
+    }
+
+    /// One world with `jobs` jobs that come within `span_ms`.
+    pub(crate) fn run_long(mut self, jobs: u64, span_ms: u64) -> Tally {
+        self.provider.pictures = jobs;
+        self.provider.limit = Micros(PRICE.0 * jobs / 5);
+        self.live(jobs, span_ms)
+    }
+
+    fn live(&mut self, jobs: u64, span_ms: u64) -> Tally {
+        for number in 0..jobs {
             let spec = self.some_job();
-            self.within(400, Coming::Submit(RequestKey::new([0; 16], number), spec));
+            self.within(span_ms, Coming::Submit(RequestKey::new([0; 16], number), spec));
         }
         for _ in 0..self.seed.below(4) {
-            self.within(500, Coming::Cancel);
+            self.within(span_ms + 100, Coming::Cancel);
         }
         for _ in 0..1 + self.seed.below(3) {
-            self.within(600, Coming::Crash);
+            self.within(span_ms + 200, Coming::Crash);
         }
         self.until_quiet();
         // Whatever a fault left behind, the next start without faults must bring to an end.
         self.faults = false;
         self.crash();
         self.until_quiet();
+        self.decide_what_nobody_knows();
         self.check_end();
-        self.tally
+        std::mem::take(&mut self.tally)
     }
 
     fn until_quiet(&mut self) {
@@ -143,7 +170,7 @@ impl World {
                 self.tell(Event::Tick);
             }
             steps += 1;
-            assert!(steps < 20_000, "the world does not come to rest");
+            assert!(steps < 20_000 + 200 * self.provider.pictures, "the world does not come to rest");
         }
     }
 
@@ -156,6 +183,14 @@ impl World {
                     ops::keep_blob(&self.disk, render.blob, 1, self.now_ms).expect("a blob row");
                 }
                 self.tell(Event::Drawn { job, attempt, result });
+            }
+            Coming::Event(Event::Called { job, attempt, called }) => {
+                self.provider.calls.remove(&job);
+                self.provider.asked.remove(&job);
+                if let Some(art) = &called.call.art {
+                    ops::keep_blob(&self.disk, art.blob, 1, self.now_ms).expect("a blob row");
+                }
+                self.tell(Event::Called { job, attempt, called });
             }
             Coming::Event(event) => self.tell(event),
             Coming::Write(record) => self.write(record),
@@ -212,7 +247,12 @@ impl World {
             return self.tell(Event::Unrecorded(record, Failure::new(ErrorCode::DiskFull, "the disk is full")));
         }
         let row = ops::job(&self.disk, record.job()).expect("reads").expect("is there");
-        ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
+        let applied = ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
+        self.check_budget();
+        if let Applied::Refused(failure) = applied {
+            self.tally.bought.over_budget += 1;
+            return self.within(3, Coming::Event(Event::Overdrawn(record, failure)));
+        }
         if row.state.is_final() {
             let after = ops::job(&self.disk, record.job()).expect("reads").expect("is there");
             assert_eq!(after, row, "an ended job was changed by {record:?}");
@@ -244,6 +284,9 @@ impl World {
             }
         }
         self.drawing.clear();
+        self.provider.calls.clear();
+        self.provider.asked.clear();
+        self.waived.clear();
         self.stopped.clear();
         self.answered.clear();
         self.waiting_interactive.clear();
@@ -264,6 +307,7 @@ impl World {
         if let Event::Accepted(open) = &event
             && self.take_up(open.id)
             && open.lane == Lane::Interactive
+            && open.held.is_none()
             && open.deadline_ms.is_none_or(|at| at > self.now_ms)
         {
             self.waiting_interactive.insert(open.id);
@@ -292,8 +336,19 @@ impl World {
                 self.within(8, Coming::Write(record));
             }
             Effect::Draw { job, attempt, route } => self.draw(job, attempt, &route),
+            Effect::Call { job, attempt, route, art } => self.call(job, attempt, &route, art),
+            Effect::Ask { job, attempt, route, art, id } => self.ask(job, attempt, &route, art, &id),
+            Effect::Moved(job, JobState::Queued) => self.waive(job),
+            Effect::Moved(..) => {}
+            Effect::Tell(job, failure) => {
+                assert_eq!(failure.code, ErrorCode::Ambiguous, "job {job} is told {failure}");
+                self.tally.bought.held += 1;
+                // Nobody is pressed for time any more.
+                self.waive(job);
+            }
             Effect::Stop(job) => {
-                assert!(self.drawing.contains_key(&job), "job {job} is stopped and not drawn");
+                let runs = self.drawing.contains_key(&job) || self.provider.calls.contains_key(&job);
+                assert!(runs, "job {job} is stopped and does not run");
                 self.stopped.insert(job);
             }
             Effect::Answer(job, ending) => {
@@ -308,9 +363,15 @@ impl World {
         }
     }
 
+    /// A job that was held, or is asked after, has no deadline any more.
+    fn waive(&mut self, job: JobId) {
+        self.waived.insert(job);
+    }
+
     fn plan(&mut self, job: JobId, again: bool) {
         let (lane, deadline_ms) = self.lanes[&job];
-        assert!(deadline_ms.is_none_or(|at| at > self.now_ms), "job {job} starts after its deadline");
+        let in_time = deadline_ms.is_none_or(|at| at > self.now_ms) || self.waived.contains(&job);
+        assert!(in_time, "job {job} starts after its deadline");
         if lane == Lane::Batch && !again {
             assert!(self.waiting_interactive.is_empty(), "batch job {job} overtakes {:?}", self.waiting_interactive);
         }
@@ -323,6 +384,10 @@ impl World {
         }
         let (json, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
         let spec = ops::spec_from_json(&json).expect("its own spec");
+        if spec.recipe.prompt.starts_with("bought") {
+            let planned = self.shop(&spec, planned);
+            return self.within(4, Coming::Event(Event::Planned { job, planned }));
+        }
         let route = route(&spec.recipe);
         let key = route.realisation.key(planned);
         let planned = if spec.recipe.prompt.starts_with("refused") {
@@ -357,8 +422,12 @@ impl World {
     }
 
     fn some_job(&mut self) -> Box<JobSpec> {
-        let word = if self.seed.chance(5) { "refused" } else { "picture" };
-        let prompt = format!("{word} {}", self.seed.below(10));
+        let word = match self.seed.below(100) {
+            0..5 => "refused",
+            5..45 => "bought",
+            _ => "picture",
+        };
+        let prompt = format!("{word} {}", self.seed.below(self.provider.pictures.max(10)));
         let lane = if self.seed.chance(30) { Lane::Interactive } else { Lane::Batch };
         let size = Extent { width: 64, height: 64 };
         let client = format!("client {}", self.seed.below(3));
@@ -389,7 +458,8 @@ impl World {
         }
         let count = |sql: &str| self.disk.query_row(sql, [], |row| row.get::<_, u64>(0)).expect("counts");
         let twice = count(
-            "SELECT count(*) FROM (SELECT realised FROM attempts WHERE outcome = 'rendered' GROUP BY realised HAVING count(*) > 1)",
+            "SELECT count(*) FROM (SELECT realised FROM attempts WHERE outcome = 'rendered' AND account IS NULL
+               GROUP BY realised HAVING count(*) > 1)",
         );
         assert_eq!(twice, 0, "a key was rendered twice");
         assert_eq!(count("SELECT count(*) FROM attempts WHERE outcome IS NULL"), 0, "an attempt was left open");
@@ -397,6 +467,7 @@ impl World {
         self.tally.rendered += count("SELECT count(*) FROM attempts WHERE outcome = 'rendered'");
         self.tally.cached += count("SELECT count(*) FROM jobs WHERE cached = 1");
         assert_eq!(self.state.open(), 0, "the dispatcher still holds jobs");
+        self.check_money();
         self.check_requests();
     }
 
@@ -447,6 +518,7 @@ fn render(planned: PlannedKey, key: RealisedKey, route: &Route) -> Render {
         realisation: route.realisation.clone(),
         model: route.model.clone(),
         placeholder_for: None,
+        replaces: None,
         verdict: Verdict::of(Vec::new()),
         latency_ms: 1,
         cost_micros_usd: 0,

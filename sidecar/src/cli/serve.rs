@@ -14,7 +14,6 @@ use super::log::Log;
 use super::{Context, exit, interruption, runtime};
 use crate::app::App;
 use crate::build::BuildError;
-use crate::config::Config;
 use crate::intake::http::{self, Activity, Serving};
 use crate::intake::{Intake, channel};
 
@@ -108,7 +107,7 @@ async fn run(
         Some(serving) => Some((http::bind(serving.listen).await?, serving)),
         None => None,
     };
-    let app = App::start(Config::new(&context.data_dir, &context.user)).await.map_err(|err| err.failure())?;
+    let app = App::start(context.config()).await.map_err(|err| err.failure())?;
     let stop = interruption();
     let channel = match channel::serve(&context.data_dir, app.intake().clone(), stop.clone()) {
         Ok(channel) => Some(Arc::new(channel)),
@@ -240,7 +239,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::config::UserFile;
+    use crate::config::{Config, UserFile};
 
     #[tokio::test]
     async fn a_connected_client_keeps_the_sidecar_awake() {

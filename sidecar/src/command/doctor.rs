@@ -4,11 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use thumbforge_channel::client::{Options, Session, Start};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 
 use crate::journal::{self, ops};
+use crate::market::{Ambient, Market};
+
+mod accounts;
 
 /// How long a sidecar may take to answer before it is said to hang.
 const GREETING_MAX: Duration = Duration::from_secs(5);
@@ -24,8 +28,9 @@ pub struct Line {
     pub says: String,
 }
 
-/// Looks at everything. It opens files and may wait for a sidecar, so it is nothing for an async thread.
-pub fn look(data_dir: &Path) -> Vec<Line> {
+/// Looks at everything. It opens files, fetches keys and may wait for a sidecar, so it is nothing for an async thread.
+/// `market` is what hosted models are bought by, or why there is none.
+pub fn look(data_dir: &Path, market: Result<&Market, &str>, ambient: Ambient, today: Day) -> Vec<Line> {
     let mut lines = vec![
         Line { what: "version", ok: true, says: env!("CARGO_PKG_VERSION").to_owned() },
         usable(data_dir),
@@ -45,7 +50,10 @@ pub fn look(data_dir: &Path) -> Vec<Line> {
         ok: false,
         says: "none in this version; a named model needs --placeholder to be stood in for".to_owned(),
     });
-    lines.push(Line { what: "hosted models", ok: false, says: "none in this version".to_owned() });
+    match market {
+        Ok(market) => lines.extend(accounts::look(market, ambient, today)),
+        Err(problem) => lines.push(Line { what: "hosted models", ok: false, says: problem.to_owned() }),
+    }
     lines.push(Line {
         what: "text reader",
         ok: false,

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thumbforge_core::id::JobId;
-use thumbforge_core::job::{Ending, Route};
+use thumbforge_core::id::{JobId, RealisedKey};
+use thumbforge_core::job::{Ending, JobState, Route};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Effect, Event, State};
 use crate::clock::Clock;
-use crate::journal::{Journal, Record, ops};
+use crate::journal::{Applied, Journal, Record, ops};
 
 /// Somebody who wants to hear how a job ends.
 pub type Waiter = oneshot::Sender<Ending>;
@@ -21,8 +21,12 @@ pub trait Acts: Send + 'static {
     fn plan(&mut self, job: JobId);
     /// Draws; answers [`Event::Drawn`].
     fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>);
-    /// Stops a drawing, which still answers [`Event::Drawn`].
+    /// Asks a provider for a picture, or what became of the call that it knows as `known_as`; answers [`Event::Called`].
+    fn call(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: RealisedKey, known_as: Option<String>);
+    /// Stops a drawing or a call, which still answers with its event.
     fn stop(&mut self, job: JobId);
+    /// Hears where a job stands.
+    fn moved(&mut self, job: JobId, state: JobState);
     /// Hears every ending, for listeners and metrics.
     fn ended(&mut self, job: JobId, ending: &Ending);
     /// Hears how many jobs are open.
@@ -108,8 +112,16 @@ impl<A: Acts> Actor<A> {
         while let Some(message) = self.next(&mut receiver).await {
             match message {
                 Message::Event(event) => self.decide(event),
-                Message::Wait(job, waiter) => self.waiters.entry(job).or_default().push(waiter),
+                Message::Wait(job, waiter) => self.wait(job, waiter),
             }
+        }
+    }
+
+    /// Whoever waits for a job that waits for a person is told so at once.
+    fn wait(&mut self, job: JobId, waiter: Waiter) {
+        match self.state.held(job) {
+            Some(failure) => drop(waiter.send(Ending::Failed(failure))),
+            None => self.waiters.entry(job).or_default().push(waiter),
         }
     }
 
@@ -139,6 +151,14 @@ impl<A: Acts> Actor<A> {
             Effect::Plan(job) => self.acts.plan(job),
             Effect::Draw { job, attempt, route } => self.acts.draw(job, attempt, route),
             Effect::Stop(job) => self.acts.stop(job),
+            Effect::Call { job, attempt, route, art } => self.acts.call(job, attempt, route, art, None),
+            Effect::Ask { job, attempt, route, art, id } => self.acts.call(job, attempt, route, art, Some(id)),
+            Effect::Moved(job, state) => self.acts.moved(job, state),
+            Effect::Tell(job, failure) => {
+                for waiter in self.waiters.remove(&job).unwrap_or_default() {
+                    let _ = waiter.send(Ending::Failed(failure.clone()));
+                }
+            }
             Effect::Record(record) => self.record(record, now_ms),
             Effect::Answer(job, ending) => {
                 self.acts.ended(job, &ending);
@@ -164,7 +184,8 @@ impl<A: Acts> Actor<A> {
             let result = pending.durable().await;
             let record = Arc::unwrap_or_clone(shared);
             let event = match result {
-                Ok(()) => Event::Recorded(record),
+                Ok(Applied::Written) => Event::Recorded(record),
+                Ok(Applied::Refused(failure)) => Event::Overdrawn(record, failure),
                 Err(err) => Event::Unrecorded(record, err.failure()),
             };
             let _ = events.send(Message::Event(event)).await;

@@ -1,9 +1,14 @@
 //! The whole conversation of the dispatcher on a page: what it hears, and what it asks for.
 
+use std::sync::Arc;
+
 use thumbforge_core::error::Failure;
 use thumbforge_core::id::{JobId, RealisedKey};
-use thumbforge_core::job::{Ending, Outcome, Render, Route};
+use thumbforge_core::job::{Ending, JobState, Outcome, Render, Route};
+use thumbforge_core::terms::Budget;
 
+use super::gate::GateLimits;
+use crate::journal::ledger::{Call, Settled};
 use crate::journal::{Open, Record};
 
 /// What the dispatcher hears.
@@ -22,6 +27,26 @@ pub enum Event {
     Recorded(Record),
     /// A record could not be written.
     Unrecorded(Record, Failure),
+    /// A purchase was not written, because a budget does not allow it.
+    Overdrawn(Record, Failure),
+    /// A call to a provider has ended.
+    Called {
+        /// The job.
+        job: JobId,
+        /// Which attempt.
+        attempt: u32,
+        /// How.
+        called: Box<Called>,
+    },
+    /// A person says that a job whose outcome nobody knows is to be bought again.
+    Resend(JobId),
+    /// The settings of an account have changed.
+    Limits {
+        /// The account.
+        account: String,
+        /// What it may do now.
+        limits: GateLimits,
+    },
     /// An attempt has ended.
     Drawn {
         /// The job.
@@ -49,6 +74,8 @@ pub enum Planned {
         /// Under which key.
         key: RealisedKey,
     },
+    /// It must be bought.
+    Buy(Box<Offers>),
     /// It is in the store.
     Cached(Box<Render>),
     /// It cannot be drawn here.
@@ -73,10 +100,89 @@ pub enum Effect {
         /// Where.
         route: Box<Route>,
     },
-    /// Stop the drawing of a job.
+    /// Stop the drawing of a job, or its call.
     Stop(JobId),
+    /// Ask a provider for the picture.
+    Call {
+        /// The job.
+        job: JobId,
+        /// Which attempt.
+        attempt: u32,
+        /// Where.
+        route: Box<Route>,
+        /// The key of the art.
+        art: RealisedKey,
+    },
+    /// Ask a provider what became of a call.
+    Ask {
+        /// The job.
+        job: JobId,
+        /// Which attempt.
+        attempt: u32,
+        /// Where it went.
+        route: Box<Route>,
+        /// The key of the art.
+        art: RealisedKey,
+        /// The provider's name for the call.
+        id: String,
+    },
+    /// A job stands elsewhere, which nobody could tell from what else is asked.
+    Moved(JobId, JobState),
+    /// Tell whoever waits; the job stays open.
+    Tell(JobId, Failure),
     /// Tell whoever waits.
     Answer(JobId, Ending),
     /// Nothing runs any more.
     Drained,
+}
+
+/// Where a picture can be bought.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offers {
+    /// Best first; at least one.
+    pub offers: Vec<Offer>,
+    /// Budgets that each call counts against.
+    pub budgets: Arc<[Budget]>,
+    /// Whether what one vendor refused may be asked of another.
+    pub cross_vendor: bool,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Where; with a purchase.
+    pub route: Box<Route>,
+    /// The key of its art.
+    pub art: RealisedKey,
+    /// What its account may do.
+    pub limits: GateLimits,
+}
+
+/// How a call ended, and what only the dispatcher needs to know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    /// What is written down.
+    pub call: Call,
+    /// How long the provider asks to wait, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// Whether what happened concerns every call of the account.
+    pub account_wide: bool,
+}
+
+impl Called {
+    /// A call that was not sent, because of `failure`; one that was made before stays unknown.
+    pub fn unsent(failure: &Failure, known_as: Option<String>) -> Self {
+        let outcome = if known_as.is_some() { Outcome::Ambiguous } else { Outcome::BadRequest };
+        let settled = if known_as.is_some() { Settled::Unknown } else { Settled::Free };
+        let note = failure.message.strip_prefix("failed to ").unwrap_or(&failure.message).to_owned();
+        let call = Call { outcome, settled, note, provider_id: known_as, ..Call::unmade(outcome) };
+        Self { call, retry_after_ms: None, account_wide: false }
+    }
+
+    /// A call whose end nobody saw.
+    pub fn lost(reason: &str) -> Self {
+        let note = format!("see how a call ended, a fault of Thumbforge: {reason}");
+        let call = Call { settled: Settled::Unknown, note, ..Call::unmade(Outcome::Ambiguous) };
+        Self { call, retry_after_ms: None, account_wide: false }
+    }
 }

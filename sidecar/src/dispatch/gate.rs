@@ -43,7 +43,7 @@ pub struct GateLimits {
 
 /// Why nothing may be bought from an account now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shut {
+pub(super) enum Shut {
     /// Its key was refused.
     Auth,
     /// It has no credit or quota left.
@@ -54,7 +54,7 @@ pub enum Shut {
 
 /// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub(super) enum Admission {
     /// Now; it is counted as on its way.
     Now,
     /// When another call has ended.
@@ -113,6 +113,11 @@ impl Gate {
         self.failures = 0;
     }
 
+    /// Whether it is shut because it failed too often.
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.shut, Some((Shut::Failing, _)))
+    }
+
     /// Whether a call for `images` pictures may be made at `now_ms`.
     pub(super) fn admit(&mut self, images: u32, now_ms: u64) -> Admission {
         if let Some((why, until_ms)) = self.shut {
@@ -143,6 +148,11 @@ impl Gate {
         }
         self.in_flight += images;
         Admission::Now
+    }
+
+    /// A call that was made before is asked after: it is on its way again.
+    pub(super) fn rejoin(&mut self, images: u32) {
+        self.in_flight += images.max(1);
     }
 
     /// A call that was admitted was not made after all.

@@ -11,6 +11,8 @@ const TRANSIENT_RETRIES_MAX: u32 = 2;
 const EMPTY_RETRIES_MAX: u32 = 1;
 /// Times that one job waits because its provider asked for patience; a provider that never has room is not a provider.
 const THROTTLED_MAX: u32 = 30;
+/// Times that a provider is asked what became of one call, each for as long as a call may take.
+const ASKED_MAX: u32 = 3;
 /// The first pause lasts up to this long, each further one up to twice as long.
 const PAUSE_MS: u64 = 500;
 /// Longest pause that nobody asked for.
@@ -20,31 +22,31 @@ const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// How a job's calls went so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tried {
+pub(super) struct Tried {
     /// Calls on this route that failed before anything was made.
-    pub transient: u32,
+    pub(super) transient: u32,
     /// Calls on this route that were answered with nothing.
-    pub empty: u32,
+    pub(super) empty: u32,
     /// Times that the provider asked for patience.
-    pub throttled: u32,
-    /// Calls of this job that were made again though nobody knows what became of the one before.
-    pub resent: u32,
+    pub(super) throttled: u32,
+    /// Calls of this job of which nobody knew what became.
+    pub(super) resent: u32,
 }
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Happened {
+pub(super) struct Happened {
     /// How the call ended.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// How long the provider asks to wait.
-    pub retry_after_ms: Option<u64>,
+    pub(super) retry_after_ms: Option<u64>,
     /// Whether the provider can be asked what became of the call.
-    pub can_ask: bool,
+    pub(super) can_ask: bool,
 }
 
 /// What is done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// The same route, after a pause.
     Again {
         /// How long.
@@ -63,7 +65,7 @@ pub enum Next {
 }
 
 /// What follows from `happened`, after `tried`. `jitter` is any number; the same one gives the same pause.
-pub fn next(happened: Happened, tried: Tried, on_ambiguous: OnAmbiguous, jitter: u64) -> Next {
+pub(super) fn next(happened: Happened, tried: Tried, on_ambiguous: OnAmbiguous, jitter: u64) -> Next {
     let asked = happened.retry_after_ms;
     let again = |count: u32| Next::Again { after_ms: pause(count, jitter).max(asked.unwrap_or(0)) };
     match happened.outcome {
@@ -82,7 +84,7 @@ pub fn next(happened: Happened, tried: Tried, on_ambiguous: OnAmbiguous, jitter:
         Outcome::BadRequest => Next::Elsewhere(ErrorCode::EngineFailed),
         Outcome::PolicyInput | Outcome::PolicyOutput => Next::ElsewhereIfAllowed(ErrorCode::ContentPolicy),
         Outcome::Ambiguous => match on_ambiguous {
-            OnAmbiguous::Poll if happened.can_ask => Next::Ask,
+            OnAmbiguous::Poll if happened.can_ask && tried.resent < ASKED_MAX => Next::Ask,
             OnAmbiguous::Resend { at_most } if tried.resent < at_most => again(tried.resent),
             _ => Next::Hold,
         },

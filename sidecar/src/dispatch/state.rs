@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{JobId, RealisedKey};
@@ -12,6 +13,9 @@ use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Render, Route};
 
 use super::event::{Effect, Event, Planned};
 use crate::journal::{Open, Record};
+use buy::{Counter, Purchasing, Wake};
+
+mod buy;
 
 /// Where a job stands in more detail than [`JobState`] has: what it waits for.
 #[derive(Debug)]
@@ -26,8 +30,52 @@ enum Phase {
     Starting { route: Box<Route>, key: RealisedKey },
     /// The engine.
     Drawing { key: RealisedKey },
+    /// An account's gate, or the end of a pause before it.
+    Gated { key: RealisedKey },
+    /// The money for its call to be set aside, durably.
+    Reserving { key: RealisedKey },
+    /// A provider.
+    Calling { key: RealisedKey },
+    /// The end of its call to become durable.
+    Settling { key: RealisedKey },
+    /// Somebody who knows what became of its call.
+    Held { key: Option<RealisedKey> },
+    /// Its way back into the queue to become durable.
+    Resending { key: Option<RealisedKey> },
     /// Its ending to become durable; until then nobody else may draw its key, for the store does not know of it.
     Finishing { key: Option<RealisedKey> },
+}
+
+impl Phase {
+    /// The key that nobody else may draw meanwhile.
+    fn key(&self) -> Option<RealisedKey> {
+        match self {
+            Self::Starting { key, .. }
+            | Self::Drawing { key }
+            | Self::Gated { key }
+            | Self::Reserving { key }
+            | Self::Calling { key }
+            | Self::Settling { key } => Some(*key),
+            Self::Held { key } | Self::Resending { key } | Self::Finishing { key } => *key,
+            Self::Queued | Self::Planning { .. } | Self::Following => None,
+        }
+    }
+
+    /// Whether something is under way that will come back.
+    fn is_active(&self) -> bool {
+        match self {
+            Self::Planning { .. }
+            | Self::Starting { .. }
+            | Self::Drawing { .. }
+            | Self::Reserving { .. }
+            | Self::Calling { .. }
+            | Self::Settling { .. }
+            | Self::Resending { .. }
+            | Self::Finishing { .. } => true,
+            // Whom a job follows is under way, or waits as well.
+            Self::Queued | Self::Following | Self::Gated { .. } | Self::Held { .. } => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -37,6 +85,10 @@ struct Entry {
     phase: Phase,
     /// Why it is to end as soon as what it waits for has come.
     stopping: Option<Stop>,
+    /// Where it is bought, and how that went so far.
+    purchasing: Option<Box<Purchasing>>,
+    /// The attempt that bought its art: words are still to be set over that, in the same attempt.
+    bought: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +147,10 @@ pub struct State {
     /// At most one a slot.
     planning: BTreeSet<JobId>,
     deadlines: BTreeSet<(u64, JobId)>,
+    /// Accounts, each with its gate and the jobs that wait there.
+    counters: BTreeMap<String, Counter>,
+    /// Pauses that end, and gates that open.
+    wakes: BTreeSet<(u64, Wake)>,
     busy: usize,
     slots: usize,
     draining: bool,
@@ -111,6 +167,8 @@ impl State {
             drawing: HashMap::new(),
             planning: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            counters: BTreeMap::new(),
+            wakes: BTreeSet::new(),
             busy: 0,
             slots: slots.max(1),
             draining: false,
@@ -125,7 +183,9 @@ impl State {
 
     /// When time alone will change something, in Unix milliseconds.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let wake = self.wakes.first().map(|(at, _)| *at);
+        deadline.into_iter().chain(wake).min()
     }
 
     /// Open jobs by state, for the metrics.
@@ -144,37 +204,46 @@ impl State {
     pub fn apply(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Accepted(open) => self.accepted(open),
-            Event::Planned { job, planned } => self.planned(job, planned, &mut effects),
-            Event::Recorded(record) => self.recorded(record, &mut effects),
+            Event::Accepted(open) => self.accepted(open, now_ms, &mut effects),
+            Event::Planned { job, planned } => self.planned(job, planned, now_ms, &mut effects),
+            Event::Recorded(record) => self.recorded(record, now_ms, &mut effects),
             Event::Unrecorded(record, failure) => self.unrecorded(&record, failure, &mut effects),
+            Event::Overdrawn(record, failure) => self.overdrawn(&record, failure, &mut effects),
+            Event::Called { job, attempt, called } => self.called(job, attempt, *called, now_ms, &mut effects),
+            Event::Resend(job) => self.resend(job, &mut effects),
+            Event::Limits { account, limits } => self.set_limits(&account, limits),
             Event::Drawn { job, attempt, result } => self.drawn(job, attempt, result, &mut effects),
             Event::Cancel(job) => self.stop(job, Stop::Cancelled, &mut effects),
             Event::Tick => {}
             Event::Drain => self.draining = true,
         }
         self.expire(now_ms, &mut effects);
+        self.wake(now_ms);
+        self.open_gates(now_ms, &mut effects);
         self.give_turns(&mut effects);
-        if self.draining && !self.drained && self.jobs.values().all(|entry| matches!(entry.phase, Phase::Queued)) {
+        if self.draining && !self.drained && !self.jobs.values().any(|entry| entry.phase.is_active()) {
             self.drained = true;
             effects.push(Effect::Drained);
         }
         effects
     }
 
-    fn accepted(&mut self, open: Open) {
+    fn accepted(&mut self, mut open: Open, now_ms: u64, effects: &mut Vec<Effect>) {
         let id = open.id;
         if self.jobs.contains_key(&id) {
             return;
+        }
+        if let Some(held) = open.held.take() {
+            return self.take_up(open, *held, now_ms, effects);
         }
         if let Some(at) = open.deadline_ms {
             self.deadlines.insert((at, id));
         }
         self.lane(open.lane).push(&open);
-        self.jobs.insert(id, Entry { open, state: JobState::Queued, phase: Phase::Queued, stopping: None });
+        self.jobs.insert(id, Entry::new(open));
     }
 
-    fn planned(&mut self, job: JobId, planned: Planned, effects: &mut Vec<Effect>) {
+    fn planned(&mut self, job: JobId, planned: Planned, now_ms: u64, effects: &mut Vec<Effect>) {
         if let Planned::Ended(ending) = planned {
             self.planning.remove(&job);
             if let Some(entry) = self.jobs.remove(&job) {
@@ -190,8 +259,13 @@ impl State {
             self.busy -= 1;
             return self.finish(job, None, stop.ending(), None, effects);
         }
-        if let (Planned::Draw { key, .. }, Phase::Planning { released }) = (&planned, &mut entry.phase)
-            && std::mem::take(released).contains(key)
+        let key = match &planned {
+            Planned::Draw { key, .. } => Some(*key),
+            Planned::Buy(offers) => offers.offers.first().map(|offer| offer.art),
+            _ => None,
+        };
+        if let (Some(key), Phase::Planning { released }) = (key, &mut entry.phase)
+            && std::mem::take(released).contains(&key)
         {
             effects.push(Effect::Plan(job));
             return;
@@ -208,27 +282,40 @@ impl State {
                 self.busy -= 1;
                 self.finish(job, None, Ending::Done { render, cached: true, attempts }, None, effects);
             }
-            Planned::Draw { key, .. } if self.drawing.contains_key(&key) => {
-                entry.advance(JobState::Waiting);
-                entry.phase = Phase::Following;
+            Planned::Draw { .. } | Planned::Buy(_) if key.is_some_and(|key| self.drawing.contains_key(&key)) => {
                 self.busy -= 1;
-                if let Some((_, followers)) = self.drawing.get_mut(&key) {
-                    followers.push(job);
-                }
+                self.follow(job, key, effects);
+            }
+            Planned::Buy(offers) => {
+                self.busy -= 1;
+                self.buy(job, *offers, now_ms, effects);
             }
             Planned::Draw { route, key } => {
                 entry.advance(JobState::Running);
+                if let Some(attempt) = entry.bought.take() {
+                    // Durable since the call, which is what it cost.
+                    entry.phase = Phase::Drawing { key };
+                    self.drawing.insert(key, (job, Vec::new()));
+                    effects.push(Effect::Draw { job, attempt, route });
+                    return;
+                }
                 let attempt = entry.open.attempts + 1;
                 entry.open.attempts = attempt;
                 entry.phase = Phase::Starting { route: route.clone(), key };
                 self.drawing.insert(key, (job, Vec::new()));
-                effects.push(Effect::Record(Record::Started { job, attempt, route }));
+                let budgets = Arc::new([]);
+                effects.push(Effect::Record(Record::Started { job, attempt, route, art: None, budgets }));
             }
         }
     }
 
-    fn recorded(&mut self, record: Record, effects: &mut Vec<Effect>) {
+    fn recorded(&mut self, record: Record, now_ms: u64, effects: &mut Vec<Effect>) {
         match record {
+            Record::Started { job, attempt, ref route, .. } if route.purchase.is_some() => {
+                self.reserved(job, attempt, effects);
+            }
+            Record::Called { job, attempt, .. } => self.settled(job, attempt, now_ms, effects),
+            Record::Resent { job } => self.resent(job, effects),
             Record::Started { job, attempt, .. } => {
                 let Some(entry) = self.jobs.get_mut(&job) else { return };
                 let Phase::Starting { route, key } = std::mem::replace(&mut entry.phase, Phase::Queued) else {
@@ -259,13 +346,12 @@ impl State {
         let job = record.job();
         let Some(entry) = self.jobs.remove(&job) else { return };
         entry.forget_deadline(&mut self.deadlines);
-        match entry.phase {
-            Phase::Starting { key, .. } | Phase::Drawing { key } => {
-                self.busy -= 1;
-                self.release(job, key);
-            }
-            Phase::Finishing { key: Some(key) } => self.release(job, key),
-            _ => {}
+        if matches!(entry.phase, Phase::Starting { .. } | Phase::Drawing { .. }) {
+            self.busy -= 1;
+        }
+        self.leave_counter(job, &entry);
+        if let Some(key) = entry.phase.key() {
+            self.release(job, key);
         }
         effects.push(Effect::Answer(job, Ending::Failed(failure)));
     }
@@ -300,8 +386,11 @@ impl State {
                 released.push(key);
             }
         }
-        let Some((drawer, followers)) = self.drawing.remove(&key) else { return };
-        debug_assert_eq!(drawer, job, "only the drawer ends a drawing");
+        // Two jobs that an earlier process left behind may each have a call for the same art: the first one holds the key.
+        if self.drawing.get(&key).is_none_or(|(drawer, _)| *drawer != job) {
+            return;
+        }
+        let Some((_, followers)) = self.drawing.remove(&key) else { return };
         for follower in followers {
             if let Some(entry) = self.jobs.get_mut(&follower)
                 && matches!(entry.phase, Phase::Following)
@@ -328,10 +417,8 @@ impl State {
             Ending::Failed(_) => JobState::Failed,
             Ending::Cancelled => JobState::Cancelled,
         });
-        let key = match entry.phase {
-            Phase::Starting { key, .. } | Phase::Drawing { key } => Some(key),
-            _ => None,
-        };
+        let key = entry.phase.key();
+        entry.purchasing = None;
         entry.phase = Phase::Finishing { key };
         effects.push(Effect::Record(Record::Finished { job, attempt, ending, late }));
     }
@@ -348,8 +435,18 @@ impl State {
                 self.finish(job, None, stop.ending(), None, effects);
             }
             Phase::Following => self.finish(job, None, stop.ending(), None, effects),
-            Phase::Planning { .. } | Phase::Starting { .. } => entry.stopping = Some(stop),
-            Phase::Drawing { .. } => {
+            // Whoever knows what became of the call is not pressed for time: an unknown outcome is no failure.
+            Phase::Held { .. } if matches!(stop, Stop::Deadline) => {}
+            Phase::Gated { .. } | Phase::Held { .. } => {
+                self.leave_gate(job);
+                self.finish(job, None, stop.ending(), None, effects);
+            }
+            Phase::Planning { .. }
+            | Phase::Starting { .. }
+            | Phase::Reserving { .. }
+            | Phase::Settling { .. }
+            | Phase::Resending { .. } => entry.stopping = Some(stop),
+            Phase::Drawing { .. } | Phase::Calling { .. } => {
                 entry.stopping = Some(stop);
                 effects.push(Effect::Stop(job));
             }
@@ -391,6 +488,10 @@ impl State {
 }
 
 impl Entry {
+    fn new(open: Open) -> Self {
+        Self { open, state: JobState::Queued, phase: Phase::Queued, stopping: None, purchasing: None, bought: None }
+    }
+
     /// The only assignment to `state`.
     fn advance(&mut self, next: JobState) {
         match self.state.step(self.open.id, next) {

@@ -10,7 +10,7 @@ use crate::journal::tests::{render, route, spec};
 use crate::journal::{Open, Record};
 
 fn job(id: u64, lane: Lane, client: &str) -> Open {
-    Open { id: JobId(id), lane, priority: 0, client: client.into(), deadline_ms: None, attempts: 0 }
+    Open { id: JobId(id), lane, priority: 0, client: client.into(), deadline_ms: None, attempts: 0, held: None }
 }
 
 fn planned(effects: &[Effect]) -> Vec<u64> {

@@ -3,13 +3,18 @@
 //! The row form of a job is written by hand here and ages on its own: `specs.json` carries a version,
 //! and [`spec_from_json`] reads every version there ever was.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::limits;
+use thumbforge_core::terms::Budget;
 use thumbforge_core::verdict::Finding;
+
+use super::ledger;
 
 /// What became of a request at the door.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,12 +52,37 @@ pub struct Open {
     pub deadline_ms: Option<u64>,
     /// Tries so far.
     pub attempts: u32,
+    /// The call of which nobody knows what became, where the job waits for that.
+    pub held: Option<Box<Held>>,
+}
+
+/// A call of which nobody knows what became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Which attempt of the job.
+    pub attempt: u32,
+    /// Where it went, and the key of the art that it would give; absent where the journal cannot tell any more, and
+    /// then only a person can decide.
+    pub call: Option<(Route, RealisedKey)>,
+    /// The name by which the provider can be asked.
+    pub provider_id: Option<String>,
+    /// Calls of this job of which nobody knew what became, besides this one.
+    pub others: u32,
+}
+
+/// Whether a change was written down.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Applied {
+    /// It was.
+    Written,
+    /// A budget did not allow it, and nothing was written.
+    Refused(Failure),
 }
 
 /// A change to write down.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// An attempt is about to run.
+    /// An attempt is about to run; one that is bought sets its money aside, as far as these budgets allow.
     Started {
         /// The job.
         job: JobId,
@@ -60,6 +90,26 @@ pub enum Record {
         attempt: u32,
         /// Where it goes.
         route: Box<Route>,
+        /// The key of the art that it would give, for one that is bought.
+        art: Option<RealisedKey>,
+        /// Budgets that it counts against.
+        budgets: Arc<[Budget]>,
+    },
+    /// A call to a provider has ended.
+    Called {
+        /// The job.
+        job: JobId,
+        /// Which attempt.
+        attempt: u32,
+        /// How.
+        call: Box<ledger::Call>,
+        /// Where the job stands then.
+        state: JobState,
+    },
+    /// A job that waited for a person is queued again; what nobody knows is counted as billed.
+    Resent {
+        /// The job.
+        job: JobId,
     },
     /// The job has ended.
     Finished {
@@ -87,7 +137,11 @@ impl Record {
     /// The job it concerns.
     pub fn job(&self) -> JobId {
         match self {
-            Self::Started { job, .. } | Self::Finished { job, .. } | Self::Returned { job, .. } => *job,
+            Self::Started { job, .. }
+            | Self::Called { job, .. }
+            | Self::Resent { job }
+            | Self::Finished { job, .. }
+            | Self::Returned { job, .. } => *job,
         }
     }
 }
@@ -150,6 +204,12 @@ pub fn known(connection: &Connection, request: RequestKey) -> rusqlite::Result<O
     Ok(ending(connection, job)?.map(|ending| Accepted::Ended(job, ending)))
 }
 
+/// Forgets that a request was made; its job stays.
+pub fn forget_request(connection: &Connection, request: RequestKey) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM requests WHERE request = ?1")?.execute([request.0])?;
+    Ok(())
+}
+
 fn write_or_join(
     connection: &Connection,
     spec: &JobSpec,
@@ -159,15 +219,18 @@ fn write_or_join(
 ) -> rusqlite::Result<Accepted> {
     let id: Option<u64> = connection
         .prepare_cached(
-            "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, deadline_ms, created_ms, updated_ms)
-             VALUES (:client, :asset, :locale, :planned, 'queued', :lane, :priority, :deadline_ms, :now, :now)
+            "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, deadline_ms, created_ms, updated_ms,
+               tier, intent, batch)
+             VALUES (:client, :asset, :locale, :planned, 'queued', :lane, :priority, :deadline_ms, :now, :now,
+               :tier, :intent, :batch)
              ON CONFLICT DO NOTHING RETURNING id",
         )?
         .query_row(
             named_params! {
                 ":client": spec.client, ":asset": spec.asset.name, ":locale": spec.asset.locale,
                 ":planned": planned.0, ":lane": spec.lane.word(), ":priority": spec.priority,
-                ":deadline_ms": spec.deadline_ms, ":now": now_ms,
+                ":deadline_ms": spec.deadline_ms, ":now": now_ms, ":tier": spec.recipe.tier.word(),
+                ":intent": spec.recipe.intent.word(), ":batch": spec.terms.batch,
             },
             |row| row.get(0),
         )
@@ -186,24 +249,26 @@ fn write_or_join(
             client: spec.client.clone(),
             deadline_ms: spec.deadline_ms,
             attempts: 0,
+            held: None,
         };
         return Ok(Accepted::Fresh(open));
     }
     let open = connection
-        .prepare_cached(
-            "SELECT id, lane, priority, client, deadline_ms, attempts FROM jobs
+        .prepare_cached(&format!(
+            "SELECT {OPEN_COLUMNS} FROM jobs
              WHERE planned = ?1 AND client = ?2 AND asset = ?3 AND locale = ?4
              AND state NOT IN ('done', 'failed', 'cancelled')",
-        )?
+        ))?
         .query_row((planned.0, &spec.client, &spec.asset.name, &spec.asset.locale), open_from_row)?;
-    Ok(Accepted::Joined(open))
+    Ok(Accepted::Joined(with_held(connection, open)?))
 }
 
 /// Files of the store that a job needs while it is open.
 fn inputs(spec: &JobSpec) -> impl Iterator<Item = ContentHash> + '_ {
     let art = spec.recipe.art.iter().map(|art| art.content);
     let fonts = spec.recipe.text.iter().filter_map(|layer| layer.style.font.as_ref()?.content);
-    art.chain(fonts).chain(spec.recipe.adapters.iter().map(|adapter| adapter.content))
+    let edit = spec.recipe.edit.iter().flat_map(|edit| edit.images.iter().copied().chain(edit.mask));
+    art.chain(fonts).chain(spec.recipe.adapters.iter().map(|adapter| adapter.content)).chain(edit)
 }
 
 /// Writes down a job that was answered from the store before it was journalled.
@@ -216,8 +281,9 @@ pub fn note_cached(
 ) -> rusqlite::Result<JobId> {
     let id: u64 = connection
         .prepare_cached(
-            "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, realised, cached, created_ms, updated_ms)
-             VALUES (?1, ?2, ?3, ?4, 'done', ?5, ?6, ?7, 1, ?8, ?8) RETURNING id",
+            "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, realised, cached, created_ms, updated_ms,
+               tier, intent, batch)
+             VALUES (?1, ?2, ?3, ?4, 'done', ?5, ?6, ?7, 1, ?8, ?8, ?9, ?10, ?11) RETURNING id",
         )?
         .query_row(
             (
@@ -229,6 +295,9 @@ pub fn note_cached(
                 spec.priority,
                 render.realised_key.0,
                 now_ms,
+                spec.recipe.tier.word(),
+                spec.recipe.intent.word(),
+                &spec.terms.batch,
             ),
             |row| row.get(0),
         )?;
@@ -237,10 +306,17 @@ pub fn note_cached(
     Ok(JobId(id))
 }
 
-/// Writes a change down; the caller holds the transaction.
-pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite::Result<()> {
+/// Writes a change down, unless it is a purchase that a budget does not allow; the caller holds the transaction.
+pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite::Result<Applied> {
     match record {
-        Record::Started { job, attempt, route } => {
+        Record::Started { job, attempt, route, art, budgets } => {
+            if let Some(purchase) = &route.purchase {
+                let bought = (purchase, route.model.as_str());
+                let reserved = ledger::reserve(connection, *job, *attempt, bought, budgets, now_ms)?;
+                if let Err(failure) = reserved {
+                    return Ok(Applied::Refused(failure));
+                }
+            }
             connection
                 .prepare_cached("UPDATE jobs SET state = 'running', attempts = ?2, updated_ms = ?3 WHERE id = ?1")?
                 .execute((job.0, attempt, now_ms))?;
@@ -253,6 +329,38 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
                     "INSERT INTO attempts (job_id, n, engine, model, realised, started_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
                 .execute((job.0, attempt, &route.engine, route.model.as_str(), realised.0, now_ms))?;
+            if let Some(purchase) = &route.purchase {
+                connection
+                    .prepare_cached(
+                        "UPDATE attempts SET provider = ?3, account = ?4, key_id = ?5, wire_model = ?6, seed = ?7,
+                           settings = ?8, quoted_micros = ?9, reserved_micros = ?10, provider_id = ?11, route = ?12, art = ?13
+                         WHERE job_id = ?1 AND n = ?2",
+                    )?
+                    .execute((
+                        job.0,
+                        attempt,
+                        &purchase.provider,
+                        &purchase.account,
+                        &purchase.key_id,
+                        &route.realisation.wire_model,
+                        route.realisation.seed,
+                        serde_json::to_string(&route.realisation.settings).unwrap_or_default(),
+                        purchase.quoted.0,
+                        purchase.reserve.0,
+                        &purchase.known_as,
+                        serde_json::to_string(route).unwrap_or_default(),
+                        art.map(|art| art.0),
+                    ))?;
+            }
+        }
+        Record::Called { job, attempt, call, state } => {
+            ledger::settle(connection, *job, *attempt, call, now_ms)?;
+            set_state(connection, *job, *state, now_ms)?;
+        }
+        Record::Resent { job } => {
+            ledger::assume(connection, *job, now_ms)?;
+            set_state(connection, *job, JobState::Queued, now_ms)?;
+            connection.prepare_cached("UPDATE jobs SET deadline_ms = NULL WHERE id = ?1")?.execute([job.0])?;
         }
         Record::Returned { job, attempt, outcome } => {
             end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
@@ -266,10 +374,11 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
                 end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
             }
             end(connection, *job, ending, now_ms)?;
+            ledger::assume(connection, *job, now_ms)?;
             connection.prepare_cached("DELETE FROM inputs WHERE job_id = ?1")?.execute([job.0])?;
         }
     }
-    Ok(())
+    Ok(Applied::Written)
 }
 
 /// Writes an ending. One that stands already stays: somebody may have joined the job just as it ended.
@@ -468,7 +577,10 @@ pub fn prune(connection: &Connection) -> rusqlite::Result<usize> {
 /// Takes up what an earlier process left open: attempts found in flight are interrupted, their jobs queued again.
 ///
 /// A job found in flight more than [`limits::CRASHES_MAX`] times is failed: it is what ends the process.
+///
+/// A call to a provider that was under way may have been made and billed: its job waits until that is known.
 pub fn recover(connection: &Connection, now_ms: u64) -> rusqlite::Result<Vec<Open>> {
+    ledger::interrupted(connection, now_ms)?;
     connection
         .execute("UPDATE attempts SET ended_ms = ?1, outcome = 'interrupted' WHERE ended_ms IS NULL", [now_ms])?;
     connection.execute(
@@ -489,35 +601,62 @@ pub fn recover(connection: &Connection, now_ms: u64) -> rusqlite::Result<Vec<Ope
         "DELETE FROM inputs WHERE job_id IN (SELECT id FROM jobs WHERE state IN ('done', 'failed', 'cancelled'))",
         [],
     )?;
-    connection
-        .prepare(
-            "SELECT id, lane, priority, client, deadline_ms, attempts FROM jobs WHERE state = 'queued' ORDER BY id LIMIT ?1",
-        )?
+    let open: Vec<(Open, bool)> = connection
+        .prepare(&format!(
+            "SELECT {OPEN_COLUMNS} FROM jobs WHERE state IN ('queued', 'ambiguous') ORDER BY id LIMIT ?1"
+        ))?
         .query_map([limits::OPEN_JOBS_MAX], open_from_row)?
-        .collect()
+        .collect::<rusqlite::Result<_>>()?;
+    open.into_iter().map(|open| with_held(connection, open)).collect()
 }
 
 /// An open job as the dispatcher holds it; `None` when it has ended or never was.
 pub fn open(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Open>> {
-    connection
-        .prepare_cached(
-            "SELECT id, lane, priority, client, deadline_ms, attempts FROM jobs
-             WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
-        )?
+    let open = connection
+        .prepare_cached(&format!(
+            "SELECT {OPEN_COLUMNS} FROM jobs WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')"
+        ))?
         .query_row([job.0], open_from_row)
-        .optional()
+        .optional()?;
+    open.map(|open| with_held(connection, open)).transpose()
 }
 
-fn open_from_row(row: &Row<'_>) -> rusqlite::Result<Open> {
+/// What is read of an open job; whether it is held comes last.
+const OPEN_COLUMNS: &str = "id, lane, priority, client, deadline_ms, attempts, state = 'ambiguous'";
+
+/// Adds the call of which nobody knows what became, to a job that waits for that.
+fn with_held(connection: &Connection, (open, is_held): (Open, bool)) -> rusqlite::Result<Open> {
+    if !is_held {
+        return Ok(open);
+    }
+    type Columns = (u32, Option<String>, Option<[u8; 32]>, Option<String>, u32);
+    let held: Option<Columns> = connection
+        .prepare_cached(
+            "SELECT n, route, art, provider_id,
+               (SELECT count(*) - 1 FROM attempts AS other WHERE other.job_id = ?1 AND other.outcome = 'ambiguous')
+             FROM attempts WHERE job_id = ?1 AND outcome = 'ambiguous' ORDER BY n DESC LIMIT 1",
+        )?
+        .query_row([open.id.0], |row| row.try_into())
+        .optional()?;
+    let (attempt, route, art, provider_id, others) = held.unwrap_or((open.attempts, None, None, None, 0));
+    let route = route.and_then(|json| serde_json::from_str(&json).ok());
+    let call = route.zip(art.map(RealisedKey));
+    Ok(Open { held: Some(Box::new(Held { attempt, call, provider_id, others })), ..open })
+}
+
+/// An open job, and whether it waits for what became of a call.
+fn open_from_row(row: &Row<'_>) -> rusqlite::Result<(Open, bool)> {
     let lane: String = row.get(1)?;
-    Ok(Open {
+    let open = Open {
         id: JobId(row.get(0)?),
         lane: if lane == Lane::Interactive.word() { Lane::Interactive } else { Lane::Batch },
         priority: row.get(2)?,
         client: row.get(3)?,
         deadline_ms: row.get(4)?,
         attempts: row.get(5)?,
-    })
+        held: None,
+    };
+    Ok((open, row.get(6)?))
 }
 
 /// What was asked of a job, as it was written down.

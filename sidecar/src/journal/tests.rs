@@ -19,6 +19,10 @@ pub(crate) fn spec(prompt: &str) -> JobSpec {
     JobSpec { asset, ..JobSpec::new(recipe, Lane::Batch, "test") }
 }
 
+fn started(job: JobId, attempt: u32, spec: &JobSpec) -> Record {
+    Record::Started { job, attempt, route: Box::new(route(spec)), art: None, budgets: Arc::new([]) }
+}
+
 pub(crate) fn route(spec: &JobSpec) -> Route {
     let realisation = Realisation {
         engine: "builtin".into(),
@@ -45,6 +49,7 @@ pub(crate) fn render(spec: &JobSpec) -> Render {
         realisation: route.realisation,
         model: ModelId::builtin(),
         placeholder_for: None,
+        replaces: None,
         verdict: Verdict::of(Vec::new()),
         latency_ms: 1,
         cost_micros_usd: 0,
@@ -145,7 +150,7 @@ fn a_request_is_told_the_same_ending_again() {
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
     let (spec, request) = (spec("a sword"), Some(RequestKey::new([7; 16], 1)));
     let (job, render) = (accept_as(&journal, request, &spec).job(), render(&spec));
-    write(&journal, Record::Started { job, attempt: 1, route: Box::new(route(&spec)) });
+    write(&journal, started(job, 1, &spec));
     let blob = render.blob;
     journal.write(move |connection| ops::keep_blob(connection, blob, 10, 1)).durable_blocking().expect("writes");
     let ending = Ending::Done { render: Box::new(render), cached: false, attempts: 1 };
@@ -166,7 +171,7 @@ fn an_attempt_in_flight_is_interrupted_and_its_job_queued_again_until_it_is_the_
     let spec = spec("a sword");
     let job = accept(&journal, &spec).id;
     for crash in 1..=limits_crashes() + 1 {
-        write(&journal, Record::Started { job, attempt: crash, route: Box::new(route(&spec)) });
+        write(&journal, started(job, crash, &spec));
         let open = journal.write(|connection| ops::recover(connection, 3)).durable_blocking().expect("recovers");
         let row = journal.read(|connection| ops::job(connection, job)).expect("reads").expect("is there");
         if crash <= limits_crashes() {
@@ -189,7 +194,7 @@ fn a_render_is_found_by_its_key_while_its_file_is_known() {
     let journal = Journal::open(&folder.path().join("j")).expect("opens");
     let spec = spec("a sword");
     let (job, render) = (accept(&journal, &spec).id, render(&spec));
-    write(&journal, Record::Started { job, attempt: 1, route: Box::new(route(&spec)) });
+    write(&journal, started(job, 1, &spec));
     let ending = Ending::Done { render: Box::new(render.clone()), cached: false, attempts: 1 };
     write(&journal, Record::Finished { job, attempt: Some((1, Outcome::Rendered)), ending, late: None });
     let find = || journal.read(|connection| ops::find_render(connection, render.realised_key)).expect("reads");

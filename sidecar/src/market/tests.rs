@@ -25,11 +25,12 @@ fn an_account_sells_what_its_provider_has_in_a_protocol_that_it_speaks() {
     check(&google, "id = \"m\"\nprovider = \"google\"\nprotocol = \"imagen\"", Some(Protocol::Imagen));
     check(&google, "id = \"m\"\nprovider = \"google\"\nprotocol = \"vertex\"", None);
     check(&google, "id = \"m\"\nprovider = \"openai\"", None);
-    check(&google, "id = \"m\"", None);
     let reseller = account("openai-compatible", &[Protocol::OpenAiCompatible], Some(&["Other M", "wire-3"]));
     check(&reseller, "id = \"m\"\nprovider = \"openai\"\naliases = [\"other-m\"]", Some(Protocol::OpenAiCompatible));
     check(&reseller, "id = \"m\"\nprovider = \"google\"\nwire = \"wire-3\"", Some(Protocol::OpenAiCompatible));
-    check(&reseller, "id = \"m\"\nprovider = \"openai-compatible\"", None);
+    check(&reseller, "id = \"m\"\nprovider = \"openai-compatible\"\nwire = \"w\"", None);
+    check(&reseller, "id = \"m\"\nprovider = \"openai-compatible\"", Some(Protocol::OpenAiCompatible));
+    check(&reseller, "id = \"m\"\nprovider = \"openai\"", None);
 }
 
 #[test]

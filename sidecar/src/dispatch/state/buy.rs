@@ -128,7 +128,9 @@ impl State {
     /// Puts a job in the queue of its current route's account.
     fn queue(&mut self, job: JobId, now_ms: u64) {
         let Some(entry) = self.jobs.get(&job) else { return };
-        let Some((offer, purchase)) = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current()) else { return };
+        let Some((offer, purchase)) = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current()) else {
+            return;
+        };
         let place = (entry.open.lane, Reverse(entry.open.priority), job);
         let (account, limits) = (purchase.account.clone(), offer.limits);
         let counter = self.counter(&account, limits, now_ms);
@@ -206,8 +208,12 @@ impl State {
         if self.draining {
             return;
         }
-        let accounts: Vec<String> =
-            self.counters.iter().filter(|(_, counter)| !counter.waiting.is_empty()).map(|(name, _)| name.clone()).collect();
+        let accounts: Vec<String> = self
+            .counters
+            .iter()
+            .filter(|(_, counter)| !counter.waiting.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect();
         for account in accounts {
             self.open_gate(&account, now_ms, effects);
         }
@@ -353,9 +359,7 @@ impl State {
                     false => (Some(Then::Fail(failure(code))), JobState::Running),
                 },
                 Next::GiveUp(code) => (Some(Then::Fail(failure(code))), JobState::Running),
-                Next::Ask => {
-                    (call.provider_id.clone().map(Then::Ask), JobState::Ambiguous)
-                }
+                Next::Ask => (call.provider_id.clone().map(Then::Ask), JobState::Ambiguous),
                 Next::Hold => (Some(Then::Hold(held(job))), JobState::Ambiguous),
             }
         };
@@ -409,6 +413,8 @@ impl State {
                 entry.advance(JobState::Ambiguous);
                 entry.phase = Phase::Held { key: Some(key) };
                 entry.forget_deadline(&mut self.deadlines);
+                // Whoever decides about it later is not held to a time that has passed.
+                entry.open.deadline_ms = None;
                 effects.push(Effect::Moved(job, JobState::Ambiguous));
                 effects.push(Effect::Tell(job, failure));
                 for follower in self.drawing.get(&key).map(|(_, followers)| followers.clone()).unwrap_or_default() {
@@ -426,7 +432,7 @@ impl State {
     /// Takes up a job of which an earlier process left a call behind: the provider is asked, or a person.
     pub(super) fn take_up(&mut self, open: Open, held: Held, now_ms: u64, effects: &mut Vec<Effect>) {
         let (job, attempt) = (open.id, held.attempt);
-        let mut entry = Entry::new(open);
+        let mut entry = Entry::new(Open { deadline_ms: None, ..open });
         entry.state = JobState::Ambiguous;
         let Some((route, art)) = held.call else {
             entry.phase = Phase::Held { key: None };
@@ -554,7 +560,9 @@ fn held(job: JobId) -> Failure {
 fn follows_held(drawer: JobId) -> Failure {
     Failure::new(
         ErrorCode::Ambiguous,
-        format!("failed to get the art: job {drawer} bought it, and nobody knows yet what became of that call; decide that one first"),
+        format!(
+            "failed to get the art: job {drawer} bought it, and nobody knows yet what became of that call; decide that one first"
+        ),
     )
 }
 
@@ -574,9 +582,13 @@ fn failure(code: ErrorCode, account: &str, note: &str) -> Failure {
 fn shut(account: &str, why: Shut, left_ms: u64) -> Failure {
     let minutes = left_ms.div_ceil(60_000);
     let (code, said) = match why {
-        Shut::Auth => (ErrorCode::ProviderAuth, "the provider refused its key; check where it comes from (`thumbforge doctor`)"),
+        Shut::Auth => {
+            (ErrorCode::ProviderAuth, "the provider refused its key; check where it comes from (`thumbforge doctor`)")
+        }
         Shut::OutOfFunds => (ErrorCode::OutOfFunds, "it has no credit or quota left; top it up, or name another"),
-        Shut::Failing => (ErrorCode::ProviderFailed, "the provider failed again and again; ask later, or name a fallback"),
+        Shut::Failing => {
+            (ErrorCode::ProviderFailed, "the provider failed again and again; ask later, or name a fallback")
+        }
     };
     Failure::new(code, format!("failed to buy from the account {account}: {said} (it is asked again in {minutes} min)"))
 }
