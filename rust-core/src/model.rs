@@ -372,7 +372,9 @@ impl ModelRow {
             return wrong(format!("an id has 1 to 80 characters and no spaces, and {id:?} has not"));
         }
         if self.family == Family::Hosted && self.provider.is_none() {
-            return wrong("name the `provider` that is asked for a hosted model, as in provider = \"openai\"".to_owned());
+            return wrong(
+                "name the `provider` that is asked for a hosted model, as in provider = \"openai\"".to_owned(),
+            );
         }
         if let Some((intent, share)) = self.pass.iter().find(|(_, share)| !(0.0..=1.0).contains(*share)) {
             return wrong(format!("pass.{} is a share from 0 to 1, and {share} is not", intent.word()));

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use thumbforge_channel::client::{Completion, Deliver, Link, Options, Outcome, RecipeForm, Request, Session, Start};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
-use thumbforge_core::limits;
 use thumbforge_core::job::{Ending, JobSpec, Render};
+use thumbforge_core::limits;
 use thumbforge_core::model::Catalogue;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -281,8 +281,9 @@ impl There {
             .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to write a recipe: {err}")))?;
         let terms = match spec.terms.is_default() {
             true => Vec::new(),
-            false => serde_json::to_vec(&spec.terms)
-                .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to write the terms of a job: {err}")))?,
+            false => serde_json::to_vec(&spec.terms).map_err(|err| {
+                Failure::new(ErrorCode::Internal, format!("failed to write the terms of a job: {err}"))
+            })?,
         };
         if terms.len() > limits::TERMS_BYTES_MAX {
             let message = format!(
