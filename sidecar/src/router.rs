@@ -433,9 +433,10 @@ impl Desk<'_> {
         open.sort_by_key(|(_, open)| open.resting.is_some());
         let (mut routes, mut candidates) = (Vec::new(), Vec::new());
         for (before, (candidate, Open { route, role, resting })) in open.into_iter().enumerate() {
+            let replaces = route.replaces.clone();
             let reason = match before {
-                0 => Reason::Won(role),
-                before => Reason::Spare { role, before, resting },
+                0 => Reason::Won { role, replaces },
+                before => Reason::Spare { role, replaces, before, resting },
             };
             candidates.push(Candidate { reason, ..candidate });
             routes.push(*route);

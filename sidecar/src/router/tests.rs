@@ -377,6 +377,10 @@ fn accounts_are_asked_in_order_of_their_names() {
     let sentences: Vec<String> = choice.candidates.iter().map(|one| one.reason.to_string()).collect();
     assert_eq!(sentences[0], "it is the model that is named");
     assert_eq!(sentences[2], "asked if the first 2 fail: it is the model that is named");
+    let choice = check([named("hero"), fallback(&["old", "words"])], "hero@o new<old@g words@i");
+    let sentences: Vec<String> = choice.candidates.iter().map(|one| one.reason.to_string()).collect();
+    assert_eq!(sentences[1], "asked if the first fails: it takes the place of old, the first fallback");
+    assert_eq!(sentences[2], "asked if the first 2 fail: it is fallback number 2");
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Desk {
             realisation: realisation.clone(),
             model: id(model),
             placeholder_for: None,
+            replaces: None,
             verdict: Verdict { passed: end == End::Passed, findings: Vec::new() },
             latency_ms,
             cost_micros_usd: 0,
@@ -101,7 +102,7 @@ impl Desk {
     fn accept(&self, spec: JobSpec, planned: thumbforge_core::id::PlannedKey) -> JobId {
         let json = ops::spec_to_json(&spec);
         match self.write(move |connection| ops::accept(connection, None, &spec, &json, planned, 1)) {
-            Accepted::Fresh(open) => open.job,
+            Accepted::Fresh(open) => open.id,
             other => panic!("{other:?}"),
         }
     }
