@@ -111,6 +111,14 @@ impl Identity {
         Ok(())
     }
 
+    /// Whether there is a job that this request is to be told of, whatever the store has.
+    ///
+    /// # Errors
+    /// Why the journal cannot be read.
+    pub(super) fn is_known(&self, door: &Door, nth: u32) -> Result<bool, Refusal> {
+        Ok(self.kind != Kind::Anew && door.intake.requested(self.key(nth))?.is_some())
+    }
+
     /// Accepts the job of picture `nth`, or finds the one that this request has already.
     pub(super) async fn submit(&self, door: &Door, nth: u32, spec: JobSpec) -> Result<Ticket, Refusal> {
         let (intake, key, planned) = (door.intake.clone(), self.key(nth), spec.recipe.planned_key());

@@ -176,7 +176,8 @@ impl Coming {
     ) -> Result<Self, Refusal> {
         let spec = door.intake.admit(asked.spec)?;
         let named = spec.recipe.model.clone();
-        let from = match door.intake.cached(&spec).await? {
+        let held = if identity.is_known(door, nth)? { None } else { door.intake.cached(&spec).await? };
+        let from = match held {
             Some(cached) => Source::Store(Box::new(cached)),
             None => Source::Job(identity.submit(door, nth, spec).await?),
         };

@@ -298,6 +298,9 @@ async fn a_retry_hears_of_the_job_of_its_request_and_a_new_request_does_not() {
     assert_eq!(call(again, body), second, "and its retries belong to that one");
     let other = br#"{"prompt":"q","size":"64x48","composition":"no such thing"}"#;
     assert!(call(again, other).is_some_and(|job| Some(job) != second), "a retry of what never came in is let in");
+    let drawn = server.call("POST", path, "", br#"{"prompt":"p","size":"64x48"}"#);
+    let repeated = server.call("POST", path, again, br#"{"prompt":"p","size":"64x48"}"#);
+    assert_eq!((repeated.status, repeated.header("x-thumbforge-job")), (200, drawn.header("x-thumbforge-job")));
 
     let named = "Idempotency-Key: abc\r\n";
     let third = call(named, body);
