@@ -18,6 +18,7 @@ use crate::market::{Ambient, Shelf};
 mod approve;
 mod batch;
 mod bench;
+mod costs;
 mod doctor;
 mod generate;
 mod jobs;
@@ -86,6 +87,8 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// List jobs of the journal, or show one
     Jobs(jobs::JobsArgs),
+    /// Show what hosted models cost so far, by model, locale, day and more
+    Costs(costs::CostsArgs),
     /// List the models that can be named, and which of them are here
     Models,
     /// Show where a picture came from: its recipe, seed, engine and keys
@@ -176,6 +179,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Generate(args) => generate::generate(&context, &args),
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),
+        Verb::Costs(args) => costs::costs(&context, &args),
         Verb::Models => models::models(&context),
         Verb::Show(args) => show::show(&context, &args),
         Verb::Schema => {
