@@ -29,6 +29,8 @@ pub mod model;
 pub mod money;
 pub mod plan;
 pub mod recipe;
+pub mod routing;
+pub mod sampling;
 pub mod terms;
 pub mod text_layer;
 pub mod verdict;

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 
 use crate::app::{App, StartError};
 use crate::build::BuildError;
+use crate::clock::Clock;
 use crate::config::{Config, UserFile, default_data_dir};
 use crate::maker::Maker;
 use crate::market::{Ambient, Shelf};
@@ -22,11 +24,14 @@ mod costs;
 mod doctor;
 mod generate;
 mod jobs;
+mod learn;
 mod log;
 mod models;
 mod progress;
+mod route;
 mod serve;
 mod show;
+mod table;
 
 pub use crate::command::exit;
 
@@ -89,8 +94,10 @@ enum Verb {
     Jobs(jobs::JobsArgs),
     /// Show what hosted models cost so far, by model, locale, day and more
     Costs(costs::CostsArgs),
-    /// List the models that can be named, and which of them are here
-    Models,
+    /// List the models that can be named: which are here, what they cost, and until when
+    Models(models::ModelsArgs),
+    /// Say where a picture would be drawn, for how much, and why
+    Route(route::RouteArgs),
     /// Show where a picture came from: its recipe, seed, engine and keys
     Show(show::ShowArgs),
     /// Print the JSON Schema of thumbforge.toml
@@ -127,6 +134,11 @@ impl Context {
     fn shelf(&self) -> Result<Shelf, Failure> {
         Shelf::open(&self.data_dir, self.user_file.as_deref(), self.ambient)
             .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))
+    }
+
+    /// The day, in UTC.
+    fn today(&self) -> Day {
+        Day::of_ms(Clock::Machine.now_ms())
     }
 }
 
@@ -180,7 +192,8 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),
         Verb::Costs(args) => costs::costs(&context, &args),
-        Verb::Models => models::models(&context),
+        Verb::Models(args) => models::models(&context, &args),
+        Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));
@@ -275,7 +288,14 @@ async fn maker(
     }
     let config = Config { shared_cache: shared_cache.map(PathBuf::from), ..context.config() };
     match App::start(config).await {
-        Ok(app) => Ok((Maker::Here(app.intake().clone()), Some(app))),
+        Ok(app) => {
+            if !context.quiet
+                && let Some(words) = app.intake().market().announcement()
+            {
+                eprintln!("{words}");
+            }
+            Ok((Maker::Here(app.intake().clone()), Some(app)))
+        }
         Err(err @ StartError::InUse { .. }) if !no_sidecar => {
             there(STARTING_MAX)?.map(|maker| (maker, None)).ok_or_else(|| err.failure())
         }

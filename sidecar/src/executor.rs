@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey, RealisedKey};
 use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, Render, Route};
 use thumbforge_core::limits;
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::model::{Catalogue, ModelId};
 use thumbforge_core::recipe::Recipe;
 use thumbforge_core::terms::{Budget, Scope};
 use thumbforge_core::verdict::Severity;
@@ -32,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::output::png::{self, DecodeLimits};
 use crate::output::provenance::Provenance;
 use crate::publish::Publisher;
-use crate::router::{self, Allowed};
+use crate::router::{self, Health};
 use crate::store::Store;
 use crate::verify;
 use crate::{compose, fonts::Fonts};
@@ -266,7 +267,8 @@ impl Tools {
                 burst: account.limits.burst,
             };
             let on_ambiguous = account.ambiguous;
-            let row = market.catalogue.get(&route.model);
+            let own = spec.terms.rows.iter().find(|row| row.id == route.model);
+            let row = own.or_else(|| market.catalogue.get(&route.model));
             let purchase = route.purchase.map(|purchase| {
                 let nonce = hosted::nonce(art, now_ms);
                 let protocol = row.and_then(|row| account.sells(row));
@@ -285,8 +287,15 @@ impl Tools {
     }
 
     /// Where a job may go, best first; at least one.
-    fn routes(&self, spec: &JobSpec, _market: &Market) -> Result<Vec<Route>, Failure> {
-        Ok(vec![self.route(spec)?])
+    fn routes(&self, spec: &JobSpec, market: &Market) -> Result<Vec<Route>, Failure> {
+        // How accounts do is the gates' to know; a job that comes to one that is shut goes on to its next route there.
+        let well = |_: &str, _: &ModelId| Health::Well;
+        let today = Day::of_ms(self.clock.now_ms());
+        let choice = router::choose(spec, market, self.engines.here(), &well, today);
+        for warning in &choice.warnings {
+            tracing::debug!(%warning, "a route has a warning");
+        }
+        choice.failure.map_or(Ok(choice.routes), Err)
     }
 
     /// How a job ended, if the journal says that it has. What it cost was counted when it did.
@@ -301,10 +310,11 @@ impl Tools {
     /// Where a job goes on this machine.
     ///
     /// # Errors
-    /// As [`router::route`].
+    /// As [`router::choose`].
     pub fn route(&self, spec: &JobSpec) -> Result<Route, Failure> {
-        let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
-        router::route(&spec.recipe, allowed, &self.catalogue, self.engines.here())
+        let routes = self.routes(spec, &self.shelf.now())?;
+        let none = || Failure::new(ErrorCode::Internal, "failed to choose a route: the router named none");
+        routes.into_iter().next().ok_or_else(none)
     }
 
     fn attempt(

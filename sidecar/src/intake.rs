@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::dispatch::{Dispatcher, Event, Waiter};
 use crate::executor::Tools;
 use crate::journal::{Accepted, JobRow, Open, ops};
+use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::publish::{Follow, JobEvent, Publisher};
 use crate::store::{Pin, Store};
@@ -131,6 +132,11 @@ impl Intake {
         Ok(spec)
     }
 
+    /// What hosted models are bought by, as it is now.
+    pub fn market(&self) -> Arc<Market> {
+        self.inner.tools.shelf.now()
+    }
+
     /// A finished picture for an admitted job, if the store has it. Costs nothing and is journalled after the answer.
     ///
     /// # Errors
@@ -176,6 +182,29 @@ impl Intake {
             None => self.enter(Some(request), spec).await,
         };
         self.counted(entered).await
+    }
+
+    /// The job that a request was accepted as, if it was.
+    ///
+    /// # Errors
+    /// Why the journal cannot be read.
+    pub(crate) fn requested(&self, request: RequestKey) -> Result<Option<JobRow>, Failure> {
+        let known = self.inner.tools.journal.read(|connection| ops::known(connection, request));
+        known.map_err(|err| err.failure())?.map(|accepted| self.job(accepted.job())).transpose()
+    }
+
+    /// Takes a request's name from it; on return the next request of this name is a new one. Its job goes on.
+    ///
+    /// # Errors
+    /// Why the journal cannot be read or written.
+    pub(crate) async fn forget_request(&self, request: RequestKey) -> Result<(), Failure> {
+        let journal = &self.inner.tools.journal;
+        let known = journal.read(|connection| ops::known(connection, request)).map_err(|err| err.failure())?;
+        if known.is_some() {
+            let written = journal.write(move |connection| ops::forget_request(connection, request));
+            written.durable().await.map_err(|err| err.failure())?;
+        }
+        Ok(())
     }
 
     /// Gives out the ticket of what was let in, and counts what was turned away.

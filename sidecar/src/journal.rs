@@ -13,6 +13,7 @@ use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 
 pub mod costs;
+pub mod learned;
 pub mod ledger;
 pub mod ops;
 mod writer;

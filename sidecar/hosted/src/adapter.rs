@@ -8,10 +8,22 @@ use crate::call::{Answer, Call, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
+mod a1111;
+mod comfyui;
+mod gemini;
+mod google;
+mod ideogram;
+mod ideogram_v1;
+mod imagen;
 mod openai;
 mod openai_compatible;
+mod own;
 mod post;
 pub mod read;
+mod sdcpp;
+mod stability;
+mod vendor;
+mod vertex;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
@@ -19,9 +31,16 @@ pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {
         Protocol::OpenAi => Some(&openai::OpenAi),
         Protocol::OpenAiCompatible => Some(&openai_compatible::OpenAiCompatible),
         Protocol::Post => Some(&post::Post),
-        // Google, Ideogram, Stability.
+        Protocol::Gemini => Some(&gemini::Gemini),
+        Protocol::Vertex => Some(&vertex::Vertex),
+        Protocol::Imagen => Some(&imagen::Imagen),
+        Protocol::Ideogram => Some(&ideogram::Ideogram),
+        Protocol::IdeogramV1 => Some(&ideogram_v1::IdeogramV1),
+        Protocol::Stability => Some(&stability::Stability),
         // Servers of one's own.
-        _ => None,
+        Protocol::A1111 => Some(&a1111::A1111),
+        Protocol::ComfyUi => Some(&comfyui::ComfyUi),
+        Protocol::SdCpp => Some(&sdcpp::SdCpp),
     }
 }
 
@@ -100,7 +119,8 @@ impl Protocol {
 pub struct Request {
     /// How.
     pub method: Method,
-    /// Where, behind the endpoint's address; begins with a slash. Its parts are escaped already.
+    /// Where, behind the endpoint's address; begins with a slash, and is empty for the address itself. Its parts are
+    /// escaped already.
     pub path: String,
     /// Behind the question mark.
     pub query: Vec<(String, String)>,

@@ -8,7 +8,7 @@ use thumbforge_core::image::Extent;
 pub struct Call {
     /// What is to be done.
     pub task: Task,
-    /// The model's name on the wire.
+    /// The model's name on the wire; empty where the server has one model and is not told which.
     pub model: String,
     /// What the picture shows.
     pub prompt: String,

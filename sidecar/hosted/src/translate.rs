@@ -1,14 +1,28 @@
 //! From a recipe to what a model can be asked: size, quality, seed, sampling, form of the mask. Pure.
+//!
+//! Nothing is dropped in silence. What a model cannot honour is listed as unmet, for the router to refuse or to drop;
+//! what is honoured in other terms is listed in the settings, which become part of the picture's provenance and key.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use thumbforge_core::model::{MaskForm, ModelRow};
-use thumbforge_core::recipe::Recipe;
+use thumbforge_core::job::Outcome;
+use thumbforge_core::model::{Capabilities, MaskForm, ModelRow, SeedUse};
+use thumbforge_core::recipe::{Operation, Recipe};
 
-use crate::adapter::Protocol;
-use crate::call::{AskedSize, Call, Task};
+use crate::adapter::{Adapter, Protocol};
+use crate::call::{Call, Task};
+use crate::endpoint::Endpoint;
 use crate::fault::Fault;
+use crate::mask;
+
+pub use crate::call::AskedSize;
+
+pub mod quality;
+pub mod size;
+
+/// Largest seed that every provider takes; the smallest is 1, because some take 0 for "any".
+pub const SEED_MAX: u64 = 2_147_483_647;
 
 /// A recipe in a model's own terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,28 +60,174 @@ pub struct Unmet {
     pub why: String,
 }
 
+/// The seed that stands for `seed` at every provider: itself where it is in 1..=[`SEED_MAX`], or else one that follows
+/// from it.
+pub fn fold_seed(seed: u64) -> u64 {
+    if (1..=SEED_MAX).contains(&seed) { seed } else { seed % SEED_MAX + 1 }
+}
+
 /// What the model of `row` is asked for `recipe`, drawn with `seed`.
-pub fn translate(recipe: &Recipe, _row: &ModelRow, _protocol: Protocol, seed: u64) -> Translated {
+pub fn translate(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64) -> Translated {
+    let can = &row.can;
+    let task = match recipe.edit.as_ref().map(|edit| edit.operation) {
+        None => Task::Generate,
+        Some(Operation::Edit) => Task::Edit,
+        Some(Operation::Upscale) => Task::Upscale,
+    };
+    let mut notes = Notes::default();
+    let size = match size::choose(recipe.size, can, protocol, task) {
+        Ok(chosen) => {
+            notes.record("size", &recipe.size.to_string(), &size::words(&chosen));
+            chosen
+        }
+        Err(why) => {
+            notes.unmet("size", why);
+            AskedSize::Free
+        }
+    };
+    let quality = match quality::choose(recipe.settings.quality.as_deref(), can) {
+        Ok(word) => {
+            notes.record("quality", recipe.settings.quality.as_deref().unwrap_or_default(), &word);
+            word
+        }
+        Err(why) => {
+            notes.unmet("quality", why);
+            quality::choose(None, can).unwrap_or_default()
+        }
+    };
+    let seed_sent = (can.seed != SeedUse::None).then(|| fold_seed(seed));
+    match seed_sent {
+        Some(folded) => notes.record("seed", &seed.to_string(), &folded.to_string()),
+        // A derived seed was nobody's wish.
+        None if recipe.seed.is_some() => notes.unmet("seed", "it takes no seed".to_owned()),
+        None => {}
+    }
+    if !recipe.brand.is_empty() {
+        notes.settings.insert("brand".to_owned(), "prompt".to_owned());
+    }
+    let mask = pictures(recipe, can, task, &mut notes);
+    let strength = match recipe.settings.strength {
+        Some(_) if task != Task::Edit => {
+            notes.unmet("strength", "no picture is changed".to_owned());
+            None
+        }
+        strength => notes.taken("strength", strength, can.strength),
+    };
+    if !recipe.negative.is_empty() && !can.negative {
+        notes.unmet("negative", "it takes no negative prompt".to_owned());
+    }
+    for (field, named) in
+        [("composition", recipe.settings.composition.is_some()), ("subject", recipe.settings.subject.is_some())]
+    {
+        if named {
+            notes.unmet(field, "only the built-in engine has any".to_owned());
+        }
+    }
+    if !recipe.adapters.is_empty() && !can.adapters {
+        notes.unmet("adapters", "it takes no adapters".to_owned());
+    }
     Translated {
-        task: Task::Generate,
-        size: AskedSize::Pixels(recipe.size),
-        quality: String::new(),
-        seed: Some(seed),
-        steps: None,
-        guidance: None,
-        sampler: None,
-        strength: None,
-        mask: None,
-        settings: BTreeMap::new(),
-        unmet: Vec::new(),
+        task,
+        size,
+        quality,
+        seed: seed_sent,
+        steps: notes.taken("steps", recipe.settings.steps, can.sampling),
+        guidance: notes.taken("guidance", recipe.settings.guidance, can.guidance),
+        sampler: notes.taken("sampler", recipe.settings.sampler.clone(), can.sampling),
+        strength,
+        mask,
+        settings: notes.settings,
+        unmet: notes.unmet,
     }
 }
 
+/// Whether the pictures of the recipe can be changed, and in which form their mask goes.
+fn pictures(recipe: &Recipe, can: &Capabilities, task: Task, notes: &mut Notes) -> Option<MaskForm> {
+    let images = recipe.edit.as_ref().map_or(0, |edit| edit.images.len());
+    let images_max = can.edit.unwrap_or(0) as usize;
+    match task {
+        Task::Generate if can.generate == Some(false) => {
+            notes.unmet("edit", "it only changes pictures, and the recipe has none".to_owned());
+        }
+        Task::Edit if images_max == 0 => notes.unmet("edit", "it changes no pictures".to_owned()),
+        Task::Edit if images > images_max => {
+            notes.unmet("edit", format!("it looks at {images_max} pictures at most, and the recipe has {images}"));
+        }
+        Task::Upscale if !can.upscale => notes.unmet("edit", "it makes no pictures larger".to_owned()),
+        Task::Upscale if images > 1 => {
+            notes.unmet("edit", format!("it makes one picture larger, and the recipe has {images}"));
+        }
+        _ => {}
+    }
+    recipe.edit.as_ref().and_then(|edit| edit.mask)?;
+    match can.mask {
+        Some(form) if task == Task::Edit => Some(form),
+        _ => {
+            notes.unmet("mask", "it takes no mask".to_owned());
+            None
+        }
+    }
+}
+
+/// What is found while fields are gone through.
+#[derive(Default)]
+struct Notes {
+    settings: BTreeMap<String, String>,
+    unmet: Vec<Unmet>,
+}
+
+impl Notes {
+    fn unmet(&mut self, field: &'static str, why: String) {
+        self.unmet.push(Unmet { field, why });
+    }
+
+    /// Keeps what is asked, where the recipe does not say the same.
+    fn record(&mut self, field: &str, named: &str, asked: &str) {
+        if !asked.is_empty() && asked != named {
+            self.settings.insert(field.to_owned(), asked.to_owned());
+        }
+    }
+
+    /// The value where the model takes such; unmet where it does not and one was named.
+    fn taken<T>(&mut self, field: &'static str, named: Option<T>, takes: bool) -> Option<T> {
+        if named.is_some() && !takes {
+            self.unmet(field, format!("it takes no {field}"));
+            return None;
+        }
+        named
+    }
+}
+
+/// A picture of one pixel, to stand for those that are not there yet.
+const PIXEL: &[u8] =
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\
+    \x00\x00\x00\x0aIDAT\x78\x9c\x63\xf8\x0f\x00\x01\x01\x01\x00\xb1\x38\xf6\x14\x00\x00\x00\x00IEND\xae\x42\x60\x82";
+
 impl Translated {
+    /// Why `adapter` cannot say all of it in one request, before there is any picture; nothing where it can.
+    ///
+    /// A row says what its model can; some cannot be had at once, such as a mask with a negative prompt. Only the adapter
+    /// knows, and a router that asks it here need not find out when the call is due.
+    pub fn objection(
+        &self,
+        recipe: &Recipe,
+        row: &ModelRow,
+        adapter: &dyn Adapter,
+        endpoint: &Endpoint,
+    ) -> Option<String> {
+        let pixel = || Bytes::from_static(PIXEL);
+        let images = recipe.edit.iter().flat_map(|edit| &edit.images).map(|_| pixel()).collect();
+        let mask = self.mask.map(|_| pixel());
+        let call = self.clone().call(recipe, row, images, mask, String::new());
+        call.and_then(|call| adapter.begin(endpoint, &call)).err().map(|fault| fault.message)
+    }
+
     /// The call, with the pictures of the recipe's edit and its mask, which is brought into the model's form.
     ///
+    /// Fields that the model cannot honour are left out: whoever calls this was allowed to drop them.
+    ///
     /// # Errors
-    /// `bad_request` for a mask that is no PNG.
+    /// `bad_request` for a picture that is missing, or a mask that does not fit.
     pub fn call(
         self,
         recipe: &Recipe,
@@ -76,11 +236,21 @@ impl Translated {
         mask: Option<Bytes>,
         nonce: String,
     ) -> Result<Call, Fault> {
+        if self.task != Task::Generate && images.is_empty() {
+            return Err(Fault::new(Outcome::BadRequest, "change a picture: there is none"));
+        }
+        let mask = match (self.mask, mask, images.first()) {
+            (Some(form), Some(mask), Some(first)) => Some(
+                mask::convert(form, &mask, first)
+                    .map_err(|error| Fault::new(Outcome::BadRequest, error.to_string()))?,
+            ),
+            _ => None,
+        };
         Ok(Call {
             task: self.task,
-            model: row.wire.clone().unwrap_or_else(|| row.id.as_str().to_owned()),
-            prompt: recipe.prompt.clone(),
-            negative: recipe.negative.clone(),
+            model: row.wire.clone().unwrap_or_default(),
+            prompt: prompt(recipe),
+            negative: if row.can.negative { recipe.negative.clone() } else { String::new() },
             size: self.size,
             quality: self.quality,
             count: 1,
@@ -95,3 +265,15 @@ impl Translated {
         })
     }
 }
+
+/// The prompt, with the brand's colours named behind it: no hosted model has a field for colours.
+fn prompt(recipe: &Recipe) -> String {
+    if recipe.brand.is_empty() {
+        return recipe.prompt.clone();
+    }
+    let colours: Vec<String> = recipe.brand.iter().map(ToString::to_string).collect();
+    format!("{} Keep to these brand colours: {}.", recipe.prompt, colours.join(", ")).trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dispatch::Called;
 use crate::journal::Journal;
 use crate::journal::ledger::{self, Bought, Settled};
-use crate::market::{Market, Shelf};
+use crate::market::{Market, Shelf, keys};
 use crate::output::png::{self, DecodeLimits};
 use crate::store::Store;
 
@@ -70,12 +70,15 @@ impl Buyer {
         let Some(purchase) = order.route.purchase.clone() else {
             return failed(Fault::new(Outcome::BadRequest, "buy a picture: its route has no account"), None, 0, None);
         };
-        let result = self.carry_out(&order, &purchase, cancelled).await;
+        let mut key_id = String::new();
+        let result = self.carry_out(&order, &purchase, cancelled, &mut key_id).await;
         let latency_ms = began.elapsed().as_millis() as u64;
-        match result {
+        let mut called = match result {
             Ok((answer, row)) => self.keep(&order, &purchase, &row, answer, latency_ms).await,
             Err(fault) => failed(*fault, Some(&purchase), latency_ms, order.known_as),
-        }
+        };
+        called.call.key_id = key_id;
+        called
     }
 
     async fn carry_out(
@@ -83,6 +86,7 @@ impl Buyer {
         order: &Order,
         purchase: &Purchase,
         cancelled: CancellationToken,
+        key_id: &mut String,
     ) -> Result<(Answer, ModelRow), Box<Fault>> {
         let market = self.shelf.now();
         let row = row(&market, order)?;
@@ -94,6 +98,7 @@ impl Buyer {
             }
             (prepared, _) => prepared?,
         };
+        *key_id = endpoint.key.as_ref().map(keys::id).unwrap_or_default();
         let watch = Watching { journal: self.journal.clone(), order, cancelled };
         let answer = match &order.known_as {
             Some(id) => self.client.resume(adapter, &endpoint, &call, id, &watch).await,
@@ -174,8 +179,7 @@ impl Buyer {
             usage,
             provider_id,
             latency_ms,
-            note: String::new(),
-            art: None,
+            ..ledger::Call::unmade(Outcome::Rendered)
         };
         match kept {
             Ok((blob, seed, pin)) => {
@@ -237,7 +241,7 @@ fn failed(fault: Fault, purchase: Option<&Purchase>, latency_ms: u64, known_as: 
         provider_id: fault.provider_id.or(known_as),
         latency_ms,
         note: fault.message,
-        art: None,
+        ..ledger::Call::unmade(fault.outcome)
     };
     Called { call, retry_after_ms: fault.retry_after_ms, account_wide: fault.range == Range::Account }
 }

@@ -8,13 +8,16 @@
 //! axum and hyper stay in this folder.
 
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::middleware;
 use axum::routing::{get, post};
 use hyper::body::Incoming;
@@ -36,7 +39,9 @@ use refusal::Refusal;
 pub mod activity;
 
 mod asked;
+mod attach;
 mod body;
+mod edit;
 mod events;
 mod fields;
 mod generate;
@@ -46,7 +51,7 @@ mod models;
 mod openai;
 mod rate;
 mod refusal;
-mod samplers;
+mod stream;
 
 /// Connections at once; more wait in the system's queue. Far above any team's editors on one machine,
 /// and with [`HEAD_BYTES_MAX`] at most 32 MiB of request heads.
@@ -56,6 +61,9 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long a client may take over a request's head, and how long a kept connection may be idle:
 /// the pause between two calls of a script, and well below what a hundred trickling clients need to do harm.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(60);
+/// Requests that carry pictures and are read at once; more wait. Each holds at most
+/// [`thumbforge_core::limits::BODY_BYTES_MAX`] twice, as it came and as pictures, so together 1.5 GiB at the very worst.
+const CARRIERS_MAX: usize = 4;
 /// How long answers may take once the server is asked to stop; what is not drawn by then is kept for the next start.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the last answers, which say that the sidecar stops, may take on their way out.
@@ -220,6 +228,10 @@ struct Door {
     serving: Serving,
     activity: Activity,
     bucket: Mutex<Bucket>,
+    /// Room for requests that carry pictures.
+    carriers: Arc<Semaphore>,
+    /// Names requests in answers: what this server begins its names with, and how many it has given out.
+    requests: (u64, AtomicU64),
     /// What the bucket counts its time from.
     began: Instant,
     /// The server is asked to stop: endless answers end.
@@ -237,7 +249,17 @@ impl Door {
         cut: CancellationToken,
     ) -> Arc<Self> {
         let bucket = Mutex::new(Bucket::full());
-        Arc::new(Self { intake, serving, activity, bucket, began: Instant::now(), closing, cut })
+        let carriers = Arc::new(Semaphore::new(CARRIERS_MAX));
+        // The hasher's keys are random, so that two lives of the sidecar give out different names.
+        let requests = (RandomState::new().hash_one(()), AtomicU64::new(0));
+        Arc::new(Self { intake, serving, activity, bucket, carriers, requests, began: Instant::now(), closing, cut })
+    }
+
+    /// A name for an answer, to be found in reports of trouble.
+    fn request_id(&self) -> HeaderValue {
+        let (server, count) = &self.requests;
+        let name = format!("req_{server:016x}{:08x}", count.fetch_add(1, Ordering::Relaxed));
+        HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("req_0"))
     }
 
     fn since_ms(&self) -> u64 {

@@ -38,6 +38,8 @@ pub struct Call {
     pub usage: Usage,
     /// The provider's name for it.
     pub provider_id: Option<String>,
+    /// Which key it was made with, by a short hash; empty where none was.
+    pub key_id: String,
     /// Wall time.
     pub latency_ms: u64,
     /// Why there is no picture; empty when there is.
@@ -54,6 +56,7 @@ impl Call {
             settled: Settled::Free,
             usage: Usage::default(),
             provider_id: None,
+            key_id: String::new(),
             latency_ms: 0,
             note: String::new(),
             art: None,
@@ -239,7 +242,7 @@ pub(super) fn settle(
         .prepare_cached(
             "UPDATE attempts SET ended_ms = ?3, outcome = ?4, latency_ms = coalesce(latency_ms, 0) + ?5, note = ?6,
                provider_id = coalesce(?7, provider_id), text_tokens = ?8, image_tokens = ?9, output_tokens = ?10,
-               credits_milli = ?11
+               credits_milli = ?11, key_id = coalesce(?12, key_id)
              WHERE job_id = ?1 AND n = ?2",
         )?
         .execute((
@@ -254,6 +257,7 @@ pub(super) fn settle(
             call.usage.image_tokens,
             call.usage.output_tokens,
             call.usage.credits_milli,
+            (!call.key_id.is_empty()).then_some(&call.key_id),
         ))?;
     match paid {
         Some((kind, amount)) => close(connection, job, attempt, kind, Some(amount), now_ms)?,
@@ -274,7 +278,7 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Counts what nobody knows of a job as billed at the price that was quoted: too much rather than too little.
+/// Counts what nobody knows of a job as billed at the most that it could cost: too much rather than too little.
 pub(super) fn assume(connection: &Connection, job: JobId, now_ms: u64) -> rusqlite::Result<()> {
     let unknown: Vec<u32> = connection
         .prepare_cached(
@@ -300,7 +304,6 @@ struct Row {
     account: String,
     provider: String,
     model: String,
-    quoted: Micros,
     reserved: Micros,
     started_ms: u64,
 }
@@ -309,7 +312,7 @@ struct Row {
 fn unsettled(connection: &Connection, job: JobId, attempt: u32) -> rusqlite::Result<Option<Row>> {
     connection
         .prepare_cached(
-            "SELECT account, provider, model, quoted_micros, reserved_micros, started_ms FROM attempts
+            "SELECT account, provider, model, reserved_micros, started_ms FROM attempts
              WHERE job_id = ?1 AND n = ?2 AND account IS NOT NULL AND settled_micros IS NULL",
         )?
         .query_row((job.0, attempt), |row| {
@@ -317,15 +320,14 @@ fn unsettled(connection: &Connection, job: JobId, attempt: u32) -> rusqlite::Res
                 account: row.get(0)?,
                 provider: row.get(1)?,
                 model: row.get(2)?,
-                quoted: Micros(row.get(3)?),
-                reserved: Micros(row.get(4)?),
-                started_ms: row.get(5)?,
+                reserved: Micros(row.get(3)?),
+                started_ms: row.get(4)?,
             })
         })
         .optional()
 }
 
-/// Settles an attempt at `amount`, or at what was quoted; once.
+/// Settles an attempt at `amount`, or at all that was set aside; once.
 fn close(
     connection: &Connection,
     job: JobId,
@@ -335,7 +337,7 @@ fn close(
     now_ms: u64,
 ) -> rusqlite::Result<()> {
     let Some(row) = unsettled(connection, job, attempt)? else { return Ok(()) };
-    let amount = amount.unwrap_or(row.quoted);
+    let amount = amount.unwrap_or(row.reserved);
     connection
         .prepare_cached("UPDATE attempts SET settled_micros = ?3 WHERE job_id = ?1 AND n = ?2")?
         .execute((job.0, attempt, amount.0))?;

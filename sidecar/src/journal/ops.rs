@@ -204,6 +204,12 @@ pub fn known(connection: &Connection, request: RequestKey) -> rusqlite::Result<O
     Ok(ending(connection, job)?.map(|ending| Accepted::Ended(job, ending)))
 }
 
+/// Forgets that a request was made; its job stays.
+pub fn forget_request(connection: &Connection, request: RequestKey) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM requests WHERE request = ?1")?.execute([request.0])?;
+    Ok(())
+}
+
 fn write_or_join(
     connection: &Connection,
     spec: &JobSpec,

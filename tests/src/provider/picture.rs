@@ -63,7 +63,11 @@ fn draw((width, height): (u32, u32), look: u64, least: usize) -> Vec<u8> {
             row.extend_from_slice(&colour);
         }
     }
-    let pixels: Vec<u8> = (0..height).flat_map(|y| row[(y / tile) as usize % 2].iter().copied()).collect();
+    let tiles = (0..height).flat_map(|y| row[(y / tile) as usize % 2].iter().copied());
+    // Whoever asks for more bytes than the pixels have wants them to be the picture's own: noise cannot be packed, so
+    // what is read and written again stays as long as it was.
+    let noise = least > width as usize * height as usize * 3;
+    let pixels: Vec<u8> = tiles.map(|value| if noise { seed.below(256) as u8 } else { value }).collect();
     let mut png = Vec::new();
     let mut encoder = png::Encoder::new(&mut png, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -114,11 +118,20 @@ mod tests {
         }
     }
 
+    fn png_of_noise() -> Vec<u8> {
+        let padded = draw((590, 590), 0, 1 << 20);
+        let at = padded.windows(4).position(|name| name == b"paDd").expect("a chunk");
+        padded[..at].to_vec()
+    }
+
     #[test]
     fn pictures_are_real() {
         check((1, 1), 0);
         check((64, 32), 1024);
         check((1536, 1024), 1 << 20);
+        check((16, 16), 1024);
+        check((590, 590), 1 << 20);
+        assert!(png_of_noise().len() > 590 * 590 * 3, "noise is not packed");
         assert_eq!(STANDARD.decode(picture((8, 8), "", 0, 0).base64).expect("base64"), picture((8, 8), "", 0, 0).png);
     }
 }

@@ -1,10 +1,13 @@
-//! What adapters read the same way from replies: delays, pictures in base64, messages of errors.
+//! What adapters read the same way from replies: delays, pictures in base64, messages of errors, plain statuses.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde_json::Value;
+use thumbforge_core::job::Outcome;
 
 use super::Reply;
+use crate::fault::Range;
 
 /// Longest delay in milliseconds that is believed: a day. What is longer is a mistake or means "not any more".
 pub const DELAY_MS_MAX: u64 = 24 * 60 * 60 * 1000;
@@ -63,6 +66,71 @@ pub fn excerpt(body: &[u8]) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What the body of an error says, in any of the forms that servers of images have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// For people.
+    pub message: String,
+    /// The code for machines; empty where there is none.
+    pub code: String,
+    /// Its kind (`type`).
+    pub kind: String,
+    /// The field of the request that it is about.
+    pub param: String,
+}
+
+/// Reads `{"error": {"message", "type", "param", "code"}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, and
+/// takes the first words of anything else.
+pub fn said(reply: &Reply) -> Said {
+    let Some(body) = reply.json() else { return Said { message: excerpt(&reply.body), ..Said::default() } };
+    let error = match body.get("error") {
+        Some(error @ Value::Object(_)) => error,
+        _ => &body,
+    };
+    let text = |names: &[&str]| {
+        let value = names.iter().find_map(|name| error.get(*name).filter(|value| !value.is_null()));
+        value.map(words).unwrap_or_default()
+    };
+    Said {
+        message: text(&["message", "error", "detail", "errors", "title"]),
+        code: text(&["code", "name"]),
+        kind: text(&["type"]),
+        param: text(&["param"]),
+    }
+}
+
+/// A value in words: text as it is, anything else as short JSON.
+fn words(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect()
+}
+
+/// What a status means where the body says nothing more, and what it concerns.
+///
+/// A request that a gateway gave up on (408, 502, 504 and their like) may have been carried out behind it.
+pub fn by_status(status: u16) -> (Outcome, Range) {
+    match status {
+        401 | 403 | 407 => (Outcome::Auth, Range::Account),
+        402 => (Outcome::OutOfFunds, Range::Account),
+        // Not the model but the address: nothing is there.
+        404 | 405 => (Outcome::BadRequest, Range::Account),
+        410 => (Outcome::Retired, Range::Model),
+        425 | 429 => (Outcome::Throttled, Range::Account),
+        409 | 500 | 503 | 529 => (Outcome::Transient, Range::Call),
+        // Cloudflare's: the server behind it was never reached.
+        521..=523 => (Outcome::Transient, Range::Call),
+        501 | 505 => (Outcome::BadRequest, Range::Account),
+        408 | 499 | 500.. => (Outcome::Ambiguous, Range::Call),
+        // A redirect is not followed: it would carry the key elsewhere.
+        300..=399 => (Outcome::BadRequest, Range::Account),
+        400.. => (Outcome::BadRequest, Range::Call),
+        _ => (Outcome::Ambiguous, Range::Call),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +185,58 @@ mod tests {
         assert_eq!(excerpt(b"<html>\n <b>\x00502</b>"), "<html> <b> 502</b>");
         assert!(excerpt(&[b'x'; 5000]).len() <= 200);
         assert!(!excerpt(&[0xff; 300]).is_empty());
+    }
+
+    #[test]
+    fn errors_are_read_in_every_form() {
+        for (body, message, code) in [
+            (r#"{"error":{"message":"no","type":"t","param":"size","code":"c"}}"#, "no", "c"),
+            (r#"{"error":{"message":"no","code":404}}"#, "no", "404"),
+            (r#"{"error":{"message":"no","code":null}}"#, "no", ""),
+            (r#"{"error":"job queue is full"}"#, "job queue is full", ""),
+            (r#"{"object":"error","message":"no such model","code":404}"#, "no such model", "404"),
+            (r#"{"detail":"Not Found"}"#, "Not Found", ""),
+            (r#"{"detail":[{"msg":"m"}]}"#, r#"[{"msg":"m"}]"#, ""),
+            (r#"{"id":"1","name":"bad_request","errors":["a"]}"#, r#"["a"]"#, "bad_request"),
+            ("<html>\nBad gateway</html>", "<html> Bad gateway</html>", ""),
+            ("[1]", "", ""),
+            ("", "", ""),
+        ] {
+            let said = said(&Reply { status: 400, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) });
+            assert_eq!((said.message.as_str(), said.code.as_str()), (message, code), "{body}");
+        }
+    }
+
+    #[test]
+    fn statuses_have_outcomes() {
+        use Outcome::*;
+        for (status, outcome) in [
+            (302, BadRequest),
+            (400, BadRequest),
+            (401, Auth),
+            (402, OutOfFunds),
+            (403, Auth),
+            (404, BadRequest),
+            (408, Ambiguous),
+            (410, Retired),
+            (413, BadRequest),
+            (418, BadRequest),
+            (422, BadRequest),
+            (429, Throttled),
+            (500, Transient),
+            (501, BadRequest),
+            (502, Ambiguous),
+            (503, Transient),
+            (504, Ambiguous),
+            (520, Ambiguous),
+            (522, Transient),
+            (524, Ambiguous),
+            (529, Transient),
+            (999, Ambiguous),
+            (0, Ambiguous),
+            (204, Ambiguous),
+        ] {
+            assert_eq!(by_status(status).0, outcome, "{status}");
+        }
     }
 }

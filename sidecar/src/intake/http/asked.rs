@@ -22,7 +22,7 @@ use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{JobSpec, Lane};
 use thumbforge_core::model::{Catalogue, ModelId};
-use thumbforge_core::recipe::{Intent, Recipe, RecipeError, Settings, Tier};
+use thumbforge_core::recipe::{Edit, Intent, Operation, Recipe, RecipeError, Settings, Tier};
 
 use super::body::Fields;
 use super::fields;
@@ -49,6 +49,8 @@ pub(super) struct Terms<'a> {
     pub(super) size: Extent,
     /// The model that the path names.
     pub(super) model: Option<ModelId>,
+    /// What is changed in place of drawing from nothing.
+    pub(super) edit: Option<Edit>,
     /// Whether built-in art may stand in, where the body does not say.
     pub(super) placeholder: bool,
     /// Whether fields may be dropped, where the body does not say.
@@ -82,17 +84,21 @@ pub(super) fn read(mut fields: Fields, terms: Terms<'_>) -> Result<Asked, Refusa
 }
 
 fn recipe(fields: &mut Fields, terms: &Terms<'_>) -> Result<Recipe, Refusal> {
+    // Making a picture larger needs no words.
+    let wordless = terms.edit.as_ref().is_some_and(|edit| edit.operation == Operation::Upscale);
     let prompt = fields::text(fields, &["prompt"])?
+        .or(wordless.then(String::new))
         .ok_or_else(|| Refusal::field("prompt", "read the prompt: there is none; say what the picture shows"))?;
     let recipe = Recipe {
         negative: fields::text(fields, &["negative", "negative_prompt"])?.unwrap_or_default(),
         model: model(fields, terms)?,
         intent: fields::word(fields, "intent", "photo, typography, layout, brand-colour, hero, icon or edit")?
-            .unwrap_or(Intent::default()),
+            .unwrap_or(if terms.edit.is_some() { Intent::Edit } else { Intent::default() }),
         tier: tier(fields)?,
         seed: seed(fields)?,
         settings: settings(fields)?,
         brand: brand(fields)?,
+        edit: terms.edit.clone(),
         ..Recipe::from_prompt(&prompt, size(fields, terms.size)?)
     };
     recipe.normalised().map_err(|err| {

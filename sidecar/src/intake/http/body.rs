@@ -1,6 +1,7 @@
 //! What a request brings. Its body is bounded in bytes and in time, and JSON whatever its Content-Type says
 //! (`curl -d` calls it a form, and old scripts do not care).
 
+use std::future::Future;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -37,36 +38,42 @@ pub(super) type Fields = Map<String, Value>;
 
 /// Reads a body of at most [`limits::TEXT_BODY_BYTES_MAX`].
 pub(super) async fn fields(body: Body) -> Result<Fields, Refusal> {
-    let bytes = tokio::time::timeout(TIME_MAX, bytes(body)).await.unwrap_or_else(|_| {
-        let message = format!("failed to read the body: it did not come within {} s", TIME_MAX.as_secs());
-        Err(Refusal::new(ErrorCode::InvalidRequest, message).with_status(axum::http::StatusCode::REQUEST_TIMEOUT))
-    })?;
+    let bytes = within(TIME_MAX, bytes(body, limits::TEXT_BODY_BYTES_MAX)).await?;
     parse(&bytes)
 }
 
-/// Reads and forgets a body, for a request that is refused whatever it holds.
-pub(super) async fn forget(body: Body) {
-    let _ = tokio::time::timeout(TIME_MAX, bytes(body)).await;
+/// What comes of reading a body, if it comes in time.
+pub(super) async fn within<T>(
+    time_max: Duration,
+    reading: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    tokio::time::timeout(time_max, reading).await.unwrap_or_else(|_| {
+        let message = format!("failed to read the body: it did not come within {} s", time_max.as_secs());
+        Err(Refusal::new(ErrorCode::InvalidRequest, message).with_status(axum::http::StatusCode::REQUEST_TIMEOUT))
+    })
 }
 
-async fn bytes(body: Body) -> Result<Vec<u8>, Refusal> {
+/// A whole body of at most `bytes_max`.
+pub(super) async fn bytes(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
     let mut chunks = body.into_data_stream();
     let (mut kept, mut size) = (Vec::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {
         let chunk: Bytes =
             chunk.map_err(|err| Refusal::new(ErrorCode::InvalidRequest, format!("failed to read the body: {err}")))?;
         size += chunk.len();
-        if size <= limits::TEXT_BODY_BYTES_MAX {
+        if size <= bytes_max {
             kept.extend_from_slice(&chunk);
-        } else if size > limits::TEXT_BODY_BYTES_MAX + FORGOTTEN_MAX {
+        } else if size > bytes_max + FORGOTTEN_MAX {
             break;
         }
     }
-    if size > limits::TEXT_BODY_BYTES_MAX {
-        let message = format!("failed to read the body: at most {} bytes are read here", limits::TEXT_BODY_BYTES_MAX);
-        return Err(Refusal::new(ErrorCode::TooLarge, message));
-    }
-    Ok(kept)
+    if size > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept) }
+}
+
+/// The refusal of a body that is longer than `bytes_max`.
+pub(super) fn too_large(bytes_max: usize) -> Refusal {
+    let message = format!("failed to read the body: at most {bytes_max} bytes are read here");
+    Refusal::new(ErrorCode::TooLarge, message)
 }
 
 /// The fields of a JSON object in UTF-8, with or without a byte order mark.

@@ -33,7 +33,12 @@ pub(super) fn text(fields: &mut Fields, names: &[&'static str]) -> Result<Option
 
 /// Yes or no.
 pub(super) fn truth(fields: &mut Fields, names: &[&'static str]) -> Result<Option<bool>, Refusal> {
-    typed(fields, names, "true or false", Value::as_bool)
+    typed(fields, names, "true or false", |value| match value.as_str() {
+        // Forms have texts alone.
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => value.as_bool(),
+    })
 }
 
 /// A number.

@@ -20,14 +20,15 @@ use serde_json::json;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::JobId;
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Ending, JobSpec, Render};
+use thumbforge_core::job::{Ending, Render};
 use thumbforge_core::model::ModelId;
 
 use super::asked::{self, Asked, Terms};
+use super::attach::Identity;
 use super::body::Name;
 use super::refusal::Refusal;
 use super::{Door, body};
-use crate::intake::Ticket;
+use crate::intake::{Cached, Ticket};
 
 /// Size where a script names none: what the editor's thumbnails have.
 const SIZE: Extent = Extent { width: 512, height: 512 };
@@ -37,11 +38,11 @@ const CLIENT_CHARS_MAX: usize = 64;
 /// `POST /generate`.
 pub(super) async fn json(State(door): State<Arc<Door>>, request: Request<Body>) -> Result<Response, Refusal> {
     let (began, later) = (Instant::now(), wants_later(&request));
-    let asked = script(&door, request, None).await?;
+    let (asked, identity) = script(&door, request, None).await?;
     if later {
-        return accepted(&door, asked).await;
+        return accepted(&door, asked, &identity).await;
     }
-    let picture = Picture::of(&door, asked, began).await?;
+    let picture = Coming::begin(&door, asked, &identity, 0, began).await?.picture(&door).await?;
     let mut response = Json(json!({
         "status": "done",
         "job": picture.job,
@@ -79,30 +80,34 @@ pub(super) async fn image_by(
 
 async fn image_of(door: &Arc<Door>, request: Request<Body>, model: Option<ModelId>) -> Result<Response, Refusal> {
     let (began, later) = (Instant::now(), wants_later(&request));
-    let asked = script(door, request, model).await?;
+    let (asked, identity) = script(door, request, model).await?;
     if later {
-        return accepted(door, asked).await;
+        return accepted(door, asked, &identity).await;
     }
-    let picture = Picture::of(door, asked, began).await?;
+    let picture = Coming::begin(door, asked, &identity, 0, began).await?.picture(door).await?;
     let headers = picture.headers();
     let mut response = ([(header::CONTENT_TYPE, "image/png")], picture.bytes).into_response();
     response.headers_mut().extend(headers);
     Ok(response)
 }
 
-async fn script(door: &Door, request: Request<Body>, model: Option<ModelId>) -> Result<Asked, Refusal> {
+async fn script(door: &Door, request: Request<Body>, model: Option<ModelId>) -> Result<(Asked, Identity), Refusal> {
     let (parts, body) = request.into_parts();
     let fields = body::fields(body).await?;
+    let client = client(&parts.headers, None);
+    let identity = Identity::of(&parts.headers, &client, parts.uri.path(), &fields, &[])?;
+    identity.enter(door, 0).await?;
     let terms = Terms {
         catalogue: door.intake.catalogue(),
-        client: client(&parts.headers, None),
+        client,
         now_ms: door.intake.now_ms(),
         size: SIZE,
         model,
+        edit: None,
         placeholder: door.serving.placeholder,
         lossy: true,
     };
-    asked::read(fields, terms)
+    Ok((asked::read(fields, terms)?, identity))
 }
 
 /// Who asks, for fair turns: what it calls itself, as far as a log can show it.
@@ -125,11 +130,11 @@ fn wants_later(request: &Request<Body>) -> bool {
 }
 
 /// A receipt: the job is durable, its picture follows.
-async fn accepted(door: &Door, asked: Asked) -> Result<Response, Refusal> {
+async fn accepted(door: &Door, asked: Asked, identity: &Identity) -> Result<Response, Refusal> {
     let spec = door.intake.admit(asked.spec)?;
     // What has no route here is refused now; nobody waits for the job to say so.
     door.intake.route(&spec)?;
-    let ticket = submit(door, spec).await?;
+    let ticket = identity.submit(door, 0, spec).await?;
     let place = format!("/jobs/{}", ticket.id);
     let receipt =
         json!({ "status": "queued", "job": ticket.id, "location": place, "meta": { "dropped": asked.dropped } });
@@ -141,12 +146,75 @@ async fn accepted(door: &Door, asked: Asked) -> Result<Response, Refusal> {
     Ok((StatusCode::ACCEPTED, headers, Json(receipt)).into_response())
 }
 
-/// Submits in a task of its own: a client that hangs up must not leave a job in the journal of which the dispatcher never hears.
-async fn submit(door: &Door, spec: JobSpec) -> Result<Ticket, Failure> {
-    let intake = door.intake.clone();
-    tokio::spawn(async move { intake.submit(spec).await })
-        .await
-        .unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, format!("failed to accept the job: {err}"))))
+/// A picture that was asked for and let in.
+pub(super) struct Coming {
+    from: Source,
+    /// The model that was named.
+    named: Option<ModelId>,
+    dropped: Vec<String>,
+    began: Instant,
+}
+
+enum Source {
+    /// It was there.
+    Store(Box<Cached>),
+    /// It will be drawn, or is being drawn.
+    Job(Ticket),
+}
+
+impl Coming {
+    /// Finds picture `nth` of a request in the store, or accepts its job.
+    ///
+    /// # Errors
+    /// Why there will be none; nothing was begun then.
+    pub(super) async fn begin(
+        door: &Door,
+        asked: Asked,
+        identity: &Identity,
+        nth: u32,
+        began: Instant,
+    ) -> Result<Self, Refusal> {
+        let spec = door.intake.admit(asked.spec)?;
+        let named = spec.recipe.model.clone();
+        let held = if identity.is_known(door, nth)? { None } else { door.intake.cached(&spec).await? };
+        let from = match held {
+            Some(cached) => Source::Store(Box::new(cached)),
+            None => Source::Job(identity.submit(door, nth, spec).await?),
+        };
+        Ok(Self { from, named, dropped: asked.dropped, began })
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// Why there is none, with the number of its job.
+    pub(super) async fn picture(self, door: &Door) -> Result<Picture, Refusal> {
+        let (render, bytes, job, cached) = match self.from {
+            Source::Store(cached) => (cached.render, cached.bytes, None, true),
+            Source::Job(ticket) => {
+                let id = ticket.id;
+                let (render, cached) = ended(door, ticket).await.map_err(|err| Refusal::from(err).with_job(id))?;
+                // The file may be gone again only if the store is smaller than what is being drawn at once.
+                let (render, bytes) = door.intake.picture(render.realised_key).await.ok_or_else(|| {
+                    let message = "failed to read the picture: the store gave it up at once; give the store more room";
+                    Refusal::new(ErrorCode::Storage, message).with_job(id)
+                })?;
+                (render, bytes, Some(id), cached)
+            }
+        };
+        let mut dropped = self.dropped;
+        dropped.extend(render.realisation.dropped.iter().cloned());
+        dropped.sort_unstable();
+        dropped.dedup();
+        let replaces = self.named.filter(|named| {
+            let row = door.intake.catalogue().get(named);
+            *named != render.model
+                && row.is_some_and(|row| row.replacement.is_some())
+                && render.placeholder_for.is_none()
+        });
+        let latency_ms = self.began.elapsed().as_millis() as u64;
+        Ok(Picture { render, bytes, job, cached, latency_ms, dropped, replaces })
+    }
 }
 
 /// A finished picture and how it came about.
@@ -159,36 +227,11 @@ pub(super) struct Picture {
     latency_ms: u64,
     /// Fields of the request and of the recipe that had no part in it, sorted.
     dropped: Vec<String>,
+    /// The retired model that was named and that another one stands for now.
+    replaces: Option<ModelId>,
 }
 
 impl Picture {
-    /// From the store, or drawn.
-    ///
-    /// # Errors
-    /// Why there is none; if it had become a job, with its number.
-    pub(super) async fn of(door: &Door, asked: Asked, began: Instant) -> Result<Self, Refusal> {
-        let spec = door.intake.admit(asked.spec)?;
-        let mut dropped = asked.dropped;
-        let (render, bytes, job, cached) = match door.intake.cached(&spec).await? {
-            Some(cached) => (cached.render, cached.bytes, None, true),
-            None => {
-                let ticket = submit(door, spec).await?;
-                let id = ticket.id;
-                let (render, cached) = ended(door, ticket).await.map_err(|err| Refusal::from(err).with_job(id))?;
-                // The file may be gone again only if the store is smaller than what is being drawn at once.
-                let (render, bytes) = door.intake.picture(render.realised_key).await.ok_or_else(|| {
-                    let message = "failed to read the picture: the store gave it up at once; give the store more room";
-                    Refusal::new(ErrorCode::Storage, message).with_job(id)
-                })?;
-                (render, bytes, Some(id), cached)
-            }
-        };
-        dropped.extend(render.realisation.dropped.iter().cloned());
-        dropped.sort_unstable();
-        dropped.dedup();
-        Ok(Self { render, bytes, job, cached, latency_ms: began.elapsed().as_millis() as u64, dropped })
-    }
-
     /// What this request spent: a picture that was there already costs nothing again.
     fn cost_usd(&self) -> f64 {
         if self.cached { 0.0 } else { self.render.cost_micros_usd as f64 / 1e6 }
@@ -203,18 +246,20 @@ impl Picture {
             "cached": self.cached,
             "engine": self.render.realisation.engine,
             "dropped": self.dropped,
+            "replaces": self.replaces,
             "verdict": self.render.verdict,
         })
     }
 
     /// The same in headers, for answers that are the picture itself.
-    fn headers(&self) -> HeaderMap {
+    pub(super) fn headers(&self) -> HeaderMap {
         let render = &self.render;
         let words = [
             ("x-thumbforge-key", Some(render.realised_key.to_string())),
             ("x-thumbforge-job", self.job.map(|job| job.to_string())),
             ("x-thumbforge-model", Some(render.model.to_string())),
             ("x-thumbforge-placeholder-for", render.placeholder_for.as_ref().map(ToString::to_string)),
+            ("x-thumbforge-replaces", self.replaces.as_ref().map(ToString::to_string)),
             ("x-thumbforge-engine", Some(render.realisation.engine.clone())),
             ("x-thumbforge-seed", Some(render.realisation.seed.to_string())),
             ("x-thumbforge-cost-usd", Some(format!("{:.6}", self.cost_usd()))),

@@ -33,6 +33,7 @@ pub(super) async fn admit(State(door): State<Arc<Door>>, request: Request<Body>,
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("x-request-id", door.request_id());
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
@@ -40,7 +41,7 @@ pub(super) async fn admit(State(door): State<Arc<Door>>, request: Request<Body>,
 fn rate(door: &Door) -> Result<(), Refusal> {
     door.bucket.lock().take(door.since_ms()).map_err(|wait_ms| {
         let message = "failed to answer: too many requests in a short time; wait as long as Retry-After says";
-        Refusal::new(ErrorCode::RateLimited, message).retry_after(wait_ms.div_ceil(1000))
+        Refusal::new(ErrorCode::RateLimited, message).with_retry_after(wait_ms.div_ceil(1000))
     })
 }
 

@@ -12,11 +12,11 @@ use thumbforge_core::image::Extent;
 use thumbforge_core::job::{JobSpec, Lane, Route};
 use thumbforge_core::model::ModelRow;
 use thumbforge_core::recipe::{Recipe, Settings};
+use thumbforge_core::sampling::{Table, Translation};
 
 use super::asked;
 use super::body::Name;
 use super::refusal::Refusal;
-use super::samplers::Table;
 use super::{Door, body, fields};
 use crate::intake::Intake;
 
@@ -87,7 +87,7 @@ pub(super) async fn sample(State(door): State<Arc<Door>>, request: Request<Body>
 
 fn translated(intake: &Intake, row: &ModelRow, settings: &Settings, table: &Table) -> Value {
     let here = route(intake, row, settings.clone());
-    let (given, mut dropped, mut notes) = table.translate(row, settings);
+    let Translation { given, mut dropped, mut notes } = table.translate(row, settings);
     let mut given = json!(given);
     if let Some(route) = &here
         && let Some(settings) = given.as_object_mut()

@@ -240,10 +240,82 @@ async fn settings_are_translated_for_each_model() {
     server.stop().await;
 }
 
+/// A picture as JSON carries it.
+fn data_url() -> String {
+    let mut png = Vec::new();
+    let picture = image::RgbImage::from_pixel(32, 16, image::Rgb([200, 100, 50]));
+    picture.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    format!("data:image/png;base64,{}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, png))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_has_an_event_for_each_picture_and_ends() {
+    let server = Server::start(false).await;
+    let body = r#"{"prompt":"p","size":"64x48","n":2,"stream":true}"#;
+    let plain = r#"{"prompt":"p","size":"64x48","n":2}"#;
+    let streamed = server.post("/v1/images/generations", body);
+    assert!(streamed.header("content-type").unwrap().starts_with("text/event-stream"));
+    let text = String::from_utf8(streamed.body).unwrap();
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect();
+    assert_eq!(text.matches("event: image_generation.completed\n").count(), 2, "{text}");
+    let whole = server.post("/v1/images/generations", plain).json();
+    for (nth, event) in events.iter().enumerate() {
+        assert_eq!(event["type"], "image_generation.completed");
+        assert_eq!(event["b64_json"], whole["data"][nth]["b64_json"]);
+        assert_eq!((&event["size"], &event["output_format"]), (&json!("64x48"), &json!("png")));
+        assert!(event["created_at"].as_u64().unwrap() > 1_600_000_000 && event["usage"].is_null());
+    }
+    // What fails once the head is sent is told as an event.
+    let failing = r#"{"prompt":"p","size":"64x48","composition":"no such thing","stream":true}"#;
+    let text = String::from_utf8(server.post("/v1/images/generations", failing).body).unwrap();
+    assert!(text.contains("event: error\ndata: {\"error\":{\"code\":"), "{text}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_hears_of_the_job_of_its_request_and_a_new_request_does_not() {
+    let server = Server::start(false).await;
+    let path = "/v1/images/generations";
+    // Drawing this fails, so no picture in the store answers for the job.
+    let body = br#"{"prompt":"p","size":"64x48","composition":"no such thing"}"#;
+    let call = |header: &str, body: &[u8]| {
+        let answer = server.call("POST", path, header, body);
+        assert_eq!(answer.header("x-should-retry"), Some("false"), "{}", answer.head);
+        answer.header("x-thumbforge-job").map(str::to_owned)
+    };
+    let again = "x-stainless-retry-count: 1\r\n";
+    let first = call("x-stainless-retry-count: 0\r\n", body);
+    assert!(first.is_some());
+    assert_eq!(call(again, body), first, "the retry of a request is told of its job");
+    let reordered = br#"{"size":"64x48","composition":"no such thing","prompt":"p"}"#;
+    assert_eq!(call(again, reordered), first);
+    let second = call("", body);
+    assert_ne!(second, first, "who asks anew gets a new job");
+    assert_eq!(call(again, body), second, "and its retries belong to that one");
+    let other = br#"{"prompt":"q","size":"64x48","composition":"no such thing"}"#;
+    assert!(call(again, other).is_some_and(|job| Some(job) != second), "a retry of what never came in is let in");
+    let drawn = server.call("POST", path, "", br#"{"prompt":"p","size":"64x48"}"#);
+    let repeated = server.call("POST", path, again, br#"{"prompt":"p","size":"64x48"}"#);
+    assert_eq!((repeated.status, repeated.header("x-thumbforge-job")), (200, drawn.header("x-thumbforge-job")));
+
+    let named = "Idempotency-Key: abc\r\n";
+    let third = call(named, body);
+    assert!(third != second && call(named, body) == third);
+    let misused = server.call("POST", path, named, other);
+    assert_eq!((misused.status, misused.json()["error"]["code"].clone()), (422, json!("invalid_request")));
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_failure_has_the_one_shape() {
     let server = Server::start(false).await;
     let large = format!("{{\"prompt\":\"{}\"}}", "x".repeat(3 << 20));
+    let edit = json!({ "prompt": "p", "images": [{ "image_url": data_url() }] }).to_string();
+    let upscale = json!({ "operation": "upscale", "image": data_url() }).to_string();
     for (method, path, extra, body, status, code, param) in [
         ("GET", "/", "", "", 404, "not_found", None),
         ("GET", "/generate", "", "", 405, "invalid_request", None),
@@ -266,7 +338,20 @@ async fn every_failure_has_the_one_shape() {
         ),
         ("POST", "/v1/images/generations", "", r#"{"prompt":"p","n":11}"#, 400, "invalid_request", Some("n")),
         ("POST", "/v1/images/generations", "", r#"{"prompt":"p","steps":4}"#, 400, "unsupported_field", None),
-        ("POST", "/v1/images/edits", "", "--boundary", 400, "unsupported_field", Some("image")),
+        ("POST", "/v1/images/edits", "", "--boundary", 400, "invalid_request", None),
+        ("POST", "/v1/images/edits", "", r#"{"prompt":"p"}"#, 400, "invalid_request", Some("image")),
+        ("POST", "/v1/images/edits", "", edit.as_str(), 400, "unsupported_field", Some("image")),
+        ("POST", "/v1/images/edits", "", upscale.as_str(), 400, "invalid_request", Some("size")),
+        ("POST", "/v1/images/generations", "", r#"{"prompt":"p","size":"big"}"#, 400, "invalid_request", Some("size")),
+        (
+            "POST",
+            "/v1/images/generations",
+            "",
+            r#"{"prompt":"p","stream":true,"partial_images":2}"#,
+            400,
+            "unsupported_field",
+            Some("partial_images"),
+        ),
         ("GET", "/v1/models/zz", "", "", 404, "unknown_model", Some("model")),
         ("GET", "/jobs/999", "", "", 404, "not_found", None),
         ("DELETE", "/jobs/999", "", "", 404, "not_found", None),
@@ -285,6 +370,8 @@ async fn every_failure_has_the_one_shape() {
         assert_eq!((answer.status, &error["code"], &error["param"]), (status, &json!(code), &json!(param)), "{name}");
         assert!(error["message"].as_str().unwrap().starts_with("failed to "), "{name}");
         assert!(error["type"].is_string(), "{name}");
+        assert_eq!(error.as_object().unwrap().len(), 4, "{name}");
+        assert!(answer.header("x-should-retry") == Some("false") && answer.header("x-request-id").is_some(), "{name}");
     }
     let wrong = server.call("GET", "/generate", "", b"");
     assert!(wrong.header("allow").unwrap().contains("POST"));

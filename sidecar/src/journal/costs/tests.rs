@@ -87,6 +87,7 @@ impl Book {
             settled,
             usage: Usage { output_tokens: rendered.then_some(1000), ..Usage::default() },
             provider_id: None,
+            key_id: String::new(),
             latency_ms,
             note: String::new(),
             art: rendered.then(|| Bought { art, blob: ContentHash::of(art.as_bytes()), seed: None }),
@@ -301,10 +302,10 @@ fn costs_are_summed_by_what_is_asked() {
     let lost = JobId(5);
     book.write(Record::Resent { job: lost });
     let rows = costs(&book.connection, By::Provider, None, None).unwrap();
-    assert_eq!((rows[0].spent.0, rows[0].assumed.0, rows[0].open.0), (343_000, 53_000, 0));
+    assert_eq!((rows[0].spent.0, rows[0].assumed.0, rows[0].open.0), (350_000, 60_000, 0));
     // Forgotten jobs stay in the sums: the ledger outlives them.
     book.connection.execute("DELETE FROM jobs", []).unwrap();
-    assert_eq!(costs(&book.connection, By::Provider, None, None).unwrap()[0].spent.0, 343_000);
+    assert_eq!(costs(&book.connection, By::Provider, None, None).unwrap()[0].spent.0, 350_000);
 }
 
 #[test]

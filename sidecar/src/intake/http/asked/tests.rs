@@ -13,6 +13,7 @@ fn read_with(json: &str, change: impl FnOnce(&mut Terms<'_>)) -> Result<Asked, R
         now_ms: NOW_MS,
         size: Extent { width: 512, height: 512 },
         model: None,
+        edit: None,
         placeholder: false,
         lossy: true,
     };
