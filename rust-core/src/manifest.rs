@@ -16,24 +16,28 @@ use crate::limits;
 use crate::locale::{Strings, is_locale, same_locale};
 use crate::manifest::body::Body;
 use crate::recipe::Tier;
+use crate::terms::Licences;
 
 pub mod body;
+mod choosing;
 mod error;
 mod expand;
 pub mod path;
 mod prompts;
 mod shape;
 mod source;
+pub mod spending;
 mod template;
 mod tiers;
 mod version;
 mod wanted;
 
+pub use choosing::Known;
 pub use error::{ERRORS_MAX, ManifestError, ManifestErrors};
 pub use expand::{Expanded, Share, expand, expand_share, join};
 pub use prompts::PromptFile;
 pub use tiers::TierFile;
-pub use wanted::{Expansion, NamedProfile, Overrides, Scope, Skipped, Wanted};
+pub use wanted::{Expansion, NamedProfile, Overrides, Scope, Skipped, Wanted, Warning};
 
 pub(crate) use error::Gathered;
 pub(crate) use source::excerpt;
@@ -162,6 +166,7 @@ impl Manifest {
         let source = Source::new(label, text);
         let (tree, mistakes) = toml::de::DeTable::parse_recoverable(text);
         check_requires(&source, tree.get_ref())?;
+        check_bindings(&source, tree.get_ref())?;
         if !mistakes.is_empty() {
             return Err(syntax_errors(label, text, &mistakes));
         }
@@ -253,6 +258,7 @@ impl Manifest {
         if let Some(path) = &body.tier_file {
             self.check_input(&mut gathered, &["tier_file"], path);
         }
+        self.check_spending(&mut gathered);
         for (name, template) in &body.templates {
             self.check_template(&mut gathered, name, template);
         }
@@ -286,6 +292,71 @@ impl Manifest {
                 gathered.push(self.error(&["missing_string"], message, "add fallback = \"en\" under [locales]"));
             }
             _ => {}
+        }
+    }
+
+    /// Amounts that are none, keys that name no route, and licences of adapters that the policy denies.
+    fn check_spending(&self, gathered: &mut Gathered) {
+        let body = &self.body;
+        let budget = &body.budget;
+        let amounts = [
+            ("total", &budget.total),
+            ("day", &budget.day),
+            ("month", &budget.month),
+            ("batch", &budget.batch),
+            ("preview", &budget.preview),
+            ("production", &budget.production),
+        ];
+        let mut check = |path: &[&str], amount: &Option<spending::Dollars>| {
+            if let Some(Err(err)) = amount.as_ref().map(spending::Dollars::micros) {
+                let message = err.to_string();
+                let (message, fix) = message.split_once(": ").unwrap_or((&message, ""));
+                let message = message.replace("read the amount", "no amount:");
+                gathered.push(self.source.error(ErrorCode::InvalidManifest, path, message, fix));
+            }
+        };
+        amounts.iter().for_each(|(key, amount)| check(&["budget", key], amount));
+        for (name, account) in &body.accounts {
+            check(&["accounts", name, "day"], &account.day);
+            check(&["accounts", name, "month"], &account.month);
+        }
+        // Two budgets of each account, beside the manifest's own and the user's.
+        if body.accounts.len() > limits::BUDGETS_MAX / 4 {
+            let message = format!("{} accounts have limits here", body.accounts.len());
+            let fix = format!("at most {} fit", limits::BUDGETS_MAX / 4);
+            gathered.push(self.error(&["accounts"], message, &fix));
+        }
+        for key in body.routes.keys().filter(|key| expand::route_of(key).is_none()) {
+            let fix = "write \"preview\", \"production\", or a tier and an intent in quotes: \"production.typography\"";
+            gathered.push(self.error(&["routes", key], "no such route", fix));
+        }
+        let licences = Licences { allow: body.policy.licences.allow.clone(), deny: body.policy.licences.deny.clone() };
+        for (name, template) in &body.templates {
+            for (at, adapter) in template.adapters.iter().enumerate() {
+                let licence = adapter.licence.as_deref().unwrap_or("unknown");
+                if !licences.is_empty() && !licences.allows(licence) {
+                    let at = at.to_string();
+                    let path = ["templates", name, "adapters", &at, "licence"];
+                    let message = format!(
+                        "policy.licences does not allow {licence:?}, the licence of {:?}",
+                        excerpt(&adapter.file)
+                    );
+                    let fix = "say its licence, take the adapter out, or change the policy";
+                    gathered.push(self.source.error(ErrorCode::LicenceDenied, &path, message, fix));
+                }
+            }
+            self.check_fallback(gathered, "templates", name, template.fallback.as_deref());
+        }
+        for (name, asset) in &body.assets {
+            self.check_fallback(gathered, "assets", name, asset.fallback.as_deref());
+        }
+    }
+
+    fn check_fallback(&self, gathered: &mut Gathered, table: &str, owner: &str, models: Option<&[String]>) {
+        if let Some(models) = models.filter(|models| models.len() > limits::FALLBACKS_MAX) {
+            let message = format!("{} models to fall back to", models.len());
+            let fix = format!("at most {} are tried", limits::FALLBACKS_MAX);
+            gathered.push(self.error(&[table, owner, "fallback"], message, &fix));
         }
     }
 
@@ -565,6 +636,30 @@ fn check_requires(source: &Source, tree: &toml::de::DeTable<'_>) -> Result<(), M
         }
     }
 }
+
+/// Before the schema, which only knows that there is no such key. A manifest comes with a pull request: one that could say
+/// where a key is sent, or which, could send a secret of the build machine anywhere.
+fn check_bindings(source: &Source, tree: &toml::de::DeTable<'_>) -> Result<(), ManifestErrors> {
+    let accounts = tree.iter().find(|(key, _)| key.get_ref() == "accounts");
+    let Some(accounts) = accounts.and_then(|(_, value)| value.get_ref().as_table()) else { return Ok(()) };
+    let mut gathered = Gathered::default();
+    for (name, account) in accounts {
+        for (key, _) in account.get_ref().as_table().into_iter().flatten() {
+            let key: &str = key.get_ref();
+            if BINDINGS.contains(&key) {
+                let message =
+                    format!("a manifest cannot say the {key} of an account: it comes with every pull request");
+                let fix = "put it under [accounts] of your own settings, or of the file that --config names";
+                let path = ["accounts", name.get_ref(), key];
+                gathered.push(source.error(ErrorCode::InvalidManifest, &path, message, fix));
+            }
+        }
+    }
+    gathered.or(())
+}
+
+/// Keys that bind an account to a secret or an address.
+const BINDINGS: [&str; 8] = ["key", "api_key", "token", "base_url", "url", "protocol", "options", "allow_private"];
 
 fn syntax_errors(label: &str, text: &str, mistakes: &[toml::de::Error]) -> ManifestErrors {
     let mut gathered = Gathered::default();

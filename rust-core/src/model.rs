@@ -372,6 +372,28 @@ impl ModelRow {
         self.price.iter().find(|price| price.fits(size, quality, operation))
     }
 
+    /// What one picture of a recipe's size and quality is likely to cost, before it is known what is asked for exactly:
+    /// of the smallest size that it has and that holds the recipe's, or of its largest.
+    pub fn likely_price(&self, size: Extent, quality: Option<&str>) -> Option<Micros> {
+        let (can, pixels) = (&self.can, size.pixels() as u64);
+        let holds = |one: &&Extent| one.width >= size.width && one.height >= size.height;
+        let listed = can.sizes.iter().filter(holds).min_by_key(|one| one.pixels());
+        let listed = listed.or_else(|| can.sizes.iter().max_by_key(|one| one.pixels()));
+        let side = |side: u32| u64::from(side) * u64::from(side);
+        let word = can.resolutions.iter().filter(|one| side(one.side) >= pixels).min_by_key(|one| one.side);
+        let word = word.or_else(|| can.resolutions.iter().max_by_key(|one| one.side));
+        let free = can.free_size.as_ref().filter(|free| (free.pixels[0]..=free.pixels[1]).contains(&pixels));
+        let asked = match (free, listed, word) {
+            (Some(_), ..) => size.to_string(),
+            (None, Some(listed), _) => listed.to_string(),
+            (None, None, Some(word)) => word.word.clone(),
+            (None, None, None) => String::new(),
+        };
+        let quality = quality.filter(|word| can.qualities.iter().any(|known| known == word));
+        let quality = quality.unwrap_or_else(|| self.default_quality());
+        self.price_of(&asked, quality, "generate").map(|price| price.micros)
+    }
+
     /// The quality that is sent when nobody names one: its own, or "medium", or the middle one; empty where it has none.
     pub fn default_quality(&self) -> &str {
         let words = &self.can.qualities;

@@ -102,6 +102,10 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// Every intent.
+    pub const ALL: [Self; 7] =
+        [Self::Photo, Self::Typography, Self::Layout, Self::BrandColour, Self::Hero, Self::Icon, Self::Edit];
+
     /// The word in manifests and reports.
     pub const fn word(self) -> &'static str {
         match self {

@@ -136,6 +136,9 @@ fn look<'a>(
         (Fit::Unusable, "it changes pictures and draws none".to_owned())
     } else if let Standing::Retired { since } = row.standing(ask.today) {
         (Fit::Unusable, format!("it was retired on {since}"))
+    } else if let Standing::Retiring { days } = row.standing(ask.today) {
+        // A choice that is another one in a month is none that a team can review.
+        (Fit::Unusable, format!("it retires in {days} days"))
     } else if let Err(why) = &offer {
         (Fit::Unusable, why.clone())
     } else if pass_least < ask.pass_rate {

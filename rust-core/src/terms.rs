@@ -3,6 +3,8 @@
 //! Nothing here decides a pixel, so nothing here is in a key. They travel with the job, because the sidecar that
 //! carries it out reads no project's files.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ModelId, ModelRow};
@@ -42,6 +44,9 @@ pub struct Terms {
     /// The build that the job is part of, for its budget and the ledger; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub batch: String,
+    /// Limits of accounts that the project lowers, by the account's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, AccountLimits>,
     /// Rows of the project's own catalogue, as far as this job's models have some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<ModelRow>,
@@ -52,6 +57,18 @@ impl Terms {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What a project lowers of an account's limits; what is absent stays as the user's settings have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountLimits {
+    /// Most pictures of this project that are being made at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images_in_flight: Option<u32>,
+    /// Most pictures of this project that are begun in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images_per_minute: Option<u32>,
 }
 
 /// Licences of models and adapters that may be used, by their words in the catalogue.

@@ -11,7 +11,9 @@ mod report;
 mod run;
 mod survey;
 
-pub use project::{LockFile, Project, Source, approvals_path, decide, read_approvals};
+pub use project::{
+    LockFile, MODELS_FILE, Project, QUALITY_FILE, Source, approvals_path, decide, learned, own_rows, read_approvals,
+};
 pub use report::{Approved, Item, ItemState, Report, plain};
 pub use run::{
     Progress, Run, Singles, announce, leave_profiles, make_writable, place, planned_items, run, settle, sha256,

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 
 use crate::app::{App, StartError};
 use crate::build::BuildError;
+use crate::clock::Clock;
 use crate::config::{Config, UserFile, default_data_dir};
 use crate::maker::Maker;
 use crate::market::{Ambient, Shelf};
@@ -21,11 +23,14 @@ mod bench;
 mod doctor;
 mod generate;
 mod jobs;
+mod learn;
 mod log;
 mod models;
 mod progress;
+mod route;
 mod serve;
 mod show;
+mod table;
 
 pub use crate::command::exit;
 
@@ -86,8 +91,10 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// List jobs of the journal, or show one
     Jobs(jobs::JobsArgs),
-    /// List the models that can be named, and which of them are here
-    Models,
+    /// List the models that can be named: which are here, what they cost, and until when
+    Models(models::ModelsArgs),
+    /// Say where a picture would be drawn, for how much, and why
+    Route(route::RouteArgs),
     /// Show where a picture came from: its recipe, seed, engine and keys
     Show(show::ShowArgs),
     /// Print the JSON Schema of thumbforge.toml
@@ -124,6 +131,11 @@ impl Context {
     fn shelf(&self) -> Result<Shelf, Failure> {
         Shelf::open(&self.data_dir, self.user_file.as_deref(), self.ambient)
             .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))
+    }
+
+    /// The day, in UTC.
+    fn today(&self) -> Day {
+        Day::of_ms(Clock::Machine.now_ms())
     }
 }
 
@@ -176,7 +188,8 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Generate(args) => generate::generate(&context, &args),
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),
-        Verb::Models => models::models(&context),
+        Verb::Models(args) => models::models(&context, &args),
+        Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));

@@ -32,6 +32,7 @@ pub mod doctor;
 pub mod events;
 pub mod exit;
 mod junit;
+pub mod learn;
 mod preview;
 mod seed;
 mod sheet;

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 
+pub mod learned;
 pub mod ledger;
 pub mod ops;
 mod writer;

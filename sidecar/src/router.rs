@@ -26,6 +26,7 @@ mod price;
 mod rows;
 
 use asking::Asking;
+pub(crate) use candidate::Span;
 pub use candidate::{Candidate, Health, Lacks, Reason, Role};
 pub use field::{EngineCard, EnginesHere, Field};
 pub use price::Cost;

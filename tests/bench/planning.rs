@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+use thumbforge_core::day::Day;
 use thumbforge_core::id::{ContentHash, FileSha256, PixelHash, RealisedKey};
 use thumbforge_core::lock::{DrawnBy, Lock, LockLine};
-use thumbforge_core::manifest::{FileFault, Files, Manifest, Overrides, Wanted, expand};
+use thumbforge_core::manifest::{FileFault, Files, Known, Manifest, Overrides, Wanted, expand};
 use thumbforge_core::model::Catalogue;
 use thumbforge_tests::rig::Rig;
 
@@ -103,7 +104,9 @@ fn fabricate(rig: &Rig) -> Vec<Wanted> {
     let manifest = Manifest::parse("thumbforge.toml", manifest_text.as_bytes()).expect("a manifest");
     let files = Table(table.into_bytes());
     let strings = manifest.strings(&files).expect("a table");
-    let expansion = expand(&manifest, &strings, &files, &Catalogue::built_in(), &Overrides::default()).expect("assets");
+    let catalogue = Catalogue::built_in();
+    let known = Known::of(&catalogue, Day::of_ms(0));
+    let expansion = expand(&manifest, &strings, &files, known, &Overrides::default()).expect("assets");
     let (engine, card) = thumbforge_sidecar::engine::cards_of_this_build().into_iter().next().expect("an engine");
     let drawn_by = Arc::new(DrawnBy { engine, version: card.version, device_class: card.device_class });
     let mut lines = Vec::with_capacity(expansion.wanted.len());

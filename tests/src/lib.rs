@@ -1,5 +1,6 @@
-//! What several suites share: a seeded source of randomness, a rig around real processes, and a provider of pictures that obeys a script.
+//! What several suites share: seeded randomness, a rig around real processes, a scripted provider, checks by schema.
 
 pub mod provider;
 pub mod rig;
+pub mod schema;
 pub mod seed;

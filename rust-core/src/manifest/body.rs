@@ -9,11 +9,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::colour::Rgb;
+use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
 use crate::recipe::{Intent, PostStep, Settings, Tier};
 use crate::text_layer::TextStyle;
 
 /// Which images exist: templates, assets, locales and where the files go.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "thumbforge.toml")]
 pub struct Body {
@@ -48,6 +49,24 @@ pub struct Body {
     /// What drafts and finals are drawn with.
     #[serde(default)]
     pub tiers: Tiers,
+    /// How a model is chosen where none is named: "pinned" by the tables here, or "auto" by price and learned quality.
+    #[serde(default)]
+    pub route: RouteBy,
+    /// Models by "preview", "production", or "production.typography" (tier and intent, in quotes). They win over [tiers].
+    #[serde(default)]
+    pub routes: Routes,
+    /// What `route = "auto"` asks of a model.
+    #[serde(default)]
+    pub auto: Auto,
+    /// Whom pictures may be asked of, and under which licences.
+    #[serde(default)]
+    pub policy: Policy,
+    /// The most that may be spent, in US dollars, as in total = "20.00".
+    #[serde(default)]
+    pub budget: Spending,
+    /// Limits of accounts, below those of the user's settings. Keys and addresses stand there, never here.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, ProjectAccount>,
     /// Import profiles: what Unity's texture importer is set to.
     #[serde(default)]
     pub profiles: BTreeMap<String, Profile>,
@@ -285,6 +304,21 @@ pub struct Template {
     pub size: Option<String>,
     /// Model, by any spelling that `thumbforge models` lists.
     pub model: Option<String>,
+    /// How a model is chosen where none is named: "pinned" or "auto".
+    pub route: Option<RouteBy>,
+    /// Whether a retired model is an error instead of being replaced by its successor.
+    pub pin: Option<bool>,
+    /// Fields that a model may leave out where it cannot honour them, as in ["seed"]; others are refused.
+    pub allow_lossy: Option<Vec<Lossy>>,
+    /// Models to go on with when the one before them fails, best first.
+    pub fallback: Option<Vec<String>>,
+    /// Whether words that the model draws must be right to the letter; chooses a model together with the next two.
+    pub requires_typography_precision: Option<bool>,
+    /// How sure you are that a cheap model gets it right, 0 to 1; 0 where absent.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub confidence: Option<f64>,
+    /// Whether a quick draft of a local model is enough.
+    pub fast_preview: Option<bool>,
     /// Seed; derived from the recipe when absent.
     pub seed: Option<u64>,
     /// Draft or final.
@@ -312,6 +346,34 @@ pub struct Template {
     pub text: Vec<Layer>,
 }
 
+impl Template {
+    /// What it says of the choice of its model.
+    pub fn choosing(&self) -> Choosing<'_> {
+        Choosing {
+            route: self.route,
+            pin: self.pin,
+            allow_lossy: self.allow_lossy.as_deref(),
+            requires_typography_precision: self.requires_typography_precision,
+            confidence: self.confidence,
+            fast_preview: self.fast_preview,
+        }
+    }
+}
+
+impl Asset {
+    /// What it says of the choice of its model.
+    pub fn choosing(&self) -> Choosing<'_> {
+        Choosing {
+            route: self.route,
+            pin: self.pin,
+            allow_lossy: self.allow_lossy.as_deref(),
+            requires_typography_precision: self.requires_typography_precision,
+            confidence: self.confidence,
+            fast_preview: self.fast_preview,
+        }
+    }
+}
+
 fn one() -> u32 {
     1
 }
@@ -325,6 +387,8 @@ pub struct AdapterFile {
     /// Multiplier of its weights.
     #[serde(default = "full")]
     pub weight: f64,
+    /// The licence that it comes under, for `policy.licences`; "unknown" where absent.
+    pub licence: Option<String>,
 }
 
 fn full() -> f64 {
@@ -376,6 +440,21 @@ pub struct Asset {
     pub size: Option<String>,
     /// Model, in place of the template's.
     pub model: Option<String>,
+    /// How a model is chosen where none is named: "pinned" or "auto".
+    pub route: Option<RouteBy>,
+    /// Whether a retired model is an error instead of being replaced by its successor.
+    pub pin: Option<bool>,
+    /// Fields that a model may leave out where it cannot honour them, as in ["seed"]; others are refused.
+    pub allow_lossy: Option<Vec<Lossy>>,
+    /// Models to go on with when the one before them fails, best first.
+    pub fallback: Option<Vec<String>>,
+    /// Whether words that the model draws must be right to the letter; chooses a model together with the next two.
+    pub requires_typography_precision: Option<bool>,
+    /// How sure you are that a cheap model gets it right, 0 to 1; 0 where absent.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub confidence: Option<f64>,
+    /// Whether a quick draft of a local model is enough.
+    pub fast_preview: Option<bool>,
     /// Seed, in place of the template's.
     pub seed: Option<u64>,
     /// Draft or final, in place of the template's.

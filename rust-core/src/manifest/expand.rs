@@ -2,7 +2,7 @@
 //!
 //! Whatever an image shares with its siblings is made once: a template is compiled once,
 //! a prompt that names no locale is filled in once per asset.
-//! The more specific word wins: command line, asset, template, tier row, model's default.
+//! The more specific word wins: command line, asset, template, [routes], tier row, model's default.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,15 +16,19 @@ use crate::job::AssetRef;
 use crate::limits;
 use crate::locale::{Chain, Strings, same_locale};
 use crate::manifest::body::{self, MissingString, TierRow, Tiers, Variable};
+use crate::manifest::choosing::{Chosen, Known, Noticed, Terming, Wish, left_out};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::path::check_output;
 use crate::manifest::source::{did_you_mean, excerpt, nearest};
+use crate::manifest::spending::RouteBy;
 use crate::manifest::template::{Compiled, Scope as Names, TemplateFault, compile, environment};
 use crate::manifest::tiers::{TierFile, overlaid};
 use crate::manifest::wanted::{Expansion, NamedProfile, Overrides, Skipped, Wanted};
 use crate::manifest::{DEFAULT_SIZE, Files, Manifest};
 use crate::model::{Catalogue, ModelId};
 use crate::recipe::{Adapter, ArtFile, Intent, Recipe, RecipeError, Settings, TemplateRef, Tier};
+use crate::routing::{Metadata, route_job};
+use crate::terms::Terms;
 use crate::text_layer::{TextLayer, TextStyle};
 
 mod join;
@@ -39,11 +43,11 @@ pub fn expand(
     manifest: &Manifest,
     strings: &Strings,
     files: &dyn Files,
-    catalogue: &Catalogue,
+    known: Known<'_>,
     overrides: &Overrides,
 ) -> Result<Expansion, ManifestErrors> {
     let whole = Share { number: 0, of: 1 };
-    join(manifest, overrides, expand_share(manifest, strings, files, catalogue, overrides, whole)?, Vec::new())
+    join(manifest, known, overrides, expand_share(manifest, strings, files, known, overrides, whole)?, Vec::new())
 }
 
 /// The images of one share of the assets; [`join`] puts shares together.
@@ -54,12 +58,12 @@ pub fn expand_share(
     manifest: &Manifest,
     strings: &Strings,
     files: &dyn Files,
-    catalogue: &Catalogue,
+    known: Known<'_>,
     overrides: &Overrides,
     share: Share,
 ) -> Result<Expanded, ManifestErrors> {
     let environment = environment();
-    let mut expander = Expander::new(manifest, strings, files, catalogue, overrides, &environment);
+    let mut expander = Expander::new(manifest, strings, files, known, overrides, &environment);
     let templates = expander.templates();
     // A template that cannot be used would fail again for each of its assets.
     expander = expander.sound()?;
@@ -91,6 +95,10 @@ struct Expander<'m, 'e> {
     overrides: &'m Overrides,
     environment: &'e Environment<'m>,
     gathered: Gathered,
+    terming: Terming<'m>,
+    noticed: Noticed,
+    /// Models of [routes], by tier and intent; the intent is absent where the whole tier is meant.
+    routes: HashMap<(Tier, Option<Intent>), ModelId>,
     /// Chosen locales and where their words are found.
     locales: Vec<(&'m str, Chain)>,
     /// The locale of words in an image without locale.
@@ -114,6 +122,7 @@ struct Prepared<'m, 'e> {
     negative: Option<Compiled<'e, 'm>>,
     output: Option<Compiled<'e, 'm>>,
     model: Option<ModelId>,
+    fallback: Vec<ModelId>,
     size: Option<Extent>,
     adapters: Vec<Adapter>,
     layers: Vec<PreparedLayer<'m, 'e>>,
@@ -147,11 +156,11 @@ impl<'m, 'e> Expander<'m, 'e> {
         manifest: &'m Manifest,
         strings: &'m Strings,
         files: &'m dyn Files,
-        catalogue: &'m Catalogue,
+        known: Known<'m>,
         overrides: &'m Overrides,
         environment: &'e Environment<'m>,
     ) -> Self {
-        let body = &manifest.body;
+        let (body, catalogue) = (&manifest.body, known.catalogue);
         let mut gathered = Gathered::default();
         let (tiers, verify_ocr) = tier_rows(manifest, files, catalogue, &mut gathered);
         let mut resolve = |model: Option<&str>, tier: Tier| {
@@ -182,19 +191,33 @@ impl<'m, 'e> Expander<'m, 'e> {
                 None
             }
         });
+        let mut routes = HashMap::new();
+        for (key, model) in &body.routes {
+            match (route_of(key), catalogue.resolve(model)) {
+                (Some(of), Ok(row)) => drop(routes.insert(of, row.id.clone())),
+                (_, Err(unknown)) => gathered.push(manifest.source.error(
+                    ErrorCode::UnknownModel,
+                    &["routes", key],
+                    format!("no model {:?}", excerpt(model)),
+                    unknown.hint(),
+                )),
+                // Told when the manifest was read.
+                (None, Ok(_)) => {}
+            }
+        }
         let list = &body.locales.list;
-        let known = manifest.locales();
+        let locales = manifest.locales();
         let mut chosen: Vec<&'m str> = Vec::new();
         match &overrides.locales {
-            None => chosen.extend(&known),
+            None => chosen.extend(&locales),
             Some(asked) => {
                 for asked in asked {
-                    match known.iter().find(|known| same_locale(known, asked)) {
+                    match locales.iter().find(|known| same_locale(known, asked)) {
                         Some(locale) if chosen.contains(locale) => {}
                         Some(locale) => chosen.push(locale),
                         None => {
                             let message = format!("the manifest has no locale {:?}", excerpt(asked));
-                            let hint = did_you_mean(asked, known.iter().copied());
+                            let hint = did_you_mean(asked, locales.iter().copied());
                             gathered.push(flag_error(ErrorCode::InvalidRequest, "--locale", message, &hint));
                         }
                     }
@@ -215,6 +238,9 @@ impl<'m, 'e> Expander<'m, 'e> {
             overrides,
             environment,
             gathered,
+            terming: Terming::new(known, body),
+            noticed: Noticed::default(),
+            routes,
             locales: chosen.into_iter().map(|locale| (locale, strings.chain(locale))).collect(),
             default_locale: fallback.or(list.first().map(String::as_str)).unwrap_or("en"),
             fallback: fallback.map(|locale| (locale, strings.chain(locale))),
@@ -282,6 +308,15 @@ impl<'m, 'e> Expander<'m, 'e> {
         }
     }
 
+    fn fallback(&mut self, models: Option<&[String]>, table: &str, owner: &str) -> Vec<ModelId> {
+        let mut ids = Vec::new();
+        for (at, model) in models.unwrap_or_default().iter().enumerate() {
+            let at = at.to_string();
+            ids.extend(self.model(Some(model), &[table, owner, "fallback", &at]));
+        }
+        ids
+    }
+
     fn content(&mut self, path: &str, place: &[&str]) -> Option<ContentHash> {
         match self.files.content(path) {
             Ok(content) => Some(content),
@@ -333,6 +368,7 @@ impl<'m, 'e> Expander<'m, 'e> {
             negative: self.compile(body.negative.as_deref(), &["templates", name, "negative"]),
             output: self.compile(body.output.as_deref(), &["templates", name, "output"]),
             model: self.model(body.model.as_deref(), &["templates", name, "model"]),
+            fallback: self.fallback(body.fallback.as_deref(), "templates", name),
             size: body.size.as_deref().and_then(|size| size.parse().ok()),
             adapters,
             layers,
@@ -341,7 +377,7 @@ impl<'m, 'e> Expander<'m, 'e> {
 
     fn asset(&mut self, name: &'m str, asset: &'m body::Asset, templates: &HashMap<&'m str, Prepared<'m, 'e>>) {
         let template = asset.template.as_deref().and_then(|template| templates.get(template));
-        let Some(mut base) = self.base(name, asset, template) else { return };
+        let Some((mut base, chosen_by)) = self.base(name, asset, template) else { return };
         let Some(mut variables) = self.variables(name, asset, template, &base) else { return };
 
         let own_prompt = self.compile(asset.prompt.as_deref(), &["assets", name, "prompt"]);
@@ -370,6 +406,8 @@ impl<'m, 'e> Expander<'m, 'e> {
         if let Some(negative) = self.overrides.negative.as_ref().filter(|_| drawn) {
             base.negative.clone_from(negative);
         }
+        let has_negative = negative.is_some() || !base.negative.is_empty();
+        let Some(terms) = self.terms(name, asset, template, &base, chosen_by, has_negative) else { return };
         let path = self.path.take();
         let (output, output_place) = match (&own_output, template.and_then(|template| template.output.as_ref())) {
             (Some(own), _) => (Some(own), vec!["assets", name, "output"]),
@@ -482,6 +520,7 @@ impl<'m, 'e> Expander<'m, 'e> {
                                 recipe,
                                 planned,
                                 priority: asset.priority,
+                                terms: terms.clone(),
                             });
                         }
                         Err(err) => {
@@ -505,8 +544,13 @@ impl<'m, 'e> Expander<'m, 'e> {
         self.path = path;
     }
 
-    /// The recipe without prompt and words.
-    fn base(&mut self, name: &'m str, asset: &'m body::Asset, template: Option<&Prepared<'m, 'e>>) -> Option<Recipe> {
+    /// The recipe without prompt and words, and what chose its model.
+    fn base(
+        &mut self,
+        name: &'m str,
+        asset: &'m body::Asset,
+        template: Option<&Prepared<'m, 'e>>,
+    ) -> Option<(Recipe, ChosenBy)> {
         let body = template.map(|template| template.body);
         let overrides = self.overrides;
         let tier = overrides.tier.unwrap_or_else(|| self.manifest.tier(body, asset));
@@ -522,19 +566,14 @@ impl<'m, 'e> Expander<'m, 'e> {
         let intent = body.and_then(|body| body.intent).unwrap_or_default();
         // The team's own picture is taken as it is: what a model would do with a prompt decides none of its pixels.
         let drawn = art.is_none() || intent == Intent::Edit;
-        let model = self
-            .model
-            .clone()
-            .or(own_model)
-            .or_else(|| template.and_then(|template| template.model.clone()))
-            .or_else(|| self.tier_models[tier_at].clone());
+        let (model, chosen_by) = self.choose(own_model, asset, template, (tier, intent));
         let settings = self.tiers[tier_at]
             .settings()
             .overlaid(body.map_or(&Settings::default(), |body| &body.settings))
             .overlaid(&asset.settings)
             .overlaid(&overrides.settings);
         let own_size = asset.size.as_deref().and_then(|size| size.parse().ok());
-        Some(Recipe {
+        let recipe = Recipe {
             template: template
                 .map(|template| TemplateRef { name: template.name.to_owned(), version: template.body.version }),
             prompt: String::new(),
@@ -551,7 +590,117 @@ impl<'m, 'e> Expander<'m, 'e> {
             brand: self.manifest.brand(body).to_vec(),
             text: Vec::new(),
             post: body.map(|body| body.post.clone()).unwrap_or_default(),
-        })
+        };
+        Some((recipe, chosen_by))
+    }
+
+    /// The model of an image, and what chose it. What is said in one place goes over everything that is said farther off.
+    fn choose(
+        &self,
+        own: Option<ModelId>,
+        asset: &body::Asset,
+        template: Option<&Prepared<'m, 'e>>,
+        (tier, intent): (Tier, Intent),
+    ) -> (Option<ModelId>, ChosenBy) {
+        let of_template = template.map(|template| template.body.choosing()).unwrap_or_default();
+        let of_asset = asset.choosing();
+        let both = of_template.overlaid(&of_asset);
+        let auto = Some(RouteBy::Auto);
+        if let Some(model) = &self.model {
+            return (Some(model.clone()), ChosenBy::Flag);
+        }
+        if own.is_some() {
+            return (own, ChosenBy::Asset);
+        }
+        if of_asset.route == auto {
+            return (None, ChosenBy::Auto);
+        }
+        if let Some(model) = template.and_then(|template| template.model.clone()) {
+            return (Some(model), ChosenBy::Template);
+        }
+        if of_template.route == auto && of_asset.route.is_none() {
+            return (None, ChosenBy::Auto);
+        }
+        let asks_rule =
+            both.requires_typography_precision.is_some() || both.confidence.is_some() || both.fast_preview.is_some();
+        if asks_rule {
+            let metadata = Metadata {
+                requires_typography_precision: both.requires_typography_precision.unwrap_or_default(),
+                confidence: both.confidence.unwrap_or_default(),
+                fast_preview: both.fast_preview.unwrap_or_default(),
+            };
+            let row = self.catalogue.resolve(route_job(&metadata)).ok();
+            let by_asset = asset.requires_typography_precision.is_some()
+                || asset.confidence.is_some()
+                || asset.fast_preview.is_some();
+            return (row.map(|row| row.id.clone()), if by_asset { ChosenBy::Asset } else { ChosenBy::Template });
+        }
+        if both.route.unwrap_or(self.manifest.body.route) == RouteBy::Auto {
+            return (None, ChosenBy::Auto);
+        }
+        for of in [(tier, Some(intent)), (tier, None)] {
+            if let Some(model) = self.routes.get(&of) {
+                return (Some(model.clone()), ChosenBy::Routes(of));
+            }
+        }
+        (self.tier_models[usize::from(tier == Tier::Production)].clone(), ChosenBy::Tier(tier))
+    }
+
+    /// The terms of an image; what they name is noted, for each model is judged once.
+    fn terms(
+        &mut self,
+        name: &'m str,
+        asset: &'m body::Asset,
+        template: Option<&Prepared<'m, 'e>>,
+        recipe: &Recipe,
+        chosen_by: ChosenBy,
+        has_negative: bool,
+    ) -> Option<Arc<Terms>> {
+        let of_template = template.map(|template| template.body.choosing()).unwrap_or_default();
+        let both = of_template.overlaid(&asset.choosing());
+        let (pin, allow_lossy) = (both.pin.unwrap_or_default(), both.allow_lossy.unwrap_or_default());
+        let (fallback, fallback_at) = match (&asset.fallback, template) {
+            (Some(own), _) => (self.fallback(Some(own), "assets", name), ("assets", name)),
+            (None, Some(template)) => (template.fallback.clone(), ("templates", template.name)),
+            (None, None) => (Vec::new(), ("assets", name)),
+        };
+        let drawn = recipe.art.is_none() || recipe.intent == Intent::Edit;
+        if let Some(model) = &recipe.model {
+            self.noticed.note(model, pin, || chosen_by.place(name, template.map(|template| template.name)));
+        }
+        for model in &fallback {
+            let place = || [fallback_at.0, fallback_at.1, "fallback"].map(str::to_owned).to_vec();
+            self.noticed.note(model, pin, place);
+        }
+        if let Some(model) = recipe.model.as_ref().filter(|_| !allow_lossy.is_empty())
+            && let Some(row) = self.catalogue.get(model)
+        {
+            let row = self.catalogue.successor(row, self.terming.today()).map_or(row, |successor| successor.row);
+            let left_out = left_out(row, recipe, has_negative, allow_lossy);
+            self.noticed.lossy.extend(left_out.into_iter().map(|field| (row.id.clone(), field)));
+        }
+        let auto = (chosen_by == ChosenBy::Auto && drawn).then(|| Chosen {
+            tier: recipe.tier,
+            intent: recipe.intent,
+            size: recipe.size,
+            quality: recipe.settings.quality.clone(),
+        });
+        let wish = Wish {
+            model: recipe.model.clone().filter(|_| self.terming.has_own_rows()),
+            pin,
+            allow_lossy: allow_lossy.to_vec(),
+            fallback,
+            auto,
+        };
+        let row = &self.tiers[usize::from(recipe.tier == Tier::Production)];
+        match self.terming.terms(wish, row) {
+            Ok(terms) => Some(terms),
+            Err(why) => {
+                let fix = "name a model, lower auto.pass_rate, or let models be measured (`thumbforge models --learn`)";
+                self.push(ErrorCode::ModelUnavailable, &["assets", name], why, fix);
+                None
+            }
+        }
     }
 
     /// Values of all variables; those that are templates are filled in after what they name.
@@ -753,8 +902,46 @@ impl<'m, 'e> Expander<'m, 'e> {
             skipped: self.skipped,
             tiers: Tiers { preview: Some(preview), production: Some(production) },
             verify_ocr: self.verify_ocr,
+            noticed: self.noticed,
             gathered: self.gathered,
         }
+    }
+}
+
+/// What said which model an image is drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChosenBy {
+    Flag,
+    Asset,
+    Template,
+    Routes((Tier, Option<Intent>)),
+    Tier(Tier),
+    /// Price and quality: the terms have the models.
+    Auto,
+}
+
+impl ChosenBy {
+    /// The key that says so.
+    fn place(self, asset: &str, template: Option<&str>) -> Vec<String> {
+        let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
+        match (self, template) {
+            (Self::Flag, _) => path(&["--model"]),
+            (Self::Template, Some(template)) => path(&["templates", template, "model"]),
+            (Self::Routes((tier, None)), _) => path(&["routes", tier.word()]),
+            (Self::Routes((tier, Some(intent))), _) => path(&["routes", &format!("{}.{}", tier.word(), intent.word())]),
+            (Self::Tier(tier), _) => path(&["tiers", tier.word(), "model"]),
+            (Self::Asset | Self::Template | Self::Auto, _) => path(&["assets", asset, "model"]),
+        }
+    }
+}
+
+/// The tier, and the intent where there is one, of a key of `[routes]`.
+pub(super) fn route_of(key: &str) -> Option<(Tier, Option<Intent>)> {
+    let (tier, intent) = key.split_once('.').map_or((key, None), |(tier, intent)| (tier, Some(intent)));
+    let tier = [Tier::Preview, Tier::Production].into_iter().find(|known| known.word() == tier)?;
+    match intent {
+        None => Some((tier, None)),
+        Some(word) => Intent::ALL.into_iter().find(|known| known.word() == word).map(|intent| (tier, Some(intent))),
     }
 }
 

@@ -1,14 +1,18 @@
 //! A plain prompt file: one prompt per line, one picture per prompt.
 
+use std::sync::Arc;
+
 use crate::error::ErrorCode;
 use crate::job::AssetRef;
 use crate::limits;
+use crate::manifest::body::Body;
+use crate::manifest::choosing::{Judged, Known, Noticed, judge};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::tiers::{TierFile, overlaid};
 use crate::manifest::wanted::{Expansion, Overrides, Scope, Wanted};
 use crate::manifest::{DEFAULT_SIZE, excerpt, text_of};
-use crate::model::Catalogue;
 use crate::recipe::Recipe;
+use crate::terms::Terms;
 
 /// Prompts and the lines they stand on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +72,10 @@ impl PromptFile {
     pub fn expand(
         &self,
         tiers: &TierFile,
-        catalogue: &Catalogue,
+        known: Known<'_>,
         overrides: &Overrides,
     ) -> Result<Expansion, ManifestErrors> {
+        let catalogue = known.catalogue;
         let flag = |code, flag: &str, message: String, fix: String| {
             ManifestErrors::from(ManifestError {
                 code,
@@ -111,6 +116,21 @@ impl PromptFile {
             })?),
         };
         let mut gathered = Gathered::default();
+        let mut noticed = Noticed::default();
+        if let Some(row) = model {
+            noticed.note(&row.id, false, Vec::new);
+        }
+        let error = |code, _: &[&str], message, fix: &str| ManifestError {
+            code,
+            file: named_by.to_owned(),
+            line: None,
+            column: None,
+            key: String::new(),
+            message,
+            fix: fix.to_owned(),
+        };
+        let Judged { warnings, retired } = judge(&Body::default(), known, &noticed, &error, &mut gathered);
+        let terms = Arc::new(Terms::default());
         let mut wanted = Vec::with_capacity(self.prompts.len());
         for (at, (line, prompt)) in self.prompts.iter().enumerate() {
             let recipe = Recipe {
@@ -130,6 +150,7 @@ impl PromptFile {
                     planned: recipe.planned_key(),
                     recipe,
                     priority: 0,
+                    terms: terms.clone(),
                 }),
                 Err(err) => gathered.push(ManifestError {
                     code: ErrorCode::InvalidRequest,
@@ -150,6 +171,9 @@ impl PromptFile {
             placeholder: overrides.placeholder.unwrap_or(false),
             tiers: tiers.tiers.clone(),
             verify_ocr: tiers.verify_ocr,
+            warnings,
+            retired,
+            batch_budget: None,
         })
     }
 }

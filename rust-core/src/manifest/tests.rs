@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::day::Day;
 use crate::model::Catalogue;
 use crate::recipe::Settings;
 
@@ -59,6 +60,10 @@ template = "card"
 vars = { subject = "a {{ metal }} sword", metal = "steel" }
 "##;
 
+fn today() -> Day {
+    "2026-11-21".parse().expect("a day")
+}
+
 fn shelf() -> Shelf {
     Shelf::default().with("Shop.csv", TABLE)
 }
@@ -66,7 +71,7 @@ fn shelf() -> Shelf {
 fn expanded(text: &str, files: &Shelf, overrides: &Overrides) -> Result<Expansion, ManifestErrors> {
     let manifest = Manifest::parse("thumbforge.toml", text.as_bytes())?;
     let strings = manifest.strings(files)?;
-    expand(&manifest, &strings, files, &Catalogue::built_in(), overrides)
+    expand(&manifest, &strings, files, Known::of(&Catalogue::built_in(), today()), overrides)
 }
 
 #[track_caller]
@@ -483,7 +488,8 @@ fn the_sample_is_61_images_whose_words_do_not_overlap() {
     let text = folder.read("thumbforge.toml", 0).expect("the sample's manifest");
     let manifest = Manifest::parse("thumbforge.toml", &text).unwrap_or_else(|errors| panic!("{errors}"));
     let strings = manifest.strings(&folder).unwrap_or_else(|errors| panic!("{errors}"));
-    let expansion = expand(&manifest, &strings, &folder, &Catalogue::built_in(), &Overrides::default());
+    let expansion =
+        expand(&manifest, &strings, &folder, Known::of(&Catalogue::built_in(), today()), &Overrides::default());
     let expansion = expansion.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(expansion.wanted.len(), 61);
     assert_eq!(expansion.wanted.iter().filter(|wanted| wanted.asset.locale == "th").count(), 1);
@@ -564,13 +570,14 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
 fn a_prompt_file_is_one_picture_per_line() {
     let text = "\u{feff}# posters\r\nstudio photo of sword on table, cinematic lighting\r\n\r\n  鋼の剣\r\n";
     let prompts = PromptFile::parse("prompts.txt", text.as_bytes()).expect("two prompts");
-    let expansion =
-        prompts.expand(&TierFile::default(), &Catalogue::built_in(), &Overrides::default()).expect("two pictures");
+    let expansion = prompts
+        .expand(&TierFile::default(), Known::of(&Catalogue::built_in(), today()), &Overrides::default())
+        .expect("two pictures");
     assert_eq!(outputs(&expansion), ["0001-studio-photo-of-sword-on-table-cinematic.png", "0002.png"]);
     assert_eq!(expansion.wanted[1].recipe.prompt, "鋼の剣");
     let tiers = TierFile::parse("t", CASE_STUDY.as_bytes()).expect("the case study");
     let draft = Overrides { tier: Some(Tier::Preview), ..Overrides::default() };
-    let drafts = prompts.expand(&tiers, &Catalogue::built_in(), &draft).expect("two drafts");
+    let drafts = prompts.expand(&tiers, Known::of(&Catalogue::built_in(), today()), &draft).expect("two drafts");
     assert_eq!(drafts.wanted[0].recipe.model.as_ref().map(|model| model.as_str()), Some("sd3.5-large-turbo"));
     assert_eq!((drafts.verify_ocr, drafts.tiers), (Some(true), tiers.tiers));
     let long = format!("ok\n{}\n", "x".repeat(10 << 20));
@@ -659,3 +666,5 @@ proptest! {
         prop_assert_eq!(ours, theirs);
     }
 }
+
+mod spending;

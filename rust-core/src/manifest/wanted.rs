@@ -1,12 +1,19 @@
 //! What a manifest or a prompt file comes to: images that are wanted, each with its recipe and key.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::id::PlannedKey;
 use crate::image::Extent;
 use crate::job::AssetRef;
 use crate::manifest::body::{Profile, Tiers};
+use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
+use crate::model::ModelId;
+use crate::money::Micros;
 use crate::recipe::{Recipe, Settings, Tier};
+use crate::terms::Terms;
 
 /// One image that should exist.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +30,8 @@ pub struct Wanted {
     pub planned: PlannedKey,
     /// Higher is drawn first.
     pub priority: i32,
+    /// What may be spent on it, and where; the same for many.
+    pub terms: Arc<Terms>,
 }
 
 /// An import profile of the manifest and its name.
@@ -60,6 +69,39 @@ pub struct Expansion {
     pub tiers: Tiers,
     /// Whether the words of finished pictures are read back; absent when nobody said.
     pub verify_ocr: Option<bool>,
+    /// What people should know before anything is drawn, each once.
+    pub warnings: Vec<Warning>,
+    /// Retired models that something pins, each with the error that whoever draws with one gets. What was drawn before
+    /// stays as it is.
+    pub retired: BTreeMap<ModelId, ManifestError>,
+    /// The most that one build may spend.
+    pub batch_budget: Option<Micros>,
+}
+
+impl Expansion {
+    /// What is wrong with drawing these images today, each mistake once.
+    ///
+    /// # Errors
+    /// A model that is retired, where it is pinned.
+    pub fn check_drawn<'a>(&self, images: impl Iterator<Item = &'a Wanted>) -> Result<(), ManifestErrors> {
+        if self.retired.is_empty() {
+            return Ok(());
+        }
+        let pinned = images.filter(|wanted| wanted.terms.pin).filter_map(|wanted| wanted.recipe.model.as_ref());
+        let models: BTreeSet<&ModelId> = pinned.filter(|model| self.retired.contains_key(model)).collect();
+        let mut gathered = Gathered::default();
+        models.into_iter().filter_map(|model| self.retired.get(model)).for_each(|error| gathered.push(error.clone()));
+        gathered.or(())
+    }
+}
+
+/// What people should know of a plan that is right all the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Warning {
+    /// For machines: `model_retired`, `model_retires` or `lossy`.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
 }
 
 /// Whether everything was asked for.

@@ -25,6 +25,7 @@ fn wanted(output: &str, model: Option<&str>) -> Wanted {
         planned: recipe.planned_key(),
         recipe,
         priority: 0,
+        terms: std::sync::Arc::default(),
     }
 }
 

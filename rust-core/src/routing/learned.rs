@@ -99,6 +99,11 @@ struct Row {
 }
 
 impl Learned {
+    /// Nothing learned.
+    pub const fn new() -> Self {
+        Self { rows: BTreeMap::new() }
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -117,7 +122,7 @@ impl Learned {
             return Err(LearnedError::Version(version));
         }
         let file: File = toml::from_str(text).map_err(wrong)?;
-            let mut learned = Self::default();
+        let mut learned = Self::default();
         for row in file.rows {
             let Row { model, intent, passed, failed, accepted, rejected, latency_p50_ms } = row;
             let counts = Counts { passed, failed, accepted, rejected, latency_p50_ms };

@@ -53,6 +53,13 @@ provider = 'p'
 retired_on = '2026-01-01'
 pass = { photo = 0.99 }
 [[model]]
+id = 'going'
+name = 'x'
+family = 'hosted'
+provider = 'p'
+retired_on = '2026-12-01'
+pass = { photo = 0.99 }
+[[model]]
 id = 'untimed'
 name = 'u'
 family = 'local'
@@ -104,7 +111,7 @@ fn the_cheapest_that_does_is_taken() {
         let (found, others) = ranked(&Learned::default(), intent, pass_rate, most_ms);
         assert_eq!((found.as_str(), others.as_str()), (fits, not));
     };
-    let never = "builtin:Unusable enlarger:Unusable gone:Unusable";
+    let never = "builtin:Unusable enlarger:Unusable going:Unusable gone:Unusable";
     check(Intent::Photo, 0.3, None, "untimed cheap good better", never);
     check(Intent::Photo, 0.3, Some(800), "cheap", &format!("better:Slow {} good:Slow untimed:Slow", never));
     check(
@@ -112,14 +119,14 @@ fn the_cheapest_that_does_is_taken() {
         0.7,
         None,
         "good better",
-        "builtin:Unusable cheap:Weak enlarger:Unusable gone:Unusable untimed:Weak",
+        "builtin:Unusable cheap:Weak enlarger:Unusable going:Unusable gone:Unusable untimed:Weak",
     );
     check(
         Intent::Photo,
         0.999,
         None,
         "",
-        "better:Weak builtin:Unusable cheap:Weak enlarger:Unusable gone:Unusable good:Weak untimed:Weak",
+        "better:Weak builtin:Unusable cheap:Weak enlarger:Unusable going:Unusable gone:Unusable good:Weak untimed:Weak",
     );
 }
 
@@ -157,6 +164,7 @@ fn every_candidate_says_why() {
     assert_eq!(why("better"), "it takes about 9000 ms, and 6000 ms is the most");
     assert_eq!(why("untimed"), "nobody knows how long it takes, and 6000 ms is the most");
     assert_eq!(why("gone"), "it was retired on 2026-01-01");
+    assert_eq!(why("going"), "it retires in 10 days");
     let unpriced = auto(&catalogue, &Learned::default(), &ask, &|_| Ok(None));
     assert!(unpriced.iter().all(|one| one.fit != Fit::Fits));
     let closed = auto(&catalogue, &Learned::default(), &ask, &|_| Err("no account of p".to_owned()));

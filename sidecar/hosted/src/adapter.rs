@@ -10,9 +10,9 @@ use crate::fault::Fault;
 
 mod a1111;
 mod comfyui;
-pub mod gemini;
+mod gemini;
 mod google;
-pub mod ideogram;
+mod ideogram;
 mod ideogram_v1;
 mod imagen;
 mod openai;
@@ -21,9 +21,9 @@ mod own;
 mod post;
 pub mod read;
 mod sdcpp;
-pub mod stability;
+mod stability;
 mod vendor;
-pub mod vertex;
+mod vertex;
 
 /// The adapter of a protocol; `None` where this build has none.
 pub fn adapter(protocol: Protocol) -> Option<&'static dyn Adapter> {

@@ -10,8 +10,9 @@ use thumbforge_core::job::Outcome;
 use thumbforge_core::model::{Capabilities, MaskForm, ModelRow, SeedUse};
 use thumbforge_core::recipe::{Operation, Recipe};
 
-use crate::adapter::Protocol;
+use crate::adapter::{Adapter, Protocol};
 use crate::call::{Call, Task};
+use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::mask;
 
@@ -197,7 +198,30 @@ impl Notes {
     }
 }
 
+/// A picture of one pixel, to stand for those that are not there yet.
+const PIXEL: &[u8] =
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\
+    \x00\x00\x00\x0aIDAT\x78\x9c\x63\xf8\x0f\x00\x01\x01\x01\x00\xb1\x38\xf6\x14\x00\x00\x00\x00IEND\xae\x42\x60\x82";
+
 impl Translated {
+    /// Why `adapter` cannot say all of it in one request, before there is any picture; nothing where it can.
+    ///
+    /// A row says what its model can; some cannot be had at once, such as a mask with a negative prompt. Only the adapter
+    /// knows, and a router that asks it here need not find out when the call is due.
+    pub fn objection(
+        &self,
+        recipe: &Recipe,
+        row: &ModelRow,
+        adapter: &dyn Adapter,
+        endpoint: &Endpoint,
+    ) -> Option<String> {
+        let pixel = || Bytes::from_static(PIXEL);
+        let images = recipe.edit.iter().flat_map(|edit| &edit.images).map(|_| pixel()).collect();
+        let mask = self.mask.map(|_| pixel());
+        let call = self.clone().call(recipe, row, images, mask, String::new());
+        call.and_then(|call| adapter.begin(endpoint, &call)).err().map(|fault| fault.message)
+    }
+
     /// The call, with the pictures of the recipe's edit and its mask, which is brought into the model's form.
     ///
     /// Fields that the model cannot honour are left out: whoever calls this was allowed to drop them.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use thumbforge_core::approvals::{Approval, Approvals};
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, PixelHash};
 use thumbforge_core::image::Extent;
@@ -16,10 +17,11 @@ use thumbforge_core::locale::Strings;
 use thumbforge_core::lock::Lock;
 use thumbforge_core::manifest::body::Vcs;
 use thumbforge_core::manifest::{
-    DEFAULT_SIZE, Expanded, Expansion, FileFault, Files, Manifest, ManifestErrors, Overrides, PromptFile, Share,
+    DEFAULT_SIZE, Expanded, Expansion, FileFault, Files, Known, Manifest, ManifestErrors, Overrides, PromptFile, Share,
     TierFile, Wanted, expand_share, join,
 };
-use thumbforge_core::model::{Catalogue, ModelId};
+use thumbforge_core::model::{Catalogue, ModelId, ModelRow, parse_rows};
+use thumbforge_core::routing::Learned;
 
 use super::BuildError;
 use super::report::Approved;
@@ -100,7 +102,8 @@ impl Project {
                 Self::of_manifest(manifest, Some(out), overrides, catalogue, data_dir, now)
             }
             Source::Prompts { file, out, tiers } => {
-                Self::of_prompts(file, out, tiers.as_deref(), overrides, catalogue, data_dir)
+                let known = Known::of(catalogue, day(now));
+                Self::of_prompts(file, out, tiers.as_deref(), overrides, known, data_dir)
             }
         }
     }
@@ -135,13 +138,18 @@ impl Project {
         let disk = Disk { root: &folder, cache: Mutex::new(StatCache::load(&stat_path)), now };
         let strings = manifest.strings(&disk)?;
         let approvals = read_approvals(&folder)?;
+        let (own, learned) = (own_rows(&folder)?, learned(&folder)?);
+        let with_own = (!own.is_empty()).then(|| catalogue.with_rows(own.clone())).transpose();
+        let with_own = with_own.map_err(|err| unusable_file(&folder.join(MODELS_FILE), &err))?;
+        let catalogue = with_own.as_ref().unwrap_or(catalogue);
+        let known = Known { catalogue, own: &own, learned: &learned, today: day(now) };
         let lock_file = match out {
             Some(_) => LockFile::new(side_file(data_dir, "lock", &root), data_dir, &root),
             None => LockFile::new(root.join("thumbforge.lock"), data_dir, &root),
         };
         let (expansion, lock) = std::thread::scope(|scope| {
             let lock = scope.spawn(|| lock_file.read());
-            let expansion = expand_on_all_cores(&manifest, &strings, &disk, catalogue, overrides);
+            let expansion = expand_on_all_cores(&manifest, &strings, &disk, known, overrides);
             (expansion, joined(lock))
         });
         let (expansion, lock) = (expansion?, lock?);
@@ -169,7 +177,7 @@ impl Project {
         out: &Path,
         tiers: Option<&Path>,
         overrides: &Overrides,
-        catalogue: &Catalogue,
+        known: Known<'_>,
         data_dir: &Path,
     ) -> Result<Self, BuildError> {
         let bytes = read_bounded(file, limits::PROMPT_FILE_BYTES_MAX).map_err(|fault| {
@@ -186,7 +194,7 @@ impl Project {
             }
             None => TierFile::default(),
         };
-        let expansion = PromptFile::parse(&file.display().to_string(), &bytes)?.expand(&tiers, catalogue, overrides)?;
+        let expansion = PromptFile::parse(&file.display().to_string(), &bytes)?.expand(&tiers, known, overrides)?;
         fs::create_dir_all(out).map_err(|err| unusable(out, &err))?;
         let root = out.canonicalize().map_err(|err| unusable(out, &err))?;
         let lock_file = LockFile::new(side_file(data_dir, "lock", &root), data_dir, &root);
@@ -207,6 +215,14 @@ impl Project {
             expansion,
             root,
         })
+    }
+
+    /// A name that no other build has, for its budget and the ledger.
+    pub fn batch_id(&self, now: SystemTime) -> String {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unique = format!("{} {} {}", self.root.display(), since.as_nanos(), std::process::id());
+        let hash = ContentHash::of(unique.as_bytes()).to_string();
+        format!("{}-{}", day(now), &hash[..12])
     }
 
     /// Whether an output's recipe names a model other than the built-in one.
@@ -361,6 +377,52 @@ pub fn decide(folder: &Path, data_dir: &Path, approval: Approval) -> Result<(), 
     Ok(())
 }
 
+/// Rows of a project's own, beside its manifest.
+pub const MODELS_FILE: &str = "thumbforge.models.toml";
+/// What was learned of models, beside the manifest.
+pub const QUALITY_FILE: &str = "thumbforge.quality.toml";
+
+/// The project's own rows of the catalogue; a file that is not there has none.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn own_rows(folder: &Path) -> Result<Vec<ModelRow>, Failure> {
+    let path = folder.join(MODELS_FILE);
+    let text = read_text(&path)?;
+    text.map_or(Ok(Vec::new()), |text| parse_rows(&text).map_err(|err| unusable_file(&path, &err)))
+}
+
+/// What was learned of models in the project; a file that is not there says nothing.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn learned(folder: &Path) -> Result<Learned, Failure> {
+    let path = folder.join(QUALITY_FILE);
+    let text = read_text(&path)?;
+    text.map_or(Ok(Learned::default()), |text| Learned::parse(&text).map_err(|err| unusable_file(&path, &err)))
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, Failure> {
+    match read_bounded(path, limits::CATALOGUE_BYTES_MAX) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text.trim_start_matches('\u{feff}').to_owned())),
+            Err(_) => Err(unreadable(path, &FileFault::Unreadable("it is not UTF-8".to_owned()))),
+        },
+        Err(FileFault::Missing) => Ok(None),
+        Err(fault) => Err(unreadable(path, &fault)),
+    }
+}
+
+fn unusable_file(path: &Path, err: &dyn std::error::Error) -> Failure {
+    Failure::new(ErrorCode::InvalidManifest, format!("{}: failed to {err}", path.display()))
+}
+
+/// The day of a moment, in UTC.
+fn day(now: SystemTime) -> Day {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Day::of_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// A folder for drafts: anywhere but in the place of the finals.
 fn drafts_folder(out: &Path, folder: &Path) -> Result<PathBuf, Failure> {
     fs::create_dir_all(out).map_err(|err| unusable(out, &err))?;
@@ -384,17 +446,17 @@ fn expand_on_all_cores(
     manifest: &Manifest,
     strings: &Strings,
     disk: &Disk<'_>,
-    catalogue: &Catalogue,
+    known: Known<'_>,
     overrides: &Overrides,
 ) -> Result<Expansion, BuildError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let of = (manifest.body().assets.len() / ASSETS_PER_THREAD_MIN).clamp(1, cores);
-    let expand = |number| expand_share(manifest, strings, disk, catalogue, overrides, Share { number, of });
+    let expand = |number| expand_share(manifest, strings, disk, known, overrides, Share { number, of });
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..of).map(|number| scope.spawn(move || expand(number))).collect();
         let first = expand(0);
         let others: Vec<Result<Expanded, ManifestErrors>> = others.into_iter().map(joined).collect();
-        Ok(join(manifest, overrides, first?, others.into_iter().collect::<Result<_, _>>()?)?)
+        Ok(join(manifest, known, overrides, first?, others.into_iter().collect::<Result<_, _>>()?)?)
     })
 }
 

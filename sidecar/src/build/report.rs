@@ -8,7 +8,7 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::PixelHash;
 use thumbforge_core::job::{AssetRef, Ending, Render};
 use thumbforge_core::lock::LockLine;
-use thumbforge_core::manifest::Wanted;
+use thumbforge_core::manifest::{Wanted, Warning};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::plan::{Action, KeepReason};
 use thumbforge_core::verdict::Verdict;
@@ -285,6 +285,8 @@ pub struct Report {
     pub cost_micros_usd: u64,
     /// Wall time.
     pub elapsed_ms: u64,
+    /// What people should know though nothing is wrong: models that are gone or will be, fields that are left out.
+    pub warnings: Vec<Warning>,
     /// Every image, in the order of outputs.
     pub items: Vec<Item>,
 }

@@ -12,8 +12,10 @@ use thumbforge_core::id::{ContentHash, FileSha256};
 use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, Lane, Render};
 use thumbforge_core::lock::{DrawnBy, LockLine};
 use thumbforge_core::manifest::{Scope, Wanted};
+use thumbforge_core::money::Micros;
 use thumbforge_core::plan::{Action, locked};
 use thumbforge_core::recipe::Realisation;
+use thumbforge_core::terms::{self, Budget, Period, Terms};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +82,10 @@ pub struct Run<'a> {
     pub maker: &'a Maker,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
+    /// The name of this build, which no other has.
+    pub batch: String,
+    /// The most that this build may spend, besides what the manifest says.
+    pub budget: Option<Micros>,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
     /// Outputs that must not be written, though the system would let us: somebody else's version control says so.
@@ -237,7 +243,7 @@ async fn make(
     let room = Arc::new(Semaphore::new(asked.jobs_max.max(1)));
     let mut tasks = JoinSet::new();
     for at in to_make {
-        let spec = spec(project, &wanted[at]);
+        let spec = spec(project, &wanted[at], &asked);
         let (maker, writer, room) = (asked.maker.clone(), writer.clone(), room.clone());
         let (singles, progress) = (asked.singles.clone(), asked.progress.clone());
         let interrupted = singles.of(&wanted[at].asset).unwrap_or_else(|| asked.interrupted.clone());
@@ -483,11 +489,16 @@ async fn provide(
     pins
 }
 
-fn spec(project: &Project, wanted: &Wanted) -> JobSpec {
+fn spec(project: &Project, wanted: &Wanted, asked: &Run<'_>) -> JobSpec {
     // Words on a picture are a promise to a player, so what the checks call an error fails the image;
     // a picture without words is art, and art is for people to judge.
     let gate = if wanted.recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
+    let mut terms = Terms { batch: asked.batch.clone(), ..Terms::clone(&wanted.terms) };
+    for micros in [project.expansion.batch_budget, asked.budget].into_iter().flatten() {
+        terms.budgets.push(Budget { scope: terms::Scope::Batch(asked.batch.clone()), period: Period::Ever, micros });
+    }
     JobSpec {
+        terms,
         asset: wanted.asset.clone(),
         priority: wanted.priority,
         placeholder: project.expansion.placeholder,

@@ -9,6 +9,7 @@ use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::Extent;
 use thumbforge_core::manifest::Overrides;
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Settings, Tier};
 
 use super::progress::{Bars, Lines, Silent};
@@ -63,6 +64,9 @@ pub(super) struct BatchArgs {
     /// Pictures per model call; models that draw one at a time draw them one after another
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: u32,
+    /// The most that this build may spend, in US dollars; what would go beyond it is not drawn
+    #[arg(long, value_name = "USD")]
+    budget: Option<Micros>,
     /// Write a contact sheet of all pictures
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
@@ -159,6 +163,7 @@ impl BatchArgs {
             force: self.force,
             upgrade: self.upgrade,
             jobs_max: self.jobs,
+            budget: self.budget,
             require_approved: self.require.contains(&Requirement::Approved),
             deny: self.deny.clone(),
             report: self.report.clone(),
@@ -207,6 +212,9 @@ fn build(context: &Context, args: &BatchArgs, mode: Mode) -> Result<u8, BuildErr
             say_summary(context, &ended);
         }
         Mode::Plan | Mode::Check => say_plan(context, &ended),
+    }
+    for warning in ended.report.warnings.iter().filter(|_| !context.quiet) {
+        eprintln!("warning[{}]: {}", warning.code, warning.message);
     }
     for refused in ended.refused.values() {
         eprintln!("{refused}");

@@ -1,14 +1,17 @@
 //! `thumbforge generate PROMPT`: one picture, now.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Gate, JobSpec, Lane};
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Recipe, one_line};
+use thumbforge_core::terms::{Budget, Period, Scope, Terms};
 use thumbforge_core::text_layer::{TextLayer, TextStyle};
 
 use super::batch::RecipeArgs;
@@ -43,6 +46,9 @@ pub(super) struct GenerateArgs {
     locale: String,
     #[command(flatten)]
     recipe: RecipeArgs,
+    /// The most that the picture may cost, in US dollars; one that would cost more is not drawn
+    #[arg(long, value_name = "USD")]
+    budget: Option<Micros>,
     /// Write the JSON report to a file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -66,6 +72,7 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
         planned: spec.recipe.planned_key(),
         recipe: spec.recipe.clone(),
         priority: 0,
+        terms: Arc::default(),
     };
     let item = Item::new(&wanted, ItemState::Planned);
     let item = runtime()?.block_on(async {
@@ -125,7 +132,17 @@ fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
     };
     let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
     let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
-    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, ..JobSpec::new(recipe, Lane::Interactive, CLIENT) })
+    let terms = terms(args.budget, &recipe);
+    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, terms, ..JobSpec::new(recipe, Lane::Interactive, CLIENT) })
+}
+
+/// What may be spent on the picture: a build of its own.
+fn terms(budget: Option<Micros>, recipe: &Recipe) -> Terms {
+    let Some(micros) = budget else { return Terms::default() };
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let batch = format!("generate-{}-{}", &recipe.planned_key().to_string()[..12], since.as_nanos());
+    let budgets = vec![Budget { scope: Scope::Batch(batch.clone()), period: Period::Ever, micros }];
+    Terms { batch, budgets, ..Terms::default() }
 }
 
 async fn make(maker: &Maker, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {

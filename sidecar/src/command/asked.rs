@@ -4,7 +4,7 @@
 //! {"verb":"batch","manifest":DIR, "locales":[…],"assets":[…],"only":[OUTPUT…],"except":[OUTPUT…],
 //!  "tier","model","seed","size","steps","guidance","negative","placeholder", "out":DIR,"keep_seed",
 //!  "dry_run","check","force","upgrade",
-//!  "require":["approved"],"deny":[…], "report":FILE,"junit":FILE,"events":FILE,"sheet":FILE}
+//!  "require":["approved"],"deny":[…],"budget":USD, "report":FILE,"junit":FILE,"events":FILE,"sheet":FILE}
 //!     ─► {"exit","message","errors":[{"code","message"}],"report":{…without items} or null}
 //! {"verb":"approve","manifest":DIR,"asset","locale","decision":"accepted" or "rejected","person",
 //!  "role","note","from":DIR,"force"}
@@ -22,6 +22,7 @@ use thumbforge_core::approvals::Decision;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::PixelHash;
 use thumbforge_core::manifest::Overrides;
+use thumbforge_core::money::{Micros, dollars};
 use thumbforge_core::recipe::{Settings, Tier};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +69,8 @@ pub(super) struct BatchOrder {
     require: Vec<Requirement>,
     #[serde(default)]
     deny: Vec<String>,
+    #[serde(default, with = "dollars::maybe")]
+    budget: Option<Micros>,
     report: Option<PathBuf>,
     junit: Option<PathBuf>,
     events: Option<PathBuf>,
@@ -174,6 +177,7 @@ impl BatchOrder {
             force: self.force,
             upgrade: self.upgrade,
             jobs_max: JOBS_DEFAULT,
+            budget: self.budget,
             require_approved: self.require.contains(&Requirement::Approved),
             deny: self.deny,
             report: self.report,

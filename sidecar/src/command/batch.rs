@@ -14,6 +14,7 @@ use std::time::{Instant, SystemTime};
 use thumbforge_core::error::Failure;
 use thumbforge_core::manifest::Overrides;
 use thumbforge_core::model::Catalogue;
+use thumbforge_core::money::Micros;
 use thumbforge_core::plan::{Action, PlanItem};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,8 @@ pub struct Order {
     pub upgrade: bool,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
+    /// The most that this build may spend, besides what the manifest says.
+    pub budget: Option<Micros>,
     /// Whether every picture must be one that somebody has accepted.
     pub require_approved: bool,
     /// Engines and tiers that no picture may be of.
@@ -146,6 +149,10 @@ impl Batch {
             left.inspect_err(|error| given_up(&events, error))?;
         }
         let survey = build::survey(&mut project, order.force, order.upgrade, now);
+        let is_drawn = |item: &&PlanItem| matches!(item.action, Action::Render(_));
+        let drawn = survey.plan.items.iter().filter(is_drawn).map(|item| &project.expansion.wanted[item.wanted]);
+        let checked = project.expansion.check_drawn(drawn).map_err(BuildError::from);
+        checked.inspect_err(|error| given_up(&events, error))?;
         let singles = Arc::default();
         Ok(Self { order, project, survey, events, singles, data_dir: data_dir.to_owned(), began })
     }
@@ -217,6 +224,8 @@ impl Batch {
         let asked = Run {
             maker,
             jobs_max: self.order.jobs_max,
+            batch: self.project.batch_id(SystemTime::now()),
+            budget: self.order.budget,
             progress,
             except: &self.order.except,
             singles: self.singles.clone(),
@@ -232,6 +241,7 @@ impl Batch {
         let Self { order, project, survey, events, began, .. } = self;
         let elapsed_ms = began.elapsed().as_millis() as u64;
         let report = Report::of(&project.root, items, survey.plan.orphans.len(), elapsed_ms);
+        let report = Report { warnings: project.expansion.warnings.clone(), ..report };
         let mut ended = Ended {
             refused: refused(&report, &order, &project, &survey),
             project,

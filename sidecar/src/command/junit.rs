@@ -75,6 +75,12 @@ pub(super) fn xml(
     for (asset, cases) in &suites {
         suite(&mut text, asset, cases, &report.root);
     }
+    if !report.warnings.is_empty() {
+        let messages: Vec<&str> = report.warnings.iter().map(|warning| warning.message.as_str()).collect();
+        line(&mut text, format_args!("  <testsuite name=\"warnings\" {}>", counts(std::iter::empty(), 0.0)));
+        line(&mut text, format_args!("    <system-out>{}</system-out>", escaped(&messages.join("\n"))));
+        line(&mut text, format_args!("  </testsuite>"));
+    }
     text.push_str("</testsuites>\n");
     text
 }

@@ -386,8 +386,11 @@ impl State {
                 released.push(key);
             }
         }
-        let Some((drawer, followers)) = self.drawing.remove(&key) else { return };
-        debug_assert_eq!(drawer, job, "only the drawer ends a drawing");
+        // Two jobs that an earlier process left behind may each have a call for the same art: the first one holds the key.
+        if self.drawing.get(&key).is_none_or(|(drawer, _)| *drawer != job) {
+            return;
+        }
+        let Some((_, followers)) = self.drawing.remove(&key) else { return };
         for follower in followers {
             if let Some(entry) = self.jobs.get_mut(&follower)
                 && matches!(entry.phase, Phase::Following)

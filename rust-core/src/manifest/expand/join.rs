@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::error::ErrorCode;
 use crate::manifest::Manifest;
 use crate::manifest::body::Tiers;
+use crate::manifest::choosing::{Judged, Known, Noticed, judge};
 use crate::manifest::error::{Gathered, ManifestErrors};
 use crate::manifest::path::folded;
 use crate::manifest::source::excerpt;
@@ -25,6 +26,7 @@ pub struct Expanded {
     pub(super) skipped: Vec<Skipped>,
     pub(super) tiers: Tiers,
     pub(super) verify_ocr: Option<bool>,
+    pub(super) noticed: Noticed,
     pub(super) gathered: Gathered,
 }
 
@@ -34,6 +36,7 @@ pub struct Expanded {
 /// Everything that is wrong, up to [`ERRORS_MAX`](super::ERRORS_MAX) at once.
 pub fn join(
     manifest: &Manifest,
+    known: Known<'_>,
     overrides: &Overrides,
     first: Expanded,
     others: Vec<Expanded>,
@@ -43,6 +46,7 @@ pub fn join(
     for share in others {
         all.wanted.extend(share.wanted);
         all.skipped.extend(share.skipped);
+        all.noticed.extend(share.noticed);
         if let Err(errors) = share.gathered.or(()) {
             all.gathered.extend(errors);
         }
@@ -50,6 +54,11 @@ pub fn join(
     all.wanted.sort_by(|a, b| a.output.cmp(&b.output));
     all.skipped.sort_by(|a, b| a.output.cmp(&b.output));
     check_collisions(manifest, &all.wanted, &mut all.gathered);
+    let error = |code, path: &[&str], message, fix: &str| match path {
+        [flag] if flag.starts_with("--") => super::flag_error(code, flag, message, fix),
+        _ => manifest.source.error(code, path, message, fix),
+    };
+    let Judged { warnings, retired } = judge(&manifest.body, known, &all.noticed, &error, &mut all.gathered);
     if let Some(outputs) = &overrides.outputs {
         let outputs: HashSet<&str> = outputs.iter().map(String::as_str).collect();
         all.wanted.retain(|wanted| outputs.contains(wanted.output.as_str()));
@@ -65,6 +74,9 @@ pub fn join(
         placeholder: overrides.placeholder.unwrap_or(manifest.body.placeholder),
         tiers: all.tiers,
         verify_ocr: all.verify_ocr,
+        warnings,
+        retired,
+        batch_budget: manifest.body.budget.batch.as_ref().and_then(|amount| amount.micros().ok()),
     };
     all.gathered.or(expansion)
 }

@@ -7,12 +7,9 @@ use crate::call::Call;
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::Fault;
 
-/// Where it is, unless an account says otherwise.
-pub const BASE_URL: &str = "https://generativelanguage.googleapis.com";
-
 /// The Gemini API.
 #[derive(Debug, Clone, Copy)]
-pub struct Gemini;
+pub(super) struct Gemini;
 
 impl Adapter for Gemini {
     fn protocol(&self) -> Protocol {

@@ -244,7 +244,7 @@ fn details<'a>(error: &'a Value, kind: &'static str) -> impl Iterator<Item = &'a
 /// Whether a message says that the account's tier has no quota for the model: "limit: 0", and not "limit: 05" or "0.5".
 fn no_quota_at_all(message: &str) -> bool {
     message.match_indices("limit: 0").any(|(at, found)| {
-        let after = message[at + found.len()..].as_bytes();
+        let after = &message.as_bytes()[at + found.len()..];
         match after {
             [b'.', digit, ..] => !digit.is_ascii_digit(),
             [next, ..] => !next.is_ascii_digit(),

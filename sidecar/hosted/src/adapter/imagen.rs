@@ -45,7 +45,6 @@ impl Adapter for Imagen {
     fn begin(&self, endpoint: &Endpoint, call: &Call) -> Result<Request, Fault> {
         let service = service(endpoint);
         let who = service.who();
-        let gemini = service == Service::GeminiApi;
         vendor::refuse(
             who,
             &[
@@ -57,9 +56,6 @@ impl Adapter for Imagen {
                 (call.strength.is_some(), "a strength"),
                 (!call.quality.is_empty(), "a quality"),
                 (matches!(call.size, AskedSize::Pixels(_)), "a size in pixels"),
-                // google-genai refuses both for the Gemini API.
-                (gemini && !call.negative.is_empty(), "a negative prompt with Imagen"),
-                (gemini && call.seed.is_some(), "a seed with Imagen"),
                 (call.seed.is_some_and(|seed| seed > google::SEED_MAX), "a seed above 2147483647"),
             ],
         )?;
@@ -67,7 +63,7 @@ impl Adapter for Imagen {
             Service::Vertex => vertex::path(endpoint, &call.model, "predict")?,
             Service::GeminiApi => format!("/v1beta/models/{}:predict", vendor::segment(&call.model)),
         };
-        let body = json!({"instances": [{"prompt": call.prompt}], "parameters": parameters(service, call)});
+        let body = json!({"instances": [{"prompt": call.prompt}], "parameters": parameters(call)});
         Ok(Request { method: Method::Post, path, query: Vec::new(), headers: Vec::new(), body: Body::Json(body) })
     }
 
@@ -76,7 +72,7 @@ impl Adapter for Imagen {
     }
 }
 
-fn parameters(service: Service, call: &Call) -> Map<String, Value> {
+fn parameters(call: &Call) -> Map<String, Value> {
     let mut parameters = Map::new();
     let mut set = |name: &str, value: Value| parameters.insert(name.to_owned(), value);
     set("sampleCount", json!(call.count.max(1)));
@@ -91,17 +87,15 @@ fn parameters(service: Service, call: &Call) -> Map<String, Value> {
     }
     set("includeRaiReason", json!(true));
     set("outputOptions", json!({"mimeType": "image/png"}));
-    if service == Service::Vertex {
-        // Prompts are drawn as they were written.
-        set("enhancePrompt", json!(false));
-        if !call.negative.is_empty() {
-            set("negativePrompt", json!(call.negative));
-        }
-        if let Some(seed) = call.seed {
-            set("seed", json!(seed));
-            // A seed is taken only where no watermark is drawn.
-            set("addWatermark", json!(false));
-        }
+    // Prompts are drawn as they were written.
+    set("enhancePrompt", json!(false));
+    if !call.negative.is_empty() {
+        set("negativePrompt", json!(call.negative));
+    }
+    if let Some(seed) = call.seed {
+        set("seed", json!(seed));
+        // A seed is taken only where no watermark is drawn.
+        set("addWatermark", json!(false));
     }
     parameters
 }

@@ -15,9 +15,7 @@ use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
 use crate::call::{Answer, AskedSize, Call, Picture, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault, Range};
-
-/// Where it is, unless an account says otherwise.
-pub const BASE_URL: &str = "https://api.stability.ai";
+use crate::sniff::sniff;
 
 /// Its name in messages.
 const WHO: &str = "Stability";
@@ -46,7 +44,7 @@ const RATIOS: [&str; 9] = ["21:9", "16:9", "3:2", "5:4", "1:1", "4:5", "2:3", "9
 
 /// Stability.
 #[derive(Debug, Clone, Copy)]
-pub struct Stability;
+pub(super) struct Stability;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,7 +249,7 @@ fn polled(endpoint: &Endpoint, id: &str, polls: u32, reply: &Reply) -> Step {
 /// What an answer means that says that all is well.
 fn finished(endpoint: &Endpoint, poll: Option<(&str, Duration)>, reply: &Reply) -> Step {
     let mut provider_id = poll.map(|(id, _)| id.to_owned());
-    let (finish, seed, bytes) = if vendor::is_picture(&reply.body) {
+    let (finish, seed, bytes) = if sniff(&reply.body).is_some() {
         // Something on the way did not pass the `accept` header on.
         let seed = reply.header("seed").and_then(|seed| seed.trim().parse().ok());
         (reply.header("finish-reason").unwrap_or_default().to_owned(), seed, Some(reply.body.clone()))

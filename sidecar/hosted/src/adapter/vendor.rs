@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use thumbforge_core::image::Extent;
 use thumbforge_core::job::Outcome;
 
 use super::read::{self, DELAY_MS_MAX, retry_after_ms};
 use super::{Part, PartContent, Reply};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Billed, Fault, Range};
+use crate::sniff::sniff;
 
 /// Most pictures that are read from one answer: the largest batch that any vendor here makes is 8.
 pub(super) const PICTURES_MAX: usize = 16;
@@ -26,27 +26,9 @@ const ID_BYTES_MAX: usize = 128;
 const WORDS_READ_MAX: usize = 2000;
 const WORDS_MAX: usize = 300;
 
-/// A picture in base64, if it is one that we can open.
+/// A picture in base64, if its first bytes are those of one that we can open. What a server says of the type is not asked.
 pub(super) fn picture(base64: &str) -> Option<Bytes> {
-    read::picture(base64).filter(|bytes| is_picture(bytes))
-}
-
-/// Whether the first bytes are those of a PNG, JPEG or WebP file. What a server says of the type is not asked.
-pub(super) fn is_picture(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\x89PNG\r\n\x1a\n")
-        || bytes.starts_with(b"\xff\xd8\xff")
-        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
-}
-
-/// Width and height as a PNG's header says them.
-pub(super) fn png_extent(bytes: &[u8]) -> Option<Extent> {
-    let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
-    let side = |at: usize| {
-        let four: [u8; 4] = header.get(at..at + 4)?.try_into().ok()?;
-        Some(u32::from_be_bytes(four)).filter(|side| *side > 0)
-    };
-    (header.get(4..8) == Some(b"IHDR")).then_some(())?;
-    Some(Extent { width: side(8)?, height: side(12)? })
+    read::picture(base64).filter(|bytes| sniff(bytes).is_some())
 }
 
 /// A part of a path, escaped: letters, digits and `-._~` stay.
@@ -108,10 +90,10 @@ pub(super) fn poll_wait(reply: &Reply, polls: u32, first: Duration, most: Durati
     (0..polls.min(64)).fold(first, |wait, _| (wait * 3 / 2).min(most))
 }
 
-/// What an HTTP status means that the vendor gives no other meaning, after a request that may make a picture.
-pub(super) fn by_status(who: &str, endpoint: &Endpoint, reply: &Reply, said: &str) -> Fault {
-    let status = reply.status;
-    let (outcome, range) = match status {
+/// What an HTTP status means that the vendor gives no other meaning, after a request that may make a picture; and what it
+/// concerns.
+pub(super) fn meaning(status: u16) -> (Outcome, Range) {
+    match status {
         // Redirects of calls are not followed: a key goes to the address that it belongs to and to no other.
         300..=399 => (Outcome::BadRequest, Range::Account),
         401 | 403 => (Outcome::Auth, Range::Account),
@@ -123,8 +105,13 @@ pub(super) fn by_status(who: &str, endpoint: &Endpoint, reply: &Reply, said: &st
         429 => (Outcome::Throttled, Range::Account),
         500..=599 => (Outcome::Transient, Range::Call),
         _ => (Outcome::BadRequest, Range::Call),
-    };
-    let fault = fault(who, endpoint, outcome, status, said).of(range);
+    }
+}
+
+/// The fault of such a status.
+pub(super) fn by_status(who: &str, endpoint: &Endpoint, reply: &Reply, said: &str) -> Fault {
+    let (outcome, range) = meaning(reply.status);
+    let fault = fault(who, endpoint, outcome, reply.status, said).of(range);
     match outcome {
         Outcome::Throttled | Outcome::Transient => Fault { retry_after_ms: retry_after_ms(reply), ..fault },
         _ => fault,

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use url::Url;
-
 use super::google::{self, Service};
 use super::vendor::{self, bad};
 use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step};
@@ -18,20 +16,7 @@ const EVERYWHERE: &str = "global";
 
 /// Vertex.
 #[derive(Debug, Clone, Copy)]
-pub struct Vertex;
-
-/// Where Vertex is, unless an account says otherwise: each place has a host of its own, "global" the one without a prefix.
-/// `None` where `location` is no name of a place.
-pub fn base_url(options: &BTreeMap<String, String>) -> Option<Url> {
-    let location = location(options);
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (!location.is_empty() && location.len() <= 40 && location.bytes().all(plain)).then_some(())?;
-    let host = match location {
-        EVERYWHERE => "aiplatform.googleapis.com".to_owned(),
-        place => format!("{place}-aiplatform.googleapis.com"),
-    };
-    Url::parse(&format!("https://{host}")).ok()
-}
+pub(super) struct Vertex;
 
 fn location(options: &BTreeMap<String, String>) -> &str {
     options.get("location").map_or(EVERYWHERE, String::as_str)

@@ -105,24 +105,6 @@ fn keys_travel_in_one_header() {
 }
 
 #[test]
-fn places_of_vertex_have_hosts_of_their_own() {
-    let check = |options: &[(&str, &str)], expected: Option<&str>| {
-        assert_eq!(
-            vertex::base_url(&endpoint(options).options).as_ref().map(url::Url::as_str),
-            expected,
-            "{options:?}"
-        );
-    };
-    check(&[], Some("https://aiplatform.googleapis.com/"));
-    check(&[("location", "global")], Some("https://aiplatform.googleapis.com/"));
-    check(&[("location", "us-central1")], Some("https://us-central1-aiplatform.googleapis.com/"));
-    // A place that is none would send the token elsewhere.
-    for bad in ["", "evil.example/", "a@b", "evil.example#", "US"] {
-        check(&[("location", bad)], None);
-    }
-}
-
-#[test]
 fn what_the_protocol_cannot_say_is_refused_before_it_is_sent() {
     let check = |change: fn(&mut Call), word: &str| {
         let mut call = call("m");

@@ -59,9 +59,9 @@ fn drawings_are_asked_as_each_model_takes_them() {
         json!({"resolution": "2048x2048", "rendering_speed": "quality", "magic_prompt": "off"}),
     );
     drawn(
-        &Call { size: pixels(1024, 1024), quality: quality("very_low"), ..call("ideogram-4-5") },
+        &Call { size: pixels(1024, 1024), quality: quality("low"), ..call("ideogram-4-5") },
         "/v2/image/generate/ideogram-4-5",
-        json!({"size": "1024x1024", "quality": "very_low", "magic_prompt": "off"}),
+        json!({"size": "1024x1024", "quality": "low", "magic_prompt": "off"}),
     );
     drawn(
         &Call { size: ratio("21:9", Some("2K")), ..call("nano-banana-pro") },
@@ -239,7 +239,7 @@ fn what_the_protocol_cannot_say_is_refused_before_it_is_sent() {
     check(edit("remove-object/ideogram-1"), "without a mask");
     check(edit("animate/ideogram-3"), "no such operation");
     let odd = Call { images: vec!["GIF89a".into()], size: pixels(9, 9), ..upscale("auto") };
-    check(odd, "no PNG");
+    check(odd, "no picture");
 }
 
 #[test]
