@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use crate::dispatch::{Dispatcher, Event, Waiter};
 use crate::executor::Tools;
 use crate::journal::{Accepted, JobRow, Open, ops};
-use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::publish::{Follow, JobEvent, Publisher};
 use crate::store::{Pin, Store};
@@ -130,11 +129,6 @@ impl Intake {
             }
         }
         Ok(spec)
-    }
-
-    /// What hosted models are bought by, as it is now.
-    pub fn market(&self) -> Arc<Market> {
-        self.inner.tools.shelf.now()
     }
 
     /// A finished picture for an admitted job, if the store has it. Costs nothing and is journalled after the answer.
@@ -305,6 +299,37 @@ impl Intake {
             self.stop(id).await?;
         }
         self.job(id)
+    }
+
+    /// Says that a job of which nobody knows what became of its call is to be bought again. It may be billed twice.
+    ///
+    /// # Errors
+    /// `not_found`, or `invalid_request` for a job that waits for no such word.
+    pub async fn resend(&self, id: JobId) -> Result<JobRow, Failure> {
+        let job = self.job(id)?;
+        if job.state != JobState::Ambiguous {
+            let state = job.state.word();
+            let message =
+                format!("failed to send job {id} again: it is {state}, and only an ambiguous one waits for that");
+            return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        self.inner.dispatcher.tell(Event::Resend(id)).await;
+        Ok(JobRow { state: JobState::Queued, ..job })
+    }
+
+    /// Ends a job of which nobody knows what became of its call; it is counted as billed.
+    ///
+    /// # Errors
+    /// `not_found`, or `invalid_request` for a job that waits for no such word.
+    pub async fn give_up(&self, id: JobId) -> Result<JobRow, Failure> {
+        let job = self.job(id)?;
+        if job.state != JobState::Ambiguous {
+            let state = job.state.word();
+            let message =
+                format!("failed to give job {id} up: it is {state}, and only an ambiguous one waits for that");
+            return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        self.cancel(id).await
     }
 
     /// Ends a job and waits until it has, durably.

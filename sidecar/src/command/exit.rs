@@ -33,10 +33,15 @@ pub fn of(code: ErrorCode) -> u8 {
         ErrorCode::DeadlineExceeded => TIMED_OUT,
         ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => GATE,
         ErrorCode::Cancelled => INTERRUPTED,
+        ErrorCode::OverBudget => BUDGET,
         ErrorCode::InvalidRequest
         | ErrorCode::InvalidManifest
         | ErrorCode::UnknownModel
         | ErrorCode::UnsupportedField
+        | ErrorCode::UnknownPrice
+        | ErrorCode::ModelRetired
+        | ErrorCode::LicenceDenied
+        | ErrorCode::PolicyDenied
         | ErrorCode::InputFile
         | ErrorCode::OutputPath
         | ErrorCode::MissingString
