@@ -10,6 +10,7 @@ mod interrupted;
 mod report;
 mod serve;
 mod storage;
+mod terms;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");

@@ -341,8 +341,10 @@ impl Ended {
         // What somebody took back singly is missing as well, and a build that lacks a picture is not done.
         let failed = report.failed + report.ambiguous + report.cancelled;
         if failed > 0 {
-            let over = |item: &Item| item.error.as_ref().is_some_and(|failure| failure.code == ErrorCode::OverBudget);
-            let exit = if report.items.iter().any(over) { exit::BUDGET } else { exit::FAILED };
+            // A build server tells a spent budget, which more money mends, from pictures that cannot be made.
+            let errors = || report.items.iter().filter_map(|item| item.error.as_ref());
+            let is_budget = |failure: &Failure| failure.code == ErrorCode::OverBudget;
+            let exit = if errors().count() == failed && errors().all(is_budget) { exit::BUDGET } else { exit::FAILED };
             return (exit, self.failed_in_words(failed));
         }
         if let Some(failure) = self.errors.first() {

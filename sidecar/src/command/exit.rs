@@ -38,15 +38,15 @@ pub fn of(code: ErrorCode) -> u8 {
         | ErrorCode::InvalidManifest
         | ErrorCode::UnknownModel
         | ErrorCode::UnsupportedField
-        | ErrorCode::UnknownPrice
-        | ErrorCode::ModelRetired
-        | ErrorCode::LicenceDenied
-        | ErrorCode::PolicyDenied
         | ErrorCode::InputFile
         | ErrorCode::OutputPath
         | ErrorCode::MissingString
         | ErrorCode::NotFound
         | ErrorCode::TooLarge
+        | ErrorCode::UnknownPrice
+        | ErrorCode::ModelRetired
+        | ErrorCode::LicenceDenied
+        | ErrorCode::PolicyDenied
         | ErrorCode::DataDirInUse
         | ErrorCode::PortTaken => INPUT,
         _ => FAILED,
