@@ -23,6 +23,7 @@ mod asking;
 mod candidate;
 mod field;
 mod price;
+mod rank;
 mod rows;
 
 use asking::Asking;
@@ -30,6 +31,7 @@ pub(crate) use candidate::Span;
 pub use candidate::{Candidate, Health, Lacks, Reason, Role};
 pub use field::{EngineCard, EnginesHere, Field};
 pub use price::Cost;
+pub use rank::rank;
 use rows::Rows;
 pub use rows::Warning;
 
@@ -484,9 +486,12 @@ fn failure_of(lost: &[Candidate]) -> Failure {
     let Some(first) = telling.next() else {
         return Failure::new(ErrorCode::Internal, "failed to find anything that draws, a fault of Thumbforge");
     };
-    let by = |candidate: &Candidate| match &candidate.account {
-        Some(account) => format!("{} by the account {account}", candidate.model),
-        None => candidate.model.to_string(),
+    let by = |candidate: &Candidate| {
+        let took_its_place =
+            |other: &&Candidate| matches!(&other.reason, Reason::Replaced { by, .. } if *by == candidate.model);
+        let named = lost.iter().find(took_its_place).map(|other| format!(" (in place of {})", other.model));
+        let account = candidate.account.as_ref().map(|account| format!(" by the account {account}"));
+        format!("{}{}{}", candidate.model, named.unwrap_or_default(), account.unwrap_or_default())
     };
     let mut message = format!("failed to draw with {}: {}", by(first), first.reason);
     let rest: Vec<&Candidate> = telling.collect();

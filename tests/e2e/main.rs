@@ -8,6 +8,7 @@ mod fixture;
 mod http;
 mod interrupted;
 mod report;
+mod route;
 mod serve;
 mod storage;
 mod terms;

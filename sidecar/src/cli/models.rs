@@ -193,3 +193,101 @@ fn gone(told: &Told<'_>) -> [String; 3] {
     let successor = told.successor.map_or_else(|| "nothing: name another model".to_owned(), ToString::to_string);
     [told.row.id.to_string(), since, successor]
 }
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_hosted::Protocol;
+    use url::Url;
+
+    use super::*;
+    use crate::market::Account;
+
+    const ROWS: &str = r#"
+        [[model]]
+        id = "weights"
+        name = "w"
+        family = "local"
+        [[model]]
+        id = "live"
+        name = "l"
+        family = "hosted"
+        provider = "p"
+        price = [
+            { quality = "low", usd = "0.005", as_of = "2026" },
+            { quality = "high", usd = "0.2", most = "0.377488", as_of = "2026" },
+        ]
+        can = { seed = "best-effort", edit = 4, mask = "white", upscale = true }
+        [[model]]
+        id = "ending"
+        name = "e"
+        family = "hosted"
+        provider = "q"
+        retired_on = "2026-12-01"
+        replacement = "live"
+        [[model]]
+        id = "gone"
+        name = "g"
+        family = "hosted"
+        provider = "p"
+        retired_on = "2026-11-21"
+        replacement = "live"
+        [[model]]
+        id = "gone-for-good"
+        name = "f"
+        family = "hosted"
+        provider = "p"
+        retired_on = "2025-01-01"
+    "#;
+
+    fn account(name: &str, provider: &str) -> Account {
+        Account::new(name, provider, Protocol::OpenAi, Url::parse("https://example.com").expect("an address"))
+    }
+
+    #[track_caller]
+    fn check(accounts: Vec<Account>, expected: &str) {
+        let market = Market {
+            catalogue: Catalogue::parse(ROWS).expect("the rows above"),
+            accounts: accounts.into_iter().map(|account| (account.name.clone(), account)).collect(),
+            ..Market::built_in()
+        };
+        let told = look(&market, &EnginesHere::new(), "2026-11-21".parse().expect("a day"));
+        let found = text(&told);
+        let (found, expected) = (found.lines(), expected.lines().map(str::trim).skip(1));
+        assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_table_says_what_can_be_had_for_how_much_and_until_when() {
+        check(
+            Vec::new(),
+            "
+            MODEL    STATE       LEFT     PRICE          SEED  EDITS           TIME  PROVIDER
+            weights  no weights           nothing        yes   no                    this machine
+            live     no account           $0.005–0.3775  hint  4+mask+upscale        p
+            ending   no account  10 days  unknown        no    no                    q
+
+            RETIRED MODEL  SINCE       DRAWN WITH INSTEAD
+            gone           2026-11-21  live
+            gone-for-good  2025-01-01  nothing: name another model",
+        );
+    }
+
+    #[test]
+    fn accounts_and_their_own_prices_are_told() {
+        let flat = |name: &str, micros| Account { price: Some(Micros(micros)), ..account(name, "p") };
+        let listing = Account { models: Some(vec!["weights".to_owned()]), ..account("forge", "own") };
+        let listing = Account { price: Some(Micros::ZERO), ..listing };
+        check(
+            vec![flat("one", 40_000), flat("two", 50_000), account("q-team", "q"), listing],
+            "
+            MODEL    STATE           LEFT     PRICE       SEED  EDITS           TIME  PROVIDER
+            weights  account forge            $0.00       yes   no                    this machine
+            live     account one +1           $0.04–0.05  hint  4+mask+upscale        p
+            ending   account q-team  10 days  unknown     no    no                    q
+
+            RETIRED MODEL  SINCE       DRAWN WITH INSTEAD
+            gone           2026-11-21  live
+            gone-for-good  2025-01-01  nothing: name another model",
+        );
+    }
+}

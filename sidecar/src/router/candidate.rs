@@ -235,7 +235,11 @@ impl Reason {
             }
             Self::Licence(_) => "name another model, or allow the licence under [policy.licences]",
             Self::Provider { .. } => "name a model of an allowed one, or add it to `providers` under [policy]",
-            Self::NoWeights | Self::NoEngine | Self::NoAccount { .. } => {
+            Self::NoAccount { .. } => {
+                "give this machine one ([accounts.NAME] in the settings, or the provider's usual variable), name another \
+                 model, or allow built-in art to stand in (--placeholder, or `placeholder = true` in the manifest)"
+            }
+            Self::NoWeights | Self::NoEngine => {
                 "name another model, leave the model out, or allow built-in art to stand in \
                  (--placeholder, or `placeholder = true` in the manifest)"
             }
@@ -326,10 +330,8 @@ impl fmt::Display for Reason {
             }
             Self::NoWeights => f.write_str("its weights are not on this machine"),
             Self::NoEngine => f.write_str("no engine of this machine has it"),
-            Self::NoAccount { provider: Some(provider) } => {
-                write!(f, "no account sells it; it is sold by {provider}")
-            }
-            Self::NoAccount { provider: None } => f.write_str("no account sells it"),
+            Self::NoAccount { provider: Some(provider) } => write!(f, "there is no account for {provider}"),
+            Self::NoAccount { provider: None } => f.write_str("there is no account that sells it"),
             Self::Unsupported(lacks) => {
                 f.write_str("it cannot honour ")?;
                 for (at, lack) in lacks.iter().enumerate() {

@@ -415,6 +415,8 @@ fn retired_models_are_replaced_openly_or_refused() {
     }
     check([named("new"), pinned(), fallback(&["hero"])], "new@g hero@o");
     check([named("less-old")], "new<less-old@g");
+    let message = refused([named("old"), without("g")], "model_unavailable");
+    assert!(message.contains("draw with new (in place of old): there is no account for google"), "{message}");
     check([named("gone")], "model_retired");
     check([named("gone"), fallback(&["hero"])], "hero@o");
     check([named("round")], "model_retired");
@@ -612,7 +614,7 @@ fn every_reason_can_be_said_in_a_line() {
     let lacks = vec![Lacks::new("seed", "the model takes none"), Lacks::new("mask", "")];
     for (reason, expected) in [
         (Reason::Unknown, "no row of the catalogue has it"),
-        (Reason::NoAccount { provider: Some("google".into()) }, "no account sells it; it is sold by google"),
+        (Reason::NoAccount { provider: Some("google".into()) }, "there is no account for google"),
         (Reason::Unsupported(lacks), "it cannot honour seed (the model takes none), mask"),
         (Reason::TooSlow { latency_ms: 20_000, most: 800 }, "it is expected to take 20 s, and 800 ms are allowed"),
         (

@@ -2,15 +2,16 @@
 
 use thumbforge_core::approvals::Approval;
 use thumbforge_core::error::Failure;
-use thumbforge_core::id::{ContentHash, JobId};
+use thumbforge_core::id::{ContentHash, JobId, PlannedKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Ending, JobSpec, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{Ending, JobSpec, JobState, Lane, OnAmbiguous, Outcome, Purchase, Render, Route};
 use thumbforge_core::model::Catalogue;
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::verdict::Verdict;
 
 use super::*;
-use crate::journal::{Accepted, Journal, Record, ops};
+use crate::journal::{Accepted, Journal, Record, ledger, ops};
 
 /// A project folder with a journal in it.
 struct Desk {
@@ -56,31 +57,8 @@ impl Desk {
         let recipe = Recipe { intent, ..Recipe::from_prompt(prompt, Extent { width: 64, height: 64 }) };
         let (planned, spec) = (recipe.planned_key(), JobSpec::new(recipe, Lane::Batch, "test"));
         let engine = if model == "builtin" { "builtin" } else { "local" };
-        let realisation = Realisation {
-            engine: engine.into(),
-            engine_version: "1".into(),
-            wire_model: model.into(),
-            weights: None,
-            device_class: "any".into(),
-            seed: 1,
-            settings: BTreeMap::new(),
-            dropped: Vec::new(),
-        };
-        let key = realisation.key(planned);
-        let render = Render {
-            planned_key: planned,
-            realised_key: key,
-            blob: ContentHash::of(key.as_bytes()),
-            pixels: PixelHash(key.0),
-            size: Extent { width: 64, height: 64 },
-            realisation: realisation.clone(),
-            model: id(model),
-            placeholder_for: None,
-            replaces: None,
-            verdict: Verdict { passed: end == End::Passed, findings: Vec::new() },
-            latency_ms,
-            cost_micros_usd: 0,
-        };
+        let render = self.render(planned, model, engine, end == End::Passed);
+        let realisation = render.realisation.clone();
         let pixels = render.pixels;
         let (ending, outcome) = match end {
             End::Passed | End::KeptThoughFailed => {
@@ -99,7 +77,68 @@ impl Desk {
         pixels
     }
 
-    fn accept(&self, spec: JobSpec, planned: thumbforge_core::id::PlannedKey) -> JobId {
+    /// A picture that is bought in `latency_ms`, then set with words in 3 ms.
+    fn bought(&mut self, prompt: &str, model: &str, latency_ms: u64) {
+        let recipe = Recipe::from_prompt(prompt, Extent { width: 64, height: 64 });
+        let (planned, spec) = (recipe.planned_key(), JobSpec::new(recipe, Lane::Batch, "test"));
+        let render = self.render(planned, model, "openai", true);
+        let purchase = Purchase {
+            account: "team".into(),
+            provider: "openai".into(),
+            key_id: String::new(),
+            quoted: Micros(1),
+            reserve: Micros(1),
+            images: 1,
+            on_ambiguous: OnAmbiguous::Hold,
+            nonce: String::new(),
+            known_as: None,
+        };
+        let job = self.accept(spec, planned);
+        let set = Box::new(Route::here(id(model), None, render.realisation.clone()));
+        let bought = Box::new(Route { purchase: Some(purchase), ..(*set).clone() });
+        let call = ledger::Call {
+            settled: ledger::Settled::Paid(Micros(1)),
+            latency_ms,
+            ..ledger::Call::unmade(Outcome::Rendered)
+        };
+        let began = |attempt, route| Record::Started { job, attempt, route, art: None, budgets: Vec::new().into() };
+        self.apply(began(1, bought), 0);
+        self.apply(Record::Called { job, attempt: 1, call: Box::new(call), state: JobState::Queued }, latency_ms);
+        self.apply(began(2, set), latency_ms);
+        let ending = Ending::Done { render: Box::new(render), cached: false, attempts: 2 };
+        let attempt = Some((2, Outcome::Rendered));
+        self.apply(Record::Finished { job, attempt, ending, late: None }, latency_ms + 3);
+    }
+
+    fn render(&self, planned: PlannedKey, model: &str, engine: &str, passed: bool) -> Render {
+        let realisation = Realisation {
+            engine: engine.into(),
+            engine_version: "1".into(),
+            wire_model: model.into(),
+            weights: None,
+            device_class: "any".into(),
+            seed: 1,
+            settings: BTreeMap::new(),
+            dropped: Vec::new(),
+        };
+        let key = realisation.key(planned);
+        Render {
+            planned_key: planned,
+            realised_key: key,
+            blob: ContentHash::of(key.as_bytes()),
+            pixels: PixelHash(key.0),
+            size: Extent { width: 64, height: 64 },
+            realisation,
+            model: id(model),
+            placeholder_for: None,
+            replaces: None,
+            verdict: Verdict { passed, findings: Vec::new() },
+            latency_ms: 1,
+            cost_micros_usd: 0,
+        }
+    }
+
+    fn accept(&self, spec: JobSpec, planned: PlannedKey) -> JobId {
         let json = ops::spec_to_json(&spec);
         match self.write(move |connection| ops::accept(connection, None, &spec, &json, planned, 1)) {
             Accepted::Fresh(open) => open.id,
@@ -152,6 +191,15 @@ fn pictures_are_counted_by_what_the_checks_found() {
     desk.check(model, Intent::Icon, Some((1, 0, 0, 0, Some(7))));
     desk.check(model, Intent::Photo, None);
     desk.check("builtin", Intent::Icon, None);
+}
+
+#[test]
+fn what_a_bought_picture_took_is_what_its_call_took() {
+    let mut desk = Desk::new();
+    for (number, latency_ms) in [9000, 30_000, 12_000].into_iter().enumerate() {
+        desk.bought(&format!("sword {number}"), "gpt-image-2", latency_ms);
+    }
+    desk.check("gpt-image-2", Intent::Photo, Some((3, 0, 0, 0, Some(12_000))));
 }
 
 #[test]
