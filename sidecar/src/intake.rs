@@ -375,9 +375,9 @@ impl Intake {
         self.inner.publisher.subscribe()
     }
 
-    /// The models there are.
-    pub fn catalogue(&self) -> &thumbforge_core::model::Catalogue {
-        &self.inner.tools.catalogue
+    /// The models there are and the accounts that sell some, as they are now.
+    pub fn market(&self) -> Arc<crate::market::Market> {
+        self.inner.tools.shelf.now()
     }
 
     /// The engines of this machine.

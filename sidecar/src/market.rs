@@ -146,6 +146,16 @@ impl Account {
         }
     }
 
+    /// The name on the wire by which it is asked for the model of `row`: the row's own, or else as the account lists it.
+    /// Empty where neither says, which is for servers that have one model.
+    pub fn wire_name<'a>(&'a self, row: &'a ModelRow) -> &'a str {
+        let listed = || {
+            let models = self.models.as_deref()?;
+            models.iter().find(|model| spells(row, model)).or(models.first()).map(String::as_str)
+        };
+        row.wire.as_deref().or_else(listed).unwrap_or_default()
+    }
+
     /// Where a call goes, with the key as it is now.
     ///
     /// # Errors

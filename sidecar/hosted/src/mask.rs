@@ -86,7 +86,7 @@ struct Raster {
     pixels: Vec<u8>,
 }
 
-fn decoder<'a>(bytes: &'a [u8]) -> Decoder<Cursor<&'a [u8]>> {
+fn decoder(bytes: &[u8]) -> Decoder<Cursor<&[u8]>> {
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);

@@ -4,11 +4,13 @@
 //! what is honoured in other terms is listed in the settings, which become part of the picture's provenance and key.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use thumbforge_core::job::Outcome;
 use thumbforge_core::model::{Capabilities, MaskForm, ModelRow, SeedUse};
 use thumbforge_core::recipe::{Operation, Recipe};
+use thumbforge_core::sampling::Table;
 
 use crate::adapter::{Adapter, Protocol};
 use crate::call::{Call, Task};
@@ -20,6 +22,9 @@ pub use crate::call::AskedSize;
 
 pub mod quality;
 pub mod size;
+
+/// What samplers are called where; read once, since every job of a plan comes through here.
+static SAMPLING: LazyLock<Table> = LazyLock::new(Table::built_in);
 
 /// Largest seed that every provider takes; the smallest is 1, because some take 0 for "any".
 pub const SEED_MAX: u64 = 2_147_483_647;
@@ -126,14 +131,25 @@ pub fn translate(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64)
     if !recipe.adapters.is_empty() && !can.adapters {
         notes.unmet("adapters", "it takes no adapters".to_owned());
     }
+    let sampling = SAMPLING.translate(row, &recipe.settings);
+    for field in ["guidance", "sampler", "steps"] {
+        if sampling.dropped.iter().any(|dropped| dropped == field) {
+            notes.unmet(field, format!("it takes no {field}"));
+        }
+    }
+    let (named, given) = (&recipe.settings, sampling.given);
+    let text = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
+    notes.record("steps", &text(named.steps.map(f64::from)), &text(given.steps.map(f64::from)));
+    notes.record("guidance", &text(named.guidance), &text(given.guidance));
+    notes.record("sampler", named.sampler.as_deref().unwrap_or_default(), given.sampler.as_deref().unwrap_or_default());
     Translated {
         task,
         size,
         quality,
         seed: seed_sent,
-        steps: notes.taken("steps", recipe.settings.steps, can.sampling),
-        guidance: notes.taken("guidance", recipe.settings.guidance, can.guidance),
-        sampler: notes.taken("sampler", recipe.settings.sampler.clone(), can.sampling),
+        steps: given.steps,
+        guidance: given.guidance,
+        sampler: given.sampler,
         strength,
         mask,
         settings: notes.settings,

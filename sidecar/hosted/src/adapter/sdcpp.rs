@@ -139,7 +139,10 @@ fn polled(call: &Call, id: &str, polls: u32, reply: &Reply) -> Step {
         200 => {}
         // Neither was billed; a restart forgets jobs, and finished ones are kept for minutes.
         404 => {
-            return with_id(Fault::new(Outcome::Transient, "ask after a drawing: the server was restarted and lost it"));
+            return with_id(Fault::new(
+                Outcome::Transient,
+                "ask after a drawing: the server was restarted and lost it",
+            ));
         }
         410 => {
             let message = "ask after a drawing: the server has thrown it away; nobody asked for it in time";

@@ -43,7 +43,8 @@ fn every_field_that_a_model_does_not_take_is_unmet() {
         ("seed", |r| r.seed = Some(7), true),
         ("steps", |r| r.settings.steps = Some(20), true),
         ("guidance", |r| r.settings.guidance = Some(7.5), true),
-        ("sampler", |r| r.settings.sampler = Some("euler".to_owned()), true),
+        // Samplers have names on servers of one's own alone, see below.
+        ("sampler", |r| r.settings.sampler = Some("euler".to_owned()), false),
         ("quality", |r| r.settings.quality = Some("high".to_owned()), true),
         ("edit", |r| r.edit = edit(Operation::Edit, 1, false), true),
         ("edit", |r| r.edit = edit(Operation::Upscale, 1, false), true),
@@ -128,6 +129,25 @@ fn what_is_asked_in_other_terms_is_recorded() {
         assert_eq!(settings, expected);
         assert_eq!(translated.unmet, []);
     }
+}
+
+#[test]
+fn sampling_is_asked_in_the_words_of_the_backend() {
+    let named = recipe(|r| {
+        r.settings.sampler = Some("euler_a".to_owned());
+        r.settings.steps = Some(500);
+        r.settings.guidance = Some(7.5);
+    });
+    let mut row = row("sampling = true\nguidance = true");
+    row.provider = Some("a1111".to_owned());
+    let translated = translate(&named, &row, Protocol::A1111, 7);
+    assert_eq!(translated.unmet, []);
+    assert_eq!(
+        (translated.sampler.as_deref(), translated.steps, translated.guidance),
+        (Some("Euler a"), Some(150), Some(7.5))
+    );
+    let recorded = |field: &str| translated.settings.get(field).map(String::as_str);
+    assert_eq!((recorded("sampler"), recorded("steps"), recorded("guidance")), (Some("Euler a"), Some("150"), None));
 }
 
 #[test]

@@ -46,8 +46,14 @@ pub(in crate::adapter) fn reply(status: u16, headers: &[(&str, &str)], body: &st
     Reply { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
 }
 
+/// Outcome, range, cost and delay.
+pub(in crate::adapter) type Verdict = (&'static str, Range, Billed, Option<u64>);
+
+/// Headers of a case.
+pub(in crate::adapter) type Headers = &'static [(&'static str, &'static str)];
+
 /// What a step came to, for tables.
-pub(in crate::adapter) fn verdict(step: &Step) -> (&'static str, Range, Billed, Option<u64>) {
+pub(in crate::adapter) fn verdict(step: &Step) -> Verdict {
     match step {
         Step::Failed(fault) => (fault.outcome.word(), fault.range, fault.billed, fault.retry_after_ms),
         Step::Done(_) => ("done", Range::Call, Billed::Yes, None),
@@ -134,9 +140,8 @@ fn answers_have_outcomes() {
     };
     let billing = |code: &str| error(code, "insufficient_quota", "You exceeded your current quota");
     let picture = r#"{"created":1,"data":[{"b64_json":"iVBORw0KGgo="}]}"#;
-    type Headers = &'static [(&'static str, &'static str)];
     let wait: Headers = &[("retry-after", "20")];
-    let cases: Vec<(u16, Headers, String, (&str, Range, Billed, Option<u64>))> = vec![
+    let cases: Vec<(u16, Headers, String, Verdict)> = vec![
         (200, &[], picture.to_owned(), ("done", Range::Call, Billed::Yes, None)),
         (
             200,
@@ -148,7 +153,7 @@ fn answers_have_outcomes() {
         (200, &[], "{}".to_owned(), ("empty", Range::Call, Billed::Unknown, None)),
         (200, &[], r#"{"data":[{"b64_json":"***"}]}"#.to_owned(), ("empty", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":[{"b64_json":"iVB"#.to_owned(), ("ambiguous", Range::Call, Billed::Unknown, None)),
-        (200, &[], "<html>login</html>".to_owned(), ("ambiguous", Range::Call, Billed::Unknown, None)),
+        (200, &[], "<html>login</html>".to_owned(), ("empty", Range::Call, Billed::Unknown, None)),
         (400, &[], error("", "invalid_request_error", "Invalid size"), ("bad_request", Range::Call, Billed::No, None)),
         (400, &[], moderation("input"), ("policy_input", Range::Call, Billed::No, None)),
         (400, &[], moderation("output"), ("policy_output", Range::Call, Billed::Unknown, None)),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::openai::tests::{call, endpoint, reply, verdict};
+use super::super::openai::tests::{Headers, Verdict, call, endpoint, reply, verdict};
 use super::super::{Body, PartContent};
 use super::*;
 use crate::fault::{Billed, Range};
@@ -66,15 +66,14 @@ fn a_refused_response_format_is_left_out_once() {
 
 #[test]
 fn answers_have_outcomes() {
-    type Headers = &'static [(&'static str, &'static str)];
-    let cases: &[(u16, Headers, &str, (&str, Range, Billed, Option<u64>))] = &[
+    let cases: &[(u16, Headers, &str, Verdict)] = &[
         (200, &[], r#"{"data":[{"b64_json":"aGk="}]}"#, ("done", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":[{"b64_json":"data:image/png;base64,aGk="}]}"#, ("done", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":[{"url":"data:image/png;base64,aGk="}]}"#, ("done", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":[{"b64_json":null,"url":"/a.png"}]}"#, ("fetch", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":null}"#, ("empty", Range::Call, Billed::Unknown, None)),
         (200, &[], r#"{"error":"out of memory"}"#, ("empty", Range::Call, Billed::Unknown, None)),
-        (200, &[], "ok", ("ambiguous", Range::Call, Billed::Unknown, None)),
+        (200, &[], "ok", ("empty", Range::Call, Billed::Unknown, None)),
         (400, &[], r#"{"error":"bad prompt"}"#, ("bad_request", Range::Call, Billed::No, None)),
         (
             400,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::openai::tests::{call, endpoint, reply, verdict};
+use super::super::openai::tests::{Headers, Verdict, call, endpoint, reply, verdict};
 use super::*;
 use crate::fault::Range;
 
@@ -27,8 +27,7 @@ fn everything_that_is_known_is_sent() {
 
 #[test]
 fn answers_have_outcomes() {
-    type Headers = &'static [(&'static str, &'static str)];
-    let cases: &[(u16, Headers, &str, (&str, Range, Billed, Option<u64>))] = &[
+    let cases: &[(u16, Headers, &str, Verdict)] = &[
         (200, &[], r#"{"image":"aGk=","seed":7}"#, ("done", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"images":["data:image/png;base64,aGk="]}"#, ("done", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"image":"***"}"#, ("empty", Range::Call, Billed::Unknown, None)),
