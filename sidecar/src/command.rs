@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::maker::Maker;
-use crate::market::{Ambient, Shelf};
 
 pub mod approve;
 mod asked;
@@ -134,12 +133,15 @@ pub async fn run(
         "doctor" => {
             let DoctorOrder {} = order(&verb, fields)?;
             let data_dir = services.data_dir.clone();
+            // Only a sidecar's own commands come here; another maker has a sidecar, which has a market of its own.
+            let market = match &services.maker {
+                Maker::Here(intake) => Ok(intake.market()),
+                _ => Err("ask the sidecar that buys them"),
+            };
+            let today = Day::of_ms(Clock::Machine.now_ms());
             in_thread(move || {
-                let ambient = Ambient::here(false);
-                let shelf = Shelf::open(&data_dir, None, ambient).map_err(|err| format!("failed to {err}"));
-                let market = shelf.as_ref().map(Shelf::now).map_err(String::as_str);
-                let today = Day::of_ms(Clock::Machine.now_ms());
-                Ok(json!(doctor::look(&data_dir, market.as_deref().map_err(|problem| *problem), ambient, today)))
+                let market = market.as_deref().map_err(|problem| *problem);
+                Ok(json!(doctor::look(&data_dir, market, today)))
             })
             .await
             .and_then(bounded)

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::dispatch::{Dispatcher, Event, Waiter};
 use crate::executor::Tools;
 use crate::journal::{Accepted, JobRow, Open, ops};
+use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::publish::{Follow, JobEvent, Publisher};
 use crate::store::{Pin, Store};
@@ -129,6 +130,11 @@ impl Intake {
             }
         }
         Ok(spec)
+    }
+
+    /// What hosted models are bought by, as it is now.
+    pub fn market(&self) -> Arc<Market> {
+        self.inner.tools.shelf.now()
     }
 
     /// A finished picture for an admitted job, if the store has it. Costs nothing and is journalled after the answer.

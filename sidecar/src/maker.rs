@@ -15,6 +15,7 @@ use thumbforge_channel::client::{Completion, Deliver, Link, Options, Outcome, Re
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::job::{Ending, JobSpec, Render};
+use thumbforge_core::limits;
 use thumbforge_core::model::Catalogue;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -278,6 +279,20 @@ impl There {
     async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
         let recipe = serde_json::to_vec(&spec.recipe)
             .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to write a recipe: {err}")))?;
+        let terms = match spec.terms.is_default() {
+            true => Vec::new(),
+            false => serde_json::to_vec(&spec.terms).map_err(|err| {
+                Failure::new(ErrorCode::Internal, format!("failed to write the terms of a job: {err}"))
+            })?,
+        };
+        if terms.len() > limits::TERMS_BYTES_MAX {
+            let message = format!(
+                "failed to send the terms of a job: they have {} bytes, and {} is the most; name fewer models of your own",
+                terms.len(),
+                limits::TERMS_BYTES_MAX
+            );
+            return Err(Failure::new(ErrorCode::TooLarge, message));
+        }
         let request = Request {
             asset: &spec.asset.name,
             locale: &spec.asset.locale,
@@ -292,6 +307,7 @@ impl There {
             deliver: Deliver::Png,
             tag: 0,
             recipe: RecipeForm::Json(&recipe),
+            terms: &terms,
         };
         let asked = tokio::select! {
             asked = self.line.ask(|session| session.submit(&request)) => asked?,

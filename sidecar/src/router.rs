@@ -349,7 +349,7 @@ impl Desk<'_> {
             return Err(Reason::Provider { provider, account });
         }
         let seed = self.recipe.drawing_seed();
-        let asking = Asking::new(self.recipe, row, protocol, seed);
+        let Some(asking) = Asking::new(self.recipe, row, protocol, seed) else { return Err(Reason::NoEngine) };
         let (mut dropped, mut refused) = (Vec::new(), Vec::new());
         for lacks in asking.lacks {
             if self.may_drop(&lacks.field) { dropped.push(lacks.field) } else { refused.push(lacks) }
@@ -378,14 +378,19 @@ impl Desk<'_> {
             failing @ Health::Failing { .. } => Some(failing),
             unwell => return Err(Reason::Unwell(unwell)),
         };
+        let (wire_model, mut settings) = (account.wire_name(row).to_owned(), asking.settings);
+        if wire_model.is_empty() {
+            // Whatever the server has loaded drew it, and two servers have two things loaded.
+            settings.insert("server".to_owned(), account.name.clone());
+        }
         let realisation = Realisation {
             engine: account.provider.clone(),
             engine_version: asking.version,
-            wire_model: row.wire.clone().unwrap_or_else(|| row.id.as_str().to_owned()),
+            wire_model,
             weights: None,
             device_class: "hosted".to_owned(),
             seed,
-            settings: asking.settings,
+            settings,
             dropped,
         };
         let purchase = Purchase {
@@ -433,9 +438,10 @@ impl Desk<'_> {
         open.sort_by_key(|(_, open)| open.resting.is_some());
         let (mut routes, mut candidates) = (Vec::new(), Vec::new());
         for (before, (candidate, Open { route, role, resting })) in open.into_iter().enumerate() {
+            let replaces = route.replaces.clone();
             let reason = match before {
-                0 => Reason::Won(role),
-                before => Reason::Spare { role, before, resting },
+                0 => Reason::Won { role, replaces },
+                before => Reason::Spare { role, replaces, before, resting },
             };
             candidates.push(Candidate { reason, ..candidate });
             routes.push(*route);

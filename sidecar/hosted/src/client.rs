@@ -398,6 +398,8 @@ impl<'a> Work<'a> {
     }
 
     async fn fetch_one(&self, fetcher: &Fetcher, url: &str) -> Result<Bytes, Fault> {
+        let keys = wire::key_headers(&self.adapter.keys(self.endpoint));
+        let keys = keys.map_err(|broken| self.fault(Outcome::Ambiguous, &broken.to_string()))?;
         let mut backoff = FETCH_BACKOFF;
         let mut last = String::new();
         for attempt in 0..FETCHES_MAX {
@@ -405,7 +407,7 @@ impl<'a> Work<'a> {
                 tokio::time::sleep(backoff).await;
                 backoff *= 2;
             }
-            match fetcher.fetch(url, Instant::now() + FETCH_TIMEOUT).await {
+            match fetcher.fetch(url, &self.endpoint.base_url, &keys, Instant::now() + FETCH_TIMEOUT).await {
                 Ok(bytes) => return Ok(bytes),
                 // Trying again would give the same.
                 Err(error @ (FetchError::Unsafe(_) | FetchError::TooLarge(_))) => {

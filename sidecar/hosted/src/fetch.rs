@@ -3,7 +3,7 @@
 //! The address comes from outside, and this machine stands inside somebody's network. So it is `https`, leads to no private
 //! address, and is looked up exactly once: the addresses that were checked are those that are connected to, and a name
 //! that answers otherwise the second time gains nothing. Redirects are followed by hand and checked like the first
-//! address. No key goes along. Only for servers of one's own are private addresses and plain `http` allowed.
+//! address. The key goes along to the endpoint's own origin alone, where it is sent anyway. Only for servers of one's own are private addresses and plain `http` allowed.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, LOCATION};
+use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
 use thiserror::Error;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -118,18 +118,26 @@ impl Fetcher {
         Ok(Self { http, reach })
     }
 
-    /// The bytes at an address; whether they are a picture is for others to see.
-    pub(crate) async fn fetch(&self, url: &str, deadline: Instant) -> Result<Bytes, FetchError> {
+    /// The bytes at an address; whether they are a picture is for others to see. `keys` go to the origin of `home` alone:
+    /// servers behind a password want it for their pictures too.
+    pub(crate) async fn fetch(
+        &self,
+        url: &str,
+        home: &Url,
+        keys: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<Bytes, FetchError> {
         let late = |_| FetchError::Broken("it took too long".to_owned());
-        tokio::time::timeout_at(deadline, self.follow(url)).await.map_err(late)?
+        tokio::time::timeout_at(deadline, self.follow(url, home, keys)).await.map_err(late)?
     }
 
-    async fn follow(&self, url: &str) -> Result<Bytes, FetchError> {
+    async fn follow(&self, url: &str, home: &Url, keys: &HeaderMap) -> Result<Bytes, FetchError> {
         let mut url = Url::parse(url).map_err(|_| FetchError::Unsafe("its address is none".to_owned()))?;
         for _ in 0..=REDIRECTS_MAX {
             self.check(&url)?;
             let host = url.host_str().unwrap_or_default().to_owned();
             let request = self.http.get(url.clone()).header(ACCEPT, "image/*");
+            let request = if url.origin() == home.origin() { request.headers(keys.clone()) } else { request };
             let response = request.send().await.map_err(|error| failed(&host, error))?;
             let status = response.status();
             if status.is_redirection() {

@@ -64,6 +64,9 @@ pub(super) fn models(context: &Context, args: &ModelsArgs) -> Result<u8, BuildEr
         return Ok(exit::DONE);
     }
     print_out(&text(&told));
+    if !context.quiet {
+        eprintln!("prices are of one picture, from small to large; --json has each, with aliases and capabilities");
+    }
     market.problems.iter().for_each(|problem| eprintln!("note: {problem}"));
     Ok(exit::DONE)
 }
@@ -114,13 +117,16 @@ fn price(row: &ModelRow, market: &Market) -> Option<[Micros; 2]> {
 
 fn text(told: &[Told<'_>]) -> String {
     let (retired, there): (Vec<_>, Vec<_>) = told.iter().partition(|one| one.state == "retired");
-    let heads = ["MODEL", "STATE", "PRICE", "SEED", "EDITS", "TIME", "PROVIDER"];
-    let rows: Vec<[String; 7]> = there
+    let heads = ["MODEL", "STATE", "LEFT", "PRICE", "SEED", "EDITS", "TIME", "PROVIDER"];
+    let rows: Vec<[String; 8]> = there
         .iter()
         .map(|one| {
             [
                 one.row.id.to_string(),
                 state(one),
+                one.days_left
+                    .map(|days| format!("{days} {}", if days == 1 { "day" } else { "days" }))
+                    .unwrap_or_default(),
                 cost(one),
                 seed(one.row).to_owned(),
                 edits(one.row),
@@ -139,27 +145,28 @@ fn text(told: &[Told<'_>]) -> String {
 }
 
 fn state(told: &Told<'_>) -> String {
-    let mut state = match (told.state, told.accounts.as_slice()) {
+    match (told.state, told.accounts.as_slice()) {
         ("here", []) => "here".to_owned(),
-        ("here", [_, ..]) => "here, or an account".to_owned(),
+        ("here", [_, ..]) => "here, or bought".to_owned(),
         (_, [account]) => format!("account {account}"),
-        (_, [first, rest @ ..]) => format!("account {first} (+{})", rest.len()),
+        (_, [first, rest @ ..]) => format!("account {first} +{}", rest.len()),
         ("no_weights", []) => "no weights".to_owned(),
         _ => "no account".to_owned(),
-    };
-    if let Some(days) = told.days_left {
-        state.push_str(&format!(", {days} {} left", if days == 1 { "day" } else { "days" }));
     }
-    state
 }
 
 fn cost(told: &Told<'_>) -> String {
-    match told.price_micros_usd {
+    match told.price_micros_usd.map(|prices| prices.map(rounded)) {
         Some([least, most]) if least == most => least.to_string(),
         Some([least, most]) => format!("{least}–{}", most.to_string().trim_start_matches('$')),
         None if told.row.family == Family::Hosted => "unknown".to_owned(),
         None => "nothing".to_owned(),
     }
+}
+
+/// To a hundredth of a cent, upwards: enough to compare by, and no price looks smaller than it is.
+fn rounded(price: Micros) -> Micros {
+    Micros(price.0.div_ceil(100) * 100)
 }
 
 fn seed(row: &ModelRow) -> &'static str {
@@ -174,9 +181,9 @@ fn edits(row: &ModelRow) -> String {
     let can = &row.can;
     let pictures = can.edit.filter(|most| *most > 0).map(|most| format!("{most}{}", can.mask.map_or("", |_| "+mask")));
     match (pictures, can.upscale) {
-        (Some(pictures), true) => format!("{pictures}, enlarges"),
+        (Some(pictures), true) => format!("{pictures}+upscale"),
         (Some(pictures), false) => pictures,
-        (None, true) => "enlarges".to_owned(),
+        (None, true) => "upscale".to_owned(),
         (None, false) => "no".to_owned(),
     }
 }

@@ -145,6 +145,7 @@ fn of_project(project: &Project, asset: &str) -> Result<JobSpec, Failure> {
     })?;
     Ok(JobSpec {
         asset: wanted.asset.clone(),
+        terms: Terms::clone(&wanted.terms),
         placeholder: project.expansion.placeholder,
         ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, project.client())
     })

@@ -103,6 +103,12 @@ const ROWS: &str = r#"
     replacement = "round"
 
     [[model]]
+    id = "loaded"
+    name = "Whatever a server has"
+    family = "hosted"
+    provider = "a1111"
+
+    [[model]]
     id = "priceless"
     name = "Nobody knows what it costs"
     family = "hosted"
@@ -377,6 +383,10 @@ fn accounts_are_asked_in_order_of_their_names() {
     let sentences: Vec<String> = choice.candidates.iter().map(|one| one.reason.to_string()).collect();
     assert_eq!(sentences[0], "it is the model that is named");
     assert_eq!(sentences[2], "asked if the first 2 fail: it is the model that is named");
+    let choice = check([named("hero"), fallback(&["old", "words"])], "hero@o new<old@g words@i");
+    let sentences: Vec<String> = choice.candidates.iter().map(|one| one.reason.to_string()).collect();
+    assert_eq!(sentences[1], "asked if the first fails: it takes the place of old, the first fallback");
+    assert_eq!(sentences[2], "asked if the first 2 fail: it is fallback number 2");
 }
 
 #[test]
@@ -576,6 +586,24 @@ fn a_route_says_what_the_buyer_needs() {
     let realisation = &route.realisation;
     assert_eq!((route.engine.as_str(), realisation.engine.as_str()), ("openai", "openai"));
     assert_eq!((realisation.wire_model.as_str(), realisation.device_class.as_str()), ("hero-2026", "hosted"));
+}
+
+#[test]
+fn a_server_of_ones_own_is_asked_for_what_its_account_says() {
+    #[track_caller]
+    fn check(models: &'static [&str], model: &'static str, wire: &str, server: Option<&str>) {
+        let forge = seller("forge", "a1111", Protocol::A1111, models);
+        let choice =
+            super::tests::check([named(model), forge, flat("forge", 0), without("o")], &format!("{model}@forge"));
+        let Realisation { wire_model, settings, .. } = &choice.routes[0].realisation;
+        assert_eq!((wire_model.as_str(), settings.get("server").map(String::as_str)), (wire, server), "{models:?}");
+    }
+    // One that lists nothing draws with whatever it has loaded, which is another thing on another server.
+    check(&[], "loaded", "", Some("forge"));
+    check(&["flux-dev.safetensors"], "loaded", "flux-dev.safetensors", None);
+    check(&["Small"], "small", "Small", None);
+    check(&["flux", "SMALL"], "small", "SMALL", None);
+    check(&["hero"], "hero", "hero-2026", None);
 }
 
 #[test]

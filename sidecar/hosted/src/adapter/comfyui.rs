@@ -3,10 +3,12 @@
 //! ```text
 //! POST /prompt ─► history ──{}──► history … every 16th: queue ──has it──► history
 //!                    │                               └─has it not──► last (history once more) ──{}──► lost
-//!                    └─ outputs ─► GET /view
+//!                    └─ outputs ─► GET /view: fetched as results are, or asked for with the key where there is one
 //! ```
 //! The history is in memory and says `{}` for what waits, runs, or was never heard of; only the queue tells these apart.
-//! The name of a call carries which of the three is asked next: `ID`, `queue:ID`, `last:ID`.
+//! The name of a call carries what is asked next: `ID`, `queue:ID`, `last:ID`, `view:filename=…`.
+//! A key belongs to a proxy before the server, which guards pictures too; results are fetched without keys, so then the
+//! picture is asked for as everything else is.
 //! Formats are as in ComfyUI's `server.py` and `execution.py`.
 
 use std::time::Duration;
@@ -16,7 +18,7 @@ use thumbforge_core::job::Outcome;
 use url::form_urlencoded;
 
 use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step, own, read};
-use crate::call::{Call, Task, Usage};
+use crate::call::{Answer, Call, Picture, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Fault, Range};
 
@@ -30,8 +32,12 @@ const GUIDANCE: f64 = 4.5;
 const SAMPLER: &str = "euler";
 /// Each so many polls the queue is looked at too; it lists whole graphs, so not each time.
 const QUEUE_EVERY: u32 = 16;
+/// The first of them: most pictures are done before, and one that was lost is known to be after some seconds.
+const QUEUE_FIRST: u32 = 3;
 /// Deepest nesting of a graph's inputs that is filled in; real ones have three.
 const DEPTH_MAX: usize = 16;
+/// Longest name of a file with its folder, in bytes, as Linux has it.
+const FILE_BYTES_MAX: usize = 4096;
 /// Largest workflow of one's own in bytes: the largest that people share have some hundred kilobytes.
 const WORKFLOW_BYTES_MAX: usize = 4 << 20;
 
@@ -44,6 +50,7 @@ enum Question {
     History,
     Queue,
     Last,
+    View,
 }
 
 impl Question {
@@ -52,6 +59,7 @@ impl Question {
         match id.split_once(':') {
             Some(("queue", id)) => (Self::Queue, id),
             Some(("last", id)) => (Self::Last, id),
+            Some(("view", file)) => (Self::View, file),
             _ => (Self::History, id),
         }
     }
@@ -61,6 +69,7 @@ impl Question {
             Self::History => id.to_owned(),
             Self::Queue => format!("queue:{id}"),
             Self::Last => format!("last:{id}"),
+            Self::View => format!("view:{id}"),
         }
     }
 }
@@ -86,6 +95,10 @@ impl Adapter for ComfyUi {
                 "change a picture: ComfyUI is only asked to draw from words here; use another backend for edits";
             return Err(Fault::new(Outcome::BadRequest, message));
         }
+        if endpoint.key.is_some() && call.count > 1 {
+            let message = "ask for several pictures: behind a key ComfyUI is asked for one at a time";
+            return Err(Fault::new(Outcome::BadRequest, message));
+        }
         let graph = graph(endpoint, call)?;
         let body = json!({"prompt": graph, "prompt_id": call.nonce, "client_id": "thumbforge"});
         Ok(request(Method::Post, "/prompt".into(), Body::Json(body)))
@@ -95,10 +108,15 @@ impl Adapter for ComfyUi {
         let (question, id) = Question::of(id);
         let path = match question {
             Question::Queue => "/queue".to_owned(),
+            Question::View => "/view".to_owned(),
             Question::History | Question::Last if own::is_id(id) => format!("/history/{id}"),
             _ => return None,
         };
-        Some(request(Method::Get, path, Body::None))
+        let mut request = request(Method::Get, path, Body::None);
+        if question == Question::View {
+            request.query = form_urlencoded::parse(id.as_bytes()).into_owned().collect();
+        }
+        Some(request)
     }
 
     /// The server takes our name, so that a call whose answer was lost can be asked after.
@@ -271,9 +289,13 @@ fn invalid(call: &Call, reply: &Reply) -> Fault {
 fn polled(endpoint: &Endpoint, call: &Call, name: &str, polls: u32, reply: &Reply) -> Step {
     let (question, id) = Question::of(name);
     let ask = |question: Question, after| Step::Poll { id: question.name(id), after };
-    let with_id = |fault: Fault| Step::Failed(Fault { provider_id: Some(id.to_owned()), ..fault });
+    let own_name = if question == Question::View { name } else { id };
+    let with_id = |fault: Fault| Step::Failed(Fault { provider_id: Some(own_name.to_owned()), ..fault });
     match reply.status {
         200 => {}
+        404 if question == Question::View => {
+            return with_id(Fault::new(Outcome::Empty, "ask for a picture: ComfyUI has drawn it and has it no more"));
+        }
         // Asking again is free, and what breaks here is a proxy or a server that just starts.
         408 | 429 | 500.. => {
             let asked = read::retry_after_ms(reply).map(Duration::from_millis);
@@ -281,20 +303,28 @@ fn polled(endpoint: &Endpoint, call: &Call, name: &str, polls: u32, reply: &Repl
         }
         _ => return with_id(own::fault("ask after a graph", reply)),
     }
+    if question == Question::View {
+        // What is no picture, whoever asked finds out: everything that comes back is looked at.
+        let pictures = vec![Picture { bytes: reply.body.clone(), seed: None }];
+        return Step::Done(Answer { pictures, usage: Usage::default(), provider_id: None });
+    }
     let Some(body) = reply.json() else { return ask(question, own::pause(polls)) };
-    match question {
-        Question::Queue if queued(&body, id) => ask(Question::History, own::pause(polls)),
-        // It may have ended between the two questions, so the history has the last word.
-        Question::Queue => ask(Question::Last, Duration::ZERO),
-        Question::History | Question::Last => match body.get(id) {
-            Some(entry) => ended(endpoint, call, id, entry),
-            None if question == Question::Last => {
-                let message = "ask after a graph: ComfyUI knows nothing of it; it was restarted, and the graph is lost";
-                with_id(Fault::new(Outcome::Transient, message))
-            }
-            None if polls.is_multiple_of(QUEUE_EVERY) => ask(Question::Queue, Duration::ZERO),
-            None => ask(Question::History, own::pause(polls)),
-        },
+    if question == Question::Queue {
+        // One that is not there may have ended between the two questions, so the history has the last word.
+        return if queued(&body, id) {
+            ask(Question::History, own::pause(polls))
+        } else {
+            ask(Question::Last, Duration::ZERO)
+        };
+    }
+    match body.get(id) {
+        Some(entry) => ended(endpoint, call, id, entry),
+        None if question == Question::Last => {
+            let message = "ask after a graph: ComfyUI knows nothing of it; it was restarted, and the graph is lost";
+            with_id(Fault::new(Outcome::Transient, message))
+        }
+        None if polls % QUEUE_EVERY == QUEUE_FIRST => ask(Question::Queue, Duration::ZERO),
+        None => ask(Question::History, own::pause(polls)),
     }
 }
 
@@ -319,25 +349,30 @@ fn ended(endpoint: &Endpoint, call: &Call, id: &str, entry: &Value) -> Step {
     // Previews of a workflow lie in "temp"; they are taken only where nothing was saved.
     let saved: Vec<&Value> = images.iter().copied().filter(|image| kind(image) == "output").collect();
     let chosen = if saved.is_empty() { images } else { saved };
-    let urls: Vec<_> = chosen
-        .into_iter()
-        .filter_map(|image| Some((view(endpoint, image, &kind(image))?, None)))
-        .take(call.count.max(1) as usize)
-        .collect();
-    if urls.is_empty() {
+    let files: Vec<String> =
+        chosen.into_iter().filter_map(|image| file(image, &kind(image))).take(call.count.max(1) as usize).collect();
+    if files.is_empty() {
         let message = "read a picture: the graph ended without one; its workflow needs a SaveImage node";
         return Step::Failed(Fault { provider_id: Some(id.to_owned()), ..Fault::new(Outcome::Empty, message) });
     }
+    if endpoint.key.is_some() {
+        return Step::Poll { id: Question::View.name(&files[0]), after: Duration::ZERO };
+    }
+    let base = endpoint.base_url.as_str().trim_end_matches('/');
+    let urls = files.into_iter().map(|file| (format!("{base}/view?{file}"), None)).collect();
     Step::Fetch { urls, usage: Usage::default(), provider_id: Some(id.to_owned()) }
 }
 
-/// Where a file of a graph is fetched from: the server itself.
-fn view(endpoint: &Endpoint, image: &Value, kind: &str) -> Option<String> {
+/// How a file of a graph is asked for, as a query; none that is longer than file systems have names.
+fn file(image: &Value, kind: &str) -> Option<String> {
     let text = |name: &str| image.get(name).and_then(Value::as_str);
     let (name, folder) = (text("filename")?, text("subfolder").unwrap_or_default());
+    if name.len() + folder.len() + kind.len() > FILE_BYTES_MAX {
+        return None;
+    }
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("filename", name).append_pair("subfolder", folder).append_pair("type", kind);
-    Some(format!("{}/view?{}", endpoint.base_url.as_str().trim_end_matches('/'), query.finish()))
+    Some(query.finish())
 }
 
 /// Why a graph broke, by the messages of its run.

@@ -36,7 +36,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(turns: Vec<Turn>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), turns)
+    }
+
+    fn on(listener: TcpListener, turns: Vec<Turn>) -> Self {
         let (requests, begun) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let server = Self { address: listener.local_addr().unwrap(), requests: requests.clone(), begun: begun.clone() };
         tokio::spawn(async move {
@@ -585,7 +588,7 @@ async fn a_compatible_server_is_asked_again_without_the_field_it_refuses() {
 }
 
 #[tokio::test]
-async fn results_are_fetched_without_the_key() {
+async fn results_elsewhere_are_fetched_without_the_key() {
     let wanted = || Turn::Say(response(200, "content-type: text/plain\r\n", &png()));
     let files = Server::start(vec![say(500, ""), Turn::Reset, wanted()]).await;
     let body = json!({"fetch": files.url("/a.png?signature=marked")}).to_string();
@@ -593,6 +596,21 @@ async fn results_are_fetched_without_the_key() {
     assert_eq!(answer.unwrap().pictures, [Picture { bytes: png().into(), seed: Some(7) }]);
     assert_eq!(files.requests().len(), 3, "a fetch changes nothing, so it is tried again");
     assert!(files.requests().iter().all(|request| !request.contains("sk-marked-key")));
+}
+
+#[tokio::test]
+async fn the_endpoint_itself_is_told_the_key_for_its_results_too() {
+    let elsewhere = Server::start(vec![Turn::Say(response(200, "", &png()))]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let home = format!("http://{}", listener.local_addr().unwrap());
+    let turns = vec![
+        say(200, &json!({"fetch": format!("{home}/a.png")}).to_string()),
+        Turn::Say(response(302, &format!("location: {}\r\n", elsewhere.url("/b.png")), b"")),
+    ];
+    let server = Server::on(listener, turns);
+    client().perform(&Spoken, &endpoint(&home), &call(), &Waiting::new(&server)).await.unwrap();
+    assert!(server.requests()[1].contains("x-key: sk-marked-key"));
+    assert!(!elsewhere.requests()[0].contains("sk-marked-key"), "a redirect does not carry it away");
 }
 
 #[tokio::test]

@@ -105,14 +105,9 @@ impl Wire {
         deadline: Instant,
         sent: &Sent,
     ) -> Result<Reply, Broken> {
-        let mut headers = HeaderMap::new();
+        let mut headers = key_headers(&keys)?;
         for (name, value) in &request.headers {
             headers.insert(header_name(name)?, header_value(name, value)?);
-        }
-        for (name, key) in keys {
-            let mut value = header_value(name, key.expose())?;
-            value.set_sensitive(true);
-            headers.insert(header_name(name)?, value);
         }
         let (kind, bytes) = body::encode(&request.body);
         if let Some(kind) = kind {
@@ -220,6 +215,17 @@ fn address(base: &Url, request: &Request) -> Url {
         url.query_pairs_mut().extend_pairs(&request.query);
     }
     url
+}
+
+/// The headers that carry a key, marked so that no library prints them.
+pub(crate) fn key_headers(keys: &[(&'static str, Secret)]) -> Result<HeaderMap, Broken> {
+    let mut headers = HeaderMap::new();
+    for (name, key) in keys {
+        let mut value = header_value(name, key.expose())?;
+        value.set_sensitive(true);
+        headers.insert(header_name(name)?, value);
+    }
+    Ok(headers)
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Broken> {

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+
 use super::*;
 use crate::client::tests::{Server, Turn, png, response, tls};
 
@@ -104,7 +106,9 @@ fn fetcher(reach: Reach, lines: &[&'static [&'static str]]) -> (Fetcher, Arc<Mut
 }
 
 async fn fetch(fetcher: &Fetcher, url: &str) -> Result<Bytes, FetchError> {
-    fetcher.fetch(url, Instant::now() + Duration::from_secs(10)).await
+    let home = "https://provider.example/".parse().unwrap();
+    let keys = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("marked"))]);
+    fetcher.fetch(url, &home, &keys, Instant::now() + Duration::from_secs(10)).await
 }
 
 fn redirect(target: &str) -> Turn {

@@ -76,6 +76,7 @@ impl Desk {
             realisation: realisation.clone(),
             model: id(model),
             placeholder_for: None,
+            replaces: None,
             verdict: Verdict { passed: end == End::Passed, findings: Vec::new() },
             latency_ms,
             cost_micros_usd: 0,
@@ -92,7 +93,7 @@ impl Desk {
         let route = Box::new(Route::here(id(model), None, realisation));
         let began = self.now_ms;
         self.now_ms += latency_ms;
-        self.apply(Record::Started { job, attempt: 1, route }, began);
+        self.apply(Record::Started { job, attempt: 1, route, art: None, budgets: Vec::new().into() }, began);
         let (attempt, ending) = (Some((1, outcome)), ending);
         self.apply(Record::Finished { job, attempt, ending, late: None }, began + latency_ms);
         pixels
@@ -101,7 +102,7 @@ impl Desk {
     fn accept(&self, spec: JobSpec, planned: thumbforge_core::id::PlannedKey) -> JobId {
         let json = ops::spec_to_json(&spec);
         match self.write(move |connection| ops::accept(connection, None, &spec, &json, planned, 1)) {
-            Accepted::Fresh(open) => open.job,
+            Accepted::Fresh(open) => open.id,
             other => panic!("{other:?}"),
         }
     }
@@ -128,7 +129,7 @@ impl Desk {
     #[track_caller]
     fn check(&self, model: &str, intent: Intent, expected: Option<(u64, u64, u64, u64, Option<u64>)>) {
         learn(self.folder.path(), &[self.path()]).expect("learns");
-        let learned = read_learned(&self.folder.path().join(FILE)).expect("reads");
+        let learned = build::learned(self.folder.path()).expect("reads");
         let counts = learned.get(&id(model), intent);
         let told = counts
             .map(|counts| (counts.passed, counts.failed, counts.accepted, counts.rejected, counts.latency_p50_ms));
@@ -188,7 +189,7 @@ fn a_row_that_rests_on_more_pictures_stays() {
     let mut known = Learned::default();
     known.set(id("sd3.5-large"), Intent::Photo, Counts { passed: 40, failed: 2, ..Counts::default() });
     known.set(id("gpt-image-2"), Intent::Photo, Counts { passed: 9, ..Counts::default() });
-    std::fs::write(desk.folder.path().join(FILE), known.to_text()).expect("writes");
+    std::fs::write(desk.folder.path().join(QUALITY_FILE), known.to_text()).expect("writes");
     desk.check("sd3.5-large", Intent::Photo, Some((40, 2, 0, 0, None)));
     desk.check("gpt-image-2", Intent::Photo, Some((9, 0, 0, 0, None)));
     let learnt = learn(desk.folder.path(), &[desk.path()]).expect("learns");
@@ -211,6 +212,6 @@ fn what_cannot_be_learned_from_is_said() {
     let text = elsewhere.path().join("text.sqlite");
     std::fs::write(&text, "no database at all, but long enough to be taken for one by its size").expect("writes");
     assert_eq!(refused(desk.folder.path(), &[text]).code, ErrorCode::Corrupt);
-    std::fs::write(desk.folder.path().join(FILE), "version = 99").expect("writes");
+    std::fs::write(desk.folder.path().join(QUALITY_FILE), "version = 99").expect("writes");
     assert_eq!(refused(desk.folder.path(), &[desk.path()]).code, ErrorCode::InvalidManifest);
 }

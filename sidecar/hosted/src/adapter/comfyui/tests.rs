@@ -83,11 +83,12 @@ fn answers_to_questions() {
         json!({"queue_running": [[0, running, {}, {}, []]], "queue_pending": [[1, "b", {}, {}, []], 7, []]}).to_string()
     };
     let (asks_queue, asks_last) = (format!("queue:{ID}"), format!("last:{ID}"));
-    // Waiting: the queue is asked first, then seldom.
-    polled(ID, 0, 200, "{}", &format!("poll queue:{ID} 0"), "");
+    // Waiting: the queue is asked after some seconds, then seldom.
+    polled(ID, 0, 200, "{}", &format!("poll {ID} 500"), "");
+    polled(ID, 3, 200, "{}", &format!("poll queue:{ID} 0"), "");
     polled(ID, 1, 200, "{}", &format!("poll {ID} 750"), "");
     polled(ID, 15, 200, "{}", &format!("poll {ID} 3000"), "");
-    polled(ID, 16, 200, "{}", &format!("poll queue:{ID} 0"), "");
+    polled(ID, 19, 200, "{}", &format!("poll queue:{ID} 0"), "");
     polled(&asks_queue, 1, 200, &queue(ID), &format!("poll {ID} 750"), "");
     polled("queue:b", 1, 200, &queue(ID), "poll b 750", "");
     polled(&asks_queue, 1, 200, &queue("other"), &format!("poll last:{ID} 0"), "");
@@ -118,6 +119,8 @@ fn endings() {
     polled(ID, 3, 200, &many, "fetch http://127.0.0.1:8188/view?filename=1.png&subfolder=a+b&type=output", "");
     polled(ID, 3, 200, &success(json!({"9": {"text": ["x"]}})), &format!("empty Call No None id={ID}"), "SaveImage");
     polled(ID, 3, 200, &success(json!({"9": {"images": [{}, 7]}})), "empty", "");
+    let long = success(json!({"9": {"images": [image(&"x".repeat(5000), "output")]}}));
+    polled(ID, 3, 200, &long, "empty", "");
     polled(ID, 3, 200, &format!(r#"{{"{ID}":7}}"#), "empty", "");
     let oom = json!({
         "node_id": "6", "node_type": "KSampler", "exception_type": "torch.OutOfMemoryError",
@@ -128,6 +131,30 @@ fn endings() {
     polled(ID, 3, 200, &error("execution_error", bug), "bad_request", "KeyError: 'clip_g'");
     polled(ID, 3, 200, &error("execution_interrupted", json!({})), "failed", "interrupted");
     polled(ID, 3, 200, &error("x", json!(7)), "bad_request", "");
+}
+
+#[test]
+fn behind_a_key_pictures_are_asked_for_with_it() {
+    let image = |name: &str| json!({"filename": name, "subfolder": "a/b", "type": "output"});
+    let text = success(json!({"9": {"images": [image("f&1.png"), image("2.png")]}}));
+    let endpoint = endpoint(Some("proxy"));
+    let mut call = call(Task::Generate);
+    let next = |id: &str, status, body: &[u8]| {
+        let (stage, reply) = (Stage::Polled { id, polls: 4 }, reply(status, body.to_vec()));
+        ComfyUi.next(&endpoint, &super::super::own::double::call(Task::Generate), stage, &reply)
+    };
+    let name = "view:filename=f%261.png&subfolder=a%2Fb&type=output";
+    expect(next(ID, 200, text.as_bytes()), &format!("poll {name} 0"), "");
+    let request = ComfyUi.poll(&endpoint, &call, name).expect("a request");
+    let query: Vec<(&str, &str)> = request.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(request.path, "/view");
+    assert_eq!(query, [("filename", "f&1.png"), ("subfolder", "a/b"), ("type", "output")]);
+    expect(next(name, 200, b"\x89PNG"), "done None", "");
+    expect(next(name, 404, b""), &format!("empty Call No None id={name}"), "");
+    expect(next(name, 502, b""), &format!("poll {name} 1500"), "");
+    assert_eq!(ComfyUi.cancel(&endpoint, name), None);
+    call.count = 2;
+    assert!(ComfyUi.begin(&endpoint, &call).is_err_and(|fault| fault.outcome == Outcome::BadRequest));
 }
 
 #[test]

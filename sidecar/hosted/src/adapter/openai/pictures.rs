@@ -72,9 +72,12 @@ impl Tokens {
 pub(in crate::adapter) fn read(endpoint: &Endpoint, call: &Call, reply: &Reply) -> Step {
     let head = format!("draw with {}: {} answered 200", shown(&call.model), endpoint.account);
     let Ok(images) = serde_json::from_slice::<Images<'_>>(&reply.body) else {
-        // It says that it went well, so a picture may have been made; only nobody can read which.
-        let message = format!("{head} with what is not the JSON of pictures: {}", read::excerpt(&reply.body));
-        return Step::Failed(Fault::new(Outcome::Ambiguous, message));
+        let why = format!("{head} with what is not the JSON of pictures: {}", read::excerpt(&reply.body));
+        // What begins like an answer and cannot be read may be a picture that was made and cut off. Anything else, a page
+        // to log in say, was written by somebody who makes none.
+        let begins = reply.body.trim_ascii_start().starts_with(b"{");
+        let outcome = if begins { Outcome::Ambiguous } else { Outcome::Empty };
+        return Step::Failed(Fault::new(outcome, why).billed(Billed::Unknown));
     };
     let usage = images.usage.unwrap_or_default().usage();
     let provider_id = reply.header("x-request-id").filter(|id| id.len() <= 200).map(str::to_owned);

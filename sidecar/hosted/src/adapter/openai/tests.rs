@@ -153,7 +153,7 @@ fn answers_have_outcomes() {
         (200, &[], "{}".to_owned(), ("empty", Range::Call, Billed::Unknown, None)),
         (200, &[], r#"{"data":[{"b64_json":"***"}]}"#.to_owned(), ("empty", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":[{"b64_json":"iVB"#.to_owned(), ("ambiguous", Range::Call, Billed::Unknown, None)),
-        (200, &[], "<html>login</html>".to_owned(), ("ambiguous", Range::Call, Billed::Unknown, None)),
+        (200, &[], "<html>login</html>".to_owned(), ("empty", Range::Call, Billed::Unknown, None)),
         (400, &[], error("", "invalid_request_error", "Invalid size"), ("bad_request", Range::Call, Billed::No, None)),
         (400, &[], moderation("input"), ("policy_input", Range::Call, Billed::No, None)),
         (400, &[], moderation("output"), ("policy_output", Range::Call, Billed::Unknown, None)),

@@ -73,7 +73,7 @@ fn answers_have_outcomes() {
         (200, &[], r#"{"data":[{"b64_json":null,"url":"/a.png"}]}"#, ("fetch", Range::Call, Billed::Yes, None)),
         (200, &[], r#"{"data":null}"#, ("empty", Range::Call, Billed::Unknown, None)),
         (200, &[], r#"{"error":"out of memory"}"#, ("empty", Range::Call, Billed::Unknown, None)),
-        (200, &[], "ok", ("ambiguous", Range::Call, Billed::Unknown, None)),
+        (200, &[], "ok", ("empty", Range::Call, Billed::Unknown, None)),
         (400, &[], r#"{"error":"bad prompt"}"#, ("bad_request", Range::Call, Billed::No, None)),
         (
             400,
