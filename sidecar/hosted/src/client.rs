@@ -149,7 +149,13 @@ impl Client {
         let allowed = work.allowed();
         let result = match allowed {
             Ok(()) => work.follow(step, Some(id.to_owned())).await,
-            Err(fault) => Err(fault),
+            // It was made before, however it may not be asked after now.
+            Err(fault) => Err(Fault {
+                outcome: Outcome::Ambiguous,
+                billed: Billed::Unknown,
+                provider_id: Some(id.to_owned()),
+                ..fault
+            }),
         };
         result.map_err(|fault| scrub(endpoint, fault))
     }
