@@ -1,5 +1,7 @@
 //! The client against a server that is nothing but a socket, so that it can break off anywhere.
 
+mod http2;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
