@@ -164,5 +164,7 @@ pub(crate) unsafe fn request<'a>(request: *const TfRequest) -> Result<Request<'a
         deliver,
         tag: asked.tag,
         recipe,
+        // What an editor may spend is the user's to say; single pictures of its windows have no terms of their own.
+        terms: b"",
     })
 }

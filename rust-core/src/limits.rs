@@ -92,6 +92,8 @@ pub const HELLO_BYTES_MAX: usize = 16 << 10;
 pub const LOCAL_PATH_BYTES_MAX: usize = 4096;
 /// Largest message of a ring in bytes: a recipe with every layer at its longest and escaped, four times the usual worst.
 pub const MESSAGE_BYTES_MAX: usize = 192 << 10;
+/// Longest terms of a job in bytes, as JSON: a policy, sixteen models of a project's own and their prices.
+pub const TERMS_BYTES_MAX: usize = 64 << 10;
 /// Largest texture slot in bytes: 4096×4096 RGBA8, with room for a PNG that noise made larger than its pixels.
 pub const SLOT_BYTES_MAX: usize = 66 << 20;
 /// Most texture memory in bytes that is lent to one connection at once: two of the largest pictures beside 100 thumbnails.
@@ -111,5 +113,6 @@ const _: () = assert!(LAYERS_MAX * LAYER_TEXT_BYTES_MAX < 1 << 20);
 const _: () = assert!(IN_FLIGHT_MAX * 8 < OPEN_JOBS_MAX);
 const _: () =
     assert!(SLOT_BYTES_MAX >= SIDE_MAX as usize * SIDE_MAX as usize * 4 && SLOT_BYTES_MAX <= TEXTURE_BYTES_MAX);
-const _: () = assert!(MESSAGE_BYTES_MAX > 2 * PROMPT_BYTES_MAX + 2 * LAYERS_MAX * LAYER_TEXT_BYTES_MAX);
+const _: () =
+    assert!(MESSAGE_BYTES_MAX > 2 * PROMPT_BYTES_MAX + 2 * LAYERS_MAX * LAYER_TEXT_BYTES_MAX + TERMS_BYTES_MAX);
 const _: () = assert!(HELLO_BYTES_MAX > 2 * PROJECT_BYTES_MAX);

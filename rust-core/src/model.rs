@@ -361,6 +361,48 @@ impl ModelRow {
         }
     }
 
+    /// Whether its numbers and words mean something.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Row`], which says what they should be.
+    pub fn check(&self) -> Result<(), CatalogueError> {
+        let wrong = |why: String| Err(CatalogueError::Row { id: self.id.clone(), why });
+        let id = self.id.as_str();
+        if id.is_empty() || id.len() > 80 || id.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return wrong(format!("an id has 1 to 80 characters and no spaces, and {id:?} has not"));
+        }
+        if self.family == Family::Hosted && self.provider.is_none() {
+            return wrong(
+                "name the `provider` that is asked for a hosted model, as in provider = \"openai\"".to_owned(),
+            );
+        }
+        if let Some((intent, share)) = self.pass.iter().find(|(_, share)| !(0.0..=1.0).contains(*share)) {
+            return wrong(format!("pass.{} is a share from 0 to 1, and {share} is not", intent.word()));
+        }
+        if let Some(weight) = self.pass_weight.filter(|weight| !(0.5..=1e6).contains(weight)) {
+            return wrong(format!("pass_weight counts pictures, 0.5 to 1000000, and {weight} does not"));
+        }
+        if let Some(ratio) = self.can.ratios.iter().find(|ratio| ratio_of(ratio).is_none()) {
+            return wrong(format!("write the ratio {ratio:?} as in \"16:9\""));
+        }
+        if let Some(free) = &self.can.free_size
+            && (free.multiple == 0
+                || free.edge_max < free.multiple
+                || !free.ratio_max.is_finite()
+                || free.ratio_max < 1.0
+                || free.pixels[0] > free.pixels[1])
+        {
+            return wrong("free_size fits no size: see the head of models.toml for what its numbers mean".to_owned());
+        }
+        if let Some(quality) = self.can.quality.as_ref().filter(|quality| !self.can.qualities.contains(quality)) {
+            return wrong(format!("its quality {quality:?} is none of its qualities"));
+        }
+        if self.replacement.as_ref() == Some(&self.id) {
+            return wrong("it cannot take its own place".to_owned());
+        }
+        Ok(())
+    }
+
     /// The licence or terms as policies name them; "unknown" where nobody said.
     pub fn licence(&self) -> &str {
         self.licence.as_deref().unwrap_or("unknown")
@@ -488,45 +530,8 @@ pub fn parse_rows(text: &str) -> Result<Vec<ModelRow>, CatalogueError> {
     if file.rows.len() > limits::OWN_MODELS_MAX {
         return Err(CatalogueError::TooMany(format!("{} rows", file.rows.len())));
     }
-    file.rows.iter().try_for_each(check)?;
+    file.rows.iter().try_for_each(ModelRow::check)?;
     Ok(file.rows)
-}
-
-/// Whether a row's numbers and words mean something.
-fn check(row: &ModelRow) -> Result<(), CatalogueError> {
-    let wrong = |why: String| Err(CatalogueError::Row { id: row.id.clone(), why });
-    let id = row.id.as_str();
-    if id.is_empty() || id.len() > 80 || id.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return wrong(format!("an id has 1 to 80 characters and no spaces, and {id:?} has not"));
-    }
-    if row.family == Family::Hosted && row.provider.is_none() {
-        return wrong("name the `provider` that is asked for a hosted model, as in provider = \"openai\"".to_owned());
-    }
-    if let Some((intent, share)) = row.pass.iter().find(|(_, share)| !(0.0..=1.0).contains(*share)) {
-        return wrong(format!("pass.{} is a share from 0 to 1, and {share} is not", intent.word()));
-    }
-    if let Some(weight) = row.pass_weight.filter(|weight| !(0.5..=1e6).contains(weight)) {
-        return wrong(format!("pass_weight counts pictures, 0.5 to 1000000, and {weight} does not"));
-    }
-    if let Some(ratio) = row.can.ratios.iter().find(|ratio| ratio_of(ratio).is_none()) {
-        return wrong(format!("write the ratio {ratio:?} as in \"16:9\""));
-    }
-    if let Some(free) = &row.can.free_size
-        && (free.multiple == 0
-            || free.edge_max < free.multiple
-            || !free.ratio_max.is_finite()
-            || free.ratio_max < 1.0
-            || free.pixels[0] > free.pixels[1])
-    {
-        return wrong("free_size fits no size: see the head of models.toml for what its numbers mean".to_owned());
-    }
-    if let Some(quality) = row.can.quality.as_ref().filter(|quality| !row.can.qualities.contains(quality)) {
-        return wrong(format!("its quality {quality:?} is none of its qualities"));
-    }
-    if row.replacement.as_ref() == Some(&row.id) {
-        return wrong("it cannot take its own place".to_owned());
-    }
-    Ok(())
 }
 
 /// A ratio of two whole numbers from 1 to 100, as in "16:9".
@@ -583,7 +588,7 @@ impl Catalogue {
         }
         let mut rows = self.rows.clone();
         for row in own {
-            check(&row)?;
+            row.check()?;
             match rows.iter_mut().find(|there| there.id == row.id) {
                 Some(there) => *there = row,
                 None => rows.push(row),

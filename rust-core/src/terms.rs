@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::model::{ModelId, ModelRow};
 use crate::money::Micros;
 
@@ -57,7 +58,37 @@ impl Terms {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    /// What of a client may be worked with: nothing in it is longer than a manifest could make it.
+    ///
+    /// # Errors
+    /// What is too much, as a fragment after "failed to".
+    pub fn check(&self) -> Result<(), String> {
+        let lists = [
+            ("providers", self.providers.as_ref().map_or(0, Vec::len), limits::ACCOUNTS_MAX),
+            ("allowed licences", self.licences.allow.as_ref().map_or(0, Vec::len), limits::OWN_MODELS_MAX),
+            ("denied licences", self.licences.deny.len(), limits::OWN_MODELS_MAX),
+            ("models", self.models.len(), limits::FALLBACKS_MAX),
+            ("models to fall back to", self.fallback.len(), limits::FALLBACKS_MAX),
+            ("fields to leave out", self.allow_lossy.len(), FIELDS_MAX),
+            ("budgets", self.budgets.len(), limits::BUDGETS_MAX),
+            ("accounts", self.limits.len(), limits::ACCOUNTS_MAX),
+            ("model rows", self.rows.len(), limits::OWN_MODELS_MAX),
+        ];
+        if let Some((what, count, max)) = lists.into_iter().find(|(_, count, max)| count > max) {
+            return Err(format!("take {count} {what} of a job: at most {max} are taken"));
+        }
+        if self.batch.len() > BATCH_BYTES_MAX {
+            return Err(format!("take a build's name of {} bytes: at most {BATCH_BYTES_MAX} are", self.batch.len()));
+        }
+        self.rows.iter().try_for_each(|row| row.check().map_err(|err| err.to_string()))
+    }
 }
+
+/// Longest name of a build in bytes: a day, a folder's name and a hash.
+const BATCH_BYTES_MAX: usize = 256;
+/// More fields than a recipe has.
+const FIELDS_MAX: usize = 64;
 
 /// What a project lowers of an account's limits; what is absent stays as the user's settings have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -164,6 +195,22 @@ mod tests {
         assert!(!licences(None, &["mit"]).allows("mit"));
         assert!(!licences(Some(&["mit"]), &["mit"]).allows("mit"));
         assert!(!licences(Some(&["apache-2.0"]), &[]).allows("mit"));
+    }
+
+    #[test]
+    fn terms_beyond_all_measure_are_refused() {
+        let check = |json: &str, expected: &str| {
+            let said = serde_json::from_str::<Terms>(json).unwrap().check().err().unwrap_or_default();
+            assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        };
+        let many = |count: usize| vec!["\"m\""; count].join(",");
+        check(&format!("{{\"fallback\":[{}]}}", many(16)), "");
+        check(&format!("{{\"fallback\":[{}]}}", many(17)), "take 17 models to fall back to of a job: at most 16");
+        check(&format!("{{\"batch\":{:?}}}", "b".repeat(257)), "take a build's name of 257 bytes");
+        check(
+            r#"{"rows":[{"id":"m","name":"M","family":"hosted"}]}"#,
+            "read the model catalogue: m: name the `provider`",
+        );
     }
 
     #[test]

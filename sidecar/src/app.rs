@@ -9,7 +9,6 @@ use std::time::{Instant, SystemTime};
 use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::limits;
-use thumbforge_core::model::Catalogue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -118,7 +117,6 @@ impl App {
             journal: journal.clone(),
             engines: Engines::discover(&store),
             store: store.clone(),
-            catalogue: Arc::new(Catalogue::built_in()),
             fonts: Fonts::default(),
             clock: clock.clone(),
         });

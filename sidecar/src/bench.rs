@@ -194,6 +194,7 @@ fn request(prompt: &'static str, side: u32, deliver: Deliver) -> Request<'static
         safe_inset: None,
         deliver,
         tag: 0,
+        terms: b"",
         recipe: RecipeForm::Brief(Brief {
             prompt,
             negative: "",

@@ -20,6 +20,7 @@ use crate::market::{Ambient, Shelf};
 mod approve;
 mod batch;
 mod bench;
+mod costs;
 mod doctor;
 mod generate;
 mod jobs;
@@ -91,6 +92,8 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// List jobs of the journal, or show one
     Jobs(jobs::JobsArgs),
+    /// Show what hosted models cost so far, by model, locale, day and more
+    Costs(costs::CostsArgs),
     /// List the models that can be named: which are here, what they cost, and until when
     Models(models::ModelsArgs),
     /// Say where a picture would be drawn, for how much, and why
@@ -188,6 +191,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Generate(args) => generate::generate(&context, &args),
         Verb::Serve(args) => serve::serve(&context, &args),
         Verb::Jobs(args) => jobs::jobs(&context, &args),
+        Verb::Costs(args) => costs::costs(&context, &args),
         Verb::Models(args) => models::models(&context, &args),
         Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
@@ -284,7 +288,14 @@ async fn maker(
     }
     let config = Config { shared_cache: shared_cache.map(PathBuf::from), ..context.config() };
     match App::start(config).await {
-        Ok(app) => Ok((Maker::Here(app.intake().clone()), Some(app))),
+        Ok(app) => {
+            if !context.quiet
+                && let Some(words) = app.intake().market().announcement()
+            {
+                eprintln!("{words}");
+            }
+            Ok((Maker::Here(app.intake().clone()), Some(app)))
+        }
         Err(err @ StartError::InUse { .. }) if !no_sidecar => {
             there(STARTING_MAX)?.map(|maker| (maker, None)).ok_or_else(|| err.failure())
         }

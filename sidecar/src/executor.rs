@@ -15,7 +15,7 @@ use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey, RealisedKey};
 use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, Render, Route};
 use thumbforge_core::limits;
-use thumbforge_core::model::{Catalogue, ModelId};
+use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::Recipe;
 use thumbforge_core::terms::{Budget, Scope};
 use thumbforge_core::verdict::Severity;
@@ -48,8 +48,6 @@ pub struct Tools {
     pub store: Store,
     /// What draws.
     pub engines: Engines,
-    /// Which models there are.
-    pub catalogue: Arc<Catalogue>,
     /// Fonts of the package and of manifests.
     pub fonts: Fonts,
     /// The time.

@@ -15,6 +15,7 @@ use thumbforge_channel::client::{Completion, Deliver, Link, Options, Outcome, Re
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::job::{Ending, JobSpec, Render};
+use thumbforge_core::limits;
 use thumbforge_core::model::Catalogue;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -254,6 +255,7 @@ enum Detail {
     Render(Box<Render>),
     Failure(Failure),
     Content(ContentHash),
+    Answer(serde_json::Value),
 }
 
 fn detail(completion: &Completion) -> Result<Detail, Failure> {
@@ -278,6 +280,20 @@ impl There {
     async fn make(&self, spec: JobSpec, interrupted: &CancellationToken) -> Result<Made, Failure> {
         let recipe = serde_json::to_vec(&spec.recipe)
             .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to write a recipe: {err}")))?;
+        let terms = match spec.terms.is_default() {
+            true => Vec::new(),
+            false => serde_json::to_vec(&spec.terms).map_err(|err| {
+                Failure::new(ErrorCode::Internal, format!("failed to write the terms of a job: {err}"))
+            })?,
+        };
+        if terms.len() > limits::TERMS_BYTES_MAX {
+            let message = format!(
+                "failed to send the terms of a job: they have {} bytes, and {} is the most; name fewer models of your own",
+                terms.len(),
+                limits::TERMS_BYTES_MAX
+            );
+            return Err(Failure::new(ErrorCode::TooLarge, message));
+        }
         let request = Request {
             asset: &spec.asset.name,
             locale: &spec.asset.locale,
@@ -292,6 +308,7 @@ impl There {
             deliver: Deliver::Png,
             tag: 0,
             recipe: RecipeForm::Json(&recipe),
+            terms: &terms,
         };
         let asked = tokio::select! {
             asked = self.line.ask(|session| session.submit(&request)) => asked?,
@@ -319,7 +336,7 @@ impl There {
             }
             (Outcome::Cancelled, _) => (Ending::Cancelled, None),
             (_, Detail::Failure(failure)) => (Ending::Failed(failure), None),
-            _ => return Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
+            _ => return Err(not_understood()),
         };
         if let Ending::Done { render, .. } = &ending {
             // A sidecar of another version may know fewer fields, and what it does not know it does not read.
@@ -341,7 +358,21 @@ impl There {
         match detail(&heard(answer.await)?)? {
             Detail::Content(content) => Ok(content),
             Detail::Failure(failure) => Err(failure),
-            Detail::Render(_) => Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
+            Detail::Render(_) | Detail::Answer(_) => Err(not_understood()),
+        }
+    }
+
+    /// Has the sidecar obey a command.
+    ///
+    /// # Errors
+    /// Why it did not.
+    pub(crate) async fn command(&self, order: &serde_json::Value) -> Result<serde_json::Value, Failure> {
+        let json = order.to_string();
+        let (_, answer) = self.line.ask(|session| session.command(json.as_bytes(), 0)).await?;
+        match detail(&heard(answer.await)?)? {
+            Detail::Answer(answer) => Ok(answer),
+            Detail::Failure(failure) => Err(failure),
+            Detail::Render(_) | Detail::Content(_) => Err(not_understood()),
         }
     }
 }
@@ -360,6 +391,10 @@ impl Drop for There {
 async fn in_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     let ran = tokio::task::spawn_blocking(body).await;
     ran.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to use the shared cache: {err}")))
+}
+
+fn not_understood() -> Failure {
+    Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")
 }
 
 fn heard(answer: Result<Result<Completion, Failure>, oneshot::error::RecvError>) -> Result<Completion, Failure> {

@@ -26,7 +26,6 @@ pub mod keys;
 pub mod kind;
 mod shelf;
 
-pub use ambient::unused_keys;
 pub use shelf::Shelf;
 pub use thumbforge_core::job::OnAmbiguous;
 
@@ -43,6 +42,8 @@ pub struct Market {
     pub revision: u64,
     /// What is wrong with the files, for people; the snapshot is then the last good one.
     pub problems: Vec<String>,
+    /// Variables that hold keys and make no account here, because this is CI and nobody said that they may.
+    pub unused_keys: Vec<String>,
 }
 
 impl Market {
@@ -54,6 +55,7 @@ impl Market {
             budgets: Vec::new(),
             revision: 0,
             problems: Vec::new(),
+            unused_keys: Vec::new(),
         }
     }
 
@@ -142,6 +144,16 @@ impl Account {
             None if row.protocol.is_some() => spoken,
             None => self.protocols.first().copied(),
         }
+    }
+
+    /// The name on the wire by which it is asked for the model of `row`: the row's own, or else as the account lists it.
+    /// Empty where neither says, which is for servers that have one model.
+    pub fn wire_name<'a>(&'a self, row: &'a ModelRow) -> &'a str {
+        let listed = || {
+            let models = self.models.as_deref()?;
+            models.iter().find(|model| spells(row, model)).or(models.first()).map(String::as_str)
+        };
+        row.wire.as_deref().or_else(listed).unwrap_or_default()
     }
 
     /// Where a call goes, with the key as it is now.

@@ -23,6 +23,7 @@ mod asking;
 mod candidate;
 mod field;
 mod price;
+mod rank;
 mod rows;
 
 use asking::Asking;
@@ -30,6 +31,7 @@ pub(crate) use candidate::Span;
 pub use candidate::{Candidate, Health, Lacks, Reason, Role};
 pub use field::{EngineCard, EnginesHere, Field};
 pub use price::Cost;
+pub use rank::rank;
 use rows::Rows;
 pub use rows::Warning;
 
@@ -349,7 +351,7 @@ impl Desk<'_> {
             return Err(Reason::Provider { provider, account });
         }
         let seed = self.recipe.drawing_seed();
-        let asking = Asking::new(self.recipe, row, protocol, seed);
+        let Some(asking) = Asking::new(self.recipe, row, protocol, seed) else { return Err(Reason::NoEngine) };
         let (mut dropped, mut refused) = (Vec::new(), Vec::new());
         for lacks in asking.lacks {
             if self.may_drop(&lacks.field) { dropped.push(lacks.field) } else { refused.push(lacks) }
@@ -378,14 +380,19 @@ impl Desk<'_> {
             failing @ Health::Failing { .. } => Some(failing),
             unwell => return Err(Reason::Unwell(unwell)),
         };
+        let (wire_model, mut settings) = (account.wire_name(row).to_owned(), asking.settings);
+        if wire_model.is_empty() {
+            // Whatever the server has loaded drew it, and two servers have two things loaded.
+            settings.insert("server".to_owned(), account.name.clone());
+        }
         let realisation = Realisation {
             engine: account.provider.clone(),
             engine_version: asking.version,
-            wire_model: row.wire.clone().unwrap_or_else(|| row.id.as_str().to_owned()),
+            wire_model,
             weights: None,
             device_class: "hosted".to_owned(),
             seed,
-            settings: asking.settings,
+            settings,
             dropped,
         };
         let purchase = Purchase {
@@ -433,9 +440,10 @@ impl Desk<'_> {
         open.sort_by_key(|(_, open)| open.resting.is_some());
         let (mut routes, mut candidates) = (Vec::new(), Vec::new());
         for (before, (candidate, Open { route, role, resting })) in open.into_iter().enumerate() {
+            let replaces = route.replaces.clone();
             let reason = match before {
-                0 => Reason::Won(role),
-                before => Reason::Spare { role, before, resting },
+                0 => Reason::Won { role, replaces },
+                before => Reason::Spare { role, replaces, before, resting },
             };
             candidates.push(Candidate { reason, ..candidate });
             routes.push(*route);
@@ -478,9 +486,12 @@ fn failure_of(lost: &[Candidate]) -> Failure {
     let Some(first) = telling.next() else {
         return Failure::new(ErrorCode::Internal, "failed to find anything that draws, a fault of Thumbforge");
     };
-    let by = |candidate: &Candidate| match &candidate.account {
-        Some(account) => format!("{} by the account {account}", candidate.model),
-        None => candidate.model.to_string(),
+    let by = |candidate: &Candidate| {
+        let took_its_place =
+            |other: &&Candidate| matches!(&other.reason, Reason::Replaced { by, .. } if *by == candidate.model);
+        let named = lost.iter().find(took_its_place).map(|other| format!(" (in place of {})", other.model));
+        let account = candidate.account.as_ref().map(|account| format!(" by the account {account}"));
+        format!("{}{}{}", candidate.model, named.unwrap_or_default(), account.unwrap_or_default())
     };
     let mut message = format!("failed to draw with {}: {}", by(first), first.reason);
     let rest: Vec<&Candidate> = telling.collect();

@@ -20,7 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 # Longer than anything here takes; what needs it has failed.
-PATIENCE = 120
+PATIENCE = 30
 # What no answer, log or file may ever show.
 SECRET = "sk-marked-7f3a9"
 
@@ -127,16 +127,16 @@ class Sidecar(Process):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def account(provider, folder_key="key", **more):
+def account(provider, **more):
     """The settings of one account at a provider of ours."""
     lines = [
         "[accounts.theirs]",
         'provider = "openai"',
         f'base_url = "{provider.url}/v1"',
-        f'key = "file:{folder_key}"',
+        'key = "file:key"',
         *(f"{name} = {json.dumps(value)}" for name, value in more.items()),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n"
 
 
 def get(url):

@@ -8,8 +8,10 @@ mod fixture;
 mod http;
 mod interrupted;
 mod report;
+mod route;
 mod serve;
 mod storage;
+mod terms;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");

@@ -46,6 +46,7 @@ fn openai() {
     on(Reply::of(502, "text/html", "<html>bad gateway</html>"), Ambiguous, One, Unknown, None);
     on(Reply::of(504, "text/html", ""), Ambiguous, One, Unknown, None);
     on(Reply::of(200, "text/html", "<html>login</html>"), Empty, One, Unknown, None);
+    on(Reply::of(200, "application/json", "{\"data\":[{\"b64_json\":\"iVB"), Ambiguous, One, Unknown, None);
 }
 
 #[test]

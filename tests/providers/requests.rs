@@ -21,7 +21,7 @@ fn check(protocol: Protocol, call: &Call) -> (Answer, Shop) {
         assert_eq!(book.charges[0].prompt, call.prompt, "{}", protocol.word());
     }
     for request in shop.provider.requests() {
-        let fetched = request.path.starts_with("/files/") || request.path == "/view";
+        let fetched = request.path.starts_with("/files/");
         let key = ["authorization", "api-key", "x-goog-api-key"].iter().any(|name| request.header(name).is_some());
         assert_eq!(
             key, !fetched,
@@ -38,6 +38,21 @@ fn check(protocol: Protocol, call: &Call) -> (Answer, Shop) {
 fn drawings() {
     for protocol in Protocol::ALL {
         check(protocol, &drawing(protocol));
+    }
+}
+
+#[test]
+fn servers_without_a_key() {
+    for protocol in [Protocol::A1111, Protocol::ComfyUi, Protocol::SdCpp, Protocol::Post, Protocol::OpenAiCompatible] {
+        let shop = Shop::with(Options { polls: 2, ..Options::plain() });
+        let mut endpoint = shop.endpoint(protocol);
+        endpoint.key = None;
+        let (call, waiting) = (drawing(protocol), waiting());
+        let answer = shop.runtime.block_on(shop.client.perform(by(protocol), &endpoint, &call, &waiting));
+        assert_eq!(answer.map(|answer| answer.pictures.len()), Ok(1), "{}", protocol.word());
+        for request in shop.provider.requests() {
+            assert_eq!((request.header("authorization"), request.header("api-key")), (None, None));
+        }
     }
 }
 

@@ -14,13 +14,22 @@ use super::*;
 #[track_caller]
 fn breaks(protocol: Protocol, delivery: Delivery) -> (Fault, Shop) {
     let mut shop = Shop::open();
-    shop.timeout = Duration::from_millis(if matches!(delivery, Delivery::Held(_)) { 300 } else { 60_000 });
+    shop.timeout = Duration::from_millis(if matches!(delivery, Delivery::Held(_)) { 2_000 } else { 60_000 });
     let how = format!("{} {delivery:?}", protocol.word());
     shop.provider.rule(Rule::delivery(delivery).method("POST"));
     let fault = fault(shop.ask(protocol, &drawing(protocol)));
     assert_eq!((fault.outcome, fault.billed), (Outcome::Ambiguous, Billed::Unknown), "{how}: {}", fault.message);
     assert_eq!((shop.billed(), shop.provider.count()), (1, 1), "{how}: it was billed, and nobody sent it again");
     (fault, shop)
+}
+
+/// Cases that wait for a time to pass, side by side.
+fn at_once(protocols: &[Protocol], case: impl Fn(Protocol) + Sync) {
+    std::thread::scope(|scope| {
+        for protocol in protocols {
+            scope.spawn(|| case(*protocol));
+        }
+    });
 }
 
 #[test]
@@ -35,11 +44,11 @@ fn what_may_have_started_is_ambiguous() {
 
 #[test]
 fn an_answer_that_never_comes_is_ambiguous() {
-    for protocol in Protocol::ALL {
+    at_once(&Protocol::ALL, |protocol| {
         let gate = Gate::new();
         breaks(protocol, Delivery::Held(gate.clone()));
         assert_eq!(gate.reached(), 1);
-    }
+    });
 }
 
 #[test]
@@ -105,9 +114,9 @@ fn polls_are_made_again() {
 
 #[test]
 fn polls_that_never_work_leave_a_name() {
-    for protocol in [Protocol::Ideogram, Protocol::SdCpp, Protocol::ComfyUi] {
+    at_once(&[Protocol::Ideogram, Protocol::SdCpp, Protocol::ComfyUi], |protocol| {
         let mut shop = Shop::open();
-        shop.timeout = Duration::from_millis(1_500);
+        shop.timeout = Duration::from_millis(3_000);
         shop.provider.rule(Rule::delivery(Delivery::Reset).method("GET"));
         let began = Instant::now();
         let fault = fault(shop.ask(protocol, &drawing(protocol)));
@@ -115,7 +124,7 @@ fn polls_that_never_work_leave_a_name() {
         assert!(fault.provider_id.is_some(), "{}: it can be asked after", protocol.word());
         assert!(began.elapsed() < Duration::from_secs(20), "{}: {:?}", protocol.word(), began.elapsed());
         assert_eq!(shop.billed(), 1);
-    }
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod world;
 
 use world::World;
 
-/// Schedules of one run: about 10 s in the test profile; `tests/run --full` runs ten times as many.
+/// Schedules of one run: about 20 s in the test profile; `tests/run --full` runs ten times as many.
 const SCHEDULES: u64 = 3000;
 
 #[test]

@@ -293,6 +293,7 @@ impl World {
         self.held.clear();
         self.state = State::new(self.slots);
         for open in ops::recover(&self.disk, self.now_ms).expect("recovers") {
+            self.lanes.insert(open.id, (open.lane, open.deadline_ms));
             self.tell(Event::Accepted(open));
         }
         // Clients that were connected send again what they were not answered, as far as they know.

@@ -100,6 +100,8 @@ pub struct Request<'a> {
     pub tag: u64,
     /// What to draw.
     pub recipe: RecipeForm<'a>,
+    /// What may be spent on it, and where, in JSON; empty where nothing is said.
+    pub terms: &'a [u8],
 }
 
 impl<'a> Request<'a> {
@@ -118,6 +120,7 @@ impl<'a> Request<'a> {
             safe_inset: self.safe_inset,
             deliver: self.deliver,
             recipe: self.recipe,
+            terms: self.terms,
         }
     }
 }

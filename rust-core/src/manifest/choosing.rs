@@ -66,10 +66,7 @@ impl Noticed {
 
     /// Notes a model; the place is only made up for the first that names it.
     pub(super) fn note(&mut self, model: &ModelId, pin: bool, place: impl FnOnce() -> Path) {
-        let named = (model.clone(), pin);
-        if !self.named.contains_key(&named) {
-            self.named.insert(named, place());
-        }
+        self.named.entry((model.clone(), pin)).or_insert_with(place);
     }
 }
 
@@ -288,6 +285,9 @@ pub(super) fn left_out(row: &ModelRow, recipe: &Recipe, has_negative: bool, allo
     allowed.iter().copied().filter(|field| is_left_out(*field)).collect()
 }
 
+/// Makes an error at a key path: code, path, message and fix.
+pub(super) type PlacedError<'a> = dyn Fn(ErrorCode, &[&str], String, &str) -> ManifestError + 'a;
+
 /// What came of judging models.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
@@ -302,7 +302,7 @@ pub(super) fn judge(
     body: &Body,
     known: Known<'_>,
     noticed: &Noticed,
-    error: &dyn Fn(ErrorCode, &[&str], String, &str) -> ManifestError,
+    error: &PlacedError<'_>,
     gathered: &mut Gathered,
 ) -> Judged {
     let allowed = Allowed::of(body);

@@ -45,6 +45,10 @@ pub struct Request<'a> {
     pub deliver: Deliver,
     /// What to draw.
     pub recipe: RecipeForm<'a>,
+    /// What may be spent on it, and where: [`crate::terms::Terms`] in JSON; empty where nothing is said. It follows what
+    /// the first builds sent, and only where there is something: they read requests without it, and refuse one with it,
+    /// as they must what they do not understand.
+    pub terms: &'a [u8],
 }
 
 /// The two ways to say what to draw.
@@ -292,6 +296,9 @@ impl<'a> Request<'a> {
                 writer.block(json);
             }
         }
+        if !self.terms.is_empty() {
+            writer.block(self.terms);
+        }
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
@@ -314,6 +321,10 @@ impl<'a> Request<'a> {
             1 => RecipeForm::Json(reader.block(limits::MESSAGE_BYTES_MAX, "recipe")?),
             value => return Err(WireError::Value { what: "recipe form", value: value.into() }),
         };
+        let terms = match reader.is_empty() {
+            true => &[],
+            false => reader.block(limits::TERMS_BYTES_MAX, "terms")?,
+        };
         Ok(Self {
             asset,
             locale,
@@ -327,6 +338,7 @@ impl<'a> Request<'a> {
             safe_inset,
             deliver,
             recipe,
+            terms,
         })
     }
 }

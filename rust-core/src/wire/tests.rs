@@ -25,6 +25,7 @@ fn request() -> Request<'static> {
         read_back: false,
         safe_inset: Some(0.05),
         deliver: Deliver::Pixels,
+        terms: b"",
         recipe: RecipeForm::Brief(Brief {
             prompt: "a red sword",
             negative: "",
@@ -66,9 +67,11 @@ fn hello() -> Hello {
 #[test]
 fn messages_come_back_as_they_were() {
     let json = Request { recipe: RecipeForm::Json(b"{}"), deadline_ms: None, ..request() };
+    let termed = Request { terms: br#"{"pin":true}"#, ..json };
     for message in [
         ClientMessage::Submit { number: 1, request: request() },
         ClientMessage::Submit { number: 2, request: json },
+        ClientMessage::Submit { number: 2, request: termed },
         ClientMessage::Cancel { number: u64::MAX },
         ClientMessage::Provide { number: 3, path: "/art/sword.png" },
         ClientMessage::Release(Lent { segment: 1, slot: 2, generation: 3 }),
@@ -93,6 +96,11 @@ fn the_longest_command_and_the_longest_detail_are_read_and_longer_ones_are_not()
     let longest = vec![b' '; limits::MESSAGE_BYTES_MAX];
     let command = ClientMessage::Command { number: 1, json: &longest };
     assert_eq!(ClientMessage::decode(&command.encode()), Ok(command));
+    let termed = |terms| ClientMessage::Submit { number: 1, request: Request { terms, ..request() } }.encode();
+    assert!(ClientMessage::decode(&termed(&longest[..limits::TERMS_BYTES_MAX])).is_ok());
+    let refused = ClientMessage::decode(&termed(&longest[..=limits::TERMS_BYTES_MAX])).err();
+    let (bytes, max) = (limits::TERMS_BYTES_MAX + 1, limits::TERMS_BYTES_MAX);
+    assert_eq!(refused, Some(WireError::Long { what: "terms", bytes, max }));
     let longer = vec![b' '; limits::MESSAGE_BYTES_MAX + 1];
     let refused = ClientMessage::decode(&ClientMessage::Command { number: 1, json: &longer }.encode()).err();
     assert_eq!(refused, Some(WireError::Long { what: "command", bytes: longer.len(), max: limits::MESSAGE_BYTES_MAX }));

@@ -1,10 +1,7 @@
 //! `thumbforge doctor`: what works on this machine, what is missing, and what to do about it.
 
-use thumbforge_core::day::Day;
-
 use super::{Context, exit, pretty, print_out};
 use crate::build::BuildError;
-use crate::clock::Clock;
 use crate::command::doctor::look;
 use crate::market::Shelf;
 
@@ -13,8 +10,7 @@ pub(super) fn doctor(context: &Context) -> Result<u8, BuildError> {
     // What is wrong with the settings is one of the things that it looks at.
     let shelf = context.shelf().map_err(|failure| failure.message);
     let market = shelf.as_ref().map(Shelf::now).map_err(String::as_str);
-    let today = Day::of_ms(Clock::Machine.now_ms());
-    let lines = look(&context.data_dir, market.as_deref().map_err(|problem| *problem), context.ambient, today);
+    let lines = look(&context.data_dir, market.as_deref().map_err(|problem| *problem), context.today());
     if context.json {
         print_out(&pretty(&lines));
     } else {

@@ -64,6 +64,9 @@ pub(super) fn models(context: &Context, args: &ModelsArgs) -> Result<u8, BuildEr
         return Ok(exit::DONE);
     }
     print_out(&text(&told));
+    if !context.quiet {
+        eprintln!("prices are of one picture, from small to large; --json has each, with aliases and capabilities");
+    }
     market.problems.iter().for_each(|problem| eprintln!("note: {problem}"));
     Ok(exit::DONE)
 }
@@ -114,13 +117,16 @@ fn price(row: &ModelRow, market: &Market) -> Option<[Micros; 2]> {
 
 fn text(told: &[Told<'_>]) -> String {
     let (retired, there): (Vec<_>, Vec<_>) = told.iter().partition(|one| one.state == "retired");
-    let heads = ["MODEL", "STATE", "PRICE", "SEED", "EDITS", "TIME", "PROVIDER"];
-    let rows: Vec<[String; 7]> = there
+    let heads = ["MODEL", "STATE", "LEFT", "PRICE", "SEED", "EDITS", "TIME", "PROVIDER"];
+    let rows: Vec<[String; 8]> = there
         .iter()
         .map(|one| {
             [
                 one.row.id.to_string(),
                 state(one),
+                one.days_left
+                    .map(|days| format!("{days} {}", if days == 1 { "day" } else { "days" }))
+                    .unwrap_or_default(),
                 cost(one),
                 seed(one.row).to_owned(),
                 edits(one.row),
@@ -139,27 +145,28 @@ fn text(told: &[Told<'_>]) -> String {
 }
 
 fn state(told: &Told<'_>) -> String {
-    let mut state = match (told.state, told.accounts.as_slice()) {
+    match (told.state, told.accounts.as_slice()) {
         ("here", []) => "here".to_owned(),
-        ("here", [_, ..]) => "here, or an account".to_owned(),
+        ("here", [_, ..]) => "here, or bought".to_owned(),
         (_, [account]) => format!("account {account}"),
-        (_, [first, rest @ ..]) => format!("account {first} (+{})", rest.len()),
+        (_, [first, rest @ ..]) => format!("account {first} +{}", rest.len()),
         ("no_weights", []) => "no weights".to_owned(),
         _ => "no account".to_owned(),
-    };
-    if let Some(days) = told.days_left {
-        state.push_str(&format!(", {days} {} left", if days == 1 { "day" } else { "days" }));
     }
-    state
 }
 
 fn cost(told: &Told<'_>) -> String {
-    match told.price_micros_usd {
+    match told.price_micros_usd.map(|prices| prices.map(rounded)) {
         Some([least, most]) if least == most => least.to_string(),
         Some([least, most]) => format!("{least}–{}", most.to_string().trim_start_matches('$')),
         None if told.row.family == Family::Hosted => "unknown".to_owned(),
         None => "nothing".to_owned(),
     }
+}
+
+/// To a hundredth of a cent, upwards: enough to compare by, and no price looks smaller than it is.
+fn rounded(price: Micros) -> Micros {
+    Micros(price.0.div_ceil(100) * 100)
 }
 
 fn seed(row: &ModelRow) -> &'static str {
@@ -174,9 +181,9 @@ fn edits(row: &ModelRow) -> String {
     let can = &row.can;
     let pictures = can.edit.filter(|most| *most > 0).map(|most| format!("{most}{}", can.mask.map_or("", |_| "+mask")));
     match (pictures, can.upscale) {
-        (Some(pictures), true) => format!("{pictures}, enlarges"),
+        (Some(pictures), true) => format!("{pictures}+upscale"),
         (Some(pictures), false) => pictures,
-        (None, true) => "enlarges".to_owned(),
+        (None, true) => "upscale".to_owned(),
         (None, false) => "no".to_owned(),
     }
 }
@@ -185,4 +192,102 @@ fn gone(told: &Told<'_>) -> [String; 3] {
     let since = told.row.retired_on.map(|day| day.to_string()).unwrap_or_default();
     let successor = told.successor.map_or_else(|| "nothing: name another model".to_owned(), ToString::to_string);
     [told.row.id.to_string(), since, successor]
+}
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_hosted::Protocol;
+    use url::Url;
+
+    use super::*;
+    use crate::market::Account;
+
+    const ROWS: &str = r#"
+        [[model]]
+        id = "weights"
+        name = "w"
+        family = "local"
+        [[model]]
+        id = "live"
+        name = "l"
+        family = "hosted"
+        provider = "p"
+        price = [
+            { quality = "low", usd = "0.005", as_of = "2026" },
+            { quality = "high", usd = "0.2", most = "0.377488", as_of = "2026" },
+        ]
+        can = { seed = "best-effort", edit = 4, mask = "white", upscale = true }
+        [[model]]
+        id = "ending"
+        name = "e"
+        family = "hosted"
+        provider = "q"
+        retired_on = "2026-12-01"
+        replacement = "live"
+        [[model]]
+        id = "gone"
+        name = "g"
+        family = "hosted"
+        provider = "p"
+        retired_on = "2026-11-21"
+        replacement = "live"
+        [[model]]
+        id = "gone-for-good"
+        name = "f"
+        family = "hosted"
+        provider = "p"
+        retired_on = "2025-01-01"
+    "#;
+
+    fn account(name: &str, provider: &str) -> Account {
+        Account::new(name, provider, Protocol::OpenAi, Url::parse("https://example.com").expect("an address"))
+    }
+
+    #[track_caller]
+    fn check(accounts: Vec<Account>, expected: &str) {
+        let market = Market {
+            catalogue: Catalogue::parse(ROWS).expect("the rows above"),
+            accounts: accounts.into_iter().map(|account| (account.name.clone(), account)).collect(),
+            ..Market::built_in()
+        };
+        let told = look(&market, &EnginesHere::new(), "2026-11-21".parse().expect("a day"));
+        let found = text(&told);
+        let (found, expected) = (found.lines(), expected.lines().map(str::trim).skip(1));
+        assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_table_says_what_can_be_had_for_how_much_and_until_when() {
+        check(
+            Vec::new(),
+            "
+            MODEL    STATE       LEFT     PRICE          SEED  EDITS           TIME  PROVIDER
+            weights  no weights           nothing        yes   no                    this machine
+            live     no account           $0.005–0.3775  hint  4+mask+upscale        p
+            ending   no account  10 days  unknown        no    no                    q
+
+            RETIRED MODEL  SINCE       DRAWN WITH INSTEAD
+            gone           2026-11-21  live
+            gone-for-good  2025-01-01  nothing: name another model",
+        );
+    }
+
+    #[test]
+    fn accounts_and_their_own_prices_are_told() {
+        let flat = |name: &str, micros| Account { price: Some(Micros(micros)), ..account(name, "p") };
+        let listing = Account { models: Some(vec!["weights".to_owned()]), ..account("forge", "own") };
+        let listing = Account { price: Some(Micros::ZERO), ..listing };
+        check(
+            vec![flat("one", 40_000), flat("two", 50_000), account("q-team", "q"), listing],
+            "
+            MODEL    STATE           LEFT     PRICE       SEED  EDITS           TIME  PROVIDER
+            weights  account forge            $0.00       yes   no                    this machine
+            live     account one +1           $0.04–0.05  hint  4+mask+upscale        p
+            ending   account q-team  10 days  unknown     no    no                    q
+
+            RETIRED MODEL  SINCE       DRAWN WITH INSTEAD
+            gone           2026-11-21  live
+            gone-for-good  2025-01-01  nothing: name another model",
+        );
+    }
 }

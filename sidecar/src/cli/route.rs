@@ -1,21 +1,24 @@
 //! `thumbforge route`: where a picture would be drawn, for how much, and why; and why nowhere else. It draws nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
-use thumbforge_core::job::{AssetRef, JobSpec, Lane};
-use thumbforge_core::manifest::{DEFAULT_SIZE, Overrides};
+use thumbforge_core::job::{JobSpec, Lane};
+use thumbforge_core::limits;
+use thumbforge_core::manifest::{DEFAULT_SIZE, Manifest, Overrides};
 use thumbforge_core::model::{Catalogue, ModelId};
-use thumbforge_core::recipe::{Edit, Intent, Operation, Recipe};
-use thumbforge_core::routing::{Metadata, route_job};
+use thumbforge_core::money::Micros;
+use thumbforge_core::recipe::{Edit, Intent, Operation, Recipe, Tier};
+use thumbforge_core::routing::{Fit, Learned, Metadata, PASS_RATE, route_job};
 use thumbforge_core::terms::Terms;
 
 use super::batch::RecipeArgs;
+use super::table::table;
 use super::{Context, exit, pretty, print_out};
-use crate::build::{BuildError, Project, Source};
+use crate::build::{self, BuildError, Project, Source};
 use crate::router::{self, Candidate, Choice, Health, Span};
 
 /// What is routed where nobody says what the picture shows: words decide nothing here.
@@ -70,6 +73,15 @@ pub(super) struct RouteArgs {
     /// A quick draft is enough
     #[arg(long, conflicts_with = "model")]
     fast_preview: bool,
+    /// Take the cheapest model of which enough pictures are sure to pass, as `route = "auto"` does in a manifest
+    #[arg(long, conflicts_with_all = ["model", "manifest", "requires_typography_precision", "confidence", "fast_preview"])]
+    auto: bool,
+    /// The share of pictures that must be sure to pass, 0 to 1 [default: 0.5 of drafts, 0.7 of finals]
+    #[arg(long, value_name = "SHARE", requires = "auto")]
+    pass_rate: Option<f64>,
+    /// The longest that one picture may be expected to take, in milliseconds
+    #[arg(long, value_name = "MS", requires = "auto")]
+    max_latency_ms: Option<u64>,
     /// Models to go on with when the one before them fails
     #[arg(long, value_name = "M,…", value_delimiter = ',')]
     fallback: Vec<String>,
@@ -89,14 +101,14 @@ fn intent(word: &str) -> Result<Intent, String> {
 /// `thumbforge route`.
 pub(super) fn route(context: &Context, args: &RouteArgs) -> Result<u8, BuildError> {
     let market = context.shelf()?.now();
-    let spec = asked(context, args, &market.catalogue)?;
+    let Asked { spec, ranking } = asked(context, args, &market.catalogue)?;
     let here = crate::engine::cards_of_this_build();
     let well = |_: &str, _: &ModelId| Health::Well;
     let choice = router::choose(&spec, &market, &here, &well, context.today());
     if context.json {
-        print_out(&pretty(&json(&spec, &choice, args.explain)));
+        print_out(&pretty(&json(&spec, &choice, &ranking, args.explain)));
     } else {
-        print_out(&text(&spec, &choice, args.explain));
+        print_out(&text(&spec, &choice, &ranking, args.explain));
         choice.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         choice.failure.iter().for_each(|failure| eprintln!("error[{}]: {}", failure.code, failure.message));
     }
@@ -104,7 +116,27 @@ pub(super) fn route(context: &Context, args: &RouteArgs) -> Result<u8, BuildErro
 }
 
 /// The job as it would be asked for.
-fn asked(context: &Context, args: &RouteArgs, catalogue: &Catalogue) -> Result<JobSpec, BuildError> {
+struct Asked {
+    spec: JobSpec,
+    /// Where the models are ranked: all of them, best first.
+    ranking: Vec<Place>,
+}
+
+/// A model's place in a ranking.
+#[derive(Debug, serde::Serialize)]
+struct Place {
+    model: ModelId,
+    fits: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_micros_usd: Option<Micros>,
+    /// The share of its pictures that is sure to pass.
+    pass_least: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<u64>,
+    because: String,
+}
+
+fn asked(context: &Context, args: &RouteArgs, catalogue: &Catalogue) -> Result<Asked, BuildError> {
     let locales: Vec<String> = args.locale.iter().cloned().collect();
     let assets: Vec<String> = args.asset.iter().cloned().collect();
     let mut overrides = args.recipe.overrides(&locales, &assets)?;
@@ -117,13 +149,13 @@ fn asked(context: &Context, args: &RouteArgs, catalogue: &Catalogue) -> Result<J
         };
         overrides.model = Some(route_job(&metadata).to_owned());
     }
-    let mut spec = match (&args.manifest, &args.asset) {
+    let (mut spec, ranking) = match (&args.manifest, &args.asset) {
         (Some(folder), Some(asset)) => {
             let source = Source::Manifest(folder.clone());
             let project = Project::open(&source, &overrides, catalogue, &context.data_dir, SystemTime::now())?;
-            of_project(&project, asset)?
+            of_project(context, &project, asset, catalogue)?
         }
-        _ => of_prompt(args, overrides, catalogue)?,
+        _ => of_prompt(context, args, overrides, catalogue)?,
     };
     spec.placeholder |= args.recipe.placeholder;
     for name in &args.fallback {
@@ -136,21 +168,57 @@ fn asked(context: &Context, args: &RouteArgs, catalogue: &Catalogue) -> Result<J
         let (images, mask) = (vec![ContentHash([0; 32])], args.mask.then_some(ContentHash([0; 32])));
         spec.recipe.edit = Some(Edit { operation: Operation::Edit, images, mask });
     }
-    Ok(spec)
+    Ok(Asked { spec, ranking })
 }
 
-fn of_project(project: &Project, asset: &str) -> Result<JobSpec, Failure> {
+fn of_project(
+    context: &Context,
+    project: &Project,
+    asset: &str,
+    catalogue: &Catalogue,
+) -> Result<(JobSpec, Vec<Place>), BuildError> {
     let wanted = project.expansion.wanted.iter().find(|wanted| wanted.asset.name == asset).ok_or_else(|| {
         Failure::new(ErrorCode::NotFound, format!("failed to find the asset {asset:?} in that locale of the manifest"))
     })?;
-    Ok(JobSpec {
+    let spec = JobSpec {
         asset: wanted.asset.clone(),
+        terms: Terms::clone(&wanted.terms),
         placeholder: project.expansion.placeholder,
         ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, project.client())
-    })
+    };
+    let Some(file) = project.manifest.as_deref().filter(|_| !spec.terms.models.is_empty()) else {
+        return Ok((spec, Vec::new()));
+    };
+    let unreadable = |err: &dyn std::error::Error| {
+        Failure::new(ErrorCode::InvalidManifest, format!("failed to read {}: {err}", file.display()))
+    };
+    let bytes = std::fs::read(file).map_err(|err| unreadable(&err))?;
+    let rates = Manifest::parse(&file.display().to_string(), &bytes)?.body().auto.pass_rate.clone();
+    let catalogue = catalogue.with_rows(build::own_rows(&project.folder)?).map_err(|err| unreadable(&err))?;
+    let learned = build::learned(&project.folder)?;
+    let ranking = ranking(&spec, &catalogue, &learned, rates.of(spec.recipe.tier), context);
+    Ok((spec, ranking))
 }
 
-fn of_prompt(args: &RouteArgs, overrides: Overrides, catalogue: &Catalogue) -> Result<JobSpec, Failure> {
+fn ranking(spec: &JobSpec, catalogue: &Catalogue, learned: &Learned, pass_rate: f64, context: &Context) -> Vec<Place> {
+    let ranked = router::rank(spec, catalogue, learned, pass_rate, context.today());
+    let places = ranked.into_iter().map(|one| Place {
+        model: one.row.id.clone(),
+        fits: one.fit == Fit::Fits,
+        price_micros_usd: one.price,
+        pass_least: one.pass_least,
+        latency_ms: one.latency_ms,
+        because: one.reason,
+    });
+    places.collect()
+}
+
+fn of_prompt(
+    context: &Context,
+    args: &RouteArgs,
+    overrides: Overrides,
+    catalogue: &Catalogue,
+) -> Result<(JobSpec, Vec<Place>), Failure> {
     let model = overrides.model.as_deref().map(|name| resolve(name, catalogue)).transpose()?;
     let prompt = args.prompt.as_deref().unwrap_or(ANY_PROMPT);
     let mut recipe = Recipe {
@@ -165,8 +233,25 @@ fn of_prompt(args: &RouteArgs, overrides: Overrides, catalogue: &Catalogue) -> R
     recipe.settings.quality.clone_from(&args.quality);
     let recipe =
         recipe.normalised().map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
-    let asset = AssetRef { name: String::new(), locale: String::new() };
-    Ok(JobSpec { asset, terms: Terms::default(), ..JobSpec::new(recipe, Lane::Interactive, CLIENT) })
+    let mut spec = JobSpec::new(recipe, Lane::Interactive, CLIENT);
+    if !args.auto {
+        return Ok((spec, Vec::new()));
+    }
+    spec.terms.max_latency_ms = args.max_latency_ms;
+    let [of_drafts, of_finals] = PASS_RATE;
+    let usual = if spec.recipe.tier == Tier::Preview { of_drafts } else { of_finals };
+    let pass_rate = args.pass_rate.unwrap_or(usual);
+    // What a team learned lies beside its manifest, where people work.
+    let learned = build::learned(Path::new("."))?;
+    let ranking = ranking(&spec, catalogue, &learned, pass_rate, context);
+    let fits = ranking.iter().filter(|place| place.fits).take(limits::FALLBACKS_MAX);
+    spec.terms.models = fits.map(|place| place.model.clone()).collect();
+    if spec.terms.models.is_empty() {
+        let message = "failed to choose a model: of none are enough pictures sure to pass; \
+                       lower --pass-rate, raise --max-latency-ms, or let models be measured (`thumbforge models --learn`)";
+        return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+    }
+    Ok((spec, ranking))
 }
 
 fn resolve(name: &str, catalogue: &Catalogue) -> Result<ModelId, Failure> {
@@ -174,7 +259,7 @@ fn resolve(name: &str, catalogue: &Catalogue) -> Result<ModelId, Failure> {
     row.map(|row| row.id.clone()).map_err(|err| Failure::new(ErrorCode::UnknownModel, format!("failed to {err}")))
 }
 
-fn json(spec: &JobSpec, choice: &Choice, explain: bool) -> serde_json::Value {
+fn json(spec: &JobSpec, choice: &Choice, ranking: &[Place], explain: bool) -> serde_json::Value {
     let recipe = &spec.recipe;
     let warnings: Vec<serde_json::Value> = choice
         .warnings
@@ -198,11 +283,12 @@ fn json(spec: &JobSpec, choice: &Choice, explain: bool) -> serde_json::Value {
     if explain {
         value["routes"] = serde_json::to_value(&choice.routes).unwrap_or_default();
         value["candidates"] = serde_json::to_value(&choice.candidates).unwrap_or_default();
+        value["ranking"] = serde_json::to_value(ranking).unwrap_or_default();
     }
     value
 }
 
-fn text(spec: &JobSpec, choice: &Choice, explain: bool) -> String {
+fn text(spec: &JobSpec, choice: &Choice, ranking: &[Place], explain: bool) -> String {
     let mut text = String::new();
     if explain {
         text.push_str(&format!("{}\n\n", what(spec)));
@@ -215,7 +301,21 @@ fn text(spec: &JobSpec, choice: &Choice, explain: bool) -> String {
     for candidate in lost.iter().filter(|_| explain) {
         text.push_str(&told("-", candidate));
     }
+    if explain && !ranking.is_empty() {
+        text.push_str("\nThe ranking, by price among those whose pictures pass often enough and come soon enough:\n");
+        text.push_str(&table(["MODEL", "PRICE", "PASS", "TIME", "WHY"], &ranking.iter().map(line).collect::<Vec<_>>()));
+    }
     text
+}
+
+fn line(place: &Place) -> [String; 5] {
+    [
+        place.model.to_string(),
+        place.price_micros_usd.map(|price| price.to_string()).unwrap_or_default(),
+        format!("{:.0} %", (place.pass_least * 100.0).floor()),
+        place.latency_ms.map(|ms| Span(ms).to_string()).unwrap_or_default(),
+        place.because.clone(),
+    ]
 }
 
 /// What is asked for, in a line.

@@ -135,6 +135,9 @@ async fn run(
         }
         None => voice.say("ready, without HTTP"),
     }
+    if let Some(words) = app.intake().market().announcement() {
+        voice.say(&words);
+    }
     if app.recovered > 0 {
         voice.say(&format!("taking up {} jobs that were open when the last sidecar ended", app.recovered));
     }

@@ -10,7 +10,7 @@ use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 
 use crate::journal::{self, ops};
-use crate::market::{Ambient, Market};
+use crate::market::Market;
 
 mod accounts;
 
@@ -30,7 +30,7 @@ pub struct Line {
 
 /// Looks at everything. It opens files, fetches keys and may wait for a sidecar, so it is nothing for an async thread.
 /// `market` is what hosted models are bought by, or why there is none.
-pub fn look(data_dir: &Path, market: Result<&Market, &str>, ambient: Ambient, today: Day) -> Vec<Line> {
+pub fn look(data_dir: &Path, market: Result<&Market, &str>, today: Day) -> Vec<Line> {
     let mut lines = vec![
         Line { what: "version", ok: true, says: env!("CARGO_PKG_VERSION").to_owned() },
         usable(data_dir),
@@ -51,7 +51,7 @@ pub fn look(data_dir: &Path, market: Result<&Market, &str>, ambient: Ambient, to
         says: "none in this version; a named model needs --placeholder to be stood in for".to_owned(),
     });
     match market {
-        Ok(market) => lines.extend(accounts::look(market, ambient, today)),
+        Ok(market) => lines.extend(accounts::look(market, today)),
         Err(problem) => lines.push(Line { what: "hosted models", ok: false, says: problem.to_owned() }),
     }
     lines.push(Line {

@@ -12,13 +12,10 @@ use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::Intent;
 use thumbforge_core::routing::{Counts, Learned};
 
-use crate::build::{BuildError, read_approvals};
+use crate::build::{self, BuildError, QUALITY_FILE, read_approvals};
 use crate::journal::learned::{self, Picture, Took};
 use crate::journal::{self, Reader};
 use crate::output::write::{Patience, write_atomic};
-
-/// The file's name, beside the manifest.
-pub const FILE: &str = "thumbforge.quality.toml";
 
 /// What was learned.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,8 +52,8 @@ pub fn learn(folder: &Path, journals: &[PathBuf]) -> Result<Learnt, BuildError> 
         });
         read.map_err(|err| err.failure())?;
     }
-    let path = folder.join(FILE);
-    let (learned, left) = over(read_learned(&path)?, &tally.counts());
+    let (learned, left) = over(build::learned(folder)?, &tally.counts());
+    let path = folder.join(QUALITY_FILE);
     write_atomic(&path, learned.to_text().as_bytes(), &Patience::usual())
         .map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))?;
     Ok(Learnt { path, learned, pictures: tally.pictures.len() as u64, left })
@@ -67,20 +64,6 @@ fn open(path: &Path) -> Result<Reader, Failure> {
         let message = format!("failed to learn from {}: there is no such journal", path.display());
         Failure::new(ErrorCode::NotFound, message)
     })
-}
-
-/// What is known already: the file beside the manifest, if there is one.
-///
-/// # Errors
-/// A file that cannot be read, or is not as it should be.
-pub fn read_learned(path: &Path) -> Result<Learned, Failure> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Learned::parse(&text).map_err(|err| {
-            Failure::new(ErrorCode::InvalidManifest, format!("failed to {err} (in {})", path.display()))
-        }),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Learned::default()),
-        Err(err) => Err(Failure::new(ErrorCode::InputFile, format!("failed to read {}: {err}", path.display()))),
-    }
 }
 
 /// A team's file may rest on journals that this machine does not have: a row gives way to one of at least as many pictures.

@@ -89,6 +89,8 @@ struct Entry {
     purchasing: Option<Box<Purchasing>>,
     /// The attempt that bought its art: words are still to be set over that, in the same attempt.
     bought: Option<u32>,
+    /// Keys of art, besides the phase's, that nobody else may buy meanwhile: those of further routes that it has come to.
+    more_keys: Vec<RealisedKey>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -136,6 +138,21 @@ impl Turns {
     }
 }
 
+/// Who draws a key, and who waits for that.
+#[derive(Debug)]
+struct Drawing {
+    drawer: JobId,
+    /// Jobs that came by the same key besides: two that an earlier process left behind may each have a call for it.
+    others: Vec<JobId>,
+    followers: Vec<JobId>,
+}
+
+impl Drawing {
+    fn by(drawer: JobId) -> Self {
+        Self { drawer, others: Vec::new(), followers: Vec::new() }
+    }
+}
+
 /// Everything the dispatcher knows.
 #[derive(Debug)]
 pub struct State {
@@ -143,7 +160,7 @@ pub struct State {
     interactive: Turns,
     batch: Turns,
     /// Who draws which key, and who waits for it.
-    drawing: HashMap<RealisedKey, (JobId, Vec<JobId>)>,
+    drawing: HashMap<RealisedKey, Drawing>,
     /// At most one a slot.
     planning: BTreeSet<JobId>,
     deadlines: BTreeSet<(u64, JobId)>,
@@ -295,14 +312,14 @@ impl State {
                 if let Some(attempt) = entry.bought.take() {
                     // Durable since the call, which is what it cost.
                     entry.phase = Phase::Drawing { key };
-                    self.drawing.insert(key, (job, Vec::new()));
+                    self.drawing.insert(key, Drawing::by(job));
                     effects.push(Effect::Draw { job, attempt, route });
                     return;
                 }
                 let attempt = entry.open.attempts + 1;
                 entry.open.attempts = attempt;
                 entry.phase = Phase::Starting { route: route.clone(), key };
-                self.drawing.insert(key, (job, Vec::new()));
+                self.drawing.insert(key, Drawing::by(job));
                 let budgets = Arc::new([]);
                 effects.push(Effect::Record(Record::Started { job, attempt, route, art: None, budgets }));
             }
@@ -331,7 +348,7 @@ impl State {
             Record::Finished { job, ending, .. } => {
                 if let Some(entry) = self.jobs.remove(&job) {
                     entry.forget_deadline(&mut self.deadlines);
-                    if let Phase::Finishing { key: Some(key) } = entry.phase {
+                    for key in entry.phase.key().into_iter().chain(entry.more_keys) {
                         self.release(job, key);
                     }
                     effects.push(Effect::Answer(job, ending));
@@ -350,7 +367,7 @@ impl State {
             self.busy -= 1;
         }
         self.leave_counter(job, &entry);
-        if let Some(key) = entry.phase.key() {
+        for key in entry.phase.key().into_iter().chain(entry.more_keys) {
             self.release(job, key);
         }
         effects.push(Effect::Answer(job, Ending::Failed(failure)));
@@ -386,11 +403,16 @@ impl State {
                 released.push(key);
             }
         }
-        // Two jobs that an earlier process left behind may each have a call for the same art: the first one holds the key.
-        if self.drawing.get(&key).is_none_or(|(drawer, _)| *drawer != job) {
+        let Some(drawing) = self.drawing.get_mut(&key) else { return };
+        drawing.others.retain(|other| *other != job);
+        if drawing.drawer != job {
             return;
         }
-        let Some((_, followers)) = self.drawing.remove(&key) else { return };
+        if let Some(other) = drawing.others.pop() {
+            drawing.drawer = other;
+            return;
+        }
+        let followers = self.drawing.remove(&key).map(|drawing| drawing.followers).unwrap_or_default();
         for follower in followers {
             if let Some(entry) = self.jobs.get_mut(&follower)
                 && matches!(entry.phase, Phase::Following)
@@ -489,7 +511,15 @@ impl State {
 
 impl Entry {
     fn new(open: Open) -> Self {
-        Self { open, state: JobState::Queued, phase: Phase::Queued, stopping: None, purchasing: None, bought: None }
+        Self {
+            open,
+            state: JobState::Queued,
+            phase: Phase::Queued,
+            stopping: None,
+            purchasing: None,
+            bought: None,
+            more_keys: Vec::new(),
+        }
     }
 
     /// The only assignment to `state`.

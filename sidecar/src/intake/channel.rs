@@ -196,7 +196,7 @@ impl Guest for Caller {
         let shared = self.shared.clone();
         let taken_back = CancellationToken::new();
         shared.open.lock().insert(number, taken_back.clone());
-        let spec = asked::spec(shared.intake.catalogue(), &shared.project, &request);
+        let spec = asked::spec(&shared.intake.market().catalogue, &shared.project, &request);
         let deliver = request.deliver;
         self.tasks.spawn(async move {
             let outcome = match spec {

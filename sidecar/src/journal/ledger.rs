@@ -280,11 +280,15 @@ pub(super) fn settle(
 
 /// Counts what nobody knows of a job as billed at the most that it could cost: too much rather than too little.
 pub(super) fn assume(connection: &Connection, job: JobId, now_ms: u64) -> rusqlite::Result<()> {
-    let unknown: Vec<u32> = connection
+    // A call whose end could not be written down has none yet.
+    connection
         .prepare_cached(
-            "SELECT n FROM attempts WHERE job_id = ?1 AND account IS NOT NULL AND ended_ms IS NOT NULL
-               AND settled_micros IS NULL",
+            "UPDATE attempts SET ended_ms = ?2, outcome = 'ambiguous'
+             WHERE job_id = ?1 AND account IS NOT NULL AND ended_ms IS NULL",
         )?
+        .execute((job.0, now_ms))?;
+    let unknown: Vec<u32> = connection
+        .prepare_cached("SELECT n FROM attempts WHERE job_id = ?1 AND account IS NOT NULL AND settled_micros IS NULL")?
         .query_map([job.0], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for attempt in unknown {
@@ -410,7 +414,10 @@ pub(super) fn interrupted(connection: &Connection, now_ms: u64) -> rusqlite::Res
             .execute((job, attempt, now_ms))?;
         note_unknown(connection, JobId(job), attempt, now_ms)?;
         connection
-            .prepare_cached("UPDATE jobs SET state = 'ambiguous', updated_ms = ?2 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE jobs SET state = 'ambiguous', updated_ms = ?2
+                 WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
+            )?
             .execute((job, now_ms))?;
     }
     Ok(())

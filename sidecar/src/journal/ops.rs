@@ -621,8 +621,10 @@ pub fn open(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Open
     open.map(|open| with_held(connection, open)).transpose()
 }
 
-/// What is read of an open job; whether it is held comes last.
-const OPEN_COLUMNS: &str = "id, lane, priority, client, deadline_ms, attempts, state = 'ambiguous'";
+/// What is read of an open job; whether it is held comes last. A call without an end is under way, and then the dispatcher
+/// has the job; or its end could not be written down, and then nobody knows what became of it.
+const OPEN_COLUMNS: &str = "id, lane, priority, client, deadline_ms, attempts, state = 'ambiguous'
+    OR EXISTS (SELECT 1 FROM attempts WHERE job_id = jobs.id AND account IS NOT NULL AND ended_ms IS NULL)";
 
 /// Adds the call of which nobody knows what became, to a job that waits for that.
 fn with_held(connection: &Connection, (open, is_held): (Open, bool)) -> rusqlite::Result<Open> {
@@ -633,8 +635,10 @@ fn with_held(connection: &Connection, (open, is_held): (Open, bool)) -> rusqlite
     let held: Option<Columns> = connection
         .prepare_cached(
             "SELECT n, route, art, provider_id,
-               (SELECT count(*) - 1 FROM attempts AS other WHERE other.job_id = ?1 AND other.outcome = 'ambiguous')
-             FROM attempts WHERE job_id = ?1 AND outcome = 'ambiguous' ORDER BY n DESC LIMIT 1",
+               (SELECT count(*) FROM attempts AS other
+                WHERE other.job_id = ?1 AND other.outcome = 'ambiguous' AND other.n < attempts.n)
+             FROM attempts WHERE job_id = ?1 AND account IS NOT NULL AND coalesce(outcome, 'ambiguous') = 'ambiguous'
+             ORDER BY n DESC LIMIT 1",
         )?
         .query_row([open.id.0], |row| row.try_into())
         .optional()?;

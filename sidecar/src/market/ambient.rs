@@ -7,7 +7,7 @@ use thumbforge_hosted::Endpoint;
 use super::account::address;
 use super::keys::{Kept, Source};
 use super::kind::{Kind, Variables};
-use super::{Account, Ambient, Market, TIMEOUT_DEFAULT};
+use super::{Account, Ambient, TIMEOUT_DEFAULT};
 
 /// A variable of the environment by its name; an empty one is none.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -24,16 +24,6 @@ impl Ambient {
             _ => Self::Used,
         }
     }
-}
-
-/// Variables with keys that make no account of `market`, though they would where ambient ones are used.
-pub fn unused_keys(market: &Market) -> impl Iterator<Item = String> {
-    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let (made, _) = accounts(&environment, &market.accounts);
-    made.into_iter().filter_map(|account| match account.key {
-        Some(Source::Env(name)) => Some(name),
-        _ => None,
-    })
 }
 
 /// The accounts that the environment makes, and what is wrong with it. `declared` are those of the settings: their

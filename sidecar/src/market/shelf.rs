@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use thumbforge_core::model::{self, Catalogue};
 
+use super::keys::Source;
 use super::{Ambient, Market, ambient};
 use crate::config::{ConfigError, UserFile, read_bounded};
 
@@ -96,13 +97,16 @@ impl Files {
             Some(text) => own_rows(&text, &self.models)?,
             None => Catalogue::built_in(),
         };
-        let mut market =
-            Market { catalogue, accounts: user.accounts, budgets: user.budgets, revision, problems: Vec::new() };
-        if self.ambient == Ambient::Used {
-            let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-            let (made, problems) = ambient::accounts(&environment, &market.accounts);
-            market.accounts.extend(made.into_iter().map(|account| (account.name.clone(), account)));
-            market.problems = problems;
+        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let (made, problems) = ambient::accounts(&environment, &user.accounts);
+        let (budgets, unused_keys) = (user.budgets, Vec::new());
+        let mut market = Market { catalogue, accounts: user.accounts, budgets, revision, problems, unused_keys };
+        for account in made {
+            match (self.ambient, &account.key) {
+                (Ambient::Used, _) => _ = market.accounts.insert(account.name.clone(), account),
+                (Ambient::Ignored, Some(Source::Env(name))) => market.unused_keys.push(name.clone()),
+                (Ambient::Ignored, _) => {}
+            }
         }
         Ok(market)
     }

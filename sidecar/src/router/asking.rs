@@ -24,16 +24,17 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64) -> Self {
+    /// `None` where this build does not speak the protocol.
+    pub(super) fn new(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64) -> Option<Self> {
+        let version = adapter(protocol)?.version();
         let translated = translate(recipe, row, protocol, seed);
-        let version = adapter(protocol).map_or(0, |adapter| adapter.version());
-        Self {
+        Some(Self {
             task: translated.task,
             size: translated.size,
             quality: translated.quality,
             settings: translated.settings,
             lacks: translated.unmet.into_iter().map(|unmet| Lacks::new(unmet.field, unmet.why)).collect(),
             version: format!("{version}.{}", text::VERSION),
-        }
+        })
     }
 }

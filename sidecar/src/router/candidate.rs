@@ -39,11 +39,18 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
     /// The job goes here.
-    Won(Role),
+    Won {
+        /// What it is considered as.
+        role: Role,
+        /// The retired model that it replaces.
+        replaces: Option<ModelId>,
+    },
     /// The job goes here when `before` others fail.
     Spare {
         /// What it is considered as.
         role: Role,
+        /// The retired model that it replaces.
+        replaces: Option<ModelId>,
         /// How many are tried before it.
         before: usize,
         /// What is known against it just now, which is why it comes after those that are well.
@@ -173,13 +180,13 @@ pub enum Health {
 impl Reason {
     /// Whether the job may go there.
     pub fn won(&self) -> bool {
-        matches!(self, Self::Won(_) | Self::Spare { .. })
+        matches!(self, Self::Won { .. } | Self::Spare { .. })
     }
 
     /// The word for machines.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Won(_) => "won",
+            Self::Won { .. } => "won",
             Self::Spare { .. } => "spare",
             Self::Unknown => "unknown_model",
             Self::Replaced { .. } => "replaced",
@@ -220,7 +227,7 @@ impl Reason {
     /// What a person can do about it; empty where there is nothing to do.
     pub(super) fn mend(&self) -> String {
         let said = match self {
-            Self::Won(_) | Self::Spare { .. } | Self::Replaced { .. } | Self::Barred { .. } => "",
+            Self::Won { .. } | Self::Spare { .. } | Self::Replaced { .. } | Self::Barred { .. } => "",
             Self::Unknown => "`thumbforge models` lists all that can be named",
             Self::Retired { by: Some(by), .. } => return format!("take the pin away, or name {by}"),
             Self::Retired { by: None, .. } | Self::Unwell(Health::Gone) => {
@@ -228,7 +235,11 @@ impl Reason {
             }
             Self::Licence(_) => "name another model, or allow the licence under [policy.licences]",
             Self::Provider { .. } => "name a model of an allowed one, or add it to `providers` under [policy]",
-            Self::NoWeights | Self::NoEngine | Self::NoAccount { .. } => {
+            Self::NoAccount { .. } => {
+                "give this machine one ([accounts.NAME] in the settings, or the provider's usual variable), name another \
+                 model, or allow built-in art to stand in (--placeholder, or `placeholder = true` in the manifest)"
+            }
+            Self::NoWeights | Self::NoEngine => {
                 "name another model, leave the model out, or allow built-in art to stand in \
                  (--placeholder, or `placeholder = true` in the manifest)"
             }
@@ -253,17 +264,26 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Role {
+/// Why a route is considered, as a sentence.
+struct Considered<'a>(&'a Role, &'a Option<ModelId>);
+
+impl fmt::Display for Considered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unnamed => f.write_str("no model is named, so nothing is bought and nothing leaves this machine"),
-            Self::OwnFile => f.write_str("the picture is a file of the project's own"),
-            Self::Named => f.write_str("it is the model that is named"),
-            Self::Ranked(1) => f.write_str("it is ranked first"),
-            Self::Ranked(place) => write!(f, "it is number {place} of the ranking"),
-            Self::Fallback(1) => f.write_str("it is the first fallback"),
-            Self::Fallback(place) => write!(f, "it is fallback number {place}"),
-            Self::StandsIn(model) => write!(f, "it stands in for {model}, which is not here"),
+        let as_what = match self.0 {
+            Role::Unnamed => {
+                return f.write_str("no model is named: nothing is bought and nothing leaves this machine");
+            }
+            Role::OwnFile => return f.write_str("the picture is a file of the project's own"),
+            Role::StandsIn(model) => return write!(f, "it stands in for {model}, which is not here"),
+            Role::Named => "the model that is named".to_owned(),
+            Role::Ranked(1) => "first of the ranking".to_owned(),
+            Role::Ranked(place) => format!("number {place} of the ranking"),
+            Role::Fallback(1) => "the first fallback".to_owned(),
+            Role::Fallback(place) => format!("fallback number {place}"),
+        };
+        match self.1 {
+            None => write!(f, "it is {as_what}"),
+            Some(replaced) => write!(f, "it takes the place of {replaced}, {as_what}"),
         }
     }
 }
@@ -288,13 +308,13 @@ impl fmt::Display for Health {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Won(role) => role.fmt(f),
-            Self::Spare { role, before, resting } => {
+            Self::Won { role, replaces } => Considered(role, replaces).fmt(f),
+            Self::Spare { role, replaces, before, resting } => {
                 match before {
                     1 => f.write_str("asked if the first fails: ")?,
                     before => write!(f, "asked if the first {before} fail: ")?,
                 }
-                role.fmt(f)?;
+                Considered(role, replaces).fmt(f)?;
                 resting.iter().try_for_each(|health| write!(f, "; {health}"))
             }
             Self::Unknown => f.write_str("no row of the catalogue has it"),
@@ -310,10 +330,8 @@ impl fmt::Display for Reason {
             }
             Self::NoWeights => f.write_str("its weights are not on this machine"),
             Self::NoEngine => f.write_str("no engine of this machine has it"),
-            Self::NoAccount { provider: Some(provider) } => {
-                write!(f, "no account sells it; it is sold by {provider}")
-            }
-            Self::NoAccount { provider: None } => f.write_str("no account sells it"),
+            Self::NoAccount { provider: Some(provider) } => write!(f, "there is no account for {provider}"),
+            Self::NoAccount { provider: None } => f.write_str("there is no account that sells it"),
             Self::Unsupported(lacks) => {
                 f.write_str("it cannot honour ")?;
                 for (at, lack) in lacks.iter().enumerate() {
@@ -349,7 +367,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ms @ ..1000 => write!(f, "{ms} ms"),
-            ms @ ..10_000 => write!(f, "{:.1} s", ms as f64 / 1e3),
+            ms @ ..10_000 if ms % 1000 > 0 => write!(f, "{:.1} s", ms as f64 / 1e3),
             ms @ ..120_000 => write!(f, "{} s", ms.div_ceil(1000)),
             ms @ ..7_200_000 => write!(f, "{} min", ms.div_ceil(60_000)),
             ms => write!(f, "{} h", ms.div_ceil(3_600_000)),

@@ -59,7 +59,7 @@ pub enum Warning {
 
 impl Warning {
     /// The warning of a model that will soon be gone.
-    pub(super) fn of_the_end(row: &ModelRow, today: Day) -> Option<Self> {
+    pub(crate) fn of_the_end(row: &ModelRow, today: Day) -> Option<Self> {
         let Standing::Retiring { days } = row.standing(today) else { return None };
         Some(Self::RetiresSoon {
             model: row.id.clone(),

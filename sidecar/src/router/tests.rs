@@ -103,6 +103,12 @@ const ROWS: &str = r#"
     replacement = "round"
 
     [[model]]
+    id = "loaded"
+    name = "Whatever a server has"
+    family = "hosted"
+    provider = "a1111"
+
+    [[model]]
     id = "priceless"
     name = "Nobody knows what it costs"
     family = "hosted"
@@ -377,6 +383,10 @@ fn accounts_are_asked_in_order_of_their_names() {
     let sentences: Vec<String> = choice.candidates.iter().map(|one| one.reason.to_string()).collect();
     assert_eq!(sentences[0], "it is the model that is named");
     assert_eq!(sentences[2], "asked if the first 2 fail: it is the model that is named");
+    let choice = check([named("hero"), fallback(&["old", "words"])], "hero@o new<old@g words@i");
+    let sentences: Vec<String> = choice.candidates.iter().map(|one| one.reason.to_string()).collect();
+    assert_eq!(sentences[1], "asked if the first fails: it takes the place of old, the first fallback");
+    assert_eq!(sentences[2], "asked if the first 2 fail: it is fallback number 2");
 }
 
 #[test]
@@ -405,6 +415,8 @@ fn retired_models_are_replaced_openly_or_refused() {
     }
     check([named("new"), pinned(), fallback(&["hero"])], "new@g hero@o");
     check([named("less-old")], "new<less-old@g");
+    let message = refused([named("old"), without("g")], "model_unavailable");
+    assert!(message.contains("draw with new (in place of old): there is no account for google"), "{message}");
     check([named("gone")], "model_retired");
     check([named("gone"), fallback(&["hero"])], "hero@o");
     check([named("round")], "model_retired");
@@ -579,12 +591,30 @@ fn a_route_says_what_the_buyer_needs() {
 }
 
 #[test]
+fn a_server_of_ones_own_is_asked_for_what_its_account_says() {
+    #[track_caller]
+    fn check(models: &'static [&str], model: &'static str, wire: &str, server: Option<&str>) {
+        let forge = seller("forge", "a1111", Protocol::A1111, models);
+        let choice =
+            super::tests::check([named(model), forge, flat("forge", 0), without("o")], &format!("{model}@forge"));
+        let Realisation { wire_model, settings, .. } = &choice.routes[0].realisation;
+        assert_eq!((wire_model.as_str(), settings.get("server").map(String::as_str)), (wire, server), "{models:?}");
+    }
+    // One that lists nothing draws with whatever it has loaded, which is another thing on another server.
+    check(&[], "loaded", "", Some("forge"));
+    check(&["flux-dev.safetensors"], "loaded", "flux-dev.safetensors", None);
+    check(&["Small"], "small", "Small", None);
+    check(&["flux", "SMALL"], "small", "SMALL", None);
+    check(&["hero"], "hero", "hero-2026", None);
+}
+
+#[test]
 fn every_reason_can_be_said_in_a_line() {
     let budget = Budget { scope: Scope::All, period: Period::Day, micros: Micros(1) };
     let lacks = vec![Lacks::new("seed", "the model takes none"), Lacks::new("mask", "")];
     for (reason, expected) in [
         (Reason::Unknown, "no row of the catalogue has it"),
-        (Reason::NoAccount { provider: Some("google".into()) }, "no account sells it; it is sold by google"),
+        (Reason::NoAccount { provider: Some("google".into()) }, "there is no account for google"),
         (Reason::Unsupported(lacks), "it cannot honour seed (the model takes none), mask"),
         (Reason::TooSlow { latency_ms: 20_000, most: 800 }, "it is expected to take 20 s, and 800 ms are allowed"),
         (

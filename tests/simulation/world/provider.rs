@@ -65,7 +65,7 @@ pub(crate) struct Provider {
 impl World {
     /// What a shop says of a job: it is there, or where it can be bought.
     pub(super) fn shop(&mut self, spec: &JobSpec, planned: PlannedKey) -> Planned {
-        let rule = match spec.recipe.prompt.len() % 3 {
+        let rule = match spec.recipe.prompt.bytes().map(u32::from).sum::<u32>() % 3 {
             0 => OnAmbiguous::Hold,
             1 => OnAmbiguous::Poll,
             _ => OnAmbiguous::Resend { at_most: 1 },

@@ -21,6 +21,7 @@ pub fn job(prompt: &str, side: u32, seed: u64) -> Request<'_> {
         safe_inset: None,
         deliver: Deliver::Pixels,
         tag: seed,
+        terms: b"",
         recipe: RecipeForm::Brief(Brief {
             prompt,
             negative: "",

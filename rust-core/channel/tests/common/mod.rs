@@ -207,6 +207,7 @@ pub fn job(prompt: &str, side: u32, seed: u64, deliver: Deliver) -> Request<'_> 
         safe_inset: None,
         deliver,
         tag: seed,
+        terms: b"",
         recipe: RecipeForm::Brief(Brief {
             prompt,
             negative: "",

@@ -30,8 +30,12 @@ const GUIDANCE: f64 = 4.5;
 const SAMPLER: &str = "euler";
 /// Each so many polls the queue is looked at too; it lists whole graphs, so not each time.
 const QUEUE_EVERY: u32 = 16;
+/// The first of them: most pictures are done before, and one that was lost is known to be after some seconds.
+const QUEUE_FIRST: u32 = 3;
 /// Deepest nesting of a graph's inputs that is filled in; real ones have three.
 const DEPTH_MAX: usize = 16;
+/// Longest name of a file with its folder, in bytes, as Linux has it.
+const FILE_BYTES_MAX: usize = 4096;
 /// Largest workflow of one's own in bytes: the largest that people share have some hundred kilobytes.
 const WORKFLOW_BYTES_MAX: usize = 4 << 20;
 
@@ -282,19 +286,22 @@ fn polled(endpoint: &Endpoint, call: &Call, name: &str, polls: u32, reply: &Repl
         _ => return with_id(own::fault("ask after a graph", reply)),
     }
     let Some(body) = reply.json() else { return ask(question, own::pause(polls)) };
-    match question {
-        Question::Queue if queued(&body, id) => ask(Question::History, own::pause(polls)),
-        // It may have ended between the two questions, so the history has the last word.
-        Question::Queue => ask(Question::Last, Duration::ZERO),
-        Question::History | Question::Last => match body.get(id) {
-            Some(entry) => ended(endpoint, call, id, entry),
-            None if question == Question::Last => {
-                let message = "ask after a graph: ComfyUI knows nothing of it; it was restarted, and the graph is lost";
-                with_id(Fault::new(Outcome::Transient, message))
-            }
-            None if polls.is_multiple_of(QUEUE_EVERY) => ask(Question::Queue, Duration::ZERO),
-            None => ask(Question::History, own::pause(polls)),
-        },
+    if question == Question::Queue {
+        // One that is not there may have ended between the two questions, so the history has the last word.
+        return if queued(&body, id) {
+            ask(Question::History, own::pause(polls))
+        } else {
+            ask(Question::Last, Duration::ZERO)
+        };
+    }
+    match body.get(id) {
+        Some(entry) => ended(endpoint, call, id, entry),
+        None if question == Question::Last => {
+            let message = "ask after a graph: ComfyUI knows nothing of it; it was restarted, and the graph is lost";
+            with_id(Fault::new(Outcome::Transient, message))
+        }
+        None if polls % QUEUE_EVERY == QUEUE_FIRST => ask(Question::Queue, Duration::ZERO),
+        None => ask(Question::History, own::pause(polls)),
     }
 }
 
@@ -319,25 +326,27 @@ fn ended(endpoint: &Endpoint, call: &Call, id: &str, entry: &Value) -> Step {
     // Previews of a workflow lie in "temp"; they are taken only where nothing was saved.
     let saved: Vec<&Value> = images.iter().copied().filter(|image| kind(image) == "output").collect();
     let chosen = if saved.is_empty() { images } else { saved };
-    let urls: Vec<_> = chosen
-        .into_iter()
-        .filter_map(|image| Some((view(endpoint, image, &kind(image))?, None)))
-        .take(call.count.max(1) as usize)
-        .collect();
-    if urls.is_empty() {
+    let files: Vec<String> =
+        chosen.into_iter().filter_map(|image| file(image, &kind(image))).take(call.count.max(1) as usize).collect();
+    if files.is_empty() {
         let message = "read a picture: the graph ended without one; its workflow needs a SaveImage node";
         return Step::Failed(Fault { provider_id: Some(id.to_owned()), ..Fault::new(Outcome::Empty, message) });
     }
+    let base = endpoint.base_url.as_str().trim_end_matches('/');
+    let urls = files.into_iter().map(|file| (format!("{base}/view?{file}"), None)).collect();
     Step::Fetch { urls, usage: Usage::default(), provider_id: Some(id.to_owned()) }
 }
 
-/// Where a file of a graph is fetched from: the server itself.
-fn view(endpoint: &Endpoint, image: &Value, kind: &str) -> Option<String> {
+/// How a file of a graph is asked for, as a query; none that is longer than file systems have names.
+fn file(image: &Value, kind: &str) -> Option<String> {
     let text = |name: &str| image.get(name).and_then(Value::as_str);
     let (name, folder) = (text("filename")?, text("subfolder").unwrap_or_default());
+    if name.len() + folder.len() + kind.len() > FILE_BYTES_MAX {
+        return None;
+    }
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("filename", name).append_pair("subfolder", folder).append_pair("type", kind);
-    Some(format!("{}/view?{}", endpoint.base_url.as_str().trim_end_matches('/'), query.finish()))
+    Some(query.finish())
 }
 
 /// Why a graph broke, by the messages of its run.

@@ -5,22 +5,20 @@ use thumbforge_core::model::{Family, ModelRow, Standing};
 use thumbforge_core::terms::Period;
 
 use super::Line;
-use crate::market::{Account, Ambient, Market, OnAmbiguous, keys, unused_keys};
+use crate::market::{Account, Market, OnAmbiguous, keys};
 
 /// Prices that are older are said to be: providers changed theirs about twice a year so far.
 const PRICE_DAYS_MAX: i64 = 270;
 
 /// Looks at the market. It fetches every key, so a keychain may ask for its password; no line has one.
-pub(super) fn look(market: &Market, ambient: Ambient, today: Day) -> Vec<Line> {
+pub(super) fn look(market: &Market, today: Day) -> Vec<Line> {
     let mut lines = vec![overall(market, today)];
     lines.extend(market.accounts.values().map(account));
-    if ambient == Ambient::Ignored {
-        lines.extend(unused_keys(market).map(|name| Line {
-            what: "account",
-            ok: false,
-            says: format!("{name} is set and not used: in CI that takes --ambient-keys, or an account of the settings"),
-        }));
-    }
+    lines.extend(market.unused_keys.iter().map(|name| Line {
+        what: "account",
+        ok: false,
+        says: format!("{name} is set and not used: in CI that takes --ambient-keys, or an account of the settings"),
+    }));
     lines.extend(market.budgets.iter().map(|budget| {
         let period = match budget.period {
             Period::Ever => "ever",
@@ -111,7 +109,7 @@ mod tests {
 
     /// The lines about `settings`, each with its mark.
     fn said(settings: &str, today: &str) -> Vec<String> {
-        let lines = look(&market(settings), Ambient::Used, today.parse().unwrap());
+        let lines = look(&market(settings), today.parse().unwrap());
         lines.iter().map(|line| format!("{} {} {}", if line.ok { "ok" } else { "--" }, line.what, line.says)).collect()
     }
 
@@ -145,6 +143,13 @@ mod tests {
                 "ok budget account:art: $5.00 a day (UTC)",
             ],
         );
+    }
+
+    #[test]
+    fn keys_that_lie_around_in_ci_are_told() {
+        let market = Market { unused_keys: vec!["OPENAI_API_KEY".to_owned()], ..Market::built_in() };
+        let lines = look(&market, "2026-11-21".parse().unwrap());
+        assert!(lines.iter().any(|line| !line.ok && line.says.contains("OPENAI_API_KEY is set and not used")));
     }
 
     #[test]

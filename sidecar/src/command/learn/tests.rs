@@ -2,15 +2,16 @@
 
 use thumbforge_core::approvals::Approval;
 use thumbforge_core::error::Failure;
-use thumbforge_core::id::{ContentHash, JobId};
+use thumbforge_core::id::{ContentHash, JobId, PlannedKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Ending, JobSpec, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{Ending, JobSpec, JobState, Lane, OnAmbiguous, Outcome, Purchase, Render, Route};
 use thumbforge_core::model::Catalogue;
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Realisation, Recipe};
 use thumbforge_core::verdict::Verdict;
 
 use super::*;
-use crate::journal::{Accepted, Journal, Record, ops};
+use crate::journal::{Accepted, Journal, Record, ledger, ops};
 
 /// A project folder with a journal in it.
 struct Desk {
@@ -56,30 +57,8 @@ impl Desk {
         let recipe = Recipe { intent, ..Recipe::from_prompt(prompt, Extent { width: 64, height: 64 }) };
         let (planned, spec) = (recipe.planned_key(), JobSpec::new(recipe, Lane::Batch, "test"));
         let engine = if model == "builtin" { "builtin" } else { "local" };
-        let realisation = Realisation {
-            engine: engine.into(),
-            engine_version: "1".into(),
-            wire_model: model.into(),
-            weights: None,
-            device_class: "any".into(),
-            seed: 1,
-            settings: BTreeMap::new(),
-            dropped: Vec::new(),
-        };
-        let key = realisation.key(planned);
-        let render = Render {
-            planned_key: planned,
-            realised_key: key,
-            blob: ContentHash::of(key.as_bytes()),
-            pixels: PixelHash(key.0),
-            size: Extent { width: 64, height: 64 },
-            realisation: realisation.clone(),
-            model: id(model),
-            placeholder_for: None,
-            verdict: Verdict { passed: end == End::Passed, findings: Vec::new() },
-            latency_ms,
-            cost_micros_usd: 0,
-        };
+        let render = self.render(planned, model, engine, end == End::Passed);
+        let realisation = render.realisation.clone();
         let pixels = render.pixels;
         let (ending, outcome) = match end {
             End::Passed | End::KeptThoughFailed => {
@@ -92,16 +71,77 @@ impl Desk {
         let route = Box::new(Route::here(id(model), None, realisation));
         let began = self.now_ms;
         self.now_ms += latency_ms;
-        self.apply(Record::Started { job, attempt: 1, route }, began);
+        self.apply(Record::Started { job, attempt: 1, route, art: None, budgets: Vec::new().into() }, began);
         let (attempt, ending) = (Some((1, outcome)), ending);
         self.apply(Record::Finished { job, attempt, ending, late: None }, began + latency_ms);
         pixels
     }
 
-    fn accept(&self, spec: JobSpec, planned: thumbforge_core::id::PlannedKey) -> JobId {
+    /// A picture that is bought in `latency_ms`, then set with words in 3 ms.
+    fn bought(&mut self, prompt: &str, model: &str, latency_ms: u64) {
+        let recipe = Recipe::from_prompt(prompt, Extent { width: 64, height: 64 });
+        let (planned, spec) = (recipe.planned_key(), JobSpec::new(recipe, Lane::Batch, "test"));
+        let render = self.render(planned, model, "openai", true);
+        let purchase = Purchase {
+            account: "team".into(),
+            provider: "openai".into(),
+            key_id: String::new(),
+            quoted: Micros(1),
+            reserve: Micros(1),
+            images: 1,
+            on_ambiguous: OnAmbiguous::Hold,
+            nonce: String::new(),
+            known_as: None,
+        };
+        let job = self.accept(spec, planned);
+        let set = Box::new(Route::here(id(model), None, render.realisation.clone()));
+        let bought = Box::new(Route { purchase: Some(purchase), ..(*set).clone() });
+        let call = ledger::Call {
+            settled: ledger::Settled::Paid(Micros(1)),
+            latency_ms,
+            ..ledger::Call::unmade(Outcome::Rendered)
+        };
+        let began = |attempt, route| Record::Started { job, attempt, route, art: None, budgets: Vec::new().into() };
+        self.apply(began(1, bought), 0);
+        self.apply(Record::Called { job, attempt: 1, call: Box::new(call), state: JobState::Queued }, latency_ms);
+        self.apply(began(2, set), latency_ms);
+        let ending = Ending::Done { render: Box::new(render), cached: false, attempts: 2 };
+        let attempt = Some((2, Outcome::Rendered));
+        self.apply(Record::Finished { job, attempt, ending, late: None }, latency_ms + 3);
+    }
+
+    fn render(&self, planned: PlannedKey, model: &str, engine: &str, passed: bool) -> Render {
+        let realisation = Realisation {
+            engine: engine.into(),
+            engine_version: "1".into(),
+            wire_model: model.into(),
+            weights: None,
+            device_class: "any".into(),
+            seed: 1,
+            settings: BTreeMap::new(),
+            dropped: Vec::new(),
+        };
+        let key = realisation.key(planned);
+        Render {
+            planned_key: planned,
+            realised_key: key,
+            blob: ContentHash::of(key.as_bytes()),
+            pixels: PixelHash(key.0),
+            size: Extent { width: 64, height: 64 },
+            realisation,
+            model: id(model),
+            placeholder_for: None,
+            replaces: None,
+            verdict: Verdict { passed, findings: Vec::new() },
+            latency_ms: 1,
+            cost_micros_usd: 0,
+        }
+    }
+
+    fn accept(&self, spec: JobSpec, planned: PlannedKey) -> JobId {
         let json = ops::spec_to_json(&spec);
         match self.write(move |connection| ops::accept(connection, None, &spec, &json, planned, 1)) {
-            Accepted::Fresh(open) => open.job,
+            Accepted::Fresh(open) => open.id,
             other => panic!("{other:?}"),
         }
     }
@@ -128,7 +168,7 @@ impl Desk {
     #[track_caller]
     fn check(&self, model: &str, intent: Intent, expected: Option<(u64, u64, u64, u64, Option<u64>)>) {
         learn(self.folder.path(), &[self.path()]).expect("learns");
-        let learned = read_learned(&self.folder.path().join(FILE)).expect("reads");
+        let learned = build::learned(self.folder.path()).expect("reads");
         let counts = learned.get(&id(model), intent);
         let told = counts
             .map(|counts| (counts.passed, counts.failed, counts.accepted, counts.rejected, counts.latency_p50_ms));
@@ -151,6 +191,15 @@ fn pictures_are_counted_by_what_the_checks_found() {
     desk.check(model, Intent::Icon, Some((1, 0, 0, 0, Some(7))));
     desk.check(model, Intent::Photo, None);
     desk.check("builtin", Intent::Icon, None);
+}
+
+#[test]
+fn what_a_bought_picture_took_is_what_its_call_took() {
+    let mut desk = Desk::new();
+    for (number, latency_ms) in [9000, 30_000, 12_000].into_iter().enumerate() {
+        desk.bought(&format!("sword {number}"), "gpt-image-2", latency_ms);
+    }
+    desk.check("gpt-image-2", Intent::Photo, Some((3, 0, 0, 0, Some(12_000))));
 }
 
 #[test]
@@ -188,7 +237,7 @@ fn a_row_that_rests_on_more_pictures_stays() {
     let mut known = Learned::default();
     known.set(id("sd3.5-large"), Intent::Photo, Counts { passed: 40, failed: 2, ..Counts::default() });
     known.set(id("gpt-image-2"), Intent::Photo, Counts { passed: 9, ..Counts::default() });
-    std::fs::write(desk.folder.path().join(FILE), known.to_text()).expect("writes");
+    std::fs::write(desk.folder.path().join(QUALITY_FILE), known.to_text()).expect("writes");
     desk.check("sd3.5-large", Intent::Photo, Some((40, 2, 0, 0, None)));
     desk.check("gpt-image-2", Intent::Photo, Some((9, 0, 0, 0, None)));
     let learnt = learn(desk.folder.path(), &[desk.path()]).expect("learns");
@@ -211,6 +260,6 @@ fn what_cannot_be_learned_from_is_said() {
     let text = elsewhere.path().join("text.sqlite");
     std::fs::write(&text, "no database at all, but long enough to be taken for one by its size").expect("writes");
     assert_eq!(refused(desk.folder.path(), &[text]).code, ErrorCode::Corrupt);
-    std::fs::write(desk.folder.path().join(FILE), "version = 99").expect("writes");
+    std::fs::write(desk.folder.path().join(QUALITY_FILE), "version = 99").expect("writes");
     assert_eq!(refused(desk.folder.path(), &[desk.path()]).code, ErrorCode::InvalidManifest);
 }

@@ -12,7 +12,7 @@ use thumbforge_core::id::{JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Purchase, Route};
 use thumbforge_core::terms::Budget;
 
-use super::{Entry, Phase, State};
+use super::{Drawing, Entry, Phase, State};
 use crate::dispatch::event::{Called, Effect, Offer, Offers};
 use crate::dispatch::gate::{Admission, Gate, GateLimits, Shut};
 use crate::dispatch::retry::{self, Happened, Next, Tried};
@@ -47,6 +47,9 @@ pub(super) struct Purchasing {
     offers: VecDeque<Offer>,
     budgets: Arc<[Budget]>,
     cross_vendor: bool,
+    /// Whether all of that was an earlier process's: prices, budgets and routes are asked for anew before anything else is
+    /// bought.
+    stale: bool,
     tried: Tried,
     /// The call that is on its way, or was last.
     attempt: u32,
@@ -59,6 +62,8 @@ pub(super) struct Purchasing {
 enum Then {
     /// Words are set over its art.
     Compose,
+    /// It takes another turn, and is routed again.
+    Replan,
     /// It waits at its counter again, after a pause.
     Wait { until_ms: u64 },
     /// The provider is asked what became of it.
@@ -79,14 +84,19 @@ impl Purchasing {
 impl State {
     /// Waits for the drawing of the same art by another job; where that waits for a person, so does this.
     pub(super) fn follow(&mut self, job: JobId, key: Option<RealisedKey>, effects: &mut Vec<Effect>) {
-        let Some((drawer, followers)) = key.and_then(|key| self.drawing.get_mut(&key)) else { return };
-        followers.push(job);
-        let drawer = *drawer;
-        let is_held = self.jobs.get(&drawer).is_some_and(|entry| matches!(entry.phase, Phase::Held { .. }));
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         entry.advance(JobState::Waiting);
         entry.phase = Phase::Following;
-        if is_held {
+        if let Some(key) = key {
+            self.wait_for(job, key, effects);
+        }
+    }
+
+    fn wait_for(&mut self, job: JobId, key: RealisedKey, effects: &mut Vec<Effect>) {
+        let Some(drawing) = self.drawing.get_mut(&key) else { return };
+        drawing.followers.push(job);
+        let drawer = drawing.drawer;
+        if self.jobs.get(&drawer).is_some_and(|entry| matches!(entry.phase, Phase::Held { .. })) {
             effects.push(Effect::Tell(job, follows_held(drawer)));
         }
     }
@@ -97,9 +107,8 @@ impl State {
         match entry.phase {
             Phase::Held { .. } => Some(held(job)),
             Phase::Following => {
-                let (drawer, _) = self.drawing.values().find(|(_, followers)| followers.contains(&job))?;
-                let drawing = self.jobs.get(drawer)?;
-                matches!(drawing.phase, Phase::Held { .. }).then(|| follows_held(*drawer))
+                let drawer = self.drawing.values().find(|drawing| drawing.followers.contains(&job))?.drawer;
+                matches!(self.jobs.get(&drawer)?.phase, Phase::Held { .. }).then(|| follows_held(drawer))
             }
             _ => None,
         }
@@ -118,11 +127,42 @@ impl State {
             let failure = Failure::new(ErrorCode::Internal, "failed to buy a picture: there is no offer");
             return self.finish(job, None, Ending::Failed(failure), None, effects);
         };
-        entry.purchasing = Some(Box::new(Purchasing { offers, budgets, cross_vendor, tried, attempt, then: None }));
+        entry.purchasing =
+            Some(Box::new(Purchasing { offers, budgets, cross_vendor, stale: false, tried, attempt, then: None }));
         entry.advance(JobState::Waiting);
         entry.phase = Phase::Gated { key };
-        self.drawing.insert(key, (job, Vec::new()));
+        self.drawing.insert(key, Drawing::by(job));
         self.queue(job, now_ms);
+    }
+
+    /// Sees to it that nobody else buys the art of the job's current route; says whether the job goes on. Where somebody
+    /// else is at it already, the job waits for that.
+    fn claim(&mut self, job: JobId, effects: &mut Vec<Effect>) -> bool {
+        let Some(entry) = self.jobs.get_mut(&job) else { return false };
+        let Some(art) =
+            entry.purchasing.as_ref().and_then(|purchasing| purchasing.current()).map(|(offer, _)| offer.art)
+        else {
+            return false;
+        };
+        match self.drawing.get(&art) {
+            Some(drawing) if drawing.drawer == job => true,
+            None => {
+                self.drawing.insert(art, Drawing::by(job));
+                entry.more_keys.push(art);
+                true
+            }
+            Some(_) => {
+                let keys = std::mem::take(&mut entry.more_keys).into_iter().chain(entry.phase.key());
+                let keys: Vec<RealisedKey> = keys.collect();
+                // From waiting at a counter to waiting for another job, which is the same to everybody else.
+                entry.phase = Phase::Following;
+                for key in keys {
+                    self.release(job, key);
+                }
+                self.wait_for(job, art, effects);
+                false
+            }
+        }
     }
 
     /// Puts a job in the queue of its current route's account.
@@ -265,7 +305,8 @@ impl State {
                     counter.waiting.remove(&place);
                     let failure = shut(account, why, until.saturating_sub(now_ms));
                     match next_offer(purchasing, true) {
-                        true => self.queue(job, now_ms),
+                        true if self.claim(job, effects) => self.queue(job, now_ms),
+                        true => {}
                         false => self.finish(job, None, Ending::Failed(failure), None, effects),
                     }
                 }
@@ -349,6 +390,9 @@ impl State {
             let tried = purchasing.tried;
             purchasing.tried.count(call.outcome);
             match retry::next(happened, tried, on_ambiguous, jitter) {
+                Next::Again { .. } | Next::Elsewhere(_) | Next::ElsewhereIfAllowed(_) if purchasing.stale => {
+                    (Some(Then::Replan), JobState::Queued)
+                }
                 Next::Again { after_ms } => (Some(Then::Wait { until_ms: now_ms + after_ms }), JobState::Waiting),
                 Next::Elsewhere(code) => match next_offer(purchasing, true) {
                     true => (Some(Then::Wait { until_ms: now_ms }), JobState::Waiting),
@@ -379,20 +423,28 @@ impl State {
             return self.finish(job, None, stop.ending(), None, effects);
         }
         match then {
-            Some(Then::Compose) => {
-                // Whoever waits for the same art finds it in the store from now on.
+            Some(then @ (Then::Compose | Then::Replan)) => {
+                // Whoever waits for the same art finds it in the store from now on, or buys it itself.
                 entry.advance(JobState::Queued);
                 entry.phase = Phase::Queued;
-                entry.purchasing = None;
-                entry.bought = Some(attempt);
+                if matches!(then, Then::Compose) {
+                    entry.purchasing = None;
+                    entry.bought = Some(attempt);
+                }
+                let more_keys = std::mem::take(&mut entry.more_keys);
                 let open = entry.open.clone();
                 self.lane(open.lane).push(&open);
-                self.release(job, key);
+                for key in more_keys.into_iter().chain([key]) {
+                    self.release(job, key);
+                }
             }
             Some(Then::Wait { until_ms }) => {
                 entry.advance(JobState::Waiting);
                 entry.phase = Phase::Gated { key };
                 effects.push(Effect::Moved(job, JobState::Waiting));
+                if !self.claim(job, effects) {
+                    return;
+                }
                 if until_ms > now_ms {
                     self.wakes.insert((until_ms, Wake::Job(job)));
                 } else {
@@ -417,8 +469,8 @@ impl State {
                 entry.open.deadline_ms = None;
                 effects.push(Effect::Moved(job, JobState::Ambiguous));
                 effects.push(Effect::Tell(job, failure));
-                for follower in self.drawing.get(&key).map(|(_, followers)| followers.clone()).unwrap_or_default() {
-                    effects.push(Effect::Tell(follower, follows_held(job)));
+                for follower in self.drawing.get(&key).iter().flat_map(|drawing| &drawing.followers) {
+                    effects.push(Effect::Tell(*follower, follows_held(job)));
                 }
             }
             Some(Then::Fail(failure)) => self.finish(job, None, Ending::Failed(failure), None, effects),
@@ -439,7 +491,10 @@ impl State {
             self.jobs.insert(job, entry);
             return effects.push(Effect::Tell(job, self::held(job)));
         };
-        self.drawing.entry(art).or_insert((job, Vec::new()));
+        let drawing = self.drawing.entry(art).or_insert_with(|| Drawing::by(job));
+        if drawing.drawer != job {
+            drawing.others.push(job);
+        }
         let on_ambiguous = route.purchase.as_ref().map(|purchase| purchase.on_ambiguous).unwrap_or_default();
         let happened =
             Happened { outcome: Outcome::Ambiguous, retry_after_ms: None, can_ask: held.provider_id.is_some() };
@@ -449,7 +504,7 @@ impl State {
         let offers = VecDeque::from([Offer { route: Box::new(route), art, limits }]);
         let tried = Tried { resent: held.others + 1, ..Tried::default() };
         let budgets = Arc::new([]);
-        let purchasing = Purchasing { offers, budgets, cross_vendor: false, tried, attempt, then: None };
+        let purchasing = Purchasing { offers, budgets, cross_vendor: false, stale: true, tried, attempt, then: None };
         let route = purchasing.offers.front().map(|offer| offer.route.clone());
         entry.purchasing = Some(Box::new(purchasing));
         match (next, held.provider_id, route) {
@@ -489,10 +544,11 @@ impl State {
         }
         entry.advance(JobState::Queued);
         entry.phase = Phase::Queued;
+        let more_keys = std::mem::take(&mut entry.more_keys);
         let open = entry.open.clone();
         self.lane(open.lane).push(&open);
         effects.push(Effect::Moved(job, JobState::Queued));
-        if let Some(key) = key {
+        for key in more_keys.into_iter().chain(key) {
             self.release(job, key);
         }
     }

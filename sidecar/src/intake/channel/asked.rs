@@ -5,6 +5,7 @@ use thumbforge_core::image::Extent;
 use thumbforge_core::job::{AssetRef, JobSpec};
 use thumbforge_core::model::{Catalogue, ModelId};
 use thumbforge_core::recipe::{Recipe, Settings};
+use thumbforge_core::terms::Terms;
 use thumbforge_core::text_layer::{TextLayer, TextStyle};
 use thumbforge_core::wire::message::{Brief, RecipeForm, Request};
 
@@ -16,11 +17,13 @@ const LOCALE_DEFAULT: &str = "en";
 /// # Errors
 /// `invalid_request` or `unknown_model`. What the door itself checks of every job is left to it.
 pub(super) fn spec(catalogue: &Catalogue, project: &str, request: &Request<'_>) -> Result<JobSpec, Failure> {
+    let terms = terms(request.terms)?;
     let recipe = match &request.recipe {
         RecipeForm::Brief(brief) => short(catalogue, brief, request.locale)?,
-        RecipeForm::Json(json) => whole(catalogue, json)?,
+        RecipeForm::Json(json) => whole(catalogue, json, &terms)?,
     };
     Ok(JobSpec {
+        terms,
         asset: AssetRef { name: request.asset.to_owned(), locale: request.locale.to_owned() },
         priority: request.priority,
         deadline_ms: request.deadline_ms,
@@ -33,10 +36,23 @@ pub(super) fn spec(catalogue: &Catalogue, project: &str, request: &Request<'_>) 
     })
 }
 
-fn whole(catalogue: &Catalogue, json: &[u8]) -> Result<Recipe, Failure> {
+/// What a client says of money and models. It can only narrow what the user's settings allow: budgets are one more each,
+/// limits the lower of both, and rows name no address and no key.
+fn terms(json: &[u8]) -> Result<Terms, Failure> {
+    if json.is_empty() {
+        return Ok(Terms::default());
+    }
+    let terms: Terms =
+        serde_json::from_slice(json).map_err(|err| invalid(format!("read the terms of a job: {err}")))?;
+    terms.check().map_err(invalid)?;
+    Ok(terms)
+}
+
+fn whole(catalogue: &Catalogue, json: &[u8], terms: &Terms) -> Result<Recipe, Failure> {
     let mut recipe: Recipe = serde_json::from_slice(json).map_err(|err| invalid(format!("read the recipe: {err}")))?;
     if let Some(named) = recipe.model.take() {
-        recipe.model = Some(resolve(catalogue, named.as_str())?);
+        let is_own = terms.rows.iter().any(|row| row.id == named);
+        recipe.model = Some(if is_own { named } else { resolve(catalogue, named.as_str())? });
     }
     Ok(recipe)
 }

@@ -174,6 +174,7 @@ fn request(recipe: RecipeForm<'_>, deliver: Deliver) -> Request<'_> {
         deliver,
         tag: 0,
         recipe,
+        terms: b"",
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `sampler` | `sampler_name` | |
 //! | `strength`, `composition`, `subject`, `quality`, `brand` | | as in a manifest |
 //! | `intent`, `tier` | | as in a manifest |
+//! | `requires_typography_precision`, `confidence`, `fast_preview` | | where no model is named, one is chosen by these |
 //! | `priority` | | higher first, among the jobs of this client |
 //! | `timeout` | `timeout_ms`, `deadline_ms` | seconds or milliseconds from now, or Unix time in milliseconds |
 //! | `placeholder` | | whether built-in art may stand in for a model that is not here |
@@ -23,6 +24,7 @@ use thumbforge_core::image::Extent;
 use thumbforge_core::job::{JobSpec, Lane};
 use thumbforge_core::model::{Catalogue, ModelId};
 use thumbforge_core::recipe::{Edit, Intent, Operation, Recipe, RecipeError, Settings, Tier};
+use thumbforge_core::routing::{Metadata, route_job};
 
 use super::body::Fields;
 use super::fields;
@@ -91,7 +93,7 @@ fn recipe(fields: &mut Fields, terms: &Terms<'_>) -> Result<Recipe, Refusal> {
         .ok_or_else(|| Refusal::field("prompt", "read the prompt: there is none; say what the picture shows"))?;
     let recipe = Recipe {
         negative: fields::text(fields, &["negative", "negative_prompt"])?.unwrap_or_default(),
-        model: model(fields, terms)?,
+        model: model(fields, terms)?.or(by_metadata(fields, terms.catalogue)?),
         intent: fields::word(fields, "intent", "photo, typography, layout, brand-colour, hero, icon or edit")?
             .unwrap_or(if terms.edit.is_some() { Intent::Edit } else { Intent::default() }),
         tier: tier(fields)?,
@@ -125,6 +127,26 @@ fn model(fields: &mut Fields, terms: &Terms<'_>) -> Result<Option<ModelId>, Refu
         }
         (path, body) => Ok(path.clone().or(body)),
     }
+}
+
+/// The model that the case study's metadata names; none where a request has none of it. A model that is named counts
+/// for more.
+fn by_metadata(fields: &mut Fields, catalogue: &Catalogue) -> Result<Option<ModelId>, Refusal> {
+    let precision = fields::truth(fields, &["requires_typography_precision"])?;
+    let confidence = fields::number(fields, &["confidence"])?;
+    let fast_preview = fields::truth(fields, &["fast_preview"])?;
+    if precision.is_none() && confidence.is_none() && fast_preview.is_none() {
+        return Ok(None);
+    }
+    if let Some(confidence) = confidence.filter(|confidence| !(0.0..=1.0).contains(confidence)) {
+        return Err(Refusal::field("confidence", format!("use the confidence {confidence}: it goes from 0 to 1")));
+    }
+    let metadata = Metadata {
+        requires_typography_precision: precision.unwrap_or_default(),
+        confidence: confidence.unwrap_or_default(),
+        fast_preview: fast_preview.unwrap_or_default(),
+    };
+    resolve(catalogue, route_job(&metadata)).map(Some)
 }
 
 /// The model of a spelling.

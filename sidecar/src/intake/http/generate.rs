@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::JobId;
 use thumbforge_core::image::Extent;
@@ -29,6 +30,7 @@ use super::body::Name;
 use super::refusal::Refusal;
 use super::{Door, body};
 use crate::intake::{Cached, Ticket};
+use crate::router::Warning;
 
 /// Size where a script names none: what the editor's thumbnails have.
 const SIZE: Extent = Extent { width: 512, height: 512 };
@@ -73,7 +75,7 @@ pub(super) async fn image_by(
 ) -> Result<Response, Refusal> {
     let model = match name.as_str() {
         "render" => None,
-        name => Some(asked::resolve(door.intake.catalogue(), name)?),
+        name => Some(asked::resolve(&door.intake.market().catalogue, name)?),
     };
     image_of(&door, request, model).await
 }
@@ -97,8 +99,9 @@ async fn script(door: &Door, request: Request<Body>, model: Option<ModelId>) -> 
     let client = client(&parts.headers, None);
     let identity = Identity::of(&parts.headers, &client, parts.uri.path(), &fields, &[])?;
     identity.enter(door, 0).await?;
+    let market = door.intake.market();
     let terms = Terms {
-        catalogue: door.intake.catalogue(),
+        catalogue: &market.catalogue,
         client,
         now_ms: door.intake.now_ms(),
         size: SIZE,
@@ -149,8 +152,6 @@ async fn accepted(door: &Door, asked: Asked, identity: &Identity) -> Result<Resp
 /// A picture that was asked for and let in.
 pub(super) struct Coming {
     from: Source,
-    /// The model that was named.
-    named: Option<ModelId>,
     dropped: Vec<String>,
     began: Instant,
 }
@@ -175,13 +176,12 @@ impl Coming {
         began: Instant,
     ) -> Result<Self, Refusal> {
         let spec = door.intake.admit(asked.spec)?;
-        let named = spec.recipe.model.clone();
         let held = if identity.is_known(door, nth)? { None } else { door.intake.cached(&spec).await? };
         let from = match held {
             Some(cached) => Source::Store(Box::new(cached)),
             None => Source::Job(identity.submit(door, nth, spec).await?),
         };
-        Ok(Self { from, named, dropped: asked.dropped, began })
+        Ok(Self { from, dropped: asked.dropped, began })
     }
 
     /// Waits for it.
@@ -206,14 +206,9 @@ impl Coming {
         dropped.extend(render.realisation.dropped.iter().cloned());
         dropped.sort_unstable();
         dropped.dedup();
-        let replaces = self.named.filter(|named| {
-            let row = door.intake.catalogue().get(named);
-            *named != render.model
-                && row.is_some_and(|row| row.replacement.is_some())
-                && render.placeholder_for.is_none()
-        });
+        let warnings = warnings(door, &render);
         let latency_ms = self.began.elapsed().as_millis() as u64;
-        Ok(Picture { render, bytes, job, cached, latency_ms, dropped, replaces })
+        Ok(Picture { render, bytes, job, cached, latency_ms, dropped, warnings })
     }
 }
 
@@ -227,8 +222,8 @@ pub(super) struct Picture {
     latency_ms: u64,
     /// Fields of the request and of the recipe that had no part in it, sorted.
     dropped: Vec<String>,
-    /// The retired model that was named and that another one stands for now.
-    replaces: Option<ModelId>,
+    /// What a person should know about its model, as the router says it.
+    warnings: Vec<Warning>,
 }
 
 impl Picture {
@@ -246,7 +241,8 @@ impl Picture {
             "cached": self.cached,
             "engine": self.render.realisation.engine,
             "dropped": self.dropped,
-            "replaces": self.replaces,
+            "replaces": self.render.replaces,
+            "warnings": self.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "verdict": self.render.verdict,
         })
     }
@@ -259,7 +255,7 @@ impl Picture {
             ("x-thumbforge-job", self.job.map(|job| job.to_string())),
             ("x-thumbforge-model", Some(render.model.to_string())),
             ("x-thumbforge-placeholder-for", render.placeholder_for.as_ref().map(ToString::to_string)),
-            ("x-thumbforge-replaces", self.replaces.as_ref().map(ToString::to_string)),
+            ("x-thumbforge-replaces", render.replaces.as_ref().map(ToString::to_string)),
             ("x-thumbforge-engine", Some(render.realisation.engine.clone())),
             ("x-thumbforge-seed", Some(render.realisation.seed.to_string())),
             ("x-thumbforge-cost-usd", Some(format!("{:.6}", self.cost_usd()))),
@@ -269,6 +265,17 @@ impl Picture {
         ];
         words.into_iter().filter_map(|(name, word)| Some((HeaderName::from_static(name), value(&word?)))).collect()
     }
+}
+
+/// A model that took a retired one's place, and one that will be gone soon.
+fn warnings(door: &Door, render: &Render) -> Vec<Warning> {
+    let (market, today) = (door.intake.market(), Day::of_ms(door.intake.now_ms()));
+    let replaced = render.replaces.as_ref().and_then(|named| {
+        let on = market.catalogue.get(named)?.retired_on?;
+        Some(Warning::Replaced { named: named.clone(), on, by: render.model.clone() })
+    });
+    let ending = market.catalogue.get(&render.model).and_then(|row| Warning::of_the_end(row, today));
+    replaced.into_iter().chain(ending).collect()
 }
 
 /// A header's value; what no header can hold becomes a question mark.

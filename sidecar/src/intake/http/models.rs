@@ -22,14 +22,15 @@ use crate::intake::Intake;
 
 /// `GET /v1/models`.
 pub(super) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
-    let rows = door.intake.catalogue().rows();
-    let data: Vec<Value> = rows.iter().map(|row| view(&door.intake, row)).collect();
+    let market = door.intake.market();
+    let data: Vec<Value> = market.catalogue.rows().iter().map(|row| view(&door.intake, row)).collect();
     Json(json!({ "object": "list", "data": data }))
 }
 
 /// `GET /v1/models/{name}`, by any spelling.
 pub(super) async fn one(State(door): State<Arc<Door>>, Name(name): Name) -> Result<Json<Value>, Refusal> {
-    let row = door.intake.catalogue().resolve(&name).map_err(|err| {
+    let market = door.intake.market();
+    let row = market.catalogue.resolve(&name).map_err(|err| {
         Refusal::new(ErrorCode::UnknownModel, format!("failed to {err}"))
             .with_param("model")
             .with_status(StatusCode::NOT_FOUND)
@@ -47,6 +48,9 @@ fn view(intake: &Intake, row: &ModelRow) -> Value {
         "name": row.name,
         "family": row.family,
         "aliases": row.aliases,
+        "provider": row.provider,
+        "retired_on": row.retired_on,
+        "replacement": row.replacement,
         "available": route(intake, row, Settings::default()).is_some(),
     })
 }
@@ -65,8 +69,9 @@ fn route(intake: &Intake, row: &ModelRow, settings: Settings) -> Option<Route> {
 pub(super) async fn sample(State(door): State<Arc<Door>>, request: Request<Body>) -> Result<Json<Value>, Refusal> {
     let mut fields = body::fields(request.into_body()).await?;
     let fields = &mut fields;
+    let market = door.intake.market();
     let only = fields::text(fields, &["model"])?;
-    let only = only.map(|name| asked::resolve(door.intake.catalogue(), &name)).transpose()?;
+    let only = only.map(|name| asked::resolve(&market.catalogue, &name)).transpose()?;
     let mut settings = asked::settings(fields)?;
     // These are not sampling.
     (settings.strength, settings.composition, settings.subject) = (None, None, None);
@@ -80,7 +85,7 @@ pub(super) async fn sample(State(door): State<Arc<Door>>, request: Request<Body>
     {
         return Err(Refusal::field("sampler", format!("find the sampler: there are {}", table.names().join(", "))));
     }
-    let rows = door.intake.catalogue().rows().iter().filter(|row| only.as_ref().is_none_or(|only| row.id == *only));
+    let rows = market.catalogue.rows().iter().filter(|row| only.as_ref().is_none_or(|only| row.id == *only));
     let models: Vec<Value> = rows.map(|row| translated(&door.intake, row, &settings, &table)).collect();
     Ok(Json(json!({ "asked": settings, "models": models })))
 }

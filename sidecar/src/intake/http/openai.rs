@@ -127,8 +127,9 @@ async fn answer(
         Some(changed) => (stream::Kind::Edit, changed.size),
         None => (stream::Kind::Generation, SIZE),
     };
+    let market = door.intake.market();
     let terms = Terms {
-        catalogue: door.intake.catalogue(),
+        catalogue: &market.catalogue,
         client,
         now_ms: door.intake.now_ms(),
         size,

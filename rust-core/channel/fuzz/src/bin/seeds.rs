@@ -37,6 +37,7 @@ fn main() {
         safe_inset: Some(0.05),
         deliver: Deliver::Pixels,
         recipe: RecipeForm::Brief(brief),
+        terms: b"",
     };
     let json = Request { recipe: RecipeForm::Json(b"{}"), deadline_ms: None, safe_inset: None, ..request };
     let answer = Answer {

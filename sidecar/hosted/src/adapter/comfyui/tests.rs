@@ -83,11 +83,12 @@ fn answers_to_questions() {
         json!({"queue_running": [[0, running, {}, {}, []]], "queue_pending": [[1, "b", {}, {}, []], 7, []]}).to_string()
     };
     let (asks_queue, asks_last) = (format!("queue:{ID}"), format!("last:{ID}"));
-    // Waiting: the queue is asked first, then seldom.
-    polled(ID, 0, 200, "{}", &format!("poll queue:{ID} 0"), "");
+    // Waiting: the queue is asked after some seconds, then seldom.
+    polled(ID, 0, 200, "{}", &format!("poll {ID} 500"), "");
+    polled(ID, 3, 200, "{}", &format!("poll queue:{ID} 0"), "");
     polled(ID, 1, 200, "{}", &format!("poll {ID} 750"), "");
     polled(ID, 15, 200, "{}", &format!("poll {ID} 3000"), "");
-    polled(ID, 16, 200, "{}", &format!("poll queue:{ID} 0"), "");
+    polled(ID, 19, 200, "{}", &format!("poll queue:{ID} 0"), "");
     polled(&asks_queue, 1, 200, &queue(ID), &format!("poll {ID} 750"), "");
     polled("queue:b", 1, 200, &queue(ID), "poll b 750", "");
     polled(&asks_queue, 1, 200, &queue("other"), &format!("poll last:{ID} 0"), "");
@@ -118,6 +119,8 @@ fn endings() {
     polled(ID, 3, 200, &many, "fetch http://127.0.0.1:8188/view?filename=1.png&subfolder=a+b&type=output", "");
     polled(ID, 3, 200, &success(json!({"9": {"text": ["x"]}})), &format!("empty Call No None id={ID}"), "SaveImage");
     polled(ID, 3, 200, &success(json!({"9": {"images": [{}, 7]}})), "empty", "");
+    let long = success(json!({"9": {"images": [image(&"x".repeat(5000), "output")]}}));
+    polled(ID, 3, 200, &long, "empty", "");
     polled(ID, 3, 200, &format!(r#"{{"{ID}":7}}"#), "empty", "");
     let oom = json!({
         "node_id": "6", "node_type": "KSampler", "exception_type": "torch.OutOfMemoryError",

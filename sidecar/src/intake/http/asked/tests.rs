@@ -76,6 +76,22 @@ fn the_case_studies() {
 }
 
 #[test]
+fn metadata_names_a_model_where_nothing_else_does() {
+    let check = |metadata: &str, expected: &str| check(&format!("{{\"prompt\":\"p\",{metadata}}}"), expected);
+    let polish = "p 512x512 model=imagen-4";
+    check(r#""requires_typography_precision":true,"confidence":0.5,"fast_preview":true"#, polish);
+    check(r#""requires_typography_precision":true"#, polish);
+    check(
+        r#""requires_typography_precision":true,"confidence":0.9,"fast_preview":true"#,
+        "p 512x512 model=sd3.5-medium",
+    );
+    check(r#""fast_preview":"true""#, "p 512x512 model=sd3.5-medium");
+    check(r#""confidence":0.1,"fast_preview":true,"model":"builtin""#, "p 512x512 model=builtin");
+    assert!(read_with(r#"{"prompt":"p","confidence":0.1}"#, |_| {}).unwrap().spec.recipe.model.is_some());
+    refused(r#"{"prompt":"p","confidence":1.5}"#, "confidence", "from 0 to 1");
+}
+
+#[test]
 fn spellings_of_other_tools() {
     check(r#"{"prompt":" a \n b "}"#, "a b 512x512");
     check(r#"{"prompt":"p","width":"640","height":480.0}"#, "p 640x480");
