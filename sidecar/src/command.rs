@@ -17,10 +17,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
+use thumbforge_core::id::JobId;
 use thumbforge_core::image::ImageBuf;
+use thumbforge_core::limits;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::journal::JobRow;
 use crate::maker::Maker;
 
 pub mod approve;
@@ -84,6 +87,24 @@ struct CancelOrder {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct DecideOrder {
+    jobs: Vec<JobId>,
+    #[serde(rename = "as")]
+    decision: Decision,
+}
+
+/// What a person says of a job of which nobody knows what became of its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Buy it again; it may be billed twice.
+    Resend,
+    /// Let it be; it is counted as billed.
+    GiveUp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ShowOrder {
     file: PathBuf,
 }
@@ -91,6 +112,25 @@ struct ShowOrder {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DoctorOrder {}
+
+/// Carries out a command that answers with a value, by this process or by the sidecar that it talks to.
+///
+/// # Errors
+/// As [`run`].
+pub async fn obey(order: &Value, services: Services) -> Result<Value, Failure> {
+    struct Unwatched;
+    impl Watch for Unwatched {
+        fn step(&self, _done: u32, _all: u32) {}
+    }
+    if let Maker::There(there) = &services.maker {
+        return there.command(order).await;
+    }
+    let answered = run(order.to_string().as_bytes(), &services, Arc::new(Unwatched), CancellationToken::new()).await?;
+    match answered {
+        Answered::Value(value) => Ok(value),
+        Answered::Picture(_, said) => Ok(said),
+    }
+}
 
 /// Carries out one command: a JSON object whose `verb` says which.
 ///
@@ -118,6 +158,12 @@ pub async fn run(
             absolute("manifest", &manifest)?;
             let taken_back = in_thread(move || cancel::take_back(&manifest, &asset, &locale)).await?;
             bounded(json!({ "exit": exit::DONE, "message": "", "taken_back": taken_back }))
+        }
+        "decide" => {
+            let DecideOrder { jobs, decision } = order(&verb, fields)?;
+            bounded(
+                json!({ "exit": exit::DONE, "message": "", "jobs": decide(&services.maker, &jobs, decision).await? }),
+            )
         }
         "preview" => {
             let PreviewOrder { file, side_max } = order(&verb, fields)?;
@@ -149,10 +195,32 @@ pub async fn run(
         other => {
             let other: String = other.chars().take(60).collect();
             Err(invalid(format!(
-                "failed to obey {other:?}: the verbs are batch, cancel, approve, preview, show and doctor"
+                "failed to obey {other:?}: the verbs are batch, cancel, approve, decide, preview, show and doctor"
             )))
         }
     }
+}
+
+/// Says what becomes of jobs of which nobody knows what became of their calls.
+async fn decide(maker: &Maker, jobs: &[JobId], decision: Decision) -> Result<Vec<JobRow>, Failure> {
+    let Maker::Here(intake) = maker else {
+        return Err(Failure::new(ErrorCode::Internal, "failed to decide: this process has no jobs"));
+    };
+    if jobs.len() > limits::LISTING_MAX {
+        return Err(invalid(format!(
+            "failed to decide about {} jobs: name at most {}",
+            jobs.len(),
+            limits::LISTING_MAX
+        )));
+    }
+    let mut rows = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        rows.push(match decision {
+            Decision::Resend => intake.resend(*job).await?,
+            Decision::GiveUp => intake.give_up(*job).await?,
+        });
+    }
+    Ok(rows)
 }
 
 fn verb(json: &[u8]) -> Result<(String, Value), Failure> {

@@ -301,6 +301,37 @@ impl Intake {
         self.job(id)
     }
 
+    /// Says that a job of which nobody knows what became of its call is to be bought again. It may be billed twice.
+    ///
+    /// # Errors
+    /// `not_found`, or `invalid_request` for a job that waits for no such word.
+    pub async fn resend(&self, id: JobId) -> Result<JobRow, Failure> {
+        let job = self.job(id)?;
+        if job.state != JobState::Ambiguous {
+            let state = job.state.word();
+            let message =
+                format!("failed to send job {id} again: it is {state}, and only an ambiguous one waits for that");
+            return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        self.inner.dispatcher.tell(Event::Resend(id)).await;
+        Ok(JobRow { state: JobState::Queued, ..job })
+    }
+
+    /// Ends a job of which nobody knows what became of its call; it is counted as billed.
+    ///
+    /// # Errors
+    /// `not_found`, or `invalid_request` for a job that waits for no such word.
+    pub async fn give_up(&self, id: JobId) -> Result<JobRow, Failure> {
+        let job = self.job(id)?;
+        if job.state != JobState::Ambiguous {
+            let state = job.state.word();
+            let message =
+                format!("failed to give job {id} up: it is {state}, and only an ambiguous one waits for that");
+            return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        self.cancel(id).await
+    }
+
     /// Ends a job and waits until it has, durably.
     async fn stop(&self, id: JobId) -> Result<(), Failure> {
         let (waiter, ending) = oneshot::channel();

@@ -255,6 +255,7 @@ enum Detail {
     Render(Box<Render>),
     Failure(Failure),
     Content(ContentHash),
+    Answer(serde_json::Value),
 }
 
 fn detail(completion: &Completion) -> Result<Detail, Failure> {
@@ -335,7 +336,7 @@ impl There {
             }
             (Outcome::Cancelled, _) => (Ending::Cancelled, None),
             (_, Detail::Failure(failure)) => (Ending::Failed(failure), None),
-            _ => return Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
+            _ => return Err(not_understood()),
         };
         if let Ending::Done { render, .. } = &ending {
             // A sidecar of another version may know fewer fields, and what it does not know it does not read.
@@ -357,7 +358,21 @@ impl There {
         match detail(&heard(answer.await)?)? {
             Detail::Content(content) => Ok(content),
             Detail::Failure(failure) => Err(failure),
-            Detail::Render(_) => Err(Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")),
+            Detail::Render(_) | Detail::Answer(_) => Err(not_understood()),
+        }
+    }
+
+    /// Has the sidecar obey a command.
+    ///
+    /// # Errors
+    /// Why it did not.
+    pub(crate) async fn command(&self, order: &serde_json::Value) -> Result<serde_json::Value, Failure> {
+        let json = order.to_string();
+        let (_, answer) = self.line.ask(|session| session.command(json.as_bytes(), 0)).await?;
+        match detail(&heard(answer.await)?)? {
+            Detail::Answer(answer) => Ok(answer),
+            Detail::Failure(failure) => Err(failure),
+            Detail::Render(_) | Detail::Content(_) => Err(not_understood()),
         }
     }
 }
@@ -376,6 +391,10 @@ impl Drop for There {
 async fn in_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     let ran = tokio::task::spawn_blocking(body).await;
     ran.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to use the shared cache: {err}")))
+}
+
+fn not_understood() -> Failure {
+    Failure::new(ErrorCode::Internal, "failed to understand the sidecar's answer")
 }
 
 fn heard(answer: Result<Result<Completion, Failure>, oneshot::error::RecvError>) -> Result<Completion, Failure> {

@@ -7,10 +7,12 @@ mod beside;
 mod fixture;
 mod http;
 mod interrupted;
+mod keys;
 mod report;
 mod route;
 mod serve;
 mod storage;
+mod terms;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");

@@ -45,7 +45,8 @@ fn openai() {
     on(error(500, "server_error", "server_error", "The server had an error"), Transient, One, No, None);
     on(Reply::of(502, "text/html", "<html>bad gateway</html>"), Ambiguous, One, Unknown, None);
     on(Reply::of(504, "text/html", ""), Ambiguous, One, Unknown, None);
-    on(Reply::of(200, "text/html", "<html>login</html>"), Ambiguous, One, Unknown, None);
+    on(Reply::of(200, "text/html", "<html>login</html>"), Empty, One, Unknown, None);
+    on(Reply::of(200, "application/json", "{\"data\":[{\"b64_json\":\"iVB"), Ambiguous, One, Unknown, None);
 }
 
 #[test]

@@ -235,7 +235,9 @@ impl Item {
 
     /// Says why there is none.
     pub fn failed(mut self, failure: Failure) -> Self {
-        self.state = ItemState::Failed;
+        // An unknown outcome is no failure: the picture may be there, and paid for.
+        let is_ambiguous = failure.code == ErrorCode::Ambiguous;
+        self.state = if is_ambiguous { ItemState::Ambiguous } else { ItemState::Failed };
         if !failure.findings.is_empty() {
             self.verdict = Some(Verdict::of(failure.findings.clone()));
         }

@@ -85,6 +85,7 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     })?;
     let code = match (&item.state, &item.error) {
         (ItemState::Cancelled, _) => exit::INTERRUPTED,
+        (_, Some(failure)) if failure.code == ErrorCode::OverBudget => exit::BUDGET,
         (_, Some(_)) => exit::FAILED,
         _ => exit::DONE,
     };

@@ -1,19 +1,23 @@
-//! `thumbforge jobs`: what the journal knows. It only reads, so it works beside a running sidecar.
+//! `thumbforge jobs`: what the journal knows. Listing only reads, so it works beside a running sidecar; decisions about
+//! jobs of which nobody knows what became are made by the sidecar, or by this process where none runs.
 
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::JobId;
 use thumbforge_core::job::JobState;
 
-use super::{Context, exit, pretty, print_out};
+use super::{Context, exit, maker, pretty, print_out, runtime};
 use crate::build::BuildError;
+use crate::command::{self, Decision, Services};
 use crate::journal::{self, ops};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thumbforge jobs                    the newest jobs
   thumbforge jobs --state failed     what went wrong
-  thumbforge jobs 42 --json          everything about one")]
+  thumbforge jobs 42 --json          everything about one
+  thumbforge jobs --state ambiguous  calls of which nobody knows whether they were made and billed
+  thumbforge jobs --resend 42        have such a picture made again, though it may be billed twice")]
 pub(super) struct JobsArgs {
     /// Show one job
     id: Option<u64>,
@@ -23,10 +27,21 @@ pub(super) struct JobsArgs {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 50)]
     count: usize,
+    /// Buy the pictures of these ambiguous jobs again; they may be billed twice
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', conflicts_with_all = ["id", "state"])]
+    resend: Vec<u64>,
+    /// Give these ambiguous jobs up; they are counted as billed
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', conflicts_with_all = ["id", "state", "resend"])]
+    give_up: Vec<u64>,
 }
 
 /// `thumbforge jobs`.
 pub(super) fn jobs(context: &Context, args: &JobsArgs) -> Result<u8, BuildError> {
+    for (ids, decision) in [(&args.resend, Decision::Resend), (&args.give_up, Decision::GiveUp)] {
+        if !ids.is_empty() {
+            return decide(context, ids, decision);
+        }
+    }
     let state = match &args.state {
         Some(word) => Some(JobState::from_word(word).ok_or_else(|| {
             let words: Vec<&str> = JobState::ALL.into_iter().map(JobState::word).collect();
@@ -66,5 +81,26 @@ pub(super) fn jobs(context: &Context, args: &JobsArgs) -> Result<u8, BuildError>
         table.push_str(&format!("{:>8}  {:<10}  {:<11}  {what}{why}\n", row.id.0, row.state.word(), row.lane.word()));
     }
     print_out(&table);
+    Ok(exit::DONE)
+}
+
+fn decide(context: &Context, ids: &[u64], decision: Decision) -> Result<u8, BuildError> {
+    let order = serde_json::json!({ "verb": "decide", "jobs": ids, "as": decision });
+    let decided = runtime()?.block_on(async {
+        let (maker, app) = maker(context, "jobs", None, false).await?;
+        let data_dir = context.data_dir.clone();
+        let decided = command::obey(&order, Services { maker, data_dir }).await;
+        if let Some(app) = app {
+            // What was sent again is made before this process ends, as far as its time for that goes.
+            app.drain().await;
+        }
+        decided
+    })?;
+    if context.json {
+        print_out(&pretty(&decided));
+    } else {
+        let word = if decision == Decision::Resend { "asked for again" } else { "given up" };
+        eprintln!("{} {word}; the same build again takes the pictures", ids.len());
+    }
     Ok(exit::DONE)
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use thumbforge_core::error::Failure;
+use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::manifest::Overrides;
 use thumbforge_core::model::Catalogue;
 use thumbforge_core::money::Micros;
@@ -341,7 +341,11 @@ impl Ended {
         // What somebody took back singly is missing as well, and a build that lacks a picture is not done.
         let failed = report.failed + report.ambiguous + report.cancelled;
         if failed > 0 {
-            return (exit::FAILED, self.failed_in_words(failed));
+            // A build server tells a spent budget, which more money mends, from pictures that cannot be made.
+            let errors = || report.items.iter().filter_map(|item| item.error.as_ref());
+            let is_budget = |failure: &Failure| failure.code == ErrorCode::OverBudget;
+            let exit = if errors().count() == failed && errors().all(is_budget) { exit::BUDGET } else { exit::FAILED };
+            return (exit, self.failed_in_words(failed));
         }
         if let Some(failure) = self.errors.first() {
             return (exit::of(failure.code), failure.message.clone());

@@ -33,6 +33,7 @@ pub fn of(code: ErrorCode) -> u8 {
         ErrorCode::DeadlineExceeded => TIMED_OUT,
         ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => GATE,
         ErrorCode::Cancelled => INTERRUPTED,
+        ErrorCode::OverBudget => BUDGET,
         ErrorCode::InvalidRequest
         | ErrorCode::InvalidManifest
         | ErrorCode::UnknownModel
@@ -42,6 +43,10 @@ pub fn of(code: ErrorCode) -> u8 {
         | ErrorCode::MissingString
         | ErrorCode::NotFound
         | ErrorCode::TooLarge
+        | ErrorCode::UnknownPrice
+        | ErrorCode::ModelRetired
+        | ErrorCode::LicenceDenied
+        | ErrorCode::PolicyDenied
         | ErrorCode::DataDirInUse
         | ErrorCode::PortTaken => INPUT,
         _ => FAILED,

@@ -192,7 +192,7 @@ fn nth(shared: &Shared, asked: &Asked, number: u32) -> Picture {
     picture(asked.size, &asked.prompt, seed, shared.options.picture_bytes)
 }
 
-/// An address of the picture, on this server.
+/// An address of the picture: this server under another name, since results lie on another origin than calls.
 fn address(shared: &Shared, asked: &Asked, number: u32) -> String {
     let id = {
         let mut works = lock(&shared.works);
@@ -202,7 +202,8 @@ fn address(shared: &Shared, asked: &Asked, number: u32) -> String {
         works.begin(&id, one, 0);
         id
     };
-    format!("{}/files/{id}.png?exp=1795000000&sig=abc", shared.origin())
+    let origin = shared.origin().replace("127.0.0.1", "localhost");
+    format!("{origin}/files/{id}.png?exp=1795000000&sig=abc")
 }
 
 /// A result that was given as an address.

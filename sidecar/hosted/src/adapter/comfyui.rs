@@ -3,12 +3,10 @@
 //! ```text
 //! POST /prompt ─► history ──{}──► history … every 16th: queue ──has it──► history
 //!                    │                               └─has it not──► last (history once more) ──{}──► lost
-//!                    └─ outputs ─► GET /view: fetched as results are, or asked for with the key where there is one
+//!                    └─ outputs ─► GET /view
 //! ```
 //! The history is in memory and says `{}` for what waits, runs, or was never heard of; only the queue tells these apart.
-//! The name of a call carries what is asked next: `ID`, `queue:ID`, `last:ID`, `view:filename=…`.
-//! A key belongs to a proxy before the server, which guards pictures too; results are fetched without keys, so then the
-//! picture is asked for as everything else is.
+//! The name of a call carries which of the three is asked next: `ID`, `queue:ID`, `last:ID`.
 //! Formats are as in ComfyUI's `server.py` and `execution.py`.
 
 use std::time::Duration;
@@ -18,7 +16,7 @@ use thumbforge_core::job::Outcome;
 use url::form_urlencoded;
 
 use super::{Adapter, Body, Method, Protocol, Reply, Request, Stage, Step, own, read};
-use crate::call::{Answer, Call, Picture, Task, Usage};
+use crate::call::{Call, Task, Usage};
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Fault, Range};
 
@@ -50,7 +48,6 @@ enum Question {
     History,
     Queue,
     Last,
-    View,
 }
 
 impl Question {
@@ -59,7 +56,6 @@ impl Question {
         match id.split_once(':') {
             Some(("queue", id)) => (Self::Queue, id),
             Some(("last", id)) => (Self::Last, id),
-            Some(("view", file)) => (Self::View, file),
             _ => (Self::History, id),
         }
     }
@@ -69,7 +65,6 @@ impl Question {
             Self::History => id.to_owned(),
             Self::Queue => format!("queue:{id}"),
             Self::Last => format!("last:{id}"),
-            Self::View => format!("view:{id}"),
         }
     }
 }
@@ -95,10 +90,6 @@ impl Adapter for ComfyUi {
                 "change a picture: ComfyUI is only asked to draw from words here; use another backend for edits";
             return Err(Fault::new(Outcome::BadRequest, message));
         }
-        if endpoint.key.is_some() && call.count > 1 {
-            let message = "ask for several pictures: behind a key ComfyUI is asked for one at a time";
-            return Err(Fault::new(Outcome::BadRequest, message));
-        }
         let graph = graph(endpoint, call)?;
         let body = json!({"prompt": graph, "prompt_id": call.nonce, "client_id": "thumbforge"});
         Ok(request(Method::Post, "/prompt".into(), Body::Json(body)))
@@ -108,15 +99,10 @@ impl Adapter for ComfyUi {
         let (question, id) = Question::of(id);
         let path = match question {
             Question::Queue => "/queue".to_owned(),
-            Question::View => "/view".to_owned(),
             Question::History | Question::Last if own::is_id(id) => format!("/history/{id}"),
             _ => return None,
         };
-        let mut request = request(Method::Get, path, Body::None);
-        if question == Question::View {
-            request.query = form_urlencoded::parse(id.as_bytes()).into_owned().collect();
-        }
-        Some(request)
+        Some(request(Method::Get, path, Body::None))
     }
 
     /// The server takes our name, so that a call whose answer was lost can be asked after.
@@ -289,24 +275,15 @@ fn invalid(call: &Call, reply: &Reply) -> Fault {
 fn polled(endpoint: &Endpoint, call: &Call, name: &str, polls: u32, reply: &Reply) -> Step {
     let (question, id) = Question::of(name);
     let ask = |question: Question, after| Step::Poll { id: question.name(id), after };
-    let own_name = if question == Question::View { name } else { id };
-    let with_id = |fault: Fault| Step::Failed(Fault { provider_id: Some(own_name.to_owned()), ..fault });
+    let with_id = |fault: Fault| Step::Failed(Fault { provider_id: Some(id.to_owned()), ..fault });
     match reply.status {
         200 => {}
-        404 if question == Question::View => {
-            return with_id(Fault::new(Outcome::Empty, "ask for a picture: ComfyUI has drawn it and has it no more"));
-        }
         // Asking again is free, and what breaks here is a proxy or a server that just starts.
         408 | 429 | 500.. => {
             let asked = read::retry_after_ms(reply).map(Duration::from_millis);
             return ask(question, asked.unwrap_or_else(|| own::pause(polls)));
         }
         _ => return with_id(own::fault("ask after a graph", reply)),
-    }
-    if question == Question::View {
-        // What is no picture, whoever asked finds out: everything that comes back is looked at.
-        let pictures = vec![Picture { bytes: reply.body.clone(), seed: None }];
-        return Step::Done(Answer { pictures, usage: Usage::default(), provider_id: None });
     }
     let Some(body) = reply.json() else { return ask(question, own::pause(polls)) };
     if question == Question::Queue {
@@ -354,9 +331,6 @@ fn ended(endpoint: &Endpoint, call: &Call, id: &str, entry: &Value) -> Step {
     if files.is_empty() {
         let message = "read a picture: the graph ended without one; its workflow needs a SaveImage node";
         return Step::Failed(Fault { provider_id: Some(id.to_owned()), ..Fault::new(Outcome::Empty, message) });
-    }
-    if endpoint.key.is_some() {
-        return Step::Poll { id: Question::View.name(&files[0]), after: Duration::ZERO };
     }
     let base = endpoint.base_url.as_str().trim_end_matches('/');
     let urls = files.into_iter().map(|file| (format!("{base}/view?{file}"), None)).collect();

@@ -134,30 +134,6 @@ fn endings() {
 }
 
 #[test]
-fn behind_a_key_pictures_are_asked_for_with_it() {
-    let image = |name: &str| json!({"filename": name, "subfolder": "a/b", "type": "output"});
-    let text = success(json!({"9": {"images": [image("f&1.png"), image("2.png")]}}));
-    let endpoint = endpoint(Some("proxy"));
-    let mut call = call(Task::Generate);
-    let next = |id: &str, status, body: &[u8]| {
-        let (stage, reply) = (Stage::Polled { id, polls: 4 }, reply(status, body.to_vec()));
-        ComfyUi.next(&endpoint, &super::super::own::double::call(Task::Generate), stage, &reply)
-    };
-    let name = "view:filename=f%261.png&subfolder=a%2Fb&type=output";
-    expect(next(ID, 200, text.as_bytes()), &format!("poll {name} 0"), "");
-    let request = ComfyUi.poll(&endpoint, &call, name).expect("a request");
-    let query: Vec<(&str, &str)> = request.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(request.path, "/view");
-    assert_eq!(query, [("filename", "f&1.png"), ("subfolder", "a/b"), ("type", "output")]);
-    expect(next(name, 200, b"\x89PNG"), "done None", "");
-    expect(next(name, 404, b""), &format!("empty Call No None id={name}"), "");
-    expect(next(name, 502, b""), &format!("poll {name} 1500"), "");
-    assert_eq!(ComfyUi.cancel(&endpoint, name), None);
-    call.count = 2;
-    assert!(ComfyUi.begin(&endpoint, &call).is_err_and(|fault| fault.outcome == Outcome::BadRequest));
-}
-
-#[test]
 fn the_first_picture_alone_is_fetched() {
     let image = |name: &str| json!({"filename": name, "subfolder": "", "type": "output"});
     let text = success(json!({"9": {"images": [image("1.png"), image("2.png"), image("3.png")]}}));
