@@ -15,7 +15,7 @@ use std::time::Duration;
 use thumbforge_core::error::Failure;
 use thumbforge_core::model::{Catalogue, ModelRow};
 use thumbforge_core::money::Micros;
-use thumbforge_core::terms::Budget;
+use thumbforge_core::terms::{AccountLimits, Budget};
 use thumbforge_hosted::{Endpoint, Protocol};
 use url::Url;
 
@@ -194,17 +194,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What both allow.
-    pub fn lowered(self, other: Self) -> Self {
-        let per_minute = match (self.images_per_minute, other.images_per_minute) {
-            (Some(one), Some(two)) => Some(one.min(two)),
-            (one, two) => one.or(two),
-        };
-        Self {
-            images_in_flight: self.images_in_flight.min(other.images_in_flight),
-            images_per_minute: per_minute,
-            burst: self.burst.min(other.burst),
-        }
+    /// These, as far as a project does not lower them; it can raise none.
+    pub fn lowered(self, project: &AccountLimits) -> Self {
+        let images_in_flight =
+            project.images_in_flight.map_or(self.images_in_flight, |most| most.min(self.images_in_flight));
+        let per_minute = [self.images_per_minute, project.images_per_minute].into_iter().flatten().min();
+        // A rate below the burst would be sent all in its first second.
+        let burst = project.images_per_minute.map_or(self.burst, |rate| rate.min(self.burst));
+        Self { images_in_flight: images_in_flight.max(1), images_per_minute: per_minute, burst: burst.max(1) }
     }
 }
 

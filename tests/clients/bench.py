@@ -164,12 +164,14 @@ name = "Bench"
 family = "hosted"
 provider = "openai"
 wire = "{MODEL}"
-price = [{{ each = "0.01" }}]
-can = {{ sizes = ["{side}x{side}"], qualities = ["medium"], quality = "medium" }}
+price = [{{ usd = "0.01", as_of = "2026-10" }}]
+[model.can]
+sizes = ["{side}x{side}"]
+qualities = ["medium"]
 """
-        settings = rig.account(provider)
-        limits = "limits = { images_in_flight = 64, images_per_minute = 1000000, burst = 100000 }\n"
-        self.sidecar = rig.Sidecar(settings + limits, models)
+        limits = {"images_in_flight": 64, "images_per_minute": 1_000_000, "burst": 100_000}
+        settings = rig.account(provider, **limits)
+        self.sidecar = rig.Sidecar(settings, models)
         self.url, self.pid = self.sidecar.url, self.sidecar.pid
 
     def end(self):

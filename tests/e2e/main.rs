@@ -7,6 +7,7 @@ mod beside;
 mod fixture;
 mod http;
 mod interrupted;
+mod keys;
 mod report;
 mod route;
 mod serve;

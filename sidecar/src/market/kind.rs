@@ -80,6 +80,14 @@ pub struct Variables {
     pub options: BTreeMap<String, Vec<String>>,
 }
 
+impl Variables {
+    /// Every one of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let all = self.key.iter().chain(&self.base_url).chain(self.options.values().flatten());
+        all.map(String::as_str)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

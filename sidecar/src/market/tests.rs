@@ -34,11 +34,22 @@ fn an_account_sells_what_its_provider_has_in_a_protocol_that_it_speaks() {
 }
 
 #[test]
-fn limits_are_only_ever_lowered() {
-    let limits = |images_in_flight, images_per_minute, burst| Limits { images_in_flight, images_per_minute, burst };
-    assert_eq!(limits(4, None, 9).lowered(limits(8, Some(20), 2)), limits(4, Some(20), 2));
-    assert_eq!(limits(8, Some(30), 2).lowered(limits(4, None, 9)), limits(4, Some(30), 2));
-    assert_eq!(limits(1, Some(30), 1).lowered(limits(4, Some(60), 9)), limits(1, Some(30), 1));
+fn a_project_only_ever_lowers_limits() {
+    #[track_caller]
+    fn check(own: [u32; 3], project: [Option<u32>; 2], expected: [u32; 3]) {
+        let of = |[flight, rate, burst]: [u32; 3]| Limits {
+            images_in_flight: flight,
+            images_per_minute: (rate > 0).then_some(rate),
+            burst,
+        };
+        let [images_in_flight, images_per_minute] = project;
+        assert_eq!(of(own).lowered(&AccountLimits { images_in_flight, images_per_minute }), of(expected));
+    }
+    check([4, 20, 8], [None, None], [4, 20, 8]);
+    check([4, 20, 8], [Some(2), Some(10)], [2, 10, 8]);
+    check([4, 20, 8], [Some(9), Some(30)], [4, 20, 8]);
+    check([4, 0, 8], [None, Some(3)], [4, 3, 3]);
+    check([4, 20, 8], [Some(0), Some(0)], [1, 0, 1]);
 }
 
 #[test]

@@ -152,6 +152,8 @@ async fn accepted(door: &Door, asked: Asked, identity: &Identity) -> Result<Resp
 /// A picture that was asked for and let in.
 pub(super) struct Coming {
     from: Source,
+    /// The quality that was named.
+    quality: Option<String>,
     dropped: Vec<String>,
     began: Instant,
 }
@@ -176,12 +178,13 @@ impl Coming {
         began: Instant,
     ) -> Result<Self, Refusal> {
         let spec = door.intake.admit(asked.spec)?;
+        let quality = spec.recipe.settings.quality.clone();
         let held = if identity.is_known(door, nth)? { None } else { door.intake.cached(&spec).await? };
         let from = match held {
             Some(cached) => Source::Store(Box::new(cached)),
             None => Source::Job(identity.submit(door, nth, spec).await?),
         };
-        Ok(Self { from, dropped: asked.dropped, began })
+        Ok(Self { from, quality, dropped: asked.dropped, began })
     }
 
     /// Waits for it.
@@ -207,8 +210,12 @@ impl Coming {
         dropped.sort_unstable();
         dropped.dedup();
         let warnings = warnings(door, &render);
+        // A model's own word is told where it is another than the one that was named, and none where none counted.
+        let settings = &render.realisation.settings;
+        let counted = !dropped.iter().any(|field| field == "quality");
+        let quality = settings.get("quality").cloned().or(self.quality.filter(|_| counted));
         let latency_ms = self.began.elapsed().as_millis() as u64;
-        Ok(Picture { render, bytes, job, cached, latency_ms, dropped, warnings })
+        Ok(Picture { render, bytes, job, cached, latency_ms, dropped, warnings, quality })
     }
 }
 
@@ -224,6 +231,8 @@ pub(super) struct Picture {
     dropped: Vec<String>,
     /// What a person should know about its model, as the router says it.
     warnings: Vec<Warning>,
+    /// How much work the model put into it, in its own word.
+    pub(super) quality: Option<String>,
 }
 
 impl Picture {

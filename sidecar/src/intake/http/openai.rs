@@ -237,7 +237,7 @@ fn whole(pictures: &[Picture], form: Form, host: &str, created: u64) -> Response
 /// What the original says about its pictures.
 pub(super) fn words(picture: &Picture) -> Map<String, Value> {
     let render = &picture.render;
-    let quality = render.realisation.settings.get("quality").map(|word| ("quality".to_owned(), json!(word)));
+    let quality = picture.quality.as_ref().map(|word| ("quality".to_owned(), json!(word)));
     let words = [
         ("background".to_owned(), json!("opaque")),
         ("output_format".to_owned(), json!("png")),
