@@ -1,3 +1,5 @@
+//! What the user's file may say, and what is refused with its line.
+
 use super::*;
 
 fn parse(text: &str) -> Result<UserFile, String> {
