@@ -99,6 +99,8 @@ impl Buyer {
             (prepared, _) => prepared?,
         };
         *key_id = endpoint.key.as_ref().map(keys::id).unwrap_or_default();
+        // What a call costs is this machine's to know: a project's own row could make it look cheaper than it is.
+        let row = priced(&market, row);
         let watch = Watching { journal: self.journal.clone(), order, cancelled };
         let answer = match &order.known_as {
             Some(id) => self.client.resume(adapter, &endpoint, &call, id, &watch).await,
@@ -203,6 +205,17 @@ fn row(market: &Market, order: &Order) -> Result<ModelRow, Box<Fault>> {
             format!("find the model {}: the catalogue has it no more", order.route.model),
         ))
     })
+}
+
+/// The row with the prices of this machine's catalogue, where that knows the model by its id or by its name on the wire.
+fn priced(market: &Market, row: ModelRow) -> ModelRow {
+    let same = |known: &&ModelRow| {
+        known.id == row.id || (known.wire.is_some() && known.wire == row.wire && known.provider == row.provider)
+    };
+    match market.catalogue.rows().iter().find(same) {
+        Some(known) => ModelRow { tokens: known.tokens.clone(), ..row },
+        None => row,
+    }
 }
 
 /// What a call that gave a picture costs: what the provider says, or its tokens, or what was quoted.
