@@ -1,3 +1,5 @@
+//! The settings file: what is read, what is refused with its line, and that no message repeats what may be a key.
+
 use super::*;
 
 fn parse(text: &str) -> Result<UserFile, String> {

@@ -1,3 +1,5 @@
+//! Who sells what, and limits that a project lowers.
+
 use super::*;
 
 fn row(text: &str) -> ModelRow {

@@ -1,3 +1,5 @@
+//! Accounts: what they have where they say nothing, and what they say.
+
 use thumbforge_core::money::Micros;
 use thumbforge_hosted::Protocol;
 

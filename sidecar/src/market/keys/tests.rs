@@ -1,3 +1,5 @@
+//! Keys: where they may lie, and what is said when they do not.
+
 use super::*;
 
 fn nothing(_: &str) -> Option<String> {

@@ -1,3 +1,5 @@
+//! Files that change while their market is in use.
+
 use std::fs;
 
 use thumbforge_core::money::Micros;
