@@ -1,4 +1,4 @@
-//! The settings file: what is read, what is refused with its line, and that no message repeats what may be a key.
+//! What the user's file may say, and what is refused with its line.
 
 use super::*;
 

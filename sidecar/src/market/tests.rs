@@ -1,4 +1,4 @@
-//! Who sells what, and limits that a project lowers.
+//! Who sells what, and how a project may lower what the user allows.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Accounts: what they have where they say nothing, and what they say.
+//! Accounts as they are written: defaults, limits, and what no file may hold.
 
 use thumbforge_core::money::Micros;
 use thumbforge_hosted::Protocol;

@@ -1,4 +1,4 @@
-//! Keys: where they may lie, and what is said when they do not.
+//! Where keys come from, and what is said when one cannot be had; never the key.
 
 use super::*;
 

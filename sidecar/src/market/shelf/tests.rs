@@ -1,4 +1,4 @@
-//! Files that change while their market is in use.
+//! The shelf: what changed is read anew, what is broken changes nothing.
 
 use std::fs;
 
