@@ -77,6 +77,12 @@ fn fails(provider: &Provider, key: &str) {
     provider.rule(Rule::reply(said(404, "model_not_found")).prompt("gone"));
     provider.rule(Rule::reply(Reply::of(400, "text/html", format!("<html>Bearer {key}</html>"))).prompt("page"));
     provider.rule(Rule::reply(Reply::of(200, "application/json", key.to_owned())).prompt("garbage"));
+    // However long the message that is kept, it ends within a key.
+    let message = key.repeat(40);
+    let body = json!({"error": {"message": message}, "errors": [message], "message": message});
+    provider.rule(Rule::reply(Reply::json(400, &body)).prompt("long"));
+    let named = json!({"generation_id": key, "id": key, "request_id": key, "created": 1, "data": []});
+    provider.rule(Rule::reply(Reply::json(200, &named).header("x-request-id", key)).prompt("named"));
     let address = json!({"created": 1, "data": [{"url": format!("https://{key}@127.0.0.1:1/{key}.png?key={key}")}]});
     provider.rule(Rule::reply(Reply::json(200, &address)).prompt("address"));
     let elsewhere =
@@ -88,7 +94,8 @@ fn fails(provider: &Provider, key: &str) {
 
 #[test]
 fn no_file_and_no_word_has_a_key() {
-    let words = ["fine", "wrong", "odd", "rude", "gone", "page", "garbage", "address", "elsewhere", "cut"];
+    let words =
+        ["fine", "wrong", "odd", "rude", "gone", "page", "garbage", "address", "elsewhere", "cut", "long", "named"];
     let providers: Vec<Provider> = MARKS.iter().map(|_| Provider::start()).collect();
     for (provider, mark) in providers.iter().zip(MARKS) {
         fails(provider, &key(mark));
@@ -174,4 +181,23 @@ fn no_file_and_no_word_has_a_key() {
             && seen.0.iter().any(|(name, _)| name.ends_with("journal.sqlite"))
     );
     seen.has_no_mark();
+}
+
+#[test]
+fn a_key_that_lies_around_is_used_openly_and_in_ci_only_when_asked() {
+    let rig = Rig::new(BINARY).with_variable("OPENAI_API_KEY", key(MARKS[0]));
+    let account = "account        openai (openai) at https://api.openai.com/v1: key from env:OPENAI_API_KEY";
+    let doctor = rig.run(&["doctor"]).expect(0);
+    assert!(doctor.stdout.contains(account), "{}", doctor.stdout);
+    // What this machine draws itself is drawn as ever, and the account is announced.
+    rig.run(&["generate", "a fox", "--size", "64x64", "--no-sidecar"])
+        .expect(0)
+        .says(&["accounts from the environment: openai with env:OPENAI_API_KEY"]);
+    let rig = rig.with_variable("CI", "true");
+    let doctor = rig.run(&["doctor"]).expect(0);
+    assert!(!doctor.stdout.contains(account) && doctor.stdout.contains("--ambient-keys"), "{}", doctor.stdout);
+    let refused = rig.run(&["generate", "a fox", "--model", "gpt-image-2", "--size", "1024x1024", "--no-sidecar"]);
+    assert_ne!(refused.code, 0, "{}", refused.stderr);
+    let doctor = rig.run(&["doctor", "--ambient-keys"]).expect(0);
+    assert!(doctor.stdout.contains(account), "{}", doctor.stdout);
 }
