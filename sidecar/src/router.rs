@@ -338,9 +338,9 @@ impl Desk<'_> {
     }
 
     /// What lasts is looked at before what passes, so that the reason told is one that waiting does not mend.
-    fn bought(
-        &self,
-        row: &ModelRow,
+    fn bought<'b>(
+        &'b self,
+        row: &'b ModelRow,
         account: &Account,
         protocol: Protocol,
         role: &Role,
@@ -360,7 +360,7 @@ impl Desk<'_> {
         dropped.dedup();
         candidate.dropped.clone_from(&dropped);
         let asked = price::Asked::new(&asking.size, &asking.quality, asking.task);
-        candidate.cost = price::cost(row, account, protocol, &asked);
+        candidate.cost = price::cost(row, self.rows.behind(row), account, protocol, &asked);
         if !refused.is_empty() {
             return Err(Reason::Unsupported(refused));
         }

@@ -98,7 +98,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn new(identity: &str) -> Result<Self, ClientError> {
-        let tls = tls::config()?;
+        Self::with_tls(identity, tls::config()?)
+    }
+
+    fn with_tls(identity: &str, tls: rustls::ClientConfig) -> Result<Self, ClientError> {
         Ok(Self(Arc::new(Parts {
             providers: Wire::new(identity, tls.clone(), true)?,
             own: Wire::new(identity, tls.clone(), false)?,

@@ -505,12 +505,37 @@ fn prices_are_those_of_the_catalogue_or_of_the_account() {
     check([named("hero"), quality("high")], "unknown_price");
     let message = refused([named("priceless")], "unknown_price");
     assert!(message.contains("quality = \"medium\"") && message.contains("models.toml"), "{message}");
-    // A project's own row is read before the machine's.
-    let own = terms(|terms| {
-        let hero = rows().get(&id("hero")).expect("a row above").clone();
-        terms.rows = vec![ModelRow { id: id("priceless"), ..hero }];
-    });
-    costs([named("priceless"), own], 53_000, 53_000);
+}
+
+/// A row of the project's own: `hero`'s, changed.
+fn own_row(change: impl Fn(&mut ModelRow) + 'static) -> Change {
+    terms(move |terms| {
+        let mut row = rows().get(&id("hero")).expect("a row above").clone();
+        change(&mut row);
+        terms.rows = vec![row];
+    })
+}
+
+fn costs_so_much(micros: u64) -> impl Fn(&mut ModelRow) {
+    move |row: &mut ModelRow| row.price.iter_mut().for_each(|price| price.micros = Micros(micros))
+}
+
+#[test]
+fn a_projects_own_row_makes_nothing_cheaper_than_the_machine_knows_it() {
+    let unknown_here = |row: &mut ModelRow| {
+        (row.id, row.wire) = (id("priceless"), Some("new-2026".to_owned()));
+        costs_so_much(7)(row);
+    };
+    costs([named("priceless"), own_row(unknown_here)], 7, 7);
+    costs([named("hero"), own_row(costs_so_much(70_000))], 70_000, 70_000);
+    costs([named("hero"), own_row(costs_so_much(7))], 53_000, 53_000);
+    let same_on_the_wire = |row: &mut ModelRow| {
+        row.id = id("priceless");
+        costs_so_much(7)(row);
+    };
+    costs([named("priceless"), own_row(same_on_the_wire)], 53_000, 53_000);
+    // What the user says of an account of theirs is the user's to say.
+    costs([named("hero"), own_row(costs_so_much(7)), flat("o", 9)], 9, 9);
 }
 
 #[test]

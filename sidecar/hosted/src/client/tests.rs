@@ -1,5 +1,7 @@
 //! The client against a server that is nothing but a socket, so that it can break off anywhere.
 
+mod http2;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -383,6 +385,23 @@ async fn what_never_connected_was_not_sent() {
         let fault = client().perform(adapter, &endpoint(&url), &call(), &watch).await.unwrap_err();
         assert_eq!((fault.outcome, fault.billed), (Outcome::Transient, Billed::No), "{}", fault.message);
     }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_connection_is_not_sent_yet() {
+    // It takes connections and never answers a handshake.
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", mute.local_addr().unwrap());
+    let nobody = Server::start(Vec::new()).await;
+    let late = client().perform(&Spoken, &hasty(&url), &call(), &Waiting::new(&nobody)).await.unwrap_err();
+    assert_eq!((late.outcome, late.billed), (Outcome::Transient, Billed::No), "{}", late.message);
+    let (watch, client, endpoint, call) = (Waiting::new(&nobody), client(), endpoint(&url), call());
+    let cancel = async {
+        let _connection = mute.accept().await.unwrap();
+        watch.cancel.notify_one();
+    };
+    let (result, ()) = tokio::join!(client.perform(&Spoken, &endpoint, &call, &watch), cancel);
+    assert_eq!(result.unwrap_err().outcome, Outcome::Cancelled);
 }
 
 #[tokio::test]
