@@ -199,6 +199,8 @@ impl Limits {
         let images_in_flight =
             project.images_in_flight.map_or(self.images_in_flight, |most| most.min(self.images_in_flight));
         let per_minute = [self.images_per_minute, project.images_per_minute].into_iter().flatten().min();
+        // No rate at all would be no limit; one a minute is as slow as an account can be told to be.
+        let per_minute = per_minute.map(|rate| rate.max(1));
         // A rate below the burst would be sent all in its first second.
         let burst = project.images_per_minute.map_or(self.burst, |rate| rate.min(self.burst));
         Self { images_in_flight: images_in_flight.max(1), images_per_minute: per_minute, burst: burst.max(1) }

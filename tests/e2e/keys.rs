@@ -77,6 +77,12 @@ fn fails(provider: &Provider, key: &str) {
     provider.rule(Rule::reply(said(404, "model_not_found")).prompt("gone"));
     provider.rule(Rule::reply(Reply::of(400, "text/html", format!("<html>Bearer {key}</html>"))).prompt("page"));
     provider.rule(Rule::reply(Reply::of(200, "application/json", key.to_owned())).prompt("garbage"));
+    // However long the message that is kept, it ends within a key.
+    let message = key.repeat(40);
+    let body = json!({"error": {"message": message}, "errors": [message], "message": message});
+    provider.rule(Rule::reply(Reply::json(400, &body)).prompt("long"));
+    let named = json!({"generation_id": key, "id": key, "request_id": key, "created": 1, "data": []});
+    provider.rule(Rule::reply(Reply::json(200, &named).header("x-request-id", key)).prompt("named"));
     let address = json!({"created": 1, "data": [{"url": format!("https://{key}@127.0.0.1:1/{key}.png?key={key}")}]});
     provider.rule(Rule::reply(Reply::json(200, &address)).prompt("address"));
     let elsewhere =
@@ -88,7 +94,8 @@ fn fails(provider: &Provider, key: &str) {
 
 #[test]
 fn no_file_and_no_word_has_a_key() {
-    let words = ["fine", "wrong", "odd", "rude", "gone", "page", "garbage", "address", "elsewhere", "cut"];
+    let words =
+        ["fine", "wrong", "odd", "rude", "gone", "page", "garbage", "address", "elsewhere", "cut", "long", "named"];
     let providers: Vec<Provider> = MARKS.iter().map(|_| Provider::start()).collect();
     for (provider, mark) in providers.iter().zip(MARKS) {
         fails(provider, &key(mark));

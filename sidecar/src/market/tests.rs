@@ -49,7 +49,7 @@ fn a_project_only_ever_lowers_limits() {
     check([4, 20, 8], [Some(2), Some(10)], [2, 10, 8]);
     check([4, 20, 8], [Some(9), Some(30)], [4, 20, 8]);
     check([4, 0, 8], [None, Some(3)], [4, 3, 3]);
-    check([4, 20, 8], [Some(0), Some(0)], [1, 0, 1]);
+    check([4, 20, 8], [Some(0), Some(0)], [1, 1, 1]);
 }
 
 #[test]
