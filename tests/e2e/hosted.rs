@@ -136,21 +136,23 @@ fn the_key_is_nowhere(rig: &Rig) {
     }
 }
 
+/// Whether the provider turns calls away and none is on its way: whoever was turned away has been written down too.
+fn waits(rig: &Rig, provider: &Provider) -> Option<()> {
+    let charges = provider.book().charges.len() as u64;
+    if charges < 150 || provider.count() == charges {
+        return None;
+    }
+    let figures = journal::figures(&rig.journal());
+    (figures.rendered == charges && figures.attempts_open == 0).then_some(())
+}
+
 #[test]
 fn a_build_that_is_killed_while_it_waits_buys_nothing_twice() {
     let provider = provider(Duration::from_millis(2));
     provider.rule(Rule::reply(limit()).path("/images/generations").after(150).lasting(CLOSED));
     let rig = rig(&provider, "openai", "/v1", PICTURES);
     let mut killed = build(&rig, "gpt-image-2.5-flare");
-    wait_for("the build to wait", PATIENCE, || {
-        let charges = provider.book().charges.len() as u64;
-        if charges < 150 || provider.count() == charges {
-            return None;
-        }
-        // Nothing is on its way: whoever was turned away has been written down too.
-        let figures = journal::figures(&rig.journal());
-        (figures.rendered == charges && figures.attempts_open == 0).then_some(())
-    });
+    wait_for("the build to wait", PATIENCE, || waits(&rig, &provider));
     killed.signal(Signal::Kill);
     killed.ended();
     let report = build(&rig, "gpt-image-2.5-flare").ended().expect(0).json();
@@ -210,4 +212,27 @@ fn a_server_that_knows_our_names_is_asked_what_became_of_them() {
     }
     let report = build(&rig, "comfyui").ended().expect(0).json();
     each_is_bought_once(&rig, &provider, &report, FEW);
+}
+
+#[test]
+fn a_sidecar_that_is_killed_while_it_waits_goes_on_by_itself() {
+    let provider = provider(Duration::from_millis(2));
+    provider.rule(Rule::reply(limit()).path("/images/generations").after(150).lasting(CLOSED));
+    let rig = rig(&provider, "openai", "/v1", PICTURES);
+    let mut sidecar = rig.serve(&[]);
+    let building = build(&rig, "gpt-image-2.5-flare");
+    wait_for("the sidecar to wait", PATIENCE, || waits(&rig, &provider));
+    sidecar.process().signal(Signal::Kill);
+    sidecar.end(Signal::Kill);
+    // The build has lost its sidecar; whatever it makes of that, it buys nothing by itself.
+    let mut building = building;
+    building.signal(Signal::Kill);
+    building.ended();
+    // Nobody asks again: what was accepted is in the journal.
+    let sidecar = rig.serve(&[]);
+    wait_for("every picture", PATIENCE, || (pictures(&rig) == PICTURES as u64).then_some(()));
+    let report = build(&rig, "gpt-image-2.5-flare").ended().expect(0).json();
+    assert_eq!(report["rendered"], 0, "all of it was made without being asked for again: {report:#}");
+    sidecar.end(Signal::Terminate).expect(0);
+    each_is_bought_once(&rig, &provider, &report, PICTURES);
 }
