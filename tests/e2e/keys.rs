@@ -182,3 +182,22 @@ fn no_file_and_no_word_has_a_key() {
     );
     seen.has_no_mark();
 }
+
+#[test]
+fn a_key_that_lies_around_is_used_openly_and_in_ci_only_when_asked() {
+    let rig = Rig::new(BINARY).with_variable("OPENAI_API_KEY", key(MARKS[0]));
+    let account = "account        openai (openai) at https://api.openai.com/v1: key from env:OPENAI_API_KEY";
+    let doctor = rig.run(&["doctor"]).expect(0);
+    assert!(doctor.stdout.contains(account), "{}", doctor.stdout);
+    // What this machine draws itself is drawn as ever, and the account is announced.
+    rig.run(&["generate", "a fox", "--size", "64x64", "--no-sidecar"])
+        .expect(0)
+        .says(&["accounts from the environment: openai with env:OPENAI_API_KEY"]);
+    let rig = rig.with_variable("CI", "true");
+    let doctor = rig.run(&["doctor"]).expect(0);
+    assert!(!doctor.stdout.contains(account) && doctor.stdout.contains("--ambient-keys"), "{}", doctor.stdout);
+    let refused = rig.run(&["generate", "a fox", "--model", "gpt-image-2", "--size", "1024x1024", "--no-sidecar"]);
+    assert_ne!(refused.code, 0, "{}", refused.stderr);
+    let doctor = rig.run(&["doctor", "--ambient-keys"]).expect(0);
+    assert!(doctor.stdout.contains(account), "{}", doctor.stdout);
+}

@@ -169,8 +169,9 @@ impl Buyer {
             let picture = pictures.into_iter().next().ok_or_else(|| "there is no picture in the answer".to_owned())?;
             // A picture that cannot be read must not be found out only when words are set over it.
             png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| chain(&err))?;
-            let (blob, pin) = store.put(&picture.bytes).map_err(|err| chain(&err))?;
-            Ok::<_, String>((blob, picture.seed, pin))
+            // The newest file of the store is the last to be evicted, so nothing needs to hold it until it is drawn over.
+            let (blob, _) = store.put(&picture.bytes).map_err(|err| chain(&err))?;
+            Ok::<_, String>((blob, picture.seed))
         });
         let kept = kept.await.unwrap_or_else(|err| Err(err.to_string()));
         let mut call = ledger::Call {
@@ -182,12 +183,7 @@ impl Buyer {
             ..ledger::Call::unmade(Outcome::Rendered)
         };
         match kept {
-            Ok((blob, seed, pin)) => {
-                // The row that keeps it from being evicted is written by the dispatcher, in a moment.
-                tokio::spawn(async move {
-                    tokio::time::sleep(PINNED).await;
-                    drop(pin);
-                });
+            Ok((blob, seed)) => {
                 call.art = Some(Bought { art: order.art, blob, seed });
             }
             Err(reason) => {
@@ -198,9 +194,6 @@ impl Buyer {
         Called { call, retry_after_ms: None, account_wide: false }
     }
 }
-
-/// How long art is kept from eviction after it came, while it waits to be drawn over.
-const PINNED: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn row(market: &Market, order: &Order) -> Result<ModelRow, Box<Fault>> {
     let own = order.spec.terms.rows.iter().find(|row| row.id == order.route.model);
