@@ -608,7 +608,9 @@ fn held(job: JobId) -> Failure {
     Failure::new(
         ErrorCode::Ambiguous,
         format!(
-            "failed to learn what became of the call: the picture may have been made and billed, so it is not asked for again;              look at the provider's own list, then `thumbforge jobs --resend {job}` (it may be billed twice) or              `thumbforge jobs --give-up {job}`"
+            "failed to learn what became of the call: the picture may have been made and billed, so it is not asked for again; \
+             look at the provider's own list, then `thumbforge jobs --resend {job}` (it may be billed twice) or \
+             `thumbforge jobs --give-up {job}`"
         ),
     )
 }
