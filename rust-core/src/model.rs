@@ -85,6 +85,9 @@ pub struct ModelRow {
     /// What it costs, each by size and quality. The first that fits counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub price: Vec<Price>,
+    /// What it costs at least, in lists of the same kind; see [`Catalogue::raise`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_least: Vec<Vec<Price>>,
     /// What its tokens cost, where its provider counts some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenPrice>,
@@ -352,6 +355,7 @@ impl ModelRow {
             intents: Vec::new(),
             can: Capabilities::default(),
             price: Vec::new(),
+            at_least: Vec::new(),
             tokens: None,
             latency_ms: None,
             pass: BTreeMap::new(),
@@ -411,7 +415,9 @@ impl ModelRow {
     /// What one picture of `size` ("1024x1024", or the word of a resolution; empty for a size that it chooses) costs.
     /// `None` is not 0: nobody knows.
     pub fn price_of(&self, size: &str, quality: &str, operation: &str) -> Option<&Price> {
-        self.price.iter().find(|price| price.fits(size, quality, operation))
+        let lists = std::iter::once(&self.price).chain(&self.at_least);
+        let first = lists.filter_map(|list| list.iter().find(|price| price.fits(size, quality, operation)));
+        first.max_by_key(|price| (price.most(), price.micros))
     }
 
     /// What one picture of a recipe's size and quality is likely to cost, before it is known what is asked for exactly:
@@ -595,6 +601,28 @@ impl Catalogue {
             }
         }
         Self::of(rows)
+    }
+
+    /// Raises what a row of somebody else says of its price to what is known of the same model here, so that a project
+    /// cannot spend more than the user allows by calling it less. What is not known here is left as it is said.
+    pub fn raise(&self, row: &mut ModelRow) {
+        let by_wire = row.wire.as_deref().and_then(|wire| {
+            let sold = |known: &&ModelRow| known.provider == row.provider && known.wire.as_deref() == Some(wire);
+            self.rows.iter().find(sold).or_else(|| self.resolve(wire).ok())
+        });
+        let known: Vec<&ModelRow> = self.get(&row.id).into_iter().chain(by_wire).collect();
+        for known in known {
+            row.at_least.push(known.price.clone());
+            if let Some(known) = &known.tokens {
+                let said = row.tokens.take().unwrap_or_else(|| known.clone());
+                row.tokens = Some(TokenPrice {
+                    text_in: said.text_in.max(known.text_in),
+                    image_in: said.image_in.max(known.image_in),
+                    image_out: said.image_out.max(known.image_out),
+                    as_of: said.as_of,
+                });
+            }
+        }
     }
 
     /// What is used today for `row`: itself while it lives, then its replacement, and so on.

@@ -81,6 +81,11 @@ impl Terms {
         if self.batch.len() > BATCH_BYTES_MAX {
             return Err(format!("take a build's name of {} bytes: at most {BATCH_BYTES_MAX} are", self.batch.len()));
         }
+        for (name, limits) in &self.limits {
+            if [limits.images_in_flight, limits.images_per_minute].contains(&Some(0)) {
+                return Err(format!("lower the limits of account {name:?} to nothing: name other providers instead"));
+            }
+        }
         self.rows.iter().try_for_each(|row| row.check().map_err(|err| err.to_string()))
     }
 }
@@ -207,6 +212,8 @@ mod tests {
         check(&format!("{{\"fallback\":[{}]}}", many(16)), "");
         check(&format!("{{\"fallback\":[{}]}}", many(17)), "take 17 models to fall back to of a job: at most 16");
         check(&format!("{{\"batch\":{:?}}}", "b".repeat(257)), "take a build's name of 257 bytes");
+        check(r#"{"limits":{"a":{"images_in_flight":1}}}"#, "");
+        check(r#"{"limits":{"a":{"images_per_minute":0}}}"#, "lower the limits of account \"a\" to nothing");
         check(
             r#"{"rows":[{"id":"m","name":"M","family":"hosted"}]}"#,
             "read the model catalogue: m: name the `provider`",

@@ -12,11 +12,11 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::limits;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::buyer::Buyer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::engine::Engines;
-use crate::engine::hosted::Buyer;
 use crate::executor::{Executor, Tools};
 use crate::fonts::Fonts;
 use crate::intake::Intake;

@@ -1,4 +1,4 @@
-//! Engines: what turns a recipe into art. The built-in one and the team's own files draw behind this trait; `hosted` buys.
+//! Engines: what turns a recipe into art. The built-in one and the team's own files draw behind this trait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,6 @@ use thumbforge_core::recipe::Recipe;
 use crate::output::provenance::Credit;
 use crate::router::{EngineCard, EnginesHere};
 use crate::store::Store;
-
-pub mod hosted;
 
 mod builtin;
 mod file;

@@ -22,9 +22,9 @@ use thumbforge_core::verdict::Severity;
 use thumbforge_hosted::adapter::adapter;
 use tokio_util::sync::CancellationToken;
 
+use crate::buyer::{self, Buyer, Order};
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
-use crate::engine::hosted::{self, Buyer, Order};
 use crate::engine::{self, Cancel, Control, Drawn, Engines};
 use crate::journal::ledger::{self, Art};
 use crate::journal::{Journal, ops};
@@ -281,7 +281,7 @@ impl Tools {
             let own = spec.terms.rows.iter().find(|row| row.id == route.model);
             let row = own.or_else(|| market.catalogue.get(&route.model));
             let purchase = route.purchase.map(|purchase| {
-                let nonce = hosted::nonce(art, now_ms);
+                let nonce = buyer::nonce(art, now_ms);
                 let protocol = row.and_then(|row| account.sells(row));
                 let known_as = protocol.and_then(adapter).and_then(|adapter| adapter.known_as(&nonce));
                 Purchase { on_ambiguous, nonce, known_as, ..purchase }

@@ -106,6 +106,12 @@ impl Intake {
             .normalised()
             .map_err(|err| Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;
         let invalid = |what: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to {what}"));
+        spec.terms.check().map_err(invalid)?;
+        if !spec.terms.rows.is_empty() {
+            // Budgets are kept by what pictures are said to cost, and a project must not spend the user's by saying less.
+            let market = self.market();
+            spec.terms.rows.iter_mut().for_each(|row| market.catalogue.raise(row));
+        }
         // A recipe that came whole was made by nobody's constructor.
         let Extent { width, height } = spec.recipe.size;
         Extent::new(width.into(), height.into()).map_err(|err| invalid(err.to_string()))?;

@@ -1,7 +1,7 @@
 //! The sidecar of Thumbforge: the one process that accepts jobs, draws them, checks them and keeps them.
 //!
 //! ```text
-//! intake ─► journal ─► dispatch ─► router ─► engine ─► verify ─► store ─► publish ─► output
+//! intake ─► journal ─► dispatch ─► router ─► engine (or buyer) ─► verify ─► store ─► publish ─► output
 //! ```
 //! Modules stand in the order that a job passes through them.
 //! tokio and SQLite live in this crate only; axum stays in `intake`, SQLite in `journal`.
@@ -11,6 +11,7 @@
 pub mod app;
 pub mod bench;
 pub mod build;
+pub mod buyer;
 pub mod cli;
 pub mod clock;
 pub mod command;

@@ -198,8 +198,8 @@ impl Limits {
     pub fn lowered(self, project: &AccountLimits) -> Self {
         let images_in_flight =
             project.images_in_flight.map_or(self.images_in_flight, |most| most.min(self.images_in_flight));
-        // None at all would read as any number of them.
         let per_minute = [self.images_per_minute, project.images_per_minute].into_iter().flatten().min();
+        // No rate at all would be no limit; one a minute is as slow as an account can be told to be.
         let per_minute = per_minute.map(|rate| rate.max(1));
         // A rate below the burst would be sent all in its first second.
         let burst = project.images_per_minute.map_or(self.burst, |rate| rate.min(self.burst));

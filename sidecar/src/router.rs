@@ -5,7 +5,8 @@
 //! ```
 //! Nothing is bought and nothing leaves this machine unless somebody named a model: in the recipe, or as a ranking that
 //! `route = "auto"` made. A model is drawn by what has it, or refused with the reason; only `placeholder` lets built-in art
-//! stand in, and then the route says for whom. The same values give the same choice, whatever order they came in.
+//! stand in, and then the route says for whom. How long models take was looked at when they were ranked, by what was
+//! measured: the catalogue's expectation decides nothing here. The same values give the same choice, whatever order they came in.
 
 use std::collections::BTreeMap;
 
@@ -323,7 +324,7 @@ impl Desk<'_> {
             latency_ms: row.latency_ms,
             ..Weighed::lost(&row.id, Reason::NoEngine).candidate
         };
-        let open = self.bought(row, account, protocol, role, &mut candidate);
+        let open = self.bought(row, account, protocol, &mut candidate);
         let open = match open {
             Ok((mut route, resting)) => {
                 route.replaces = replaces.cloned();
@@ -338,12 +339,11 @@ impl Desk<'_> {
     }
 
     /// What lasts is looked at before what passes, so that the reason told is one that waiting does not mend.
-    fn bought(
-        &self,
-        row: &ModelRow,
+    fn bought<'b>(
+        &'b self,
+        row: &'b ModelRow,
         account: &Account,
         protocol: Protocol,
-        role: &Role,
         candidate: &mut Candidate,
     ) -> Result<(Box<Route>, Option<Health>), Reason> {
         if !self.allows(&[&account.provider, &account.name]) {
@@ -360,14 +360,9 @@ impl Desk<'_> {
         dropped.dedup();
         candidate.dropped.clone_from(&dropped);
         let asked = price::Asked::new(&asking.size, &asking.quality, asking.task);
-        candidate.cost = price::cost(row, account, protocol, &asked);
+        candidate.cost = price::cost(row, self.rows.behind(row), account, protocol, &asked);
         if !refused.is_empty() {
             return Err(Reason::Unsupported(refused));
-        }
-        if let (Role::Ranked(_), Some(latency_ms), Some(most)) = (role, row.latency_ms, self.terms.max_latency_ms)
-            && latency_ms > most
-        {
-            return Err(Reason::TooSlow { latency_ms, most });
         }
         let Some(Cost { quoted, reserve }) = candidate.cost else {
             return Err(Reason::UnknownPrice { asked: asked.as_toml() });

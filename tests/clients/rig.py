@@ -20,7 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 # Longer than anything here takes; what needs it has failed.
-PATIENCE = 30
+PATIENCE = 90
 # What no answer, log or file may ever show.
 SECRET = "sk-marked-7f3a9"
 

@@ -122,6 +122,11 @@ class Hosted(unittest.TestCase):
         with self.assertRaises(openai.ConflictError):
             self.generate("a lost fox", user="lost")
         self.assertEqual((self.paid("a lost fox"), self.jobs("lost")), (1, ["ambiguous"]))
+        # Somebody decides to pay again, and the picture is there for the next who asks.
+        job = next(job["id"] for job in self.sidecar.jobs() if job["client"] == "http:lost")
+        status, _, _ = rig.post(f"{self.sidecar.url}/jobs/{job}/resend", {})
+        answer = self.generate("a lost fox", user="lost")
+        self.assertEqual((status, len(answer.data), self.paid("a lost fox")), (200, 1, 2))
 
     def test_a_stopped_line_of_ours_is_not_paid_twice(self):
         for after in (0, 1000):

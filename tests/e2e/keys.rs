@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
 use serde_json::json;
 use thumbforge_tests::provider::{Delivery, Provider, Reply, Rule};
 use thumbforge_tests::rig::{Ran, Rig, snapshot};
@@ -38,27 +39,29 @@ impl Seen {
 
     #[track_caller]
     fn has_no_mark(&self) {
-        use base64::Engine as _;
-        let hex = |mark: &str| mark.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-        // In base64 a mark looks different at each of three places; its middle is the same wherever it comes to lie.
-        let base64 = |mark: &str, at: usize| {
-            let coded = base64::engine::general_purpose::STANDARD.encode([&" ".repeat(at), mark].concat());
-            coded[4..8].to_owned()
-        };
         for mark in MARKS {
-            let long: Vec<String> =
-                (0..3).map(|at| base64(&mark.repeat(3), at) + &base64(&mark.repeat(3), at)[..0]).collect();
-            let _ = long;
             for (name, bytes) in &self.0 {
                 let text = String::from_utf8_lossy(bytes);
-                for form in [mark.to_owned(), hex(mark)] {
-                    let at = text.find(&form);
-                    let around = at.map(|at| text[at.saturating_sub(200)..].chars().take(400).collect::<String>());
+                for form in forms(mark) {
+                    let around = text.find(&form).map(|at| {
+                        let before: String = text[..at].chars().rev().take(150).collect();
+                        before.chars().rev().chain(text[at..].chars().take(150)).collect::<String>()
+                    });
                     assert!(around.is_none(), "a key is in {name}: {around:?}");
                 }
             }
         }
     }
+}
+
+/// How a piece of a key may look: as it is, in hexadecimal, and in base64, which differs with the place it comes to lie.
+fn forms(mark: &str) -> Vec<String> {
+    let hex = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let coded = (0..3).map(|at| {
+        let coded = base64::engine::general_purpose::STANDARD.encode(" ".repeat(at) + &mark.repeat(6));
+        coded[8..20].to_owned()
+    });
+    [mark.to_owned(), hex].into_iter().chain(coded).collect()
 }
 
 /// Ways in which a provider that is asked with `key` fails, by a word of the prompt.
@@ -74,6 +77,12 @@ fn fails(provider: &Provider, key: &str) {
     provider.rule(Rule::reply(said(404, "model_not_found")).prompt("gone"));
     provider.rule(Rule::reply(Reply::of(400, "text/html", format!("<html>Bearer {key}</html>"))).prompt("page"));
     provider.rule(Rule::reply(Reply::of(200, "application/json", key.to_owned())).prompt("garbage"));
+    // However long the message that is kept, it ends within a key.
+    let message = key.repeat(40);
+    let body = json!({"error": {"message": message}, "errors": [message], "message": message});
+    provider.rule(Rule::reply(Reply::json(400, &body)).prompt("long"));
+    let named = json!({"generation_id": key, "id": key, "request_id": key, "created": 1, "data": []});
+    provider.rule(Rule::reply(Reply::json(200, &named).header("x-request-id", key)).prompt("named"));
     let address = json!({"created": 1, "data": [{"url": format!("https://{key}@127.0.0.1:1/{key}.png?key={key}")}]});
     provider.rule(Rule::reply(Reply::json(200, &address)).prompt("address"));
     let elsewhere =
@@ -85,7 +94,8 @@ fn fails(provider: &Provider, key: &str) {
 
 #[test]
 fn no_file_and_no_word_has_a_key() {
-    let words = ["fine", "wrong", "odd", "rude", "gone", "page", "garbage", "address", "elsewhere", "cut"];
+    let words =
+        ["fine", "wrong", "odd", "rude", "gone", "page", "garbage", "address", "elsewhere", "cut", "long", "named"];
     let providers: Vec<Provider> = MARKS.iter().map(|_| Provider::start()).collect();
     for (provider, mark) in providers.iter().zip(MARKS) {
         fails(provider, &key(mark));
@@ -108,7 +118,7 @@ fn no_file_and_no_word_has_a_key() {
     let settings = format!(
         "[accounts.env]\nprovider = \"openai\"\nbase_url = \"{}/v1\"\nkey = \"env:STUDIO_KEY\"\n\
          [accounts.file]\nprovider = \"stability\"\nbase_url = \"{}\"\nkey = \"file:../keys/stability\"\n\
-         [accounts.ring]\nprovider = \"ideogram\"\nbase_url = \"{}\"\nkey = \"{third}\"\n",
+         [accounts.ring]\nprovider = \"ideogram\"\nbase_url = \"{}\"\nkey = \"{third}\"\nallow_private = true\n",
         origin(0),
         origin(1),
         origin(2),
@@ -148,7 +158,8 @@ fn no_file_and_no_word_has_a_key() {
         let mark = if name == "ring" && third.starts_with("env") { MARKS[0] } else { mark };
         let requests = provider.requests();
         assert!(requests.len() >= words.len(), "{name} was asked {} times", requests.len());
-        for request in &requests {
+        // Results are fetched from signed addresses, which need none.
+        for request in requests.iter().filter(|request| !request.path.starts_with("/files/")) {
             let sent = ["authorization", "api-key"].into_iter().filter_map(|header| request.header(header));
             assert!(sent.into_iter().any(|value| value.contains(&key(mark))), "{name}: {} has no key", request.path);
         }
@@ -157,7 +168,7 @@ fn no_file_and_no_word_has_a_key() {
             let asset = format!("{name}-{word}");
             items.iter().find(|item| item["asset"] == asset.as_str()).expect("an item").clone()
         };
-        assert_eq!(item("fine")["state"], "rendered", "{:#}", item("fine"));
+        assert_eq!(item("fine")["state"], "done", "{:#}", item("fine"));
         assert!(item("wrong")["error"]["message"].is_string(), "{:#}", item("wrong"));
     }
     for (name, bytes) in snapshot(rig.path()) {
@@ -170,4 +181,23 @@ fn no_file_and_no_word_has_a_key() {
             && seen.0.iter().any(|(name, _)| name.ends_with("journal.sqlite"))
     );
     seen.has_no_mark();
+}
+
+#[test]
+fn a_key_that_lies_around_is_used_openly_and_in_ci_only_when_asked() {
+    let rig = Rig::new(BINARY).with_variable("OPENAI_API_KEY", key(MARKS[0]));
+    let account = "account        openai (openai) at https://api.openai.com/v1: key from env:OPENAI_API_KEY";
+    let doctor = rig.run(&["doctor"]).expect(0);
+    assert!(doctor.stdout.contains(account), "{}", doctor.stdout);
+    // What this machine draws itself is drawn as ever, and the account is announced.
+    rig.run(&["generate", "a fox", "--size", "64x64", "--no-sidecar"])
+        .expect(0)
+        .says(&["accounts from the environment: openai with env:OPENAI_API_KEY"]);
+    let rig = rig.with_variable("CI", "true");
+    let doctor = rig.run(&["doctor"]).expect(0);
+    assert!(!doctor.stdout.contains(account) && doctor.stdout.contains("--ambient-keys"), "{}", doctor.stdout);
+    let refused = rig.run(&["generate", "a fox", "--model", "gpt-image-2", "--size", "1024x1024", "--no-sidecar"]);
+    assert_ne!(refused.code, 0, "{}", refused.stderr);
+    let doctor = rig.run(&["doctor", "--ambient-keys"]).expect(0);
+    assert!(doctor.stdout.contains(account), "{}", doctor.stdout);
 }

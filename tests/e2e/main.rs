@@ -5,6 +5,8 @@ mod bad_input;
 mod batch;
 mod beside;
 mod fixture;
+#[cfg(unix)]
+mod hosted;
 mod http;
 mod interrupted;
 mod keys;

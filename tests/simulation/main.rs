@@ -3,6 +3,7 @@
 //!
 //! A schedule that breaks an invariant panics with its seed; `THUMBFORGE_SEED=n` runs that one alone.
 
+mod replay;
 mod world;
 
 use world::World;

@@ -46,7 +46,6 @@ pub fn wait_for<T>(what: &str, bound: Duration, mut condition: impl FnMut() -> O
     }
 }
 
-
 /// A test's own folder, gone when it ends.
 pub struct Rig {
     binary: PathBuf,

@@ -84,7 +84,10 @@ fn nothing_sleeps() {
     // Tasks of the sidecar that wait for a moment: a deadline, an idle end, a system out of file descriptors.
     // And the scripted provider, whose pictures take the time that a benchmark names.
     let provider = "tests/src/provider/dialect.rs";
-    let tasks = [provider, "sidecar/src/dispatch/actor.rs", "sidecar/src/cli/serve.rs", "sidecar/src/intake/http.rs"];
+    // The client of providers waits between two polls for as long as the provider asks.
+    let polls = "sidecar/hosted/src/client.rs";
+    let tasks =
+        [provider, polls, "sidecar/src/dispatch/actor.rs", "sidecar/src/cli/serve.rs", "sidecar/src/intake/http.rs"];
     let (blocking, asynchronous) = (word(["thread::", "sleep"]), word(["time::", "sleep"]));
     let mut found = Vec::new();
     for path in rust() {

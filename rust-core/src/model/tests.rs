@@ -249,6 +249,33 @@ fn rows_of_ones_own_take_the_place_of_those_with_their_id() {
 }
 
 #[test]
+fn what_a_project_calls_cheap_costs_what_it_costs() {
+    let catalogue = Catalogue::built_in();
+    let check = |lines: &str, asked: [&str; 3], usd: &str| {
+        let text = format!("[[model]]\nname='x'\nfamily='hosted'\nprovider='openai'\n{lines}");
+        let mut row = parse_rows(&text).unwrap().remove(0);
+        catalogue.raise(&mut row);
+        let price = row.price_of(asked[0], asked[1], asked[2]).map(|price| price.micros);
+        assert_eq!(price, usd.parse().ok(), "{lines} {asked:?}");
+        row
+    };
+    let (square, cheap) = (["1024x1024", "high", "generate"], "price=[{usd='0.0001',as_of='2026'}]");
+    check(&format!("id='gpt-image-2'\n{cheap}"), square, "0.211");
+    check(&format!("id='ours'\nwire='gpt-image-2'\n{cheap}"), square, "0.211");
+    check(&format!("id='ours'\nwire='gpt-image-2-2026-04-21'\n{cheap}"), square, "0.211");
+    check("id='gpt-image-2'\nprice=[{usd='0.5',as_of='2026'}]", square, "0.5");
+    check("id='imagen-4'\nprice=[{quality='high',usd='0.5',as_of='2026'},{usd='0.01',as_of='2026'}]", square, "0.5");
+    check("id='imagen-4'\nprice=[{quality='high',usd='0.5',as_of='2026'}]", ["1K", "", "generate"], "0.04");
+    // What nobody here knows, the project may say.
+    check(&format!("id='gpt-image-2'\n{cheap}"), ["3840x2160", "high", "generate"], "0.0001");
+    check(&format!("id='gpt-image-2.6-flare'\n{cheap}"), square, "0.0001");
+    check(&format!("id='ours'\nwire='unheard-of'\n{cheap}"), square, "0.0001");
+    let tokens = "[model.tokens]\ntext_in='0'\nimage_out='0.01'\nas_of='2026'";
+    let row = check(&format!("id='gpt-image-2'\n{cheap}\n{tokens}"), square, "0.211");
+    assert_eq!(row.tokens.unwrap().cost(1, 1, 1), Micros(5 + 8 + 30));
+}
+
+#[test]
 fn rows_that_mean_nothing_are_refused_with_the_reason() {
     let check = |lines: &str, part: &str| {
         let text = format!("[[model]]\nid='m'\nname='M'\nfamily='local'\n{lines}");

@@ -98,7 +98,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn new(identity: &str) -> Result<Self, ClientError> {
-        let tls = tls::config()?;
+        Self::with_tls(identity, tls::config()?)
+    }
+
+    fn with_tls(identity: &str, tls: rustls::ClientConfig) -> Result<Self, ClientError> {
         Ok(Self(Arc::new(Parts {
             providers: Wire::new(identity, tls.clone(), true)?,
             own: Wire::new(identity, tls.clone(), false)?,
@@ -124,7 +127,7 @@ impl Client {
             Ok(step) => work.follow(step, None).await,
             Err(fault) => Err(fault),
         };
-        result.map_err(|fault| {
+        result.map(|answer| Answer { provider_id: nameable(endpoint, answer.provider_id), ..answer }).map_err(|fault| {
             // What went out and has no answer can be asked after by the name that it took along.
             let asked_after = fault.outcome == Outcome::Ambiguous && fault.provider_id.is_none();
             let provider_id = if asked_after { known } else { fault.provider_id.clone() };
@@ -157,7 +160,9 @@ impl Client {
                 ..fault
             }),
         };
-        result.map_err(|fault| scrub(endpoint, fault))
+        result
+            .map(|answer| Answer { provider_id: nameable(endpoint, answer.provider_id), ..answer })
+            .map_err(|fault| scrub(endpoint, fault))
     }
 
     /// What a call would cost, where the provider says so; this is never billed.
@@ -222,11 +227,19 @@ fn allowed(endpoint: &Endpoint) -> Result<(), Fault> {
 
 /// The fault without the key, wherever a server may have repeated it.
 fn scrub(endpoint: &Endpoint, fault: Fault) -> Fault {
-    let key = endpoint.key.as_ref().map(|key| key.expose().trim()).filter(|key| key.len() >= 4);
-    match key {
-        Some(key) if fault.message.contains(key) => Fault { message: fault.message.replace(key, "…"), ..fault },
-        _ => fault,
+    match &endpoint.key {
+        Some(key) => Fault {
+            message: key.hidden_in(&fault.message),
+            provider_id: nameable(endpoint, fault.provider_id),
+            ..fault
+        },
+        None => fault,
     }
+}
+
+/// A provider's name for a call, unless a piece of the key is in it: names are written down.
+fn nameable(endpoint: &Endpoint, id: Option<String>) -> Option<String> {
+    id.filter(|id| endpoint.key.as_ref().is_none_or(|key| key.hidden_in(id) == *id))
 }
 
 /// One call on its way.
@@ -320,6 +333,11 @@ impl<'a> Work<'a> {
                 }
                 Step::Poll { id, after } => (id, after),
             };
+            if nameable(self.endpoint, Some(id.clone())).is_none() {
+                return Err(
+                    self.fault(Outcome::Ambiguous, "the provider names the call by the key, which is not written down")
+                );
+            }
             let lost = |why: &str| Fault { provider_id: Some(id.clone()), ..self.fault(Outcome::Ambiguous, why) };
             if known.as_deref() != Some(&id) {
                 if !self.watch.accepted(&id).await {

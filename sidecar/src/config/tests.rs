@@ -1,3 +1,5 @@
+//! What the user's file may say, and what is refused with its line.
+
 use super::*;
 
 fn parse(text: &str) -> Result<UserFile, String> {
@@ -103,4 +105,13 @@ fn a_named_file_must_be_there_and_the_usual_one_may() {
     assert!(err.to_string().contains("other.toml: there is no such file"), "{err}");
     std::fs::write(&named, "workers = 3").unwrap();
     assert_eq!(UserFile::read(Some(&named), folder.path()).unwrap().workers, Some(3));
+}
+
+#[test]
+fn the_example_of_the_page_is_read() {
+    const PAGE: &str = include_str!("../../../docs/accounts.md");
+    let example = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let file = parse(example).unwrap();
+    assert_eq!((file.accounts.len(), file.budgets.len()), (5, 4));
+    assert_eq!(file.accounts["studio"].place.base_url.as_str(), "https://europe-west4-aiplatform.googleapis.com/");
 }

@@ -233,7 +233,7 @@ impl Gate {
 }
 
 fn limiter(limits: GateLimits, clock: &Told) -> Option<Limiter> {
-    let per_minute = NonZeroU32::new(limits.per_minute?)?;
+    let per_minute = NonZeroU32::new(limits.per_minute?).unwrap_or(NonZeroU32::MIN);
     let burst = NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN);
     let quota = Quota::per_minute(per_minute).allow_burst(burst);
     Some(RateLimiter::direct_with_clock(quota, clock.clone()))

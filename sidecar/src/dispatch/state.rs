@@ -338,6 +338,11 @@ impl State {
                 self.busy -= 1;
                 self.follow(job, key, effects);
             }
+            // Its art is paid and gone from the store, or its model from the settings: somebody asks again, or nobody.
+            Planned::Buy(_) if entry.bought.is_some() => {
+                self.busy -= 1;
+                self.finish(job, None, Ending::Failed(buy::gone()), None, effects);
+            }
             Planned::Buy(offers) => {
                 self.busy -= 1;
                 self.buy(job, *offers, now_ms, effects);

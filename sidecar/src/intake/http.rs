@@ -279,6 +279,7 @@ fn router(door: Arc<Door>) -> Router {
         .route("/v1/models/{name}", get(models::one))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(jobs::one).delete(jobs::cancel))
+        .route("/jobs/{id}/resend", post(jobs::resend))
         .route("/renders/{file}", get(jobs::picture))
         .route("/events", get(events::listen))
         .route("/healthz", get(jobs::health))

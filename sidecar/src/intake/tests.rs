@@ -5,8 +5,10 @@ use thumbforge_core::id::RequestKey;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Ending, JobSpec, JobState, Lane};
 use thumbforge_core::limits;
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::model::{Catalogue, ModelId, parse_rows};
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::Recipe;
+use thumbforge_core::terms::Terms;
 
 use crate::app::App;
 use crate::config::{Config, UserFile};
@@ -38,6 +40,24 @@ async fn a_project_that_may_connect_may_ask() {
     let of = |bytes| JobSpec { client: "p".repeat(bytes), ..spec("a sword") };
     app.intake().admit(of(limits::PROJECT_BYTES_MAX)).expect("the handshake lets it in");
     let failure = app.intake().admit(of(limits::PROJECT_BYTES_MAX + 1)).expect_err("it is beyond the bound");
+    assert_eq!(failure.code, ErrorCode::InvalidRequest);
+    app.drain().await;
+}
+
+/// Budgets are kept by what pictures are said to cost, and a manifest comes with every pull request.
+#[tokio::test]
+async fn a_project_cannot_call_a_model_cheaper_than_the_user_knows_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let row = "[[model]]\nid='ours'\nname='x'\nfamily='hosted'\nprovider='openai'\nwire='gpt-image-2'\n\
+        price=[{usd='0',as_of='2026'}]\n";
+    let rows = parse_rows(row).expect("a row");
+    let asked = JobSpec { terms: Terms { rows, ..Terms::default() }, ..spec("a sword") };
+    let admitted = app.intake().admit(asked).expect("a job");
+    let price = admitted.terms.rows[0].price_of("1024x1024", "high", "generate").expect("a price");
+    assert_eq!(price.micros, Micros(211_000));
+    let many = Terms { fallback: vec![ModelId::builtin(); limits::FALLBACKS_MAX + 1], ..Terms::default() };
+    let failure = app.intake().admit(JobSpec { terms: many, ..spec("a sword") }).expect_err("beyond the bound");
     assert_eq!(failure.code, ErrorCode::InvalidRequest);
     app.drain().await;
 }

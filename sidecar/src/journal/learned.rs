@@ -136,3 +136,47 @@ fn readable(json: &str) -> Option<JobSpec> {
 fn model_of(word: &str) -> Option<ModelId> {
     serde_json::from_value(serde_json::Value::from(word)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::job::{Lane, Route};
+
+    use super::*;
+    use crate::journal::tests::{render, route, spec};
+
+    /// A journal of `version` in which one job ended with a picture that an engine with weights drew in 40 ms.
+    fn journal(version: i64) -> Connection {
+        let connection = Connection::open_in_memory().expect("opens");
+        super::super::upgrade(&connection, 0, version).expect("upgrades");
+        let spec = JobSpec { lane: Lane::Batch, ..spec("a sword") };
+        let (mut render, Route { model, .. }) = (render(&spec), route(&spec));
+        render.realisation.engine = WITH_WEIGHTS.to_owned();
+        let key = render.realised_key.0;
+        let json = (serde_json::to_string(&render).expect("JSON"), ops::spec_to_json(&spec));
+        let write = |sql: &str, values: &[&dyn rusqlite::ToSql]| connection.execute(sql, values).expect(sql);
+        write(
+            "INSERT INTO jobs (id, client, asset, locale, planned, state, lane, priority, attempts, realised, created_ms,
+               updated_ms) VALUES (1, 'c', 'a', '', ?1, 'done', 'batch', 0, 1, ?1, 1, 1)",
+            &[&key],
+        );
+        write("INSERT INTO specs VALUES (1, ?1)", &[&json.1]);
+        write("INSERT INTO renders VALUES (?1, ?1, ?1, ?2, 1)", &[&key, &json.0]);
+        write(
+            "INSERT INTO attempts (job_id, n, engine, model, realised, started_ms, ended_ms, outcome)
+             VALUES (1, 1, ?1, ?2, ?3, 10, 50, 'rendered')",
+            &[&WITH_WEIGHTS, &model.as_str(), &key],
+        );
+        connection
+    }
+
+    #[test]
+    fn journals_of_every_version_are_learned_from() {
+        for version in 1..=super::super::SCHEMA_VERSION {
+            let connection = journal(version);
+            let (mut found, mut took) = (Vec::new(), Vec::new());
+            pictures(&connection, &mut |picture| found.push((picture.passed, picture.intent))).expect("reads");
+            latencies(&connection, &mut |one| took.push(one.latency_ms)).expect("reads");
+            assert_eq!((found, took), (vec![(true, Intent::Photo)], vec![40]), "version {version}");
+        }
+    }
+}

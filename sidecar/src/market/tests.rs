@@ -1,3 +1,5 @@
+//! Who sells what, and how a project may lower what the user allows.
+
 use super::*;
 
 fn row(text: &str) -> ModelRow {

@@ -94,13 +94,6 @@ pub enum Reason {
     },
     /// It cannot honour fields of the recipe.
     Unsupported(Vec<Lacks>),
-    /// It is slower than the terms allow.
-    TooSlow {
-        /// What it is expected to take, in milliseconds.
-        latency_ms: u64,
-        /// The most that is allowed.
-        most: u64,
-    },
     /// Nobody knows what it costs.
     UnknownPrice {
         /// The price that is missing, as it stands in TOML: size, quality and operation.
@@ -197,7 +190,6 @@ impl Reason {
             Self::NoEngine => "no_engine",
             Self::NoAccount { .. } => "no_account",
             Self::Unsupported(_) => "unsupported_field",
-            Self::TooSlow { .. } => "too_slow",
             Self::UnknownPrice { .. } => "unknown_price",
             Self::OverBudget { .. } => "over_budget",
             Self::Unwell(Health::OutOfFunds { .. }) => "out_of_funds",
@@ -251,7 +243,6 @@ impl Reason {
                 let words = words.join(", ");
                 return format!("leave it out, choose another model, or let it go (`allow_lossy = [{words}]`)");
             }
-            Self::TooSlow { .. } => "raise `max_latency_ms`, or name the model to have it nevertheless",
             Self::UnknownPrice { asked } => {
                 return format!("add its price to the model's row, in models.toml beside the settings: {asked}");
             }
@@ -342,9 +333,6 @@ impl fmt::Display for Reason {
                     }
                 }
                 Ok(())
-            }
-            Self::TooSlow { latency_ms, most } => {
-                write!(f, "it is expected to take {}, and {} are allowed", Span(*latency_ms), Span(*most))
             }
             Self::UnknownPrice { .. } => f.write_str("nobody knows what it costs"),
             Self::OverBudget { most, budget } => {

@@ -52,14 +52,25 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What `asked` costs at `account`; `None` where nobody knows.
-pub(super) fn cost(row: &ModelRow, account: &Account, protocol: Protocol, asked: &Asked<'_>) -> Option<Cost> {
+/// What `asked` costs at `account`; `None` where nobody knows. A project's row comes with a pull request, and the user's
+/// budgets are counted by what it says: where `behind` it the machine's own rows say more, they are believed.
+pub(super) fn cost<'a>(
+    row: &ModelRow,
+    behind: impl Iterator<Item = &'a ModelRow>,
+    account: &Account,
+    protocol: Protocol,
+    asked: &Asked<'_>,
+) -> Option<Cost> {
+    let of = |row: &ModelRow| {
+        let price = row.price_of(&asked.size, asked.quality, asked.operation)?;
+        Some(Cost { quoted: price.micros, reserve: price.most() })
+    };
     let cost = match account.price {
         Some(flat) => Cost { quoted: flat, reserve: flat },
-        None => {
-            let price = row.price_of(&asked.size, asked.quality, asked.operation)?;
-            Cost { quoted: price.micros, reserve: price.most() }
-        }
+        None => behind.filter_map(of).fold(of(row)?, |one, other| Cost {
+            quoted: one.quoted.max(other.quoted),
+            reserve: one.reserve.max(other.reserve),
+        }),
     };
     // Nobody gives pictures away: a row that says so is a row that was not filled in. One's own server does.
     (cost.reserve > Micros::ZERO || is_own(protocol)).then_some(cost)

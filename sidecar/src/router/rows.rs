@@ -17,6 +17,18 @@ impl<'a> Rows<'a> {
         self.own.iter().find(|row| row.id == *id).or_else(|| self.catalogue.get(id))
     }
 
+    /// Rows of the machine for what `row` of the project's own sells: those of the same id, or of the same name on the wire of
+    /// the same provider.
+    pub(super) fn behind(&self, row: &'a ModelRow) -> impl Iterator<Item = &'a ModelRow> {
+        let own = self.own.iter().any(|own| std::ptr::eq(own, row));
+        let same = |other: &&ModelRow| {
+            let wire = other.wire.is_some() && other.wire == row.wire && other.provider == row.provider;
+            other.id == row.id || wire
+        };
+        let rows = if own { self.catalogue.rows() } else { &[] };
+        rows.iter().filter(same)
+    }
+
     /// What is there on the day `today` in place of `row`, which is gone; `None` where nothing is.
     pub(super) fn successor(&self, row: &'a ModelRow, today: Day) -> Option<&'a ModelRow> {
         let mut last = row;

@@ -38,7 +38,7 @@ namespace Thumbforge.Editor
         /// <summary>Seed that it was drawn with.</summary>
         public long Seed { get; private set; }
 
-        /// <summary>Engine that drew it: local, hosted, builtin or file.</summary>
+        /// <summary>Engine that drew it: builtin, file, local, or the provider of a hosted model, as in openai.</summary>
         public string Engine
         {
             get { return Render.realisation == null ? string.Empty : Render.realisation.engine ?? string.Empty; }

@@ -23,6 +23,7 @@ namespace Thumbforge.Editor
             { "Assets", (into, value) => into.Build.assets = List(value) },
             { "Require", (into, value) => into.Build.require = List(value) },
             { "Deny", (into, value) => into.Build.deny = List(value) },
+            { "Budget", (into, value) => into.Build.budget = value },
             { "Report", (into, value) => into.Build.reportTo = Path.GetFullPath(value) },
             { "JUnit", (into, value) => into.Build.junit = Path.GetFullPath(value) },
             { "Timeout", (into, value) => into.Timeout = Seconds(value) },

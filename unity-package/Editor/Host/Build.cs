@@ -45,6 +45,8 @@ namespace Thumbforge.Editor
         public string[] planned = new string[0];
         public string[] require = new string[0];
         public string[] deny = new string[0];
+        /// <summary>The most that it may spend, in US dollars, as a person wrote it; empty: as the manifest has it.</summary>
+        public string budget = string.Empty;
         public string tier = string.Empty;
         public string model = string.Empty;
         /// <summary>-1: as the manifest has it.</summary>
@@ -121,7 +123,7 @@ namespace Thumbforge.Editor
             }
             if (!plans)
             {
-                json.Add("events", EventsPath);
+                json.Add("budget", budget).Add("events", EventsPath);
             }
             return json.ToString();
         }

@@ -30,7 +30,8 @@ namespace Thumbforge.Editor
         /// <summary>Begins the label that names the engine.</summary>
         internal const string EngineLabel = "thumbforge-";
 
-        private static readonly string[] Models = { "local", "hosted" };
+        /// <summary>What draws without a model. A hosted model's engine has its provider's name, of which there are ever more.</summary>
+        private static readonly string[] NoModels = { "builtin", "file" };
 
         /// <summary>The path that the asset database has for a file, or null for a file outside of it.</summary>
         internal static string AssetPath(string file)
@@ -116,7 +117,7 @@ namespace Thumbforge.Editor
                     wanted.Add(label);
                 }
             }
-            if (Array.IndexOf(Models, engine) >= 0)
+            if (engine.Length > 0 && Array.IndexOf(NoModels, engine) < 0)
             {
                 wanted.Add(GeneratedLabel);
             }

@@ -125,8 +125,9 @@ namespace Thumbforge.Editor
         private void Keys()
         {
             Section("Keys of hosted models",
-                "Thumbforge keeps no key in a project or in these settings, so there is no field for one. Hosted models will "
-                + "take theirs from the environment of the sidecar or from this machine's keychain; this version has none.");
+                "Thumbforge keeps no key in a project or in these settings, so there is no field for one. Accounts are in "
+                + "config.toml of the data directory, and say where their keys lie: in the environment of the sidecar, in this "
+                + "machine's keychain, or in a file that only you can read. Tools > Thumbforge > Doctor shows them, without the keys.");
         }
 
         private void Section(string title, string lead)

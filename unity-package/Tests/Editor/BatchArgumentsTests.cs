@@ -24,12 +24,14 @@ namespace Thumbforge.Editor.Tests
         {
             BatchArguments read = Read(
                 "-thumbforgeManifest", "Art", "-thumbforgeLocales", "ja, ko", "-thumbforgeTimeout", "1.5", "-thumbforgeCheck",
-                "-thumbforgeRequire", "approved", "-thumbforgeDeny", "builtin,preview", "-ThumbforgeDryRun");
+                "-thumbforgeRequire", "approved", "-thumbforgeDeny", "builtin,preview", "-ThumbforgeDryRun",
+                "-thumbforgeBudget", "2.50");
             Assert.That(read.Build.manifest, Is.EqualTo("Art"));
             Assert.That(read.Build.locales, Is.EqualTo(new[] { "ja", "ko" }));
             Assert.That(read.Timeout, Is.EqualTo(TimeSpan.FromSeconds(1.5)));
             Assert.That(read.Build.require, Is.EqualTo(new[] { "approved" }));
             Assert.That(read.Build.deny, Is.EqualTo(new[] { "builtin", "preview" }));
+            Assert.That(read.Build.budget, Is.EqualTo("2.50"));
             Assert.That(read.Build.check && read.Build.dryRun, Is.True);
         }
 

@@ -20,7 +20,7 @@ namespace Thumbforge.Editor.Tests
         [TestCase("local", new[] { "hero" }, new[] { "hero", "AI-generated", "thumbforge-local" })]
         [TestCase("builtin", new[] { "AI-generated", "thumbforge-local", "hero" }, new[] { "hero", "thumbforge-builtin" })]
         [TestCase("file", new string[0], new[] { "thumbforge-file" })]
-        [TestCase("hosted", new string[0], new[] { "AI-generated", "thumbforge-hosted" })]
+        [TestCase("openai", new string[0], new[] { "AI-generated", "thumbforge-openai" })]
         public void OnlyWhatAModelDrewIsCalledGenerated(string engine, string[] before, string[] after)
         {
             Assert.That(Importer.Labels(before, engine), Is.EqualTo(after));

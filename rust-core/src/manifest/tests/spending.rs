@@ -271,3 +271,18 @@ fn rows_of_the_project_go_along_with_the_jobs_that_need_them() {
     let rows = |at: usize| expansion.wanted[at].terms.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>();
     assert_eq!((rows(0), rows(1)), (vec!["studio"], vec![]));
 }
+
+#[test]
+fn what_the_documentation_shows_is_read() {
+    let text = include_str!("../../../../docs/models.md");
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        if block.starts_with("[[model]]") {
+            let own = parse_rows(block).expect("rows of a project");
+            Catalogue::built_in().with_rows(own).expect("no spelling of two");
+        } else if let Err(errors) = Manifest::parse("docs/models.md", block.as_bytes()) {
+            panic!("{errors}\n{block}");
+        }
+    }
+}

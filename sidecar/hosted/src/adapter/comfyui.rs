@@ -22,6 +22,8 @@ use crate::fault::{Fault, Range};
 
 /// SD3.5 with its three text encoders in files of their own, under the names that they are published with.
 const SD35: &str = include_str!("comfyui/sd35.json");
+/// Checkpoint where the account names none: the smallest that the built-in graph is for.
+const MODEL: &str = "sd3.5_medium.safetensors";
 /// Steps where none are named: what the model's authors recommend for SD3.5 Medium and Large.
 const STEPS: u32 = 28;
 /// Guidance where none is named, by the same.
@@ -167,6 +169,7 @@ impl Words {
         // Names are those of the files; people write them with and without their ending.
         let model = match call.model.rsplit_once('.') {
             Some((_, "safetensors" | "ckpt" | "gguf" | "sft")) => call.model.clone(),
+            _ if call.model.is_empty() => MODEL.to_owned(),
             _ => format!("{}.safetensors", call.model),
         };
         let sampler = call.sampler.as_deref().unwrap_or(SAMPLER);

@@ -1,6 +1,7 @@
 //! One request and its whole reply, and exactly how far it came when something breaks.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -128,7 +129,7 @@ impl Wire {
         let broken = |why: String| if sent.begun() { Broken::Lost(why) } else { Broken::NotSent(why) };
         let response = match tokio::time::timeout_at(deadline, request.send()).await {
             Err(_) => return Err(broken("it took longer than the account allows".to_owned())),
-            Ok(Err(error)) if error.is_connect() => return Err(Broken::NotSent(told(error))),
+            Ok(Err(error)) if error.is_connect() || is_refused(&error) => return Err(Broken::NotSent(told(error))),
             Ok(Err(error)) if error.is_builder() => return Err(Broken::Refused(told(error))),
             Ok(Err(error)) => return Err(broken(told(error))),
             Ok(Ok(response)) => response,
@@ -195,6 +196,18 @@ pub(crate) async fn read(mut response: reqwest::Response) -> Result<Bytes, Unrea
             Err(error) => return Err(unread(Why::Cut(told(error)), bytes)),
         }
     }
+}
+
+/// Whether a server turned a stream away before it did anything with it, as only HTTP/2 can say (RFC 9113, 8.7).
+fn is_refused(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(h2) = cause.downcast_ref::<h2::Error>() {
+            return h2.is_reset() && h2.is_remote() && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// An error in words, without the address: its query may be a signature, and paths name projects.

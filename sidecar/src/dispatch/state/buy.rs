@@ -183,9 +183,6 @@ impl State {
             Some(Box::new(Purchasing { offers, budgets, cross_vendor, stale: false, tried, attempt, then: None }));
         entry.advance(JobState::Waiting);
         entry.phase = Phase::Gated { key };
-        // A job whose art was given up before words were set over it has the key still, with those who follow it.
-        entry.bought = None;
-        entry.more_keys.retain(|more| *more != key);
         self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
         self.queue(job, now_ms);
     }
@@ -753,6 +750,15 @@ fn held(job: JobId) -> Failure {
              look at the provider's own list, then `thumbforge jobs --resend {job}` (it may be billed twice) or \
              `thumbforge jobs --give-up {job}`"
         ),
+    )
+}
+
+/// Why a picture that was paid is not bought a second time.
+pub(super) fn gone() -> Failure {
+    Failure::new(
+        ErrorCode::Storage,
+        "failed to find the picture that was bought a moment ago: the store gave it up, or the settings changed meanwhile; \
+         look at store_mib_max and ask again, which buys it again",
     )
 }
 

@@ -246,13 +246,14 @@ fn whoever_paid_has_the_picture_first() {
 }
 
 #[test]
-fn a_job_whose_art_was_given_up_does_not_wait_for_itself() {
+fn art_that_is_gone_as_soon_as_it_is_paid_is_not_paid_for_ever() {
     let mut state = State::new(2);
     let effects = shop(&mut state, job(1, Lane::Batch, "a"), &["north"], 0);
     state.apply(durable(&effects), 0);
     let effects = state.apply(called(1, 1, Outcome::Rendered, Settled::Paid(Micros(10))), 0);
     assert_eq!(planned(&state.apply(durable(&effects), 0)), [1]);
-    assert_eq!(reserving(&state.apply(offers(1, vec![offer("north", 10, OnAmbiguous::Hold)]), 0)), [1]);
+    let effects = state.apply(offers(1, vec![offer("north", 10, OnAmbiguous::Hold)]), 0);
+    assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("storage"));
 }
 
 #[test]

@@ -89,3 +89,67 @@ fn resolve(catalogue: &Catalogue, name: &str) -> Result<ModelId, Failure> {
 fn invalid(what: String) -> Failure {
     Failure::new(ErrorCode::InvalidRequest, format!("failed to {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::job::{Gate, Lane};
+    use thumbforge_core::wire::message::Deliver;
+
+    use super::*;
+
+    /// What the door makes of a recipe and its terms: the model, the budgets' count and the build, or what it says.
+    fn asked(recipe: &str, terms: &str) -> Result<(String, usize, String), Failure> {
+        let request = Request {
+            asset: "",
+            locale: "",
+            lane: Lane::Batch,
+            priority: 0,
+            deadline_ms: None,
+            placeholder: false,
+            lossy: false,
+            gate: Gate::Report,
+            read_back: false,
+            safe_inset: None,
+            deliver: Deliver::Nothing,
+            recipe: RecipeForm::Json(recipe.as_bytes()),
+            terms: terms.as_bytes(),
+        };
+        let spec = spec(&Catalogue::built_in(), "shop", &request)?;
+        let model = spec.recipe.model.map(|model| model.to_string()).unwrap_or_default();
+        Ok((model, spec.terms.budgets.len(), spec.terms.batch))
+    }
+
+    fn recipe(model: &str) -> String {
+        format!(
+            r#"{{"prompt":"p","model":{model:?},"intent":"photo","tier":"production","size":{{"width":64,"height":64}}}}"#
+        )
+    }
+
+    #[test]
+    fn terms_come_with_the_request() {
+        let check = |model: &str, terms: &str, expected: (&str, usize, &str)| {
+            let (model, budgets, batch) = asked(&recipe(model), terms).unwrap();
+            assert_eq!((model.as_str(), budgets, batch.as_str()), expected, "{terms}");
+        };
+        check("imagen4", "", ("imagen-4", 0, ""));
+        let budget = r#"{"batch":"b-1","budgets":[{"scope":{"batch":"b-1"},"period":"ever","micros":1000000}]}"#;
+        check("imagen4", budget, ("imagen-4", 1, "b-1"));
+        let row = r#"{"rows":[{"id":"ours","name":"Ours","family":"hosted","provider":"openai"}]}"#;
+        check("ours", row, ("ours", 0, ""));
+    }
+
+    #[test]
+    fn terms_that_are_none_are_refused_before_anything_is_kept() {
+        let check = |model: &str, terms: &str, code: ErrorCode, part: &str| {
+            let failure = asked(&recipe(model), terms).expect_err(terms);
+            assert!(failure.code == code && failure.message.contains(part), "{failure:?}");
+        };
+        check("ours", "", ErrorCode::UnknownModel, "ours");
+        check("imagen4", "{", ErrorCode::InvalidRequest, "read the terms of a job");
+        check("imagen4", r#"{"pin":"yes"}"#, ErrorCode::InvalidRequest, "read the terms of a job");
+        let many = format!(r#"{{"models":[{}]}}"#, vec!["\"m\""; 17].join(","));
+        check("imagen4", &many, ErrorCode::InvalidRequest, "failed to take 17 models of a job");
+        let row = r#"{"rows":[{"id":"ours","name":"Ours","family":"hosted"}]}"#;
+        check("ours", row, ErrorCode::InvalidRequest, "name the `provider`");
+    }
+}

@@ -108,11 +108,12 @@ async fn form(body: Body, boundary: String) -> Result<Brought, Refusal> {
         let text = String::from_utf8(bytes)
             .map(Value::from)
             .map_err(|_| Refusal::field(plain, format!("read {}: it is not UTF-8", shown(plain))))?;
+        let twice = || Refusal::field(plain, format!("read {}: it stands there twice", shown(plain)));
         if plain.len() < name.len() {
             let list = brought.fields.entry(plain).or_insert_with(|| Value::Array(Vec::new()));
-            list.as_array_mut().map(|list| list.push(text));
+            list.as_array_mut().ok_or_else(twice)?.push(text);
         } else if brought.fields.insert(name.clone(), text).is_some() {
-            return Err(Refusal::field(&name, format!("read {}: it stands there twice", shown(&name))));
+            return Err(twice());
         }
     }
     let message = format!("failed to read the form: at most {PARTS_MAX} parts are read");

@@ -67,6 +67,12 @@ pub(super) async fn cancel(State(door): State<Arc<Door>>, Name(id): Name) -> Res
     Ok(Json(view(&door.intake.cancel(number(&id)?).await?)))
 }
 
+/// `POST /jobs/{id}/resend`: buys again what a call was lost for, which a person decides, for it may be billed twice.
+/// Who gives such a job up deletes it.
+pub(super) async fn resend(State(door): State<Arc<Door>>, Name(id): Name) -> Result<Json<Value>, Refusal> {
+    Ok(Json(view(&door.intake.resend(number(&id)?).await?)))
+}
+
 fn number(id: &str) -> Result<JobId, Refusal> {
     let not_one =
         |_| Refusal::new(ErrorCode::NotFound, format!("failed to find job {:?}: jobs have numbers", shown(id)));

@@ -300,7 +300,10 @@ async fn a_retry_hears_of_the_job_of_its_request_and_a_new_request_does_not() {
     assert!(call(again, other).is_some_and(|job| Some(job) != second), "a retry of what never came in is let in");
     let drawn = server.call("POST", path, "", br#"{"prompt":"p","size":"64x48"}"#);
     let repeated = server.call("POST", path, again, br#"{"prompt":"p","size":"64x48"}"#);
-    assert_eq!((repeated.status, repeated.header("x-thumbforge-job")), (200, drawn.header("x-thumbforge-job")));
+    let job = drawn.header("x-thumbforge-job").unwrap();
+    assert_eq!((repeated.status, repeated.header("x-thumbforge-job")), (200, Some(job)));
+    let done = server.post(&format!("/jobs/{job}/resend"), "");
+    assert_eq!((done.status, done.json()["error"]["code"].clone()), (400, json!("invalid_request")));
 
     let named = "Idempotency-Key: abc\r\n";
     let third = call(named, body);
@@ -355,6 +358,7 @@ async fn every_failure_has_the_one_shape() {
         ("GET", "/v1/models/zz", "", "", 404, "unknown_model", Some("model")),
         ("GET", "/jobs/999", "", "", 404, "not_found", None),
         ("DELETE", "/jobs/999", "", "", 404, "not_found", None),
+        ("POST", "/jobs/999/resend", "", "", 404, "not_found", None),
         ("GET", "/jobs/x", "", "", 404, "not_found", None),
         ("GET", "/jobs/%ff", "", "", 404, "not_found", None),
         ("POST", "/generate?async=1", "", r#"{"prompt":"p","model":"sd3-large"}"#, 503, "model_unavailable", None),

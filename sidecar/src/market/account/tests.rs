@@ -1,3 +1,5 @@
+//! Accounts as they are written: defaults, limits, and what no file may hold.
+
 use thumbforge_core::money::Micros;
 use thumbforge_hosted::Protocol;
 

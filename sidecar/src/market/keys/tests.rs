@@ -1,3 +1,5 @@
+//! Where keys come from, and what is said when one cannot be had; never the key.
+
 use super::*;
 
 fn nothing(_: &str) -> Option<String> {

@@ -1,3 +1,5 @@
+//! The shelf: what changed is read anew, what is broken changes nothing.
+
 use std::fs;
 
 use thumbforge_core::money::Micros;

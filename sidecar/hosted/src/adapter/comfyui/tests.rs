@@ -164,6 +164,20 @@ fn the_built_in_graph_is_filled_in() {
 }
 
 #[test]
+fn checkpoints_are_files() {
+    for (model, file) in [
+        ("", "sd3.5_medium.safetensors"),
+        ("sd3.5_large", "sd3.5_large.safetensors"),
+        ("folder/x.ckpt", "folder/x.ckpt"),
+        ("x.gguf", "x.gguf"),
+    ] {
+        let call = Call { model: model.into(), ..call(Task::Generate) };
+        let asked = body(ComfyUi.begin(&endpoint(None), &call));
+        assert_eq!(asked["prompt"]["1"]["inputs"]["ckpt_name"], file);
+    }
+}
+
+#[test]
 fn prompts_are_never_templates() {
     let mut endpoint = endpoint(None);
     let node = json!({"1": {"class_type": "X", "inputs": {

@@ -64,6 +64,7 @@ fn forms_that_cannot_be_read() {
     refused(of_form(&[("prompt", b"p")]), Some("image"), "there is none");
     refused(of_form(&[("image", b"1"), ("mask", b"2"), ("mask", b"3")]), Some("mask"), "there are two");
     refused(of_form(&[("prompt", b"p"), ("prompt", b"q"), ("image", b"1")]), Some("prompt"), "stands there twice");
+    refused(of_form(&[("brand", b"p"), ("brand[]", b"q"), ("image", b"1")]), Some("brand"), "stands there twice");
     refused(of_form(&[("prompt", b"\xff"), ("image", b"1")]), Some("prompt"), "not UTF-8");
     refused(of_form(&[("image", b"1" as &[u8]); 17]), Some("image"), "at most 16");
     refused(of_form(&[("a[]", b"1" as &[u8]); PARTS_MAX + 1]), None, "at most 128 parts");

@@ -101,6 +101,8 @@ impl Buyer {
             (prepared, _) => prepared?,
         };
         *key_id = endpoint.key.as_ref().map(keys::id).unwrap_or_default();
+        // What a call costs is this machine's to know: a project's own row could make it look cheaper than it is.
+        let row = priced(&market, row);
         let watch = Watching { journal: self.journal.clone(), order, cancelled };
         let answer = match &order.known_as {
             Some(id) => self.client.resume(adapter, &endpoint, &call, id, &watch).await,
@@ -176,8 +178,9 @@ impl Buyer {
             png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| empty(chain(&err)))?;
             // A disk that is full here is full for the next picture too.
             let lost = |err| (Outcome::Failed, format!("keep the picture that was bought: {}", chain(&err)));
-            let (blob, pin) = store.put(&picture.bytes).map_err(lost)?;
-            Ok::<_, (Outcome, String)>((blob, picture.seed, pin))
+            // The newest file of the store is the last to be evicted, so nothing needs to hold it until it is drawn over.
+            let (blob, _) = store.put(&picture.bytes).map_err(lost)?;
+            Ok::<_, (Outcome, String)>((blob, picture.seed))
         });
         let kept = kept.await.unwrap_or_else(|err| Err((Outcome::Failed, format!("read the picture: {err}"))));
         let mut call = ledger::Call {
@@ -189,12 +192,7 @@ impl Buyer {
             ..ledger::Call::unmade(Outcome::Rendered)
         };
         match kept {
-            Ok((blob, seed, pin)) => {
-                // The row that keeps it from being evicted is written by the dispatcher, in a moment.
-                tokio::spawn(async move {
-                    tokio::time::sleep(PINNED).await;
-                    drop(pin);
-                });
+            Ok((blob, seed)) => {
                 call.art = Some(Bought { art: order.art, blob, seed });
             }
             Err((outcome, note)) => (call.outcome, call.note) = (outcome, note),
@@ -202,9 +200,6 @@ impl Buyer {
         Called { call, retry_after_ms: None, account_wide: false }
     }
 }
-
-/// How long art is kept from eviction after it came, while it waits to be drawn over.
-const PINNED: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn row(market: &Market, order: &Order) -> Result<ModelRow, Box<Fault>> {
     let own = order.spec.terms.rows.iter().find(|row| row.id == order.route.model);
@@ -214,6 +209,17 @@ fn row(market: &Market, order: &Order) -> Result<ModelRow, Box<Fault>> {
             format!("find the model {}: the catalogue has it no more", order.route.model),
         ))
     })
+}
+
+/// The row with the prices of this machine's catalogue, where that knows the model by its id or by its name on the wire.
+fn priced(market: &Market, row: ModelRow) -> ModelRow {
+    let same = |known: &&ModelRow| {
+        known.id == row.id || (known.wire.is_some() && known.wire == row.wire && known.provider == row.provider)
+    };
+    match market.catalogue.rows().iter().find(same) {
+        Some(known) => ModelRow { tokens: known.tokens.clone(), ..row },
+        None => row,
+    }
 }
 
 /// What a call that gave a picture costs: what the provider says, or its tokens, or what was quoted. An account with a
