@@ -160,7 +160,7 @@ impl World {
 
     fn answer(&mut self, job: JobId, attempt: u32, told: Told) {
         let Told { outcome, settled, provider_id, art } = told;
-        let bought = (outcome == Outcome::Rendered).then(|| Art { art, blob: ContentHash(art.0), seed: None });
+        let bought = (outcome == Outcome::Rendered).then_some(Art { art, blob: ContentHash(art.0), seed: None });
         let call = Call { outcome, settled, provider_id, art: bought, latency_ms: 1, ..Call::unmade(outcome) };
         let retry_after_ms = (outcome == Outcome::Throttled).then(|| self.seed.below(70_000));
         let account_wide = matches!(outcome, Outcome::Auth | Outcome::OutOfFunds);
