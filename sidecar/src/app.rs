@@ -3,8 +3,9 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
@@ -113,6 +114,7 @@ impl App {
         let shelf = Arc::new(shelf);
         let buyer = Arc::new(Buyer::new(journal.clone(), store.clone(), shelf.clone()).map_err(StartError::Market)?);
         let tools = Arc::new(Tools {
+            told: AtomicU64::new(shelf.now().revision),
             shelf,
             journal: journal.clone(),
             engines: Engines::discover(&store),
@@ -140,6 +142,7 @@ impl App {
             drop(pruned.write(ops::prune));
         });
         tracing::debug!(recovered, elapsed_ms = began.elapsed().as_millis() as u64, "sidecar started");
+        tokio::spawn(watch_market(Arc::downgrade(&tools), dispatcher.clone(), metrics.clone()));
         let intake = Intake::new(tools, dispatcher, publisher, metrics, config.open_jobs_max);
         Ok(Self { intake, journal, config, drained, recovered, owned: Owned { _lock: lock } })
     }
@@ -161,6 +164,25 @@ impl App {
         // Closing joins a thread, which no task may wait for in place.
         let _ = tokio::task::spawn_blocking(move || journal.close()).await;
         self.owned
+    }
+}
+
+/// How often jobs that wait look whether the settings have changed: soon enough for a person who has just saved them.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Tells the dispatcher of changed settings while jobs are open, so that those that wait for an account hear of it too.
+/// Ends with the sidecar.
+async fn watch_market(tools: Weak<Tools>, dispatcher: Dispatcher, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(tools) = tools.upgrade() else { return };
+        if metrics.open() == 0 {
+            continue;
+        }
+        // Files are read, which no task may wait for in place.
+        if let Ok(Some(changed)) = tokio::task::spawn_blocking(move || tools.market_changed()).await {
+            dispatcher.tell(changed).await;
+        }
     }
 }
 

@@ -89,10 +89,12 @@ impl Buyer {
         key_id: &mut String,
     ) -> Result<(Answer, ModelRow), Box<Fault>> {
         let market = self.shelf.now();
-        let row = row(&market, order)?;
-        let prepared = self.prepare(&market, order, purchase, &row).await;
+        let prepared = match row(&market, order) {
+            Ok(row) => self.prepare(&market, order, purchase, &row).await.map(|prepared| (row, prepared)),
+            Err(fault) => Err(fault),
+        };
         // What was asked before, and cannot be asked after now, is no failure: nobody knows what became of it.
-        let (adapter, endpoint, call) = match (prepared, &order.known_as) {
+        let (row, (adapter, endpoint, call)) = match (prepared, &order.known_as) {
             (Err(fault), Some(_)) => {
                 return Err(Box::new(Fault { outcome: Outcome::Ambiguous, billed: Billed::Unknown, ..*fault }));
             }
@@ -164,18 +166,23 @@ impl Buyer {
         answer: Answer,
         latency_ms: u64,
     ) -> Called {
-        let settled = Settled::Paid(price(&answer.usage, purchase, row));
+        let is_flat = self.shelf.now().accounts.get(&purchase.account).is_some_and(|account| account.price.is_some());
+        let settled = Settled::Paid(price(&answer.usage, purchase, row, is_flat));
         let Answer { pictures, usage, provider_id } = answer;
         let store = self.store.clone();
         let kept = tokio::task::spawn_blocking(move || {
-            let picture = pictures.into_iter().next().ok_or_else(|| "there is no picture in the answer".to_owned())?;
+            let empty = |reason: String| (Outcome::Empty, format!("use the provider's picture: {reason}"));
+            let none = || empty("there is none in the answer".to_owned());
+            let picture = pictures.into_iter().next().ok_or_else(none)?;
             // A picture that cannot be read must not be found out only when words are set over it.
-            png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| chain(&err))?;
+            png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| empty(chain(&err)))?;
+            // A disk that is full here is full for the next picture too.
+            let lost = |err| (Outcome::Failed, format!("keep the picture that was bought: {}", chain(&err)));
             // The newest file of the store is the last to be evicted, so nothing needs to hold it until it is drawn over.
-            let (blob, _) = store.put(&picture.bytes).map_err(|err| chain(&err))?;
-            Ok::<_, String>((blob, picture.seed))
+            let (blob, _) = store.put(&picture.bytes).map_err(lost)?;
+            Ok::<_, (Outcome, String)>((blob, picture.seed))
         });
-        let kept = kept.await.unwrap_or_else(|err| Err(err.to_string()));
+        let kept = kept.await.unwrap_or_else(|err| Err((Outcome::Failed, format!("read the picture: {err}"))));
         let mut call = ledger::Call {
             outcome: Outcome::Rendered,
             settled,
@@ -188,10 +195,7 @@ impl Buyer {
             Ok((blob, seed)) => {
                 call.art = Some(Bought { art: order.art, blob, seed });
             }
-            Err(reason) => {
-                call.outcome = Outcome::Empty;
-                call.note = format!("use the provider's picture: {reason}");
-            }
+            Err((outcome, note)) => (call.outcome, call.note) = (outcome, note),
         }
         Called { call, retry_after_ms: None, account_wide: false }
     }
@@ -218,13 +222,14 @@ fn priced(market: &Market, row: ModelRow) -> ModelRow {
     }
 }
 
-/// What a call that gave a picture costs: what the provider says, or its tokens, or what was quoted.
-fn price(usage: &Usage, purchase: &Purchase, row: &ModelRow) -> Micros {
+/// What a call that gave a picture costs: what the provider says, or its tokens, or what was quoted. An account with a
+/// price of its own (`is_flat`) sells at that, however the catalogue counts.
+fn price(usage: &Usage, purchase: &Purchase, row: &ModelRow, is_flat: bool) -> Micros {
     if let Some(micros) = usage.micros {
-        return Micros(micros);
+        return Micros(micros).min(Micros::MAX);
     }
     match (&row.tokens, usage.output_tokens) {
-        (Some(tokens), Some(output)) => {
+        (Some(tokens), Some(output)) if !is_flat => {
             tokens.cost(usage.text_tokens.unwrap_or(0), usage.image_tokens.unwrap_or(0), output)
         }
         _ => purchase.quoted,
@@ -233,11 +238,26 @@ fn price(usage: &Usage, purchase: &Purchase, row: &ModelRow) -> Micros {
 
 fn failed(fault: Fault, purchase: Option<&Purchase>, latency_ms: u64, known_as: Option<String>) -> Called {
     let quoted = purchase.map(|purchase| purchase.quoted).unwrap_or_default();
+    let fault = match fault.outcome {
+        // These mean that nothing was made. Where that is not sure, as of a call that was taken and can be asked after no
+        // more, nobody knows, and nothing may be tried again.
+        Outcome::Auth
+        | Outcome::OutOfFunds
+        | Outcome::Throttled
+        | Outcome::Transient
+        | Outcome::BadRequest
+        | Outcome::Retired
+            if fault.billed == Billed::Unknown =>
+        {
+            Fault { outcome: Outcome::Ambiguous, ..fault }
+        }
+        _ => fault,
+    };
     let settled = match (fault.billed, fault.outcome) {
         (Billed::No, _) => Settled::Free,
         (_, Outcome::Ambiguous) => Settled::Unknown,
         // What was certainly answered and perhaps billed is counted as billed.
-        (Billed::Yes | Billed::Unknown, _) => Settled::Paid(fault.usage.micros.map_or(quoted, Micros)),
+        (Billed::Yes | Billed::Unknown, _) => Settled::Paid(fault.usage.micros.map_or(quoted, Micros).min(Micros::MAX)),
     };
     let known_as = known_as.or_else(|| purchase?.known_as.clone());
     let call = ledger::Call {
@@ -286,3 +306,6 @@ pub fn nonce(key: RealisedKey, now_ms: u64) -> String {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,10 @@
 //! A worker changes no job's state; it answers the dispatcher with an event.
 //! A panic in one attempt ends that attempt and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,7 +15,6 @@ use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey, RealisedKey};
 use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, Render, Route};
-use thumbforge_core::limits;
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::Recipe;
 use thumbforge_core::terms::{Budget, Scope};
@@ -28,7 +28,7 @@ use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers
 use crate::engine::{self, Cancel, Control, Drawn, Engines};
 use crate::journal::ledger::{self, Art};
 use crate::journal::{Journal, ops};
-use crate::market::{Market, Shelf};
+use crate::market::{Limits, Market, Shelf};
 use crate::metrics::Metrics;
 use crate::output::png::{self, DecodeLimits};
 use crate::output::provenance::Provenance;
@@ -52,6 +52,8 @@ pub struct Tools {
     pub fonts: Fonts,
     /// The time.
     pub clock: Clock,
+    /// The revision of the market that the dispatcher knows.
+    pub told: AtomicU64,
 }
 
 enum Task {
@@ -184,6 +186,10 @@ impl Worker {
             let event = match task {
                 Task::Plan(job) => {
                     let planned = guarded(|| self.tools.plan(job)).unwrap_or_else(Planned::Refused);
+                    // Before what was planned with it, so that a gate that was shut is open again when the job comes to it.
+                    if let Some(changed) = self.tools.market_changed() {
+                        self.dispatcher.tell_blocking(changed);
+                    }
                     Event::Planned { job, planned }
                 }
                 Task::Draw { job, attempt, route, cancel } => {
@@ -234,6 +240,16 @@ impl Tools {
         self.spec(job).and_then(|(spec, planned)| self.place(&spec, planned)).unwrap_or_else(Planned::Refused)
     }
 
+    /// What the dispatcher is to hear when settings, models or budgets have changed since it last did.
+    pub fn market_changed(&self) -> Option<Event> {
+        let market = self.shelf.now();
+        if self.told.swap(market.revision, Ordering::AcqRel) == market.revision {
+            return None;
+        }
+        let limits = market.accounts.iter().map(|(name, account)| (name.clone(), gate_limits(account.limits)));
+        Some(Event::Market { limits: limits.collect::<BTreeMap<_, _>>() })
+    }
+
     /// From the store, drawn here, or bought.
     fn place(&self, spec: &JobSpec, planned: PlannedKey) -> Result<Planned, Failure> {
         let market = self.shelf.now();
@@ -259,11 +275,8 @@ impl Tools {
         let offers = routes.into_iter().filter_map(|route| {
             let art = route.realisation.key(art_key);
             let account = market.accounts.get(&route.purchase.as_ref()?.account)?;
-            let limits = GateLimits {
-                in_flight: account.limits.images_in_flight,
-                per_minute: account.limits.images_per_minute,
-                burst: account.limits.burst,
-            };
+            let limits = gate_limits(account.limits);
+            let lowered = spec.terms.limits.get(&account.name).map(|less| gate_limits(account.limits.lowered(less)));
             let on_ambiguous = account.ambiguous;
             let own = spec.terms.rows.iter().find(|row| row.id == route.model);
             let row = own.or_else(|| market.catalogue.get(&route.model));
@@ -273,7 +286,7 @@ impl Tools {
                 let known_as = protocol.and_then(adapter).and_then(|adapter| adapter.known_as(&nonce));
                 Purchase { on_ambiguous, nonce, known_as, ..purchase }
             });
-            Some(Offer { route: Box::new(Route { purchase, ..route }), art, limits })
+            Some(Offer { route: Box::new(Route { purchase, ..route }), art, limits, lowered })
         });
         let offers: Vec<Offer> = offers.collect();
         if offers.is_empty() {
@@ -352,8 +365,10 @@ impl Tools {
             }
             None => self.unwrap_bought(recipe, route).map(|(drawn, art)| (drawn, Some(art)))?,
         };
-        // Whoever the art was bought for waited for it and paid it; for the others it was there.
+        // Whoever the art was bought for waited for it; for the others it was there.
         let bought = bought.filter(|art| art.job == job);
+        // All that the job paid, and not for this picture alone: one before it may have been withheld, and billed.
+        let paid = self.journal.read(|connection| ledger::paid(connection, job)).map_err(|err| err.failure())?;
         let fonts = self.fonts.with(recipe, &self.store)?;
         let composed = compose::compose(drawn.image, recipe, &fonts)?;
         if control.is_cancelled() {
@@ -384,7 +399,7 @@ impl Tools {
             replaces: route.replaces.clone(),
             verdict,
             latency_ms: started.elapsed().as_millis() as u64 + bought.as_ref().map_or(0, |art| art.latency_ms),
-            cost_micros_usd: bought.as_ref().map_or(0, |art| art.cost.0),
+            cost_micros_usd: paid.0,
         };
         self.store.share(&render, &bytes);
         Ok(render)
@@ -409,11 +424,17 @@ impl Tools {
     }
 }
 
+/// How much an account may do, in the gate's words.
+fn gate_limits(limits: Limits) -> GateLimits {
+    GateLimits { in_flight: limits.images_in_flight, per_minute: limits.images_per_minute, burst: limits.burst }
+}
+
 /// What the job counts against: the user's budgets, and its own. What a project says of "the project" is about itself.
 fn budgets(spec: &JobSpec, market: &Market) -> Arc<[Budget]> {
     let own = spec.terms.budgets.iter().map(|budget| match &budget.scope {
         Scope::Project(_) => Budget { scope: Scope::Project(spec.client.clone()), ..budget.clone() },
         _ => budget.clone(),
     });
-    market.budgets.iter().cloned().chain(own).take(limits::BUDGETS_MAX).collect()
+    // Bounded where each is read; one that is left out would be a budget that nobody keeps.
+    market.budgets.iter().cloned().chain(own).collect()
 }

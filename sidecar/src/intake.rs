@@ -313,7 +313,7 @@ impl Intake {
     /// `not_found`, or `invalid_request` for a job that waits for no such word.
     pub async fn resend(&self, id: JobId) -> Result<JobRow, Failure> {
         let job = self.job(id)?;
-        if job.state != JobState::Ambiguous {
+        if !self.is_held(id).await? {
             let state = job.state.word();
             let message =
                 format!("failed to send job {id} again: it is {state}, and only an ambiguous one waits for that");
@@ -329,13 +329,24 @@ impl Intake {
     /// `not_found`, or `invalid_request` for a job that waits for no such word.
     pub async fn give_up(&self, id: JobId) -> Result<JobRow, Failure> {
         let job = self.job(id)?;
-        if job.state != JobState::Ambiguous {
+        if !self.is_held(id).await? {
             let state = job.state.word();
             let message =
                 format!("failed to give job {id} up: it is {state}, and only an ambiguous one waits for that");
             return Err(Failure::new(ErrorCode::InvalidRequest, message));
         }
         self.cancel(id).await
+    }
+
+    /// Whether a job waits for a person's decision about its call. After a failed write the dispatcher may hold such a job
+    /// no more, and the journal may say that its call is under way; told of it again, it takes it up.
+    async fn is_held(&self, id: JobId) -> Result<bool, Failure> {
+        let open = self.inner.tools.journal.read(|connection| ops::open(connection, id));
+        match open.map_err(|err| err.failure())? {
+            Some(open) if open.held.is_some() => self.inner.dispatcher.tell(Event::Accepted(open)).await,
+            _ => return Ok(false),
+        }
+        Ok(self.inner.dispatcher.is_held(id).await)
     }
 
     /// Ends a job and waits until it has, durably.

@@ -249,9 +249,13 @@ impl World {
         let row = ops::job(&self.disk, record.job()).expect("reads").expect("is there");
         let applied = ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
         self.check_budget();
-        if let Applied::Refused(failure) = applied {
-            self.tally.bought.over_budget += 1;
-            return self.within(3, Coming::Event(Event::Overdrawn(record, failure)));
+        match applied {
+            Applied::Written => {}
+            Applied::Refused(failure) => {
+                self.tally.bought.over_budget += 1;
+                return self.within(3, Coming::Event(Event::Overdrawn(record, failure)));
+            }
+            Applied::Owned => return self.within(3, Coming::Event(Event::Owned(record))),
         }
         if row.state.is_final() {
             let after = ops::job(&self.disk, record.job()).expect("reads").expect("is there");
@@ -342,7 +346,8 @@ impl World {
             Effect::Moved(job, JobState::Queued) => self.waive(job),
             Effect::Moved(..) => {}
             Effect::Tell(job, failure) => {
-                assert_eq!(failure.code, ErrorCode::Ambiguous, "job {job} is told {failure}");
+                let is_late = failure.code == ErrorCode::DeadlineExceeded;
+                assert!(is_late || failure.code == ErrorCode::Ambiguous, "job {job} is told {failure}");
                 self.tally.bought.held += 1;
                 // Nobody is pressed for time any more.
                 self.waive(job);

@@ -152,7 +152,13 @@ impl Client {
         let allowed = work.allowed();
         let result = match allowed {
             Ok(()) => work.follow(step, Some(id.to_owned())).await,
-            Err(fault) => Err(fault),
+            // It was made before, however it may not be asked after now.
+            Err(fault) => Err(Fault {
+                outcome: Outcome::Ambiguous,
+                billed: Billed::Unknown,
+                provider_id: Some(id.to_owned()),
+                ..fault
+            }),
         };
         result
             .map(|answer| Answer { provider_id: nameable(endpoint, answer.provider_id), ..answer })

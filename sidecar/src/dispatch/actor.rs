@@ -39,6 +39,8 @@ pub enum Message {
     Event(Event),
     /// Somebody waits for a job; answered at once with `None`-like drop if it is not open.
     Wait(JobId, Waiter),
+    /// Somebody asks whether a job waits for a person's decision.
+    IsHeld(JobId, oneshot::Sender<bool>),
 }
 
 /// The address of the running dispatcher.
@@ -88,6 +90,13 @@ impl Dispatcher {
         let _ = self.mailbox.send(Message::Wait(job, waiter)).await;
     }
 
+    /// Whether a job waits for somebody who decides about a call of which nobody knows what became.
+    pub async fn is_held(&self, job: JobId) -> bool {
+        let (sender, answer) = oneshot::channel();
+        let _ = self.mailbox.send(Message::IsHeld(job, sender)).await;
+        answer.await.unwrap_or(false)
+    }
+
     /// An address for a mailbox whose dispatcher is about to start.
     pub fn address(mailbox: mpsc::Sender<Message>) -> Self {
         Self { mailbox }
@@ -111,9 +120,31 @@ impl<A: Acts> Actor<A> {
         }
         while let Some(message) = self.next(&mut receiver).await {
             match message {
+                Message::Event(Event::Accepted(open)) if open.held.is_some() => self.take_up(open),
                 Message::Event(event) => self.decide(event),
                 Message::Wait(job, waiter) => self.wait(job, waiter),
+                Message::IsHeld(job, asker) => drop(asker.send(self.state.is_held(job))),
             }
+        }
+    }
+
+    /// A job with a call that had no end when somebody looked. It may have ended since, and then it must not be taken up
+    /// once more; nobody but this task ends jobs, so that what the journal says now is true.
+    fn take_up(&mut self, open: ops::Open) {
+        let job = open.id;
+        if self.state.has(job) {
+            return;
+        }
+        let read = self.journal.read(|connection| Ok((ops::open(connection, job)?, ops::ending(connection, job)?)));
+        match read {
+            Ok((Some(open), _)) => self.decide(Event::Accepted(open)),
+            Ok((None, ending)) => {
+                let waiters = self.waiters.remove(&job).unwrap_or_default();
+                for (waiter, ending) in waiters.into_iter().zip(std::iter::repeat(ending)) {
+                    drop(ending.map(|ending| waiter.send(ending)));
+                }
+            }
+            Err(_) => self.decide(Event::Accepted(open)),
         }
     }
 
@@ -186,6 +217,7 @@ impl<A: Acts> Actor<A> {
             let event = match result {
                 Ok(Applied::Written) => Event::Recorded(record),
                 Ok(Applied::Refused(failure)) => Event::Overdrawn(record, failure),
+                Ok(Applied::Owned) => Event::Owned(record),
                 Err(err) => Event::Unrecorded(record, err.failure()),
             };
             let _ = events.send(Message::Event(event)).await;

@@ -1,5 +1,6 @@
 //! The whole conversation of the dispatcher on a page: what it hears, and what it asks for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thumbforge_core::error::Failure;
@@ -40,12 +41,12 @@ pub enum Event {
     },
     /// A person says that a job whose outcome nobody knows is to be bought again.
     Resend(JobId),
-    /// The settings of an account have changed.
-    Limits {
-        /// The account.
-        account: String,
-        /// What it may do now.
-        limits: GateLimits,
+    /// A purchase was not written, because its art is there by now.
+    Owned(Record),
+    /// The settings, models or budgets have changed: what waits to be bought is asked for anew, as they are now.
+    Market {
+        /// What each account may do now.
+        limits: BTreeMap<String, GateLimits>,
     },
     /// An attempt has ended.
     Drawn {
@@ -156,6 +157,8 @@ pub struct Offer {
     pub art: RealisedKey,
     /// What its account may do.
     pub limits: GateLimits,
+    /// What this client's jobs may do at that account, where its project asks for less.
+    pub lowered: Option<GateLimits>,
 }
 
 /// How a call ended, and what only the dispatcher needs to know of it.

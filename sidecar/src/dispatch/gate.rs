@@ -18,15 +18,17 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use thumbforge_core::job::Outcome;
 
+use super::retry::WAIT_MS_MAX;
+
 /// Failures in a row after which an account is left alone for a while.
 const FAILURES_MAX: u32 = 5;
 /// How long it is then left alone at first; each time it fails again, twice as long.
 const REST_MS: u64 = 30_000;
 /// Longest such rest: a provider that is down for a morning is asked six times an hour.
 const REST_MS_MAX: u64 = 600_000;
-/// How long an account without credit, or whose key was refused, is left alone unless the provider says otherwise: somebody
-/// has to do something about it, and may have done so after a coffee.
-const SHUT_MS: u64 = 30 * 60_000;
+/// How long an account without credit, or whose key was refused, is left alone unless the provider says otherwise. Whoever
+/// has topped it up, or written the right key into a file, asks again soon; one refused call a minute harms nobody.
+const SHUT_MS: u64 = 60_000;
 /// Longest that a provider's wish to wait is followed without asking again: the end of its day.
 const PATIENCE_MS_MAX: u64 = 26 * 3_600_000;
 
@@ -50,6 +52,8 @@ pub(super) enum Shut {
     OutOfFunds,
     /// It failed too often in a row.
     Failing,
+    /// It asked for so much patience that nobody waits for it.
+    Patience,
 }
 
 /// Whether a call may be made.
@@ -88,15 +92,17 @@ pub(super) struct Gate {
     not_before_ms: u64,
     shut: Option<(Shut, u64)>,
     failures: u32,
-    /// How often it was shut for failing since it last succeeded.
+    /// How often it was shut for failing since it last answered.
     rests: u32,
+    /// Pictures that the rate has let through and that were not asked for after all; they go before others.
+    spare: u32,
 }
 
 impl Gate {
     pub(super) fn new(limits: GateLimits, now_ms: u64) -> Self {
         let clock = Told(Arc::new(AtomicU64::new(now_ms)));
         let limiter = limiter(limits, &clock);
-        Self { limits, clock, limiter, in_flight: 0, not_before_ms: 0, shut: None, failures: 0, rests: 0 }
+        Self { limits, clock, limiter, in_flight: 0, not_before_ms: 0, shut: None, failures: 0, rests: 0, spare: 0 }
     }
 
     /// Takes new limits; what is on its way stays counted.
@@ -104,18 +110,30 @@ impl Gate {
         if self.limits != limits {
             self.limits = limits;
             self.limiter = limiter(limits, &self.clock);
+            self.spare = 0;
         }
     }
 
     /// Forgets why it was shut: the account's settings have changed.
     pub(super) fn reopen(&mut self) {
         self.shut = None;
-        self.failures = 0;
+        self.not_before_ms = 0;
+        (self.failures, self.rests) = (0, 0);
     }
 
-    /// Whether it is shut because it failed too often.
-    pub(super) fn is_resting(&self) -> bool {
-        matches!(self.shut, Some((Shut::Failing, _)))
+    /// Whether it is shut at `now_ms`, so that no call is made however long anybody waits in its queue.
+    pub(super) fn is_shut(&self, now_ms: u64) -> bool {
+        self.shut.is_some_and(|(_, until_ms)| now_ms < until_ms)
+    }
+
+    /// Whether nothing of it is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    /// How many rests it had since it last answered.
+    pub(super) fn rests(&self) -> u32 {
+        self.rests
     }
 
     /// Whether a call for `images` pictures may be made at `now_ms`.
@@ -135,9 +153,13 @@ impl Gate {
             return Admission::WhenFree;
         }
         if now_ms < self.not_before_ms {
-            return Admission::At(self.not_before_ms);
+            let is_long = self.not_before_ms - now_ms > WAIT_MS_MAX;
+            let at = self.not_before_ms;
+            return if is_long { Admission::Shut(Shut::Patience, at) } else { Admission::At(at) };
         }
-        if let Some(limiter) = &self.limiter {
+        if self.spare >= images {
+            self.spare -= images;
+        } else if let Some(limiter) = &self.limiter {
             self.clock.0.fetch_max(now_ms, Ordering::Relaxed);
             let most = self.limits.burst.max(1);
             let counted = NonZeroU32::new(images.min(most)).unwrap_or(NonZeroU32::MIN);
@@ -155,8 +177,16 @@ impl Gate {
         self.in_flight += images.max(1);
     }
 
-    /// A call that was admitted was not made after all.
+    /// A call that was admitted was not made after all: the rate is not charged for it.
     pub(super) fn unmade(&mut self, images: u32) {
+        self.left(images);
+        if self.limiter.is_some() {
+            self.spare = self.spare.saturating_add(images.max(1)).min(self.limits.burst.max(1));
+        }
+    }
+
+    /// A call is not on its way any more.
+    pub(super) fn left(&mut self, images: u32) {
         self.in_flight = self.in_flight.saturating_sub(images.max(1));
     }
 
@@ -170,7 +200,7 @@ impl Gate {
         account_wide: bool,
         now_ms: u64,
     ) {
-        self.unmade(images);
+        self.left(images);
         let asked = retry_after_ms.map(|ms| now_ms + ms.min(PATIENCE_MS_MAX));
         match outcome {
             Outcome::Rendered | Outcome::PolicyInput | Outcome::PolicyOutput | Outcome::BadRequest | Outcome::Empty => {
@@ -178,11 +208,13 @@ impl Gate {
                 (self.failures, self.rests, self.shut) = (0, 0, None);
             }
             Outcome::Throttled => {
-                (self.failures, self.shut) = (0, None);
+                (self.failures, self.rests, self.shut) = (0, 0, None);
                 self.not_before_ms = self.not_before_ms.max(asked.unwrap_or(now_ms));
             }
             Outcome::Auth if account_wide => self.shut = Some((Shut::Auth, now_ms + SHUT_MS)),
             Outcome::OutOfFunds => self.shut = Some((Shut::OutOfFunds, asked.unwrap_or(now_ms + SHUT_MS))),
+            // It began before the account was shut, and says nothing of whether the rest has helped.
+            Outcome::Transient | Outcome::Ambiguous if self.is_shut(now_ms) => {}
             Outcome::Transient | Outcome::Ambiguous => {
                 self.failures += 1;
                 // After a rest a single failure is enough to rest again, for longer.
@@ -269,6 +301,40 @@ mod tests {
         gate.ended(1, Outcome::Rendered, None, false, 91_000);
         assert_eq!(gate.admit(1, 91_000), Admission::Now);
         assert_eq!(gate.admit(1, 91_000), Admission::Now);
+    }
+
+    #[test]
+    fn calls_that_were_on_their_way_do_not_make_a_rest_longer() {
+        let mut gate = gate(GateLimits { in_flight: 50, ..LIMITS });
+        for _ in 0..50 {
+            assert_eq!(gate.admit(1, 1_000), Admission::Now);
+        }
+        for _ in 0..50 {
+            gate.ended(1, Outcome::Transient, None, false, 1_000);
+        }
+        assert_eq!(gate.rests(), 1, "one cut of the line is one rest");
+        assert_eq!(gate.admit(1, 1_000), Admission::Shut(Shut::Failing, 31_000));
+    }
+
+    #[test]
+    fn patience_for_half_a_day_is_had_by_nobody() {
+        let mut gate = gate(LIMITS);
+        assert_eq!(gate.admit(1, 1_000), Admission::Now);
+        gate.ended(1, Outcome::Throttled, Some(12 * 3_600_000), false, 1_000);
+        assert_eq!(gate.admit(1, 1_000), Admission::Shut(Shut::Patience, 1_000 + 12 * 3_600_000));
+        gate.reopen();
+        assert_eq!(gate.admit(1, 1_000), Admission::Now);
+    }
+
+    #[test]
+    fn the_rate_is_not_charged_for_what_was_not_asked() {
+        let mut gate = gate(GateLimits { in_flight: 100, per_minute: Some(1), burst: 1 });
+        for _ in 0..3 {
+            assert_eq!(gate.admit(1, 1_000), Admission::Now);
+            gate.unmade(1);
+        }
+        assert_eq!(gate.admit(1, 1_000), Admission::Now);
+        assert!(matches!(gate.admit(1, 1_000), Admission::At(_)), "and no more than that");
     }
 
     #[test]

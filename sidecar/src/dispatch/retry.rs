@@ -18,7 +18,7 @@ const PAUSE_MS: u64 = 500;
 /// Longest pause that nobody asked for.
 const PAUSE_MS_MAX: u64 = 60_000;
 /// Longest that a job waits for a provider that says when to come back; beyond it, it is told that it failed and when to ask.
-const WAIT_MS_MAX: u64 = 3_600_000;
+pub(super) const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// How a job's calls went so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +42,8 @@ pub(super) struct Happened {
     pub(super) retry_after_ms: Option<u64>,
     /// Whether the provider can be asked what became of the call.
     pub(super) can_ask: bool,
+    /// Whether it is paid, though it gave no picture.
+    pub(super) billed: bool,
 }
 
 /// What is done next.
@@ -69,6 +71,10 @@ pub(super) fn next(happened: Happened, tried: Tried, on_ambiguous: OnAmbiguous, 
     let asked = happened.retry_after_ms;
     let again = |count: u32| Next::Again { after_ms: pause(count, jitter).max(asked.unwrap_or(0)) };
     match happened.outcome {
+        // About refusals the team has a rule. Beyond that, nothing is paid twice for one picture by itself.
+        outcome if happened.billed && !is_of_policy(outcome) && outcome != Outcome::Ambiguous => {
+            Next::GiveUp(ErrorCode::ProviderFailed)
+        }
         Outcome::Throttled if tried.throttled >= THROTTLED_MAX || asked.is_some_and(|ms| ms > WAIT_MS_MAX) => {
             Next::Elsewhere(ErrorCode::RateLimited)
         }
@@ -93,6 +99,10 @@ pub(super) fn next(happened: Happened, tried: Tried, on_ambiguous: OnAmbiguous, 
     }
 }
 
+fn is_of_policy(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::PolicyInput | Outcome::PolicyOutput)
+}
+
 /// Exponential backoff with full jitter: anything from nothing to the whole pause.
 fn pause(count: u32, jitter: u64) -> u64 {
     let whole = (PAUSE_MS << count.min(16)).min(PAUSE_MS_MAX);
@@ -104,7 +114,7 @@ mod tests {
     use super::*;
 
     fn after(outcome: Outcome) -> Happened {
-        Happened { outcome, retry_after_ms: None, can_ask: false }
+        Happened { outcome, retry_after_ms: None, can_ask: false, billed: false }
     }
 
     #[track_caller]
@@ -122,6 +132,17 @@ mod tests {
         check(after(Outcome::Transient), tried, HOLD, Next::Elsewhere(ErrorCode::ProviderFailed));
         check(after(Outcome::Empty), FRESH, HOLD, Next::Again { after_ms: 0 });
         check(after(Outcome::Empty), Tried { empty: 1, ..FRESH }, HOLD, Next::Elsewhere(ErrorCode::ProviderFailed));
+    }
+
+    #[test]
+    fn what_is_paid_is_not_paid_again_by_itself() {
+        for outcome in [Outcome::Empty, Outcome::Transient, Outcome::BadRequest, Outcome::Failed] {
+            let paid = Happened { billed: true, ..after(outcome) };
+            check(paid, FRESH, OnAmbiguous::Resend { at_most: 3 }, Next::GiveUp(ErrorCode::ProviderFailed));
+        }
+        // The team said that another vendor may be asked.
+        let withheld = Happened { billed: true, ..after(Outcome::PolicyOutput) };
+        check(withheld, FRESH, HOLD, Next::ElsewhereIfAllowed(ErrorCode::ContentPolicy));
     }
 
     #[test]

@@ -127,6 +127,25 @@ impl Turns {
         Some(job)
     }
 
+    /// Whose turn it is, if it is not one of the clients that are passed over.
+    fn first(&self, passed: &BTreeSet<String>) -> Option<JobId> {
+        let client = self.clients.iter().find(|client| !passed.contains(*client))?;
+        self.jobs.get(client)?.first().map(|(_, job)| *job)
+    }
+
+    /// Gives a job its turn; its client comes last from now on.
+    fn take(&mut self, open: &Open) {
+        self.remove(open);
+        if self.jobs.contains_key(&open.client) {
+            self.clients.retain(|client| *client != open.client);
+            self.clients.push_back(open.client.clone());
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
     fn remove(&mut self, open: &Open) {
         if let Some(jobs) = self.jobs.get_mut(&open.client) {
             jobs.remove(&(Reverse(open.priority), open.id));
@@ -198,6 +217,16 @@ impl State {
         self.jobs.len()
     }
 
+    /// Whether it has the job.
+    pub fn has(&self, job: JobId) -> bool {
+        self.jobs.contains_key(&job)
+    }
+
+    /// Whether the job waits for somebody who decides about a call of which nobody knows what became.
+    pub fn is_held(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(|entry| matches!(entry.phase, Phase::Held { .. }))
+    }
+
     /// When time alone will change something, in Unix milliseconds.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let deadline = self.deadlines.first().map(|(at, _)| *at);
@@ -228,7 +257,8 @@ impl State {
             Event::Overdrawn(record, failure) => self.overdrawn(&record, failure, &mut effects),
             Event::Called { job, attempt, called } => self.called(job, attempt, *called, now_ms, &mut effects),
             Event::Resend(job) => self.resend(job, &mut effects),
-            Event::Limits { account, limits } => self.set_limits(&account, limits),
+            Event::Owned(record) => self.owned(&record, &mut effects),
+            Event::Market { limits } => self.market_changed(&limits),
             Event::Drawn { job, attempt, result } => self.drawn(job, attempt, result, &mut effects),
             Event::Cancel(job) => self.stop(job, Stop::Cancelled, &mut effects),
             Event::Tick => {}
@@ -266,6 +296,9 @@ impl State {
             if let Some(entry) = self.jobs.remove(&job) {
                 entry.forget_deadline(&mut self.deadlines);
                 self.busy -= 1;
+                for key in entry.more_keys {
+                    self.release(job, key);
+                }
                 effects.push(Effect::Answer(job, ending));
             }
             return;
@@ -299,9 +332,16 @@ impl State {
                 self.busy -= 1;
                 self.finish(job, None, Ending::Done { render, cached: true, attempts }, None, effects);
             }
-            Planned::Draw { .. } | Planned::Buy(_) if key.is_some_and(|key| self.drawing.contains_key(&key)) => {
+            Planned::Draw { .. } | Planned::Buy(_)
+                if key.and_then(|key| self.drawing.get(&key)).is_some_and(|drawing| drawing.drawer != job) =>
+            {
                 self.busy -= 1;
                 self.follow(job, key, effects);
+            }
+            // Its art is paid and gone from the store, or its model from the settings: somebody asks again, or nobody.
+            Planned::Buy(_) if entry.bought.is_some() => {
+                self.busy -= 1;
+                self.finish(job, None, Ending::Failed(buy::gone()), None, effects);
             }
             Planned::Buy(offers) => {
                 self.busy -= 1;
@@ -312,14 +352,14 @@ impl State {
                 if let Some(attempt) = entry.bought.take() {
                     // Durable since the call, which is what it cost.
                     entry.phase = Phase::Drawing { key };
-                    self.drawing.insert(key, Drawing::by(job));
+                    self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
                     effects.push(Effect::Draw { job, attempt, route });
                     return;
                 }
                 let attempt = entry.open.attempts + 1;
                 entry.open.attempts = attempt;
                 entry.phase = Phase::Starting { route: route.clone(), key };
-                self.drawing.insert(key, Drawing::by(job));
+                self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
                 let budgets = Arc::new([]);
                 effects.push(Effect::Record(Record::Started { job, attempt, route, art: None, budgets }));
             }
@@ -447,8 +487,9 @@ impl State {
 
     fn stop(&mut self, job: JobId, stop: Stop, effects: &mut Vec<Effect>) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
-        if entry.stopping.is_some() {
-            return;
+        match (entry.stopping, stop) {
+            (None, _) | (Some(Stop::Deadline), Stop::Cancelled) => {}
+            _ => return,
         }
         match entry.phase {
             Phase::Queued => {
@@ -468,6 +509,11 @@ impl State {
             | Phase::Reserving { .. }
             | Phase::Settling { .. }
             | Phase::Resending { .. } => entry.stopping = Some(stop),
+            // It may be billed already, and to hang up would lose what is paid: whoever waits is told, and the art is kept.
+            Phase::Calling { .. } if matches!(stop, Stop::Deadline) => {
+                entry.stopping = Some(stop);
+                effects.push(Effect::Tell(job, late()));
+            }
             Phase::Drawing { .. } | Phase::Calling { .. } => {
                 entry.stopping = Some(stop);
                 effects.push(Effect::Stop(job));
@@ -535,6 +581,15 @@ impl Entry {
             deadlines.remove(&(at, self.open.id));
         }
     }
+}
+
+/// What whoever waits for a call is told at the job's deadline.
+fn late() -> Failure {
+    Failure::new(
+        ErrorCode::DeadlineExceeded,
+        "failed to buy the picture before the deadline: the provider is still at it; when its picture comes it is kept, \
+         and asking again takes it",
+    )
 }
 
 impl Stop {

@@ -10,7 +10,16 @@ use crate::journal::tests::{render, route, spec};
 use crate::journal::{Open, Record};
 
 fn job(id: u64, lane: Lane, client: &str) -> Open {
-    Open { id: JobId(id), lane, priority: 0, client: client.into(), deadline_ms: None, attempts: 0, held: None }
+    Open {
+        id: JobId(id),
+        lane,
+        priority: 0,
+        client: client.into(),
+        deadline_ms: None,
+        attempts: 0,
+        unknown: 0,
+        held: None,
+    }
 }
 
 fn planned(effects: &[Effect]) -> Vec<u64> {
@@ -206,3 +215,5 @@ fn a_job_that_the_journal_could_not_follow_is_let_go_of() {
     state.apply(Event::Accepted(job(2, Lane::Batch, "a")), 0);
     start(&mut state, 2, 1);
 }
+
+mod buying;

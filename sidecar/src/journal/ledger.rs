@@ -273,9 +273,34 @@ pub(super) fn settle(
                    cost_micros = excluded.cost_micros, latency_ms = excluded.latency_ms, seed = excluded.seed
                  WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = arts.blob)",
             )?
-            .execute((bought.art.0, bought.blob.0, job.0, cost.0, call.latency_ms, bought.seed, now_ms))?;
+            .execute((
+                bought.art.0,
+                bought.blob.0,
+                job.0,
+                cost.0,
+                latency_ms(connection, job, attempt)?,
+                bought.seed,
+                now_ms,
+            ))?;
     }
     Ok(())
+}
+
+/// How long the call took, with the times that it was asked after.
+fn latency_ms(connection: &Connection, job: JobId, attempt: u32) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT coalesce(latency_ms, 0) FROM attempts WHERE job_id = ?1 AND n = ?2")?
+        .query_row((job.0, attempt), |row| row.get(0))
+}
+
+/// What a job has paid so far; what nobody knows is counted as it will be, at the most that it can be.
+pub fn paid(connection: &Connection, job: JobId) -> rusqlite::Result<Micros> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(sum(coalesce(settled_micros, reserved_micros)), 0) FROM attempts
+             WHERE job_id = ?1 AND account IS NOT NULL",
+        )?
+        .query_row([job.0], |row| row.get(0).map(Micros))
 }
 
 /// Counts what nobody knows of a job as billed at the most that it could cost: too much rather than too little.

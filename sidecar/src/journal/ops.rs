@@ -52,6 +52,8 @@ pub struct Open {
     pub deadline_ms: Option<u64>,
     /// Tries so far.
     pub attempts: u32,
+    /// Those of them of which nobody knew what became: a rule that sends some again counts them across restarts.
+    pub unknown: u32,
     /// The call of which nobody knows what became, where the job waits for that.
     pub held: Option<Box<Held>>,
 }
@@ -77,6 +79,8 @@ pub enum Applied {
     Written,
     /// A budget did not allow it, and nothing was written.
     Refused(Failure),
+    /// It was to buy art that is there by now, and nothing was written.
+    Owned,
 }
 
 /// A change to write down.
@@ -249,6 +253,7 @@ fn write_or_join(
             client: spec.client.clone(),
             deadline_ms: spec.deadline_ms,
             attempts: 0,
+            unknown: 0,
             held: None,
         };
         return Ok(Accepted::Fresh(open));
@@ -311,6 +316,12 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
     match record {
         Record::Started { job, attempt, route, art, budgets } => {
             if let Some(purchase) = &route.purchase {
+                // Whoever waited for long, or came to another route, may have been overtaken.
+                if let Some(art) = art
+                    && ledger::find_art(connection, *art)?.is_some()
+                {
+                    return Ok(Applied::Owned);
+                }
                 let bought = (purchase, route.model.as_str());
                 let reserved = ledger::reserve(connection, *job, *attempt, bought, budgets, now_ms)?;
                 if let Err(failure) = reserved {
@@ -453,12 +464,14 @@ fn failure_of(code: Option<&str>, message: Option<String>) -> Failure {
     Failure::new(known.unwrap_or(ErrorCode::Internal), message.unwrap_or_default())
 }
 
+/// Says where a job stands; one that has ended stays so.
 fn set_state(connection: &Connection, job: JobId, state: JobState, now_ms: u64) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE jobs SET state = ?2, updated_ms = ?3 WHERE id = ?1")?.execute((
-        job.0,
-        state.word(),
-        now_ms,
-    ))?;
+    connection
+        .prepare_cached(
+            "UPDATE jobs SET state = ?2, updated_ms = ?3
+             WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
+        )?
+        .execute((job.0, state.word(), now_ms))?;
     Ok(())
 }
 
@@ -593,6 +606,17 @@ pub fn recover(connection: &Connection, now_ms: u64) -> rusqlite::Result<Vec<Ope
          WHERE crashes > ?1 AND state NOT IN ('done', 'failed', 'cancelled')",
         (limits::CRASHES_MAX, now_ms),
     )?;
+    // Nobody will learn any more what became of calls of jobs that ended so.
+    let ended: Vec<u64> = connection
+        .prepare(
+            "SELECT DISTINCT job_id FROM attempts JOIN jobs ON id = job_id
+             WHERE account IS NOT NULL AND settled_micros IS NULL AND state IN ('done', 'failed', 'cancelled')",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for job in ended {
+        ledger::assume(connection, JobId(job), now_ms)?;
+    }
     connection.execute(
         "UPDATE jobs SET state = 'queued' WHERE state IN ('planning', 'running', 'verifying', 'repairing', 'waiting')",
         [],
@@ -623,7 +647,8 @@ pub fn open(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Open
 
 /// What is read of an open job; whether it is held comes last. A call without an end is under way, and then the dispatcher
 /// has the job; or its end could not be written down, and then nobody knows what became of it.
-const OPEN_COLUMNS: &str = "id, lane, priority, client, deadline_ms, attempts, state = 'ambiguous'
+const OPEN_COLUMNS: &str = "id, lane, priority, client, deadline_ms, attempts,
+    (SELECT count(*) FROM attempts WHERE job_id = jobs.id AND outcome = 'ambiguous'), state = 'ambiguous'
     OR EXISTS (SELECT 1 FROM attempts WHERE job_id = jobs.id AND account IS NOT NULL AND ended_ms IS NULL)";
 
 /// Adds the call of which nobody knows what became, to a job that waits for that.
@@ -658,9 +683,10 @@ fn open_from_row(row: &Row<'_>) -> rusqlite::Result<(Open, bool)> {
         client: row.get(3)?,
         deadline_ms: row.get(4)?,
         attempts: row.get(5)?,
+        unknown: row.get(6)?,
         held: None,
     };
-    Ok((open, row.get(6)?))
+    Ok((open, row.get(7)?))
 }
 
 /// What was asked of a job, as it was written down.

@@ -95,7 +95,7 @@ impl World {
                 nonce: String::new(),
                 known_as: (rule == OnAmbiguous::Poll).then(|| format!("{art}")),
             });
-            offers.push(Offer { route: Box::new(route), art, limits });
+            offers.push(Offer { route: Box::new(route), art, limits, lowered: None });
         }
         let budget = Budget { scope: Scope::All, period: Period::Ever, micros: self.provider.limit };
         Planned::Buy(Box::new(Offers { offers, budgets: Arc::new([budget]), cross_vendor: self.seed.chance(50) }))

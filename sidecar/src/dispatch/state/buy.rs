@@ -3,19 +3,20 @@
 //! No money is set aside before the gate is open, no call is made before that is durable, and no call is made again
 //! unless [`retry`] says that it may be.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Purchase, Route};
+use thumbforge_core::money::Micros;
 use thumbforge_core::terms::Budget;
 
-use super::{Drawing, Entry, Phase, State};
+use super::{Drawing, Entry, Phase, State, Stop, Turns, late};
 use crate::dispatch::event::{Called, Effect, Offer, Offers};
 use crate::dispatch::gate::{Admission, Gate, GateLimits, Shut};
 use crate::dispatch::retry::{self, Happened, Next, Tried};
+use crate::journal::ledger::Settled;
 use crate::journal::{Held, Open, Record};
 
 /// Rests of a failing account that a job without another route waits for: about a quarter of an hour in all.
@@ -34,10 +35,58 @@ pub(super) enum Wake {
 #[derive(Debug)]
 pub(super) struct Counter {
     gate: Gate,
-    /// People first, then by priority, then in their order.
-    waiting: BTreeSet<(Lane, Reverse<i32>, JobId)>,
-    /// How many rests the account has had since it last answered.
-    rests: u32,
+    /// Gates of clients whose projects ask for less, before the account's own.
+    lowered: BTreeMap<String, Gate>,
+    /// People, who come first.
+    interactive: Turns,
+    batch: Turns,
+    /// Jobs without another route, that wait for the end of a rest; those behind them may have one.
+    resting: Vec<JobId>,
+}
+
+impl Counter {
+    fn is_idle(&self) -> bool {
+        self.interactive.is_empty() && self.batch.is_empty() && self.resting.is_empty()
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut Turns {
+        match lane {
+            Lane::Interactive => &mut self.interactive,
+            Lane::Batch => &mut self.batch,
+        }
+    }
+
+    /// Whose turn it is, leaving out clients that are at their own bound.
+    fn first(&self, passed: &BTreeSet<String>) -> Option<JobId> {
+        self.interactive.first(passed).or_else(|| self.batch.first(passed))
+    }
+
+    fn remove(&mut self, open: &Open) {
+        self.lane(open.lane).remove(open);
+        self.resting.retain(|job| *job != open.id);
+    }
+
+    /// Whether a call may be made for `client`.
+    fn admit(&mut self, client: &str, lowered: bool, images: u32, now_ms: u64) -> (Admission, bool) {
+        let own = self.lowered.get_mut(client).filter(|_| lowered);
+        let Some(own) = own else { return (self.gate.admit(images, now_ms), false) };
+        match own.admit(images, now_ms) {
+            Admission::Now => {}
+            other => return (other, true),
+        }
+        let admission = self.gate.admit(images, now_ms);
+        if admission != Admission::Now {
+            own.unmade(images);
+        }
+        (admission, false)
+    }
+
+    fn unmade(&mut self, client: &str, images: u32) {
+        self.gate.unmade(images);
+        if let Some(own) = self.lowered.get_mut(client) {
+            own.unmade(images);
+        }
+    }
 }
 
 /// How the purchase of one picture goes.
@@ -101,11 +150,12 @@ impl State {
         }
     }
 
-    /// What to tell whoever begins to wait for a job that itself waits for a person.
+    /// What to tell whoever begins to wait for a job that itself waits for a person, or has only its call's end to see.
     pub fn held(&self, job: JobId) -> Option<Failure> {
         let entry = self.jobs.get(&job)?;
         match entry.phase {
             Phase::Held { .. } => Some(held(job)),
+            Phase::Calling { .. } if matches!(entry.stopping, Some(Stop::Deadline)) => Some(late()),
             Phase::Following => {
                 let drawer = self.drawing.values().find(|drawing| drawing.followers.contains(&job))?.drawer;
                 matches!(self.jobs.get(&drawer)?.phase, Phase::Held { .. }).then(|| follows_held(drawer))
@@ -120,7 +170,9 @@ impl State {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         let attempt = entry.open.attempts;
         // A job that was sent again after an unknown outcome remembers how often.
-        let tried = entry.purchasing.take().map_or_else(Tried::default, |earlier| earlier.tried);
+        let unknown = entry.open.unknown;
+        let tried =
+            entry.purchasing.take().map_or(Tried { resent: unknown, ..Tried::default() }, |earlier| earlier.tried);
         let tried = Tried { resent: tried.resent, ..Tried::default() };
         let offers: VecDeque<Offer> = offers.into();
         let Some(key) = offers.front().map(|offer| offer.art) else {
@@ -131,7 +183,7 @@ impl State {
             Some(Box::new(Purchasing { offers, budgets, cross_vendor, stale: false, tried, attempt, then: None }));
         entry.advance(JobState::Waiting);
         entry.phase = Phase::Gated { key };
-        self.drawing.insert(key, Drawing::by(job));
+        self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
         self.queue(job, now_ms);
     }
 
@@ -171,11 +223,15 @@ impl State {
         let Some((offer, purchase)) = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current()) else {
             return;
         };
-        let place = (entry.open.lane, Reverse(entry.open.priority), job);
-        let (account, limits) = (purchase.account.clone(), offer.limits);
+        let (account, limits, lowered) = (purchase.account.clone(), offer.limits, offer.lowered);
+        let open = entry.open.clone();
         let counter = self.counter(&account, limits, now_ms);
         counter.gate.set_limits(limits);
-        counter.waiting.insert(place);
+        if let Some(lowered) = lowered {
+            let own = counter.lowered.entry(open.client.clone()).or_insert_with(|| Gate::new(lowered, now_ms));
+            own.set_limits(lowered);
+        }
+        counter.lane(open.lane).push(&open);
     }
 
     /// Counts a call again that is asked after.
@@ -188,47 +244,77 @@ impl State {
     fn counter(&mut self, account: &str, limits: GateLimits, now_ms: u64) -> &mut Counter {
         self.counters.entry(account.to_owned()).or_insert_with(|| Counter {
             gate: Gate::new(limits, now_ms),
-            waiting: BTreeSet::new(),
-            rests: 0,
+            lowered: BTreeMap::new(),
+            interactive: Turns::default(),
+            batch: Turns::default(),
+            resting: Vec::new(),
         })
     }
 
     /// Takes a job out of the queue that it waits in, or out of its pause.
     pub(super) fn leave_gate(&mut self, job: JobId) {
         let Some(entry) = self.jobs.get(&job) else { return };
-        let place = (entry.open.lane, Reverse(entry.open.priority), job);
         for counter in self.counters.values_mut() {
-            counter.waiting.remove(&place);
+            counter.remove(&entry.open);
         }
         self.wakes.retain(|(_, wake)| *wake != Wake::Job(job));
     }
 
     /// Forgets a job that this process lets go of.
     pub(super) fn leave_counter(&mut self, job: JobId, entry: &Entry) {
-        let place = (entry.open.lane, Reverse(entry.open.priority), job);
         for counter in self.counters.values_mut() {
-            counter.waiting.remove(&place);
+            counter.remove(&entry.open);
         }
         self.wakes.retain(|(_, wake)| *wake != Wake::Job(job));
         let current = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current());
         if let (Phase::Reserving { .. }, Some((_, purchase))) = (&entry.phase, current)
             && let Some(counter) = self.counters.get_mut(&purchase.account)
         {
-            counter.gate.unmade(purchase.images);
+            counter.unmade(&entry.open.client, purchase.images);
         }
     }
 
-    pub(super) fn set_limits(&mut self, account: &str, limits: GateLimits) {
-        if let Some(counter) = self.counters.get_mut(account) {
-            counter.gate.set_limits(limits);
-            counter.gate.reopen();
-            counter.rests = 0;
-        }
-        for entry in self.jobs.values_mut() {
-            let offers = entry.purchasing.iter_mut().flat_map(|purchasing| purchasing.offers.iter_mut());
-            for offer in offers.filter(|offer| is_of(offer, account)) {
-                offer.limits = limits;
+    /// Everything that waits at a counter is routed again, with the prices, budgets and limits that hold now. What is on
+    /// its way goes on, and is routed again before anything else is bought for it.
+    pub(super) fn market_changed(&mut self, limits: &BTreeMap<String, GateLimits>) {
+        for (account, counter) in &mut self.counters {
+            if let Some(limits) = limits.get(account) {
+                counter.gate.set_limits(*limits);
             }
+            counter.gate.reopen();
+            // Made anew by the first job that still brings one; what is on its way is counted there no more.
+            counter.lowered.retain(|_, own| !own.is_idle());
+            (counter.interactive, counter.batch) = (Turns::default(), Turns::default());
+            counter.resting.clear();
+        }
+        self.wakes.retain(|(_, wake)| !matches!(wake, Wake::Job(_)));
+        let mut waiting = Vec::new();
+        for (job, entry) in &mut self.jobs {
+            if let Some(purchasing) = &mut entry.purchasing {
+                purchasing.stale = true;
+            }
+            if matches!(entry.phase, Phase::Gated { .. }) {
+                waiting.push(*job);
+            }
+        }
+        // The map has no order, and the same events must give the same effects.
+        waiting.sort_unstable();
+        for job in waiting {
+            self.route_again(job);
+        }
+    }
+
+    /// Sends a job that waited at a counter to the router once more.
+    fn route_again(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let keys: Vec<RealisedKey> =
+            std::mem::take(&mut entry.more_keys).into_iter().chain(entry.phase.key()).collect();
+        entry.advance(JobState::Queued);
+        entry.phase = Phase::Queued;
+        let open = entry.open.clone();
+        self.lane(open.lane).push(&open);
+        for key in keys {
+            self.release(job, key);
         }
     }
 
@@ -248,43 +334,45 @@ impl State {
         if self.draining {
             return;
         }
-        let accounts: Vec<String> = self
-            .counters
-            .iter()
-            .filter(|(_, counter)| !counter.waiting.is_empty())
-            .map(|(name, _)| name.clone())
-            .collect();
-        for account in accounts {
-            self.open_gate(&account, now_ms, effects);
+        // Whoever goes elsewhere may come to a counter that was looked at before. Each time costs a route, so this ends.
+        loop {
+            let waited = self.counters.iter().filter(|(_, counter)| !counter.is_idle());
+            let accounts: Vec<String> = waited.map(|(name, _)| name.clone()).collect();
+            let mut went = false;
+            for account in accounts {
+                went |= self.open_gate(&account, now_ms, effects);
+            }
+            if !went {
+                return;
+            }
         }
     }
 
-    fn open_gate(&mut self, account: &str, now_ms: u64, effects: &mut Vec<Effect>) {
+    /// Lets whoever may go through an account's gate; says whether somebody went to another account instead.
+    fn open_gate(&mut self, account: &str, now_ms: u64, effects: &mut Vec<Effect>) -> bool {
+        let mut went = false;
+        // Clients that are at a bound of their own; nobody else waits for that.
+        let mut passed = BTreeSet::new();
+        self.end_rest(account, now_ms);
         while let Some(counter) = self.counters.get_mut(account)
-            && let Some(place) = counter.waiting.first().copied()
+            && let Some(job) = counter.first(&passed)
         {
-            let (_, _, job) = place;
-            let entry = self.jobs.get_mut(&job);
-            let Some((entry, Phase::Gated { key })) = entry.map(|entry| {
-                let key = entry.phase.key();
-                (entry, key.map_or(Phase::Queued, |key| Phase::Gated { key }))
-            }) else {
-                counter.waiting.remove(&place);
+            let Some(entry) = self.jobs.get_mut(&job) else { return went };
+            let open = entry.open.clone();
+            let (Phase::Gated { key }, Some(purchasing)) = (&entry.phase, entry.purchasing.as_mut()) else {
+                counter.remove(&open);
                 continue;
             };
-            let Some(purchasing) = entry.purchasing.as_mut() else {
-                counter.waiting.remove(&place);
-                continue;
-            };
+            let key = *key;
             let Some((offer, purchase)) = purchasing.current() else {
-                counter.waiting.remove(&place);
+                counter.remove(&open);
                 continue;
             };
-            let images = purchase.images;
-            match counter.gate.admit(images, now_ms) {
+            let (admission, is_own) = counter.admit(&open.client, offer.lowered.is_some(), purchase.images, now_ms);
+            match admission {
                 Admission::Now => {
                     let (route, art) = (offer.route.clone(), offer.art);
-                    counter.waiting.remove(&place);
+                    counter.lane(open.lane).take(&open);
                     let attempt = entry.open.attempts + 1;
                     entry.open.attempts = attempt;
                     purchasing.attempt = attempt;
@@ -292,24 +380,48 @@ impl State {
                     entry.phase = Phase::Reserving { key };
                     effects.push(Effect::Record(Record::Started { job, attempt, route, art: Some(art), budgets }));
                 }
-                Admission::WhenFree => return,
+                Admission::WhenFree if is_own => _ = passed.insert(open.client),
+                Admission::WhenFree => return went,
                 Admission::At(at) => {
                     self.wakes.insert((at, Wake::Counter(account.to_owned())));
-                    return;
+                    if !is_own {
+                        return went;
+                    }
+                    passed.insert(open.client);
                 }
-                Admission::Shut(Shut::Failing, until) if purchasing.offers.len() < 2 && counter.rests < RESTS_MAX => {
+                Admission::Shut(Shut::Failing, until)
+                    if purchasing.offers.len() < 2 && counter.gate.rests() <= RESTS_MAX =>
+                {
                     self.wakes.insert((until, Wake::Counter(account.to_owned())));
-                    return;
+                    counter.lane(open.lane).take(&open);
+                    counter.resting.push(job);
                 }
                 Admission::Shut(why, until) => {
-                    counter.waiting.remove(&place);
+                    counter.remove(&open);
                     let failure = shut(account, why, until.saturating_sub(now_ms));
                     match next_offer(purchasing, true) {
-                        true if self.claim(job, effects) => self.queue(job, now_ms),
+                        true if self.claim(job, effects) => {
+                            went = true;
+                            self.queue(job, now_ms);
+                        }
                         true => {}
                         false => self.finish(job, None, Ending::Failed(failure), None, effects),
                     }
                 }
+            }
+        }
+        went
+    }
+
+    /// Whoever waited for the end of a rest takes a turn again when it has come.
+    fn end_rest(&mut self, account: &str, now_ms: u64) {
+        let Some(counter) = self.counters.get_mut(account) else { return };
+        if counter.gate.is_shut(now_ms) {
+            return;
+        }
+        for job in std::mem::take(&mut counter.resting) {
+            if let Some(entry) = self.jobs.get(&job) {
+                counter.lane(entry.open.lane).push(&entry.open);
             }
         }
     }
@@ -324,9 +436,8 @@ impl State {
         let Some((offer, purchase)) = current else { return };
         if entry.stopping.is_some() {
             // Nothing was sent: the money is free again.
-            let (account, images) = (purchase.account.clone(), purchase.images);
-            if let Some(counter) = self.counters.get_mut(&account) {
-                counter.gate.unmade(images);
+            if let Some(counter) = self.counters.get_mut(&purchase.account) {
+                counter.unmade(&entry.open.client, purchase.images);
             }
             let call = Box::new(crate::journal::ledger::Call::unmade(Outcome::Cancelled));
             entry.phase = Phase::Settling { key };
@@ -344,19 +455,32 @@ impl State {
     /// A budget does not allow the call.
     pub(super) fn overdrawn(&mut self, record: &Record, failure: Failure, effects: &mut Vec<Effect>) {
         let job = record.job();
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
-        // The attempt was not written, so it was none.
-        entry.open.attempts -= 1;
-        let account = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current());
-        let account = account.map(|(_, purchase)| (purchase.account.clone(), purchase.images));
-        let stop = entry.stopping;
-        if let Some((account, images)) = account
-            && let Some(counter) = self.counters.get_mut(&account)
-        {
-            counter.gate.unmade(images);
-        }
-        let ending = stop.map_or(Ending::Failed(failure), super::Stop::ending);
+        let Some(stop) = self.unwritten(job) else { return };
+        let ending = stop.map_or(Ending::Failed(failure), Stop::ending);
         self.finish(job, None, ending, None, effects);
+    }
+
+    /// Somebody else has bought the art while the job waited: it finds that, and nothing is paid.
+    pub(super) fn owned(&mut self, record: &Record, effects: &mut Vec<Effect>) {
+        let job = record.job();
+        match self.unwritten(job) {
+            Some(Some(stop)) => self.finish(job, None, stop.ending(), None, effects),
+            Some(None) => self.route_again(job),
+            None => {}
+        }
+    }
+
+    /// Takes an attempt back that was not written down, so that it was none; says whether the job is to end.
+    fn unwritten(&mut self, job: JobId) -> Option<Option<Stop>> {
+        let entry = self.jobs.get_mut(&job)?;
+        entry.open.attempts -= 1;
+        let current = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current());
+        if let Some((_, purchase)) = current
+            && let Some(counter) = self.counters.get_mut(&purchase.account)
+        {
+            counter.unmade(&entry.open.client, purchase.images);
+        }
+        Some(entry.stopping)
     }
 
     /// A call has ended: what follows is decided, and comes true once its end is durable.
@@ -373,17 +497,27 @@ impl State {
         let Some((account, provider, images, on_ambiguous)) = current else { return };
         if let Some(counter) = self.counters.get_mut(&account) {
             counter.gate.ended(images, call.outcome, retry_after_ms, account_wide, now_ms);
-            match call.outcome {
-                Outcome::Transient | Outcome::Ambiguous => counter.rests += u32::from(counter.gate.is_resting()),
-                _ => counter.rests = 0,
+            if let Some(own) = counter.lowered.get_mut(&entry.open.client) {
+                own.left(images);
             }
         }
-        let happened = Happened { outcome: call.outcome, retry_after_ms, can_ask: call.provider_id.is_some() };
+        let billed = matches!(call.settled, Settled::Paid(amount) if amount > Micros::ZERO);
+        let happened = Happened { outcome: call.outcome, retry_after_ms, can_ask: call.provider_id.is_some(), billed };
         let jitter = jitter(job, attempt);
-        let failure = |code| failure(code, &account, &call.note);
-        let (then, state) = if entry.stopping.is_some() {
-            // It ends however the call went; what nobody knows is counted as billed.
-            (None, JobState::Running)
+        let failure = |code| failure(code, &account, &call.note, billed);
+        let (then, state) = if let Some(stop) = entry.stopping {
+            match (stop, retry::next(happened, purchasing.tried, on_ambiguous, jitter)) {
+                // Nobody took it back, so an unknown end is no failure; and nobody wants it enough to buy it again.
+                (Stop::Deadline, Next::Ask) if call.outcome == Outcome::Ambiguous => {
+                    purchasing.tried.count(call.outcome);
+                    (call.provider_id.clone().map(Then::Ask), JobState::Ambiguous)
+                }
+                (Stop::Deadline, _) if call.outcome == Outcome::Ambiguous => {
+                    (Some(Then::Hold(held(job))), JobState::Ambiguous)
+                }
+                // It ends however the call went; what nobody knows is counted as billed.
+                _ => (None, JobState::Running),
+            }
         } else if call.outcome == Outcome::Rendered {
             (Some(Then::Compose), JobState::Queued)
         } else {
@@ -419,17 +553,24 @@ impl State {
             panic!("job {job}: the end of a call came back while none was settled");
         };
         let then = entry.purchasing.as_mut().and_then(|purchasing| purchasing.then.take());
-        if let Some(stop) = entry.stopping {
+        let is_unknown = matches!(then, Some(Then::Ask(_) | Then::Hold(_)));
+        if let Some(stop) = entry.stopping
+            && !(is_unknown && matches!(stop, Stop::Deadline))
+        {
             return self.finish(job, None, stop.ending(), None, effects);
         }
         match then {
             Some(then @ (Then::Compose | Then::Replan)) => {
-                // Whoever waits for the same art finds it in the store from now on, or buys it itself.
                 entry.advance(JobState::Queued);
                 entry.phase = Phase::Queued;
                 if matches!(then, Then::Compose) {
+                    // Whoever paid goes first, so that its picture is not told as one that was there for nothing; the
+                    // others find the art in the store after it.
                     entry.purchasing = None;
                     entry.bought = Some(attempt);
+                    entry.more_keys.push(key);
+                    let open = entry.open.clone();
+                    return self.lane(open.lane).push(&open);
                 }
                 let more_keys = std::mem::take(&mut entry.more_keys);
                 let open = entry.open.clone();
@@ -467,6 +608,7 @@ impl State {
                 entry.forget_deadline(&mut self.deadlines);
                 // Whoever decides about it later is not held to a time that has passed.
                 entry.open.deadline_ms = None;
+                entry.stopping = None;
                 effects.push(Effect::Moved(job, JobState::Ambiguous));
                 effects.push(Effect::Tell(job, failure));
                 for follower in self.drawing.get(&key).iter().flat_map(|drawing| &drawing.followers) {
@@ -496,12 +638,12 @@ impl State {
             drawing.others.push(job);
         }
         let on_ambiguous = route.purchase.as_ref().map(|purchase| purchase.on_ambiguous).unwrap_or_default();
-        let happened =
-            Happened { outcome: Outcome::Ambiguous, retry_after_ms: None, can_ask: held.provider_id.is_some() };
+        let can_ask = held.provider_id.is_some();
+        let happened = Happened { outcome: Outcome::Ambiguous, retry_after_ms: None, can_ask, billed: false };
         let tried = Tried { resent: held.others, ..Tried::default() };
         let next = retry::next(happened, tried, on_ambiguous, jitter(job, attempt));
         let limits = GateLimits { in_flight: 1, per_minute: None, burst: 1 };
-        let offers = VecDeque::from([Offer { route: Box::new(route), art, limits }]);
+        let offers = VecDeque::from([Offer { route: Box::new(route), art, limits, lowered: None }]);
         let tried = Tried { resent: held.others + 1, ..Tried::default() };
         let budgets = Arc::new([]);
         let purchasing = Purchasing { offers, budgets, cross_vendor: false, stale: true, tried, attempt, then: None };
@@ -566,10 +708,6 @@ impl Tried {
     }
 }
 
-fn is_of(offer: &Offer, account: &str) -> bool {
-    offer.route.purchase.as_ref().is_some_and(|purchase| purchase.account == account)
-}
-
 /// Goes on to the next route; says whether there is one.
 fn next_offer(purchasing: &mut Purchasing, allowed: bool) -> bool {
     if !allowed || purchasing.offers.len() < 2 {
@@ -615,6 +753,15 @@ fn held(job: JobId) -> Failure {
     )
 }
 
+/// Why a picture that was paid is not bought a second time.
+pub(super) fn gone() -> Failure {
+    Failure::new(
+        ErrorCode::Storage,
+        "failed to find the picture that was bought a moment ago: the store gave it up, or the settings changed meanwhile; \
+         look at store_mib_max and ask again, which buys it again",
+    )
+}
+
 fn follows_held(drawer: JobId) -> Failure {
     Failure::new(
         ErrorCode::Ambiguous,
@@ -624,7 +771,7 @@ fn follows_held(drawer: JobId) -> Failure {
     )
 }
 
-fn failure(code: ErrorCode, account: &str, note: &str) -> Failure {
+fn failure(code: ErrorCode, account: &str, note: &str, billed: bool) -> Failure {
     let note = if note.is_empty() { "get a picture" } else { note };
     let mend = match code {
         ErrorCode::ProviderAuth => "; check the account's key (`thumbforge doctor` says where it comes from)",
@@ -632,6 +779,7 @@ fn failure(code: ErrorCode, account: &str, note: &str) -> Failure {
         ErrorCode::RateLimited => "; ask later, or lower the account's limits",
         ErrorCode::ContentPolicy => "; change the prompt",
         ErrorCode::ModelRetired => "; name another model (`thumbforge models` lists them)",
+        _ if billed => "; it is counted as billed, so it is not asked for again by itself",
         _ => "",
     };
     Failure::new(code, format!("failed to {note} (account {account}){mend}"))
@@ -644,6 +792,7 @@ fn shut(account: &str, why: Shut, left_ms: u64) -> Failure {
             (ErrorCode::ProviderAuth, "the provider refused its key; check where it comes from (`thumbforge doctor`)")
         }
         Shut::OutOfFunds => (ErrorCode::OutOfFunds, "it has no credit or quota left; top it up, or name another"),
+        Shut::Patience => (ErrorCode::RateLimited, "the provider asks to be left alone; ask later, or name a fallback"),
         Shut::Failing => {
             (ErrorCode::ProviderFailed, "the provider failed again and again; ask later, or name a fallback")
         }
