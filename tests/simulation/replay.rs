@@ -128,7 +128,7 @@ impl Night {
             return Planned::Draw { route: Box::new(Route { purchase: None, ..route }), key };
         }
         let limits = GateLimits { in_flight: IN_FLIGHT, per_minute: None, burst: 1 };
-        let offers = vec![Offer { route: Box::new(route), art, limits }];
+        let offers = vec![Offer { route: Box::new(route), art, limits, lowered: None }];
         Planned::Buy(Box::new(Offers { offers, budgets: Arc::new([]), cross_vendor: false }))
     }
 
