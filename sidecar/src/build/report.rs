@@ -97,6 +97,9 @@ pub struct Item {
     pub model: Option<String>,
     /// The model that it stands in for.
     pub placeholder_for: Option<String>,
+    /// The retired model that was asked for and that its model replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// The seed that it was drawn with.
     pub seed: Option<u64>,
     /// Draft or final.
@@ -138,6 +141,7 @@ impl Item {
             engine: None,
             model: wanted.recipe.model.as_ref().map(ToString::to_string),
             placeholder_for: None,
+            replaces: None,
             seed: wanted.recipe.seed,
             tier: wanted.recipe.tier.word().to_owned(),
             attempts: 0,
@@ -205,6 +209,7 @@ impl Item {
         self.engine = Some(render.realisation.engine.clone());
         self.model = Some(render.model.to_string());
         self.placeholder_for = render.placeholder_for.as_ref().map(ToString::to_string);
+        self.replaces = render.replaces.as_ref().map(ToString::to_string);
         self.seed = Some(render.realisation.seed);
         self.attempts = attempts;
         self.cost_micros_usd = if cached { 0 } else { render.cost_micros_usd };

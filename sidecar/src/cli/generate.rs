@@ -9,6 +9,7 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Gate, JobSpec, Lane};
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
+use thumbforge_core::model::Catalogue;
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Recipe, one_line};
 use thumbforge_core::terms::{Budget, Period, Scope, Terms};
@@ -60,7 +61,7 @@ pub(super) struct GenerateArgs {
 /// `thumbforge generate`.
 pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, BuildError> {
     let began = Instant::now();
-    let spec = spec(args)?;
+    let spec = spec(args, &context.shelf()?.now().catalogue)?;
     let path = args
         .out_file
         .clone()
@@ -102,10 +103,9 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     Ok(code)
 }
 
-fn spec(args: &GenerateArgs) -> Result<JobSpec, Failure> {
+fn spec(args: &GenerateArgs, catalogue: &Catalogue) -> Result<JobSpec, Failure> {
     let invalid = |message: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to {message}"));
     let overrides = args.recipe.overrides(&[], &[])?;
-    let catalogue = thumbforge_core::model::Catalogue::built_in();
     let model = match &overrides.model {
         Some(name) => {
             let row = catalogue
@@ -175,6 +175,12 @@ fn say(context: &Context, item: &Item, path: &std::path::Path) {
             format!("{} ms", item.latency_ms.unwrap_or_default())
         },
     );
+    if let (Some(retired), Some(model)) = (&item.replaces, &item.model) {
+        eprintln!("warning: {retired} is retired, and {model} took its place; `thumbforge models` says since when");
+    }
+    if item.cost_micros_usd > 0 {
+        eprintln!("it cost {}", Micros(item.cost_micros_usd));
+    }
     for finding in item.verdict.iter().flat_map(|verdict| &verdict.findings) {
         eprintln!("note: {}", finding.message);
     }

@@ -171,6 +171,8 @@ impl Lines {
         self.fact_if("template", template.map(|template| format!("{} version {}", template.name, template.version)));
         self.fact("model", &provenance.model);
         self.fact_if("stands in for", provenance.placeholder_for.as_ref());
+        let named = recipe.model.as_ref().filter(|named| **named != provenance.model);
+        self.fact_if("in place of", named.filter(|_| provenance.placeholder_for.is_none()));
         self.fact("engine", format_args!("{} {}", realisation.engine, realisation.engine_version));
         self.fact_if(
             "called as",
@@ -179,6 +181,8 @@ impl Lines {
         self.fact("device", &realisation.device_class);
         self.fact_if("weights", realisation.weights);
         self.fact("seed", realisation.seed);
+        let asked: Vec<String> = realisation.settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        self.fact_if("asked with", (!asked.is_empty()).then(|| asked.join(", ")));
         self.fact("tier", provenance.tier.word());
         self.fact("intent", recipe.intent.word());
         let settings = &recipe.settings;
