@@ -87,6 +87,8 @@ struct Entry {
     stopping: Option<Stop>,
     /// Where it is bought, and how that went so far.
     purchasing: Option<Box<Purchasing>>,
+    /// Whether a person waits for its art, whoever asked for the job itself.
+    hurried: bool,
     /// The attempt that bought its art: words are still to be set over that, in the same attempt.
     bought: Option<u32>,
     /// Keys of art, besides the phase's, that nobody else may buy meanwhile: those of further routes that it has come to.
@@ -144,6 +146,10 @@ impl Turns {
 
     fn is_empty(&self) -> bool {
         self.clients.is_empty()
+    }
+
+    fn has(&self, open: &Open) -> bool {
+        self.jobs.get(&open.client).is_some_and(|jobs| jobs.contains(&(Reverse(open.priority), open.id)))
     }
 
     fn remove(&mut self, open: &Open) {
@@ -563,9 +569,15 @@ impl Entry {
             phase: Phase::Queued,
             stopping: None,
             purchasing: None,
+            hurried: false,
             bought: None,
             more_keys: Vec::new(),
         }
+    }
+
+    /// Who waits for it at an account.
+    fn lane(&self) -> Lane {
+        if self.hurried { Lane::Interactive } else { self.open.lane }
     }
 
     /// The only assignment to `state`.

@@ -61,12 +61,14 @@ impl Counter {
     }
 
     /// Whose turn it is, leaving out clients that are at their own bound.
-    fn first(&self, passed: &BTreeSet<String>) -> Option<JobId> {
-        self.interactive.first(passed).or_else(|| self.batch.first(passed))
+    fn first(&self, passed: &BTreeSet<String>) -> Option<(Lane, JobId)> {
+        let person = self.interactive.first(passed).map(|job| (Lane::Interactive, job));
+        person.or_else(|| self.batch.first(passed).map(|job| (Lane::Batch, job)))
     }
 
     fn remove(&mut self, open: &Open) {
-        self.lane(open.lane).remove(open);
+        self.interactive.remove(open);
+        self.batch.remove(open);
         self.resting.retain(|job| *job != open.id);
     }
 
@@ -149,8 +151,23 @@ impl State {
         let Some(drawing) = self.drawing.get_mut(&key) else { return };
         drawing.followers.push(job);
         let drawer = drawing.drawer;
+        if self.jobs.get(&job).is_some_and(|entry| entry.lane() == Lane::Interactive) {
+            self.hurry(drawer);
+        }
         if self.jobs.get(&drawer).is_some_and(|entry| matches!(entry.phase, Phase::Held { .. })) {
             effects.push(Effect::Tell(job, follows_held(drawer)));
+        }
+    }
+
+    /// A person waits for the art of a build's job: it goes before the rest of the build.
+    fn hurry(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        entry.hurried = true;
+        for counter in self.counters.values_mut() {
+            if counter.batch.has(&entry.open) {
+                counter.batch.remove(&entry.open);
+                counter.interactive.push(&entry.open);
+            }
         }
     }
 
@@ -228,7 +245,7 @@ impl State {
             return;
         };
         let (account, limits, lowered) = (purchase.account.clone(), offer.limits, offer.lowered);
-        let open = entry.open.clone();
+        let (open, lane) = (entry.open.clone(), entry.lane());
         let counter = self.counter(&account, limits, now_ms);
         counter.gate.set_limits(limits);
         if let Some(lowered) = lowered {
@@ -239,7 +256,7 @@ impl State {
                 counter.lowered.retain(|client, own| *client == open.client || !own.is_idle());
             }
         }
-        counter.lane(open.lane).push(&open);
+        counter.lane(lane).push(&open);
     }
 
     /// Counts a call again that is asked after.
@@ -363,7 +380,7 @@ impl State {
         let mut passed = BTreeSet::new();
         self.end_rest(account, now_ms);
         while let Some(counter) = self.counters.get_mut(account)
-            && let Some(job) = counter.first(&passed)
+            && let Some((lane, job)) = counter.first(&passed)
         {
             let Some(entry) = self.jobs.get_mut(&job) else { return went };
             let open = entry.open.clone();
@@ -380,7 +397,7 @@ impl State {
             match admission {
                 Admission::Now => {
                     let art = offer.art;
-                    counter.lane(open.lane).take(&open);
+                    counter.lane(lane).take(&open);
                     let attempt = entry.open.attempts + 1;
                     entry.open.attempts = attempt;
                     purchasing.attempt = attempt;
@@ -404,7 +421,7 @@ impl State {
                     if purchasing.offers.len() < 2 && counter.gate.rests() <= RESTS_MAX =>
                 {
                     self.wakes.insert((until, Wake::Counter(account.to_owned())));
-                    counter.lane(open.lane).take(&open);
+                    counter.lane(lane).take(&open);
                     counter.resting.push(job);
                 }
                 Admission::Shut(why, until) => {
@@ -432,7 +449,7 @@ impl State {
         }
         for job in std::mem::take(&mut counter.resting) {
             if let Some(entry) = self.jobs.get(&job) {
-                counter.lane(entry.open.lane).push(&entry.open);
+                counter.lane(entry.lane()).push(&entry.open);
             }
         }
     }

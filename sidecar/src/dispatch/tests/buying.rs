@@ -309,3 +309,22 @@ fn each_call_has_a_name_of_its_own() {
     }
     assert_eq!(names.len(), 3, "{names:?}");
 }
+
+#[test]
+fn a_person_does_not_wait_behind_the_build_that_has_the_same_art() {
+    let mut state = State::new(8);
+    for id in 1..=4 {
+        let effects = shop(&mut state, job(id, Lane::Batch, "night"), &["north"], 0);
+        assert_eq!(reserving(&effects).len(), usize::from(id == 1));
+        for effect in effects {
+            if let Effect::Record(record) = effect {
+                state.apply(Event::Recorded(record), 0);
+            }
+        }
+    }
+    // The art that the last job of the build waits to buy.
+    state.apply(Event::Accepted(job(5, Lane::Interactive, "artist")), 0);
+    assert!(state.apply(offers(5, vec![offer("north", 40, OnAmbiguous::Hold)]), 0).is_empty());
+    let effects = state.apply(called(1, 1, Outcome::PolicyInput, Settled::Free), 0);
+    assert_eq!(reserving(&effects), [4]);
+}
