@@ -18,7 +18,7 @@ pub use report::{Approved, Item, ItemState, Report, plain};
 pub use run::{
     Progress, Run, Singles, announce, leave_profiles, make_writable, place, planned_items, run, settle, sha256,
 };
-pub use survey::{Survey, mark_cached, survey};
+pub use survey::{Survey, add_costs, mark_cached, survey};
 
 use thumbforge_core::error::Failure;
 use thumbforge_core::manifest::ManifestErrors;

@@ -307,6 +307,11 @@ pub fn nonce(key: RealisedKey, now_ms: u64) -> String {
     hasher.update(&key.0);
     let mut bytes = [0_u8; 16];
     bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    uuid(bytes)
+}
+
+/// Random bytes as a UUID, version 4.
+pub(crate) fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

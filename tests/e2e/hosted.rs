@@ -236,3 +236,39 @@ fn a_sidecar_that_is_killed_while_it_waits_goes_on_by_itself() {
     sidecar.end(Signal::Terminate).expect(0);
     each_is_bought_once(&rig, &provider, &report, PICTURES);
 }
+
+#[test]
+fn what_is_paid_without_a_picture_is_paid_once_and_told() {
+    let provider = provider(Duration::ZERO);
+    let nothing = Reply::json(200, &json!({"created": 1, "data": []}));
+    provider.rule(Rule::reply(nothing).path("/images/generations").prompt("number 001"));
+    let rig = rig(&provider, "openai", "/v1", 3);
+    let report = build(&rig, "gpt-image-2.5-flare").ended().expect(3).json();
+    assert_eq!((&report["rendered"], &report["failed"]), (&json!(2), &json!(1)), "{report:#}");
+    let asked = provider.requests().iter().filter(|request| request.path.ends_with("/images/generations")).count();
+    assert_eq!(asked, 3, "an answer that may be billed is not asked for again by itself");
+    let settled = number(&rig, "SELECT sum(settled_micros) FROM attempts");
+    assert!(settled > number(&rig, "SELECT sum(settled_micros) FROM attempts WHERE outcome = 'rendered'"));
+    assert_eq!(report["cost_micros_usd"], settled, "the report has what the ledger has: {report:#}");
+}
+
+#[test]
+fn changed_settings_reach_jobs_that_wait() {
+    let provider = provider(Duration::ZERO);
+    let error = json!({"message": "Rate limit exceeded.", "type": "requests", "code": "rate_limit_exceeded"});
+    let long = Reply::json(429, &json!({ "error": error })).header("retry-after", "3000");
+    provider.rule(Rule::reply(long).path("/images/generations"));
+    let rig = rig(&provider, "openai", "/v1", 3);
+    let building = build(&rig, "gpt-image-2.5-flare");
+    let throttled = "SELECT count(*) FROM attempts WHERE outcome = 'throttled'";
+    wait_for("everybody to be turned away", PATIENCE, || {
+        (provider.count() >= 3 && number(&rig, throttled) == 3).then_some(())
+    });
+    provider.well();
+    // What a person changes is another matter; that something did is what lets jobs that wait for 50 minutes ask again.
+    let config = rig.data().join("config.toml");
+    let text = fs::read_to_string(&config).expect("settings");
+    fs::write(&config, text.replace("burst = 1000", "burst = 999")).expect("a file");
+    let report = building.ended().expect(0).json();
+    assert_eq!(report["rendered"], 3, "{report:#}");
+}

@@ -146,6 +146,10 @@ impl World {
         for _ in 0..1 + self.seed.below(3) {
             self.within(span_ms + 200, Coming::Crash);
         }
+        // Somebody edits the settings while jobs wait.
+        for _ in 0..self.seed.below(4) {
+            self.within(span_ms + 200, Coming::Event(Event::Market { limits: BTreeMap::new() }));
+        }
         self.until_quiet();
         // Whatever a fault left behind, the next start without faults must bring to an end.
         self.faults = false;

@@ -10,7 +10,7 @@ use thumbforge_core::plan::{
 };
 
 use super::{Item, ItemState, Project};
-use crate::journal::{self, ops};
+use crate::journal::{self, costs, ops};
 use crate::output::fence::Fence;
 use crate::output::observe::{Observed, observe_all};
 use crate::output::png;
@@ -96,6 +96,19 @@ pub fn mark_cached(items: &mut [Item], wanted: &[Wanted], placeholder: bool, dat
                 }
             }
         }
+    }
+}
+
+/// Adds what the build `batch` paid for images that have no picture to tell it: calls that failed or were taken back, and
+/// may be billed all the same.
+pub fn add_costs(items: &mut [Item], batch: &str, began: SystemTime, data_dir: &Path) {
+    let since_ms = began.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    // Without its figures a report says less, and nothing wrong: the ledger is the truth, and `costs` shows it.
+    let Ok(Some(reader)) = journal::peek(&data_dir.join("journal.sqlite")) else { return };
+    let Ok(costs) = reader.read(|connection| costs::of_batch(connection, batch, since_ms)) else { return };
+    for item in items.iter_mut().filter(|item| item.cost_micros_usd == 0) {
+        let cost = costs.get(&(item.asset.clone(), item.locale.clone()));
+        item.cost_micros_usd = cost.map_or(0, |cost| cost.0);
     }
 }
 

@@ -221,10 +221,12 @@ impl Batch {
             Some(events) => Arc::new(Told { events: events.clone(), others: progress }),
             None => progress,
         };
+        let now = SystemTime::now();
+        let batch = self.project.batch_id(now);
         let asked = Run {
             maker,
             jobs_max: self.order.jobs_max,
-            batch: self.project.batch_id(SystemTime::now()),
+            batch: batch.clone(),
             budget: self.order.budget,
             progress,
             except: &self.order.except,
@@ -232,7 +234,8 @@ impl Batch {
             interrupted: interrupted.clone(),
         };
         let ran = build::run(&mut self.project, &self.survey, asked).await;
-        let items = ran.inspect_err(|error| given_up(&self.events, error))?;
+        let mut items = ran.inspect_err(|error| given_up(&self.events, error))?;
+        build::add_costs(&mut items, &batch, now, &self.data_dir);
         Ok(self.end(items, interrupted.is_cancelled()))
     }
 

@@ -1,5 +1,7 @@
 //! What was spent, summed up for `thumbforge costs`: one query over the view of purchases.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 use serde::Serialize;
 use thumbforge_core::day::Day;
@@ -103,6 +105,22 @@ pub fn costs(connection: &Connection, by: By, since: Option<Day>, until: Option<
         })
     })?;
     costs.collect()
+}
+
+/// What the calls of one build cost, by asset and locale, as the ledger has it: also where no picture came of them.
+/// `since_ms` is when the build began, which spares a look at everything before.
+pub fn of_batch(
+    connection: &Connection,
+    batch: &str,
+    since_ms: u64,
+) -> rusqlite::Result<BTreeMap<(String, String), Micros>> {
+    connection
+        .prepare(
+            "SELECT asset, locale, sum(amount_micros) FROM ledger
+             WHERE ts_ms >= ?2 AND batch = ?1 AND kind IN ('settle', 'assume') GROUP BY asset, locale",
+        )?
+        .query_map((batch, since_ms), |row| Ok(((row.get(0)?, row.get(1)?), Micros(row.get(2)?))))?
+        .collect()
 }
 
 #[cfg(test)]

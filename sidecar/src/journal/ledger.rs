@@ -481,3 +481,6 @@ pub fn spent(connection: &Connection, scope: &Scope, period: &str) -> rusqlite::
         .optional()?;
     Ok(row.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use thumbforge_core::money::Micros;
 use thumbforge_core::terms::Budget;
 
 use super::{Drawing, Entry, Phase, State, Stop, Turns, late};
+use crate::buyer::uuid;
 use crate::dispatch::event::{Called, Effect, Offer, Offers};
 use crate::dispatch::gate::{Admission, Gate, GateLimits, Shut};
 use crate::dispatch::retry::{self, Happened, Next, Tried};
@@ -21,6 +22,9 @@ use crate::journal::{Held, Open, Record};
 
 /// Rests of a failing account that a job without another route waits for: about a quarter of an hour in all.
 const RESTS_MAX: u32 = 5;
+
+/// Gates of clients of their own that one account keeps: more projects than anybody builds at once.
+const LOWERED_MAX: usize = 64;
 
 /// What happens at a time, besides deadlines.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,6 +234,10 @@ impl State {
         if let Some(lowered) = lowered {
             let own = counter.lowered.entry(open.client.clone()).or_insert_with(|| Gate::new(lowered, now_ms));
             own.set_limits(lowered);
+            // Clients come and go; what nobody uses is made again when it is wanted.
+            if counter.lowered.len() > LOWERED_MAX {
+                counter.lowered.retain(|client, own| *client == open.client || !own.is_idle());
+            }
         }
         counter.lane(open.lane).push(&open);
     }
@@ -371,11 +379,14 @@ impl State {
             let (admission, is_own) = counter.admit(&open.client, offer.lowered.is_some(), purchase.images, now_ms);
             match admission {
                 Admission::Now => {
-                    let (route, art) = (offer.route.clone(), offer.art);
+                    let art = offer.art;
                     counter.lane(open.lane).take(&open);
                     let attempt = entry.open.attempts + 1;
                     entry.open.attempts = attempt;
                     purchasing.attempt = attempt;
+                    let Some(offer) = purchasing.offers.front_mut() else { return went };
+                    name_anew(&mut offer.route, attempt);
+                    let route = offer.route.clone();
                     let budgets = purchasing.budgets.clone();
                     entry.phase = Phase::Reserving { key };
                     effects.push(Effect::Record(Record::Started { job, attempt, route, art: Some(art), budgets }));
@@ -706,6 +717,21 @@ impl Tried {
             _ => {}
         }
     }
+}
+
+/// Gives each call a name of its own, made of the one before: a server that knows calls by our names must not answer a
+/// second call with what became of the first.
+fn name_anew(route: &mut Route, attempt: u32) {
+    let Some(purchase) = route.purchase.as_mut().filter(|purchase| !purchase.nonce.is_empty()) else { return };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(purchase.nonce.as_bytes()).update(&attempt.to_le_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    let nonce = uuid(bytes);
+    if purchase.known_as.as_ref() == Some(&purchase.nonce) {
+        purchase.known_as = Some(nonce.clone());
+    }
+    purchase.nonce = nonce;
 }
 
 /// Goes on to the next route; says whether there is one.

@@ -42,7 +42,7 @@ fn shop(state: &mut State, open: Open, accounts: &[&str], now_ms: u64) -> Vec<Ef
 }
 
 fn ended(id: u64, attempt: u32, outcome: Outcome, settled: Settled) -> Called {
-    let art = (outcome == Outcome::Rendered).then(|| Bought {
+    let art = (outcome == Outcome::Rendered).then_some(Bought {
         art: RealisedKey([(id * 10) as u8; 32]),
         blob: thumbforge_core::id::ContentHash([attempt as u8; 32]),
         seed: None,
@@ -281,4 +281,31 @@ fn what_was_paid_without_a_picture_is_not_paid_again() {
         let ends = effects.iter().any(|effect| matches!(effect, Effect::Record(Record::Finished { .. })));
         assert_eq!(ends, settled == Settled::Paid(Micros(10)), "{effects:?}");
     }
+}
+
+#[test]
+fn each_call_has_a_name_of_its_own() {
+    let mut state = State::new(2);
+    state.apply(Event::Accepted(job(1, Lane::Batch, "a")), 0);
+    let mut wanted = offer("north", 10, OnAmbiguous::Hold);
+    if let Some(purchase) = &mut wanted.route.purchase {
+        purchase.nonce = "0b9e7f6a-0000-4000-8000-000000000001".into();
+        purchase.known_as = Some(purchase.nonce.clone());
+    }
+    let mut names = std::collections::BTreeSet::new();
+    let mut effects = state.apply(offers(1, vec![wanted]), 0);
+    for attempt in 1..=3 {
+        let name = effects.iter().find_map(|effect| match effect {
+            Effect::Record(Record::Started { route, .. }) => route.purchase.clone(),
+            _ => None,
+        });
+        let name = name.expect("a call");
+        assert_eq!(name.known_as.as_ref(), Some(&name.nonce));
+        names.insert(name.nonce);
+        state.apply(durable(&effects), 0);
+        let fails = state.apply(called(1, attempt, Outcome::Transient, Settled::Free), 0);
+        state.apply(durable(&fails), 0);
+        effects = state.apply(Event::Tick, 10_000);
+    }
+    assert_eq!(names.len(), 3, "{names:?}");
 }
