@@ -228,15 +228,20 @@ fn priced(market: &Market, row: ModelRow) -> ModelRow {
     }
 }
 
+/// The most that a server's figure is taken for: ten thousand dollars. No picture costs that; a larger figure is a mistake,
+/// and sums of such would be larger than SQLite can hold.
+const FIGURE_MAX: Micros = Micros(10_000_000_000);
+
 /// What a call that gave a picture costs: what the provider says, or its tokens, or what was quoted. An account with a
 /// price of its own (`is_flat`) sells at that, however the catalogue counts.
 fn price(usage: &Usage, purchase: &Purchase, row: &ModelRow, is_flat: bool) -> Micros {
     if let Some(micros) = usage.micros {
-        return Micros(micros).min(Micros::MAX);
+        return Micros(micros).min(FIGURE_MAX);
     }
     match (&row.tokens, usage.output_tokens) {
         (Some(tokens), Some(output)) if !is_flat => {
-            tokens.cost(usage.text_tokens.unwrap_or(0), usage.image_tokens.unwrap_or(0), output)
+            let cost = tokens.cost(usage.text_tokens.unwrap_or(0), usage.image_tokens.unwrap_or(0), output);
+            cost.min(FIGURE_MAX)
         }
         _ => purchase.quoted,
     }
@@ -263,7 +268,7 @@ fn failed(fault: Fault, purchase: Option<&Purchase>, latency_ms: u64, known_as: 
         (Billed::No, _) => Settled::Free,
         (_, Outcome::Ambiguous) => Settled::Unknown,
         // What was certainly answered and perhaps billed is counted as billed.
-        (Billed::Yes | Billed::Unknown, _) => Settled::Paid(fault.usage.micros.map_or(quoted, Micros).min(Micros::MAX)),
+        (Billed::Yes | Billed::Unknown, _) => Settled::Paid(fault.usage.micros.map_or(quoted, Micros).min(FIGURE_MAX)),
     };
     let known_as = known_as.or_else(|| purchase?.known_as.clone());
     let call = ledger::Call {

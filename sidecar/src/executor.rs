@@ -27,7 +27,7 @@ use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
 use crate::engine::{self, Cancel, Control, Drawn, Engines};
-use crate::journal::ledger::{self, Art};
+use crate::journal::ledger::{self, Art, Settled};
 use crate::journal::{Journal, ops};
 use crate::market::{Limits, Market, Shelf};
 use crate::metrics::Metrics;
@@ -135,7 +135,7 @@ impl Acts for Executor {
         let cancelled = CancellationToken::new();
         self.running.lock().insert(job, Running::Calling(cancelled.clone()));
         let (buyer, tools, running) = (self.buyer.clone(), self.tools.clone(), self.running.clone());
-        let dispatcher = self.dispatcher.clone();
+        let (dispatcher, metrics) = (self.dispatcher.clone(), self.metrics.clone());
         tokio::spawn(async move {
             // A panic must not leave a job waiting for an answer that never comes.
             let called = tokio::spawn(async move {
@@ -150,6 +150,9 @@ impl Acts for Executor {
             });
             let called = called.await.unwrap_or_else(|err| Called::lost(&err.to_string()));
             running.lock().remove(&job);
+            if let Settled::Paid(amount) = called.call.settled {
+                metrics.spent(amount);
+            }
             dispatcher.tell(Event::Called { job, attempt, called: Box::new(called) }).await;
         });
     }

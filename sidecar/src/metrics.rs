@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use thumbforge_core::job::Ending;
+use thumbforge_core::money::Micros;
 
 /// Every counter of a sidecar. Labels never hold a key, a seed or a prompt.
 pub struct Metrics {
@@ -75,12 +76,16 @@ impl Metrics {
         self.cached.inc();
     }
 
+    /// A call was paid, whether or not a picture came of it.
+    pub fn spent(&self, amount: Micros) {
+        self.spend_micros_usd.inc_by(amount.0);
+    }
+
     /// A job ended.
     pub fn ended(&self, ending: &Ending) {
         match ending {
             Ending::Done { cached: true, .. } => self.cached.inc(),
             Ending::Done { render, .. } => {
-                self.spend_micros_usd.inc_by(render.cost_micros_usd);
                 self.render_seconds.observe(render.latency_ms as f64 / 1000.0);
                 self.rendered.inc()
             }

@@ -38,7 +38,7 @@ fn what_may_be_billed_is_not_told_as_never_made() {
 fn no_answer_is_counted_at_more_than_there_is() {
     let usage = Usage { micros: Some(u64::MAX), ..Usage::default() };
     let row = ModelRow::bare("m", thumbforge_core::model::Family::Hosted);
-    assert_eq!(price(&usage, &purchase(), &row, false), Micros::MAX);
+    assert_eq!(price(&usage, &purchase(), &row, false), FIGURE_MAX);
     let fault = Fault { usage, ..Fault::new(Outcome::PolicyOutput, "draw").billed(Billed::Yes) };
-    assert_eq!(failed(fault, Some(&purchase()), 1, None).call.settled, Settled::Paid(Micros::MAX));
+    assert_eq!(failed(fault, Some(&purchase()), 1, None).call.settled, Settled::Paid(FIGURE_MAX));
 }

@@ -1,9 +1,11 @@
 //! The door under pressure: it says busy at its bound, takes jobs again once there is room, and never waits for a lost job.
 
+use std::sync::Arc;
+
 use thumbforge_core::error::ErrorCode;
-use thumbforge_core::id::RequestKey;
+use thumbforge_core::id::{JobId, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Ending, JobSpec, JobState, Lane};
+use thumbforge_core::job::{Ending, JobSpec, JobState, Lane, OnAmbiguous, Purchase, Route};
 use thumbforge_core::limits;
 use thumbforge_core::model::{Catalogue, ModelId, parse_rows};
 use thumbforge_core::money::Micros;
@@ -12,7 +14,7 @@ use thumbforge_core::terms::Terms;
 
 use crate::app::App;
 use crate::config::{Config, UserFile};
-use crate::journal::{Journal, ops};
+use crate::journal::{Journal, Record, ops};
 
 fn spec(prompt: &str) -> JobSpec {
     let recipe = Recipe::from_prompt(prompt, Extent { width: 32, height: 32 });
@@ -168,5 +170,62 @@ async fn a_job_that_the_dispatcher_does_not_hold_can_be_cancelled() {
     let lost = app.intake().jobs(None, 1).expect("reads").remove(0).id;
     let cancelled = app.intake().cancel(lost).await.expect("cancels");
     assert!(cancelled.state.is_final(), "{cancelled:?}");
+    app.drain().await;
+}
+
+/// A job with a call of which the journal has no end: as after a full disk, when the dispatcher has let go of it.
+async fn lost_call(folder: &std::path::Path) -> JobId {
+    let journal = Journal::open(&folder.join("journal.sqlite")).expect("opens beside");
+    let spec = spec("a sword");
+    let (json, planned) = (ops::spec_to_json(&spec), spec.recipe.planned_key());
+    let purchase = Purchase {
+        account: "studio".into(),
+        provider: "openai".into(),
+        key_id: String::new(),
+        quoted: Micros(8),
+        reserve: Micros(10),
+        images: 1,
+        on_ambiguous: OnAmbiguous::Hold,
+        nonce: String::new(),
+        known_as: None,
+    };
+    let route = Box::new(Route { purchase: Some(purchase), ..crate::journal::tests::route(&spec) });
+    let written = journal.write(move |connection| {
+        let job = ops::accept(connection, None, &spec, &json, planned, 1)?.job();
+        let (route, art, budgets) = (route.clone(), Some(RealisedKey([1; 32])), Arc::new([]));
+        ops::apply(connection, &Record::Started { job, attempt: 1, route, art, budgets }, 1)?;
+        Ok(job)
+    });
+    written.durable().await.expect("writes")
+}
+
+#[tokio::test]
+async fn a_decision_reaches_a_job_that_the_dispatcher_let_go_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let job = lost_call(folder.path()).await;
+    app.intake().resend(job).await.expect("it waits for that");
+    let mut ticket = app.intake().submit(spec("a sword")).await.expect("joins it, or finds it done");
+    let Ending::Done { .. } = ticket.ending().await else { panic!("it is drawn") };
+    let failure = app.intake().resend(job).await.expect_err("it has ended");
+    assert_eq!(failure.code, ErrorCode::InvalidRequest);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_job_that_ended_while_somebody_looked_is_not_taken_up_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let job = lost_call(folder.path()).await;
+    let read = app.intake().inner.tools.journal.read(|connection| ops::open(connection, job)).expect("reads");
+    let open = read.expect("it is open");
+    assert!(open.held.is_some());
+    app.intake().give_up(job).await.expect("it waits for that");
+    // What was read before comes late.
+    let (waiter, ending) = tokio::sync::oneshot::channel();
+    app.intake().hand_over(open, waiter).await;
+    assert_eq!(ending.await.expect("an answer"), Ending::Cancelled);
+    assert!(!app.intake().inner.dispatcher.is_held(job).await);
+    assert_eq!(app.intake().metrics().open(), 0);
     app.drain().await;
 }

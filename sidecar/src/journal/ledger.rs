@@ -253,10 +253,10 @@ pub(super) fn settle(
             call.latency_ms,
             (!call.note.is_empty()).then_some(&call.note),
             &call.provider_id,
-            call.usage.text_tokens,
-            call.usage.image_tokens,
-            call.usage.output_tokens,
-            call.usage.credits_milli,
+            call.usage.text_tokens.and_then(column),
+            call.usage.image_tokens.and_then(column),
+            call.usage.output_tokens.and_then(column),
+            call.usage.credits_milli.and_then(column),
             (!call.key_id.is_empty()).then_some(&call.key_id),
         ))?;
     match paid {
@@ -279,11 +279,17 @@ pub(super) fn settle(
                 job.0,
                 cost.0,
                 latency_ms(connection, job, attempt)?,
-                bought.seed,
+                bought.seed.and_then(column),
                 now_ms,
             ))?;
     }
     Ok(())
+}
+
+/// A server's figure as SQLite holds it. One that is larger is left out: it must not keep a picture that is paid out of the
+/// journal.
+fn column(figure: u64) -> Option<i64> {
+    i64::try_from(figure).ok()
 }
 
 /// How long the call took, with the times that it was asked after.

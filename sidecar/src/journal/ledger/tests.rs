@@ -174,6 +174,26 @@ fn a_job_that_ends_the_process_again_and_again_leaves_nothing_set_aside() {
 }
 
 #[test]
+fn no_figure_of_a_server_keeps_its_picture_out() {
+    let book = Book::new();
+    let job = book.accept(|_| {});
+    book.begin(job, 1, None, LATE_MS);
+    let art = RealisedKey([job.0 as u8; 32]);
+    let usage = Usage {
+        text_tokens: Some(u64::MAX),
+        image_tokens: Some(u64::MAX),
+        output_tokens: Some(u64::MAX),
+        credits_milli: Some(u64::MAX),
+        ..Usage::default()
+    };
+    let bought = Some(Bought { art, blob: ContentHash(art.0), seed: Some(u64::MAX) });
+    let call = Call { settled: Settled::Paid(Micros(8)), usage, art: bought, ..Call::unmade(Outcome::Rendered) };
+    ops::keep_blob(&book.0, ContentHash(art.0), 1, 1).expect("a blob");
+    book.write(&Record::Called { job, attempt: 1, call: Box::new(call), state: JobState::Queued }, LATE_MS);
+    assert!(find_art(&book.0, art).expect("reads").is_some());
+}
+
+#[test]
 fn a_call_that_was_asked_after_took_all_of_its_time() {
     let book = Book::new();
     let job = book.accept(|_| {});
