@@ -202,6 +202,56 @@ extern "C" {
 #define TF_NO_SIDECAR ((uint32_t) 33)
 
 /**
+ *  Status: a call to a provider went out, and nobody knows whether the picture was made and billed; a person or a rule decides.
+ */
+#define TF_AMBIGUOUS ((uint32_t) 34)
+
+/**
+ *  Status: the picture would cost more than a budget has left.
+ */
+#define TF_OVER_BUDGET ((uint32_t) 35)
+
+/**
+ *  Status: nobody knows what the picture would cost, so it is not bought.
+ */
+#define TF_UNKNOWN_PRICE ((uint32_t) 36)
+
+/**
+ *  Status: the model is retired, and the template pins it.
+ */
+#define TF_MODEL_RETIRED ((uint32_t) 37)
+
+/**
+ *  Status: the project's policy does not allow the licence of the model or adapter.
+ */
+#define TF_LICENCE_DENIED ((uint32_t) 38)
+
+/**
+ *  Status: the project's policy does not allow the provider.
+ */
+#define TF_POLICY_DENIED ((uint32_t) 39)
+
+/**
+ *  Status: the provider refused the prompt or withheld its picture.
+ */
+#define TF_CONTENT_POLICY_VIOLATION ((uint32_t) 40)
+
+/**
+ *  Status: the provider failed as often as was allowed to try.
+ */
+#define TF_PROVIDER_FAILED ((uint32_t) 41)
+
+/**
+ *  Status: the provider does not take the account's key.
+ */
+#define TF_PROVIDER_AUTH ((uint32_t) 42)
+
+/**
+ *  Status: the account has no credit left.
+ */
+#define TF_OUT_OF_FUNDS ((uint32_t) 43)
+
+/**
  *  `TfOptions.flags`: adopt a session of the same data directory and project even if nobody relinquished it.
  */
 #define TF_OPEN_TAKE_OVER ((uint32_t) 1)

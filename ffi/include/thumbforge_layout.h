@@ -77,6 +77,26 @@
 
 #define LayoutTF_NO_SIDECAR 33
 
+#define LayoutTF_AMBIGUOUS 34
+
+#define LayoutTF_OVER_BUDGET 35
+
+#define LayoutTF_UNKNOWN_PRICE 36
+
+#define LayoutTF_MODEL_RETIRED 37
+
+#define LayoutTF_LICENCE_DENIED 38
+
+#define LayoutTF_POLICY_DENIED 39
+
+#define LayoutTF_CONTENT_POLICY_VIOLATION 40
+
+#define LayoutTF_PROVIDER_FAILED 41
+
+#define LayoutTF_PROVIDER_AUTH 42
+
+#define LayoutTF_OUT_OF_FUNDS 43
+
 #define LayoutTF_OPEN_TAKE_OVER 1
 
 #define LayoutTF_REQUEST_SEED 1

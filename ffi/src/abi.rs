@@ -80,6 +80,26 @@ pub const TF_STALE_HANDLE: u32 = 31;
 pub const TF_ABI_MISMATCH: u32 = 32;
 /// Status: no sidecar runs, and none was to be started or could be.
 pub const TF_NO_SIDECAR: u32 = 33;
+/// Status: a call to a provider went out, and nobody knows whether the picture was made and billed; a person or a rule decides.
+pub const TF_AMBIGUOUS: u32 = 34;
+/// Status: the picture would cost more than a budget has left.
+pub const TF_OVER_BUDGET: u32 = 35;
+/// Status: nobody knows what the picture would cost, so it is not bought.
+pub const TF_UNKNOWN_PRICE: u32 = 36;
+/// Status: the model is retired, and the template pins it.
+pub const TF_MODEL_RETIRED: u32 = 37;
+/// Status: the project's policy does not allow the licence of the model or adapter.
+pub const TF_LICENCE_DENIED: u32 = 38;
+/// Status: the project's policy does not allow the provider.
+pub const TF_POLICY_DENIED: u32 = 39;
+/// Status: the provider refused the prompt or withheld its picture.
+pub const TF_CONTENT_POLICY_VIOLATION: u32 = 40;
+/// Status: the provider failed as often as was allowed to try.
+pub const TF_PROVIDER_FAILED: u32 = 41;
+/// Status: the provider does not take the account's key.
+pub const TF_PROVIDER_AUTH: u32 = 42;
+/// Status: the account has no credit left.
+pub const TF_OUT_OF_FUNDS: u32 = 43;
 
 /// `TfOptions.flags`: adopt a session of the same data directory and project even if nobody relinquished it.
 pub const TF_OPEN_TAKE_OVER: u32 = 1;

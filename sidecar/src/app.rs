@@ -12,7 +12,7 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::limits;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::buyer::Buyer;
+use crate::buyer::{Buyer, Fresh};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
@@ -112,8 +112,12 @@ impl App {
         let shelf = Shelf::open(&config.data_dir, config.user_file.as_deref(), config.ambient)
             .map_err(|err| StartError::Market(Failure::new(ErrorCode::InvalidRequest, format!("failed to {err}"))))?;
         let shelf = Arc::new(shelf);
-        let buyer = Arc::new(Buyer::new(journal.clone(), store.clone(), shelf.clone()).map_err(StartError::Market)?);
+        let fresh = Arc::new(Fresh::default());
+        let buyer = Arc::new(
+            Buyer::new(journal.clone(), store.clone(), shelf.clone(), fresh.clone()).map_err(StartError::Market)?,
+        );
         let tools = Arc::new(Tools {
+            fresh,
             told: AtomicU64::new(shelf.now().revision),
             shelf,
             journal: journal.clone(),

@@ -27,12 +27,17 @@ use crate::market::{Market, Shelf, keys};
 use crate::output::png::{self, DecodeLimits};
 use crate::store::Store;
 
+pub use fresh::Fresh;
+
+mod fresh;
+
 /// Buys art.
 pub struct Buyer {
     client: Client,
     journal: Journal,
     store: Store,
     shelf: Arc<Shelf>,
+    fresh: Arc<Fresh>,
 }
 
 /// One call.
@@ -57,11 +62,11 @@ impl Buyer {
     ///
     /// # Errors
     /// Why there is no way to reach providers.
-    pub fn new(journal: Journal, store: Store, shelf: Arc<Shelf>) -> Result<Self, Failure> {
+    pub fn new(journal: Journal, store: Store, shelf: Arc<Shelf>, fresh: Arc<Fresh>) -> Result<Self, Failure> {
         let identity = concat!("thumbforge/", env!("CARGO_PKG_VERSION"));
         let client = Client::new(identity)
             .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
-        Ok(Self { client, journal, store, shelf })
+        Ok(Self { client, journal, store, shelf, fresh })
     }
 
     /// Carries `order` out. Raising `cancelled` ends it early; what was sent may be billed all the same.
@@ -169,17 +174,18 @@ impl Buyer {
         let is_flat = self.shelf.now().accounts.get(&purchase.account).is_some_and(|account| account.price.is_some());
         let settled = Settled::Paid(price(&answer.usage, purchase, row, is_flat));
         let Answer { pictures, usage, provider_id } = answer;
-        let store = self.store.clone();
+        let (store, fresh) = (self.store.clone(), self.fresh.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let empty = |reason: String| (Outcome::Empty, format!("use the provider's picture: {reason}"));
             let none = || empty("there is none in the answer".to_owned());
             let picture = pictures.into_iter().next().ok_or_else(none)?;
             // A picture that cannot be read must not be found out only when words are set over it.
-            png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| empty(chain(&err)))?;
+            let image = png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| empty(chain(&err)))?;
             // A disk that is full here is full for the next picture too.
             let lost = |err| (Outcome::Failed, format!("keep the picture that was bought: {}", chain(&err)));
             // The newest file of the store is the last to be evicted, so nothing needs to hold it until it is drawn over.
             let (blob, _) = store.put(&picture.bytes).map_err(lost)?;
+            fresh.put(blob, image, picture.bytes);
             Ok::<_, (Outcome, String)>((blob, picture.seed))
         });
         let kept = kept.await.unwrap_or_else(|err| Err((Outcome::Failed, format!("read the picture: {err}"))));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use thumbforge_core::day::Day;
@@ -22,7 +23,7 @@ use thumbforge_core::verdict::Severity;
 use thumbforge_hosted::adapter::adapter;
 use tokio_util::sync::CancellationToken;
 
-use crate::buyer::{self, Buyer, Order};
+use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
 use crate::engine::{self, Cancel, Control, Drawn, Engines};
@@ -42,6 +43,8 @@ use crate::{compose, fonts::Fonts};
 pub struct Tools {
     /// What may be bought where.
     pub shelf: Arc<Shelf>,
+    /// What was bought a moment ago.
+    pub fresh: Arc<Fresh>,
     /// Where specs are read.
     pub journal: Journal,
     /// Where art is read and renders are kept.
@@ -366,8 +369,9 @@ impl Tools {
                 let drawn = engine.draw(recipe, route.realisation.seed, control).map_err(|err| err.failure())?;
                 (drawn, None)
             }
-            None => self.unwrap_bought(recipe, route).map(|(drawn, art)| (drawn, Some(art)))?,
+            None => self.unwrap_bought(recipe, route).map(|(drawn, bought)| (drawn, Some(bought)))?,
         };
+        let (bought, as_it_came) = bought.map_or((None, None), |(art, file)| (Some(art), file));
         // Whoever the art was bought for waited for it; for the others it was there.
         let bought = bought.filter(|art| art.job == job);
         // All that the job paid, and not for this picture alone: one before it may have been withheld, and billed.
@@ -387,8 +391,15 @@ impl Tools {
             route.placeholder_for.clone(),
             drawn.credits,
         );
-        let bytes = png::encode(&composed.image, &provenance)
-            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
+        // Where nothing was changed, the provider's own PNG says the same pixels, and was packed with more patience.
+        let untouched = as_it_came.filter(|_| recipe.text.is_empty() && recipe.post.is_empty());
+        let stamped = untouched.map(|file| png::stamp(&file, &provenance)).transpose();
+        let bytes = match stamped.map(Option::flatten) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => png::encode(&composed.image, &provenance),
+            Err(err) => Err(err),
+        };
+        let bytes = bytes.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
         let (blob, _pin) = self.store.put(&bytes).map_err(|err| err.failure())?;
         let render = Render {
             planned_key: planned,
@@ -408,22 +419,33 @@ impl Tools {
         Ok(render)
     }
 
-    /// The art that was bought along this route, cut and scaled to the recipe's size.
-    fn unwrap_bought(&self, recipe: &Recipe, route: &Route) -> Result<(Drawn, Art), Failure> {
+    /// The art that was bought along this route, cut and scaled to the recipe's size; with its file where that was not
+    /// needed.
+    fn unwrap_bought(&self, recipe: &Recipe, route: &Route) -> Result<(Drawn, (Art, Option<Bytes>)), Failure> {
         let key = route.realisation.key(recipe.art_key());
         let art = self.journal.read(|connection| ledger::find_art(connection, key)).map_err(|err| err.failure())?;
-        let bytes = art.as_ref().and_then(|art| self.store.get(art.blob));
-        let (Some(art), Some(bytes)) = (art, bytes) else {
+        let gone = || {
             let message =
                 format!("failed to find the picture that was bought from {}: the store gave it up", route.engine);
-            return Err(Failure::new(ErrorCode::Storage, message));
+            Failure::new(ErrorCode::Storage, message)
         };
+        let art = art.ok_or_else(gone)?;
         let unusable = |reason: String| {
             Failure::new(ErrorCode::EngineFailed, format!("failed to use the picture from {}: {reason}", route.engine))
         };
-        let image = png::decode(&bytes, DecodeLimits::ART).map_err(|err| unusable(chain(&err)))?;
+        let (image, file) = match self.fresh.take(art.blob) {
+            Some(fresh) => fresh,
+            None => {
+                let file = self.store.get(art.blob).map(Bytes::from).ok_or_else(gone)?;
+                (png::decode(&file, DecodeLimits::ART).map_err(|err| unusable(chain(&err)))?, file)
+            }
+        };
+        let drawn = |image| Drawn { image, credits: Vec::new() };
+        if image.extent() == recipe.size {
+            return Ok((drawn(image), (art, Some(file))));
+        }
         let image = engine::cover(&image, recipe.size).map_err(unusable)?;
-        Ok((Drawn { image, credits: Vec::new() }, art))
+        Ok((drawn(image), (art, None)))
     }
 }
 

@@ -122,6 +122,63 @@ pub fn encode(image: &ImageBuf, provenance: &Provenance) -> Result<Vec<u8>, PngE
     )
 }
 
+/// The PNG `file` with provenance in it and its pixels as they are packed; `None` where it is not of the plain kind that
+/// [`encode`] writes: 8 bits, true colour with or without alpha, not interlaced. What else it says of itself is left out,
+/// as decoding and encoding it would leave it out.
+///
+/// # Errors
+/// As [`encode`].
+pub fn stamp(file: &[u8], provenance: &Provenance) -> Result<Option<Vec<u8>>, PngError> {
+    use ::png::text_metadata::{EncodableTextChunk, ITXtChunk, TEXtChunk};
+    let Some(kept) = plain_chunks(file) else { return Ok(None) };
+    let json = serde_json::to_string(provenance).map_err(PngError::EncodeProvenance)?;
+    let parameters = provenance.parameters();
+    let mut bytes = Vec::with_capacity(file.len() + json.len() + parameters.len() + 256);
+    bytes.extend_from_slice(&SIGNATURE);
+    for (at, chunk) in kept.into_iter().enumerate() {
+        bytes.extend_from_slice(chunk);
+        if at > 0 {
+            continue;
+        }
+        // Behind the header: a rendering intent of sRGB, "perceptual", with its CRC.
+        bytes.extend_from_slice(&[0, 0, 0, 1, b's', b'R', b'G', b'B', 0, 0xae, 0xce, 0x1c, 0xe9]);
+        ITXtChunk::new(KEYWORD, json.clone()).encode(&mut bytes).map_err(PngError::Encode)?;
+        if parameters.chars().all(|c| u32::from(c) <= 0xff) {
+            TEXtChunk::new(PARAMETERS, parameters.clone()).encode(&mut bytes).map_err(PngError::Encode)?;
+        } else {
+            ITXtChunk::new(PARAMETERS, parameters.clone()).encode(&mut bytes).map_err(PngError::Encode)?;
+        }
+    }
+    Ok(Some(bytes))
+}
+
+/// Header, transparent colour, data and end of a plain PNG, each whole with its length and CRC.
+fn plain_chunks(file: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rest = file.strip_prefix(&SIGNATURE)?;
+    let mut kept = Vec::new();
+    for _ in 0..CHUNKS_MAX {
+        let (length, kind) = (rest.get(..4)?, rest.get(4..8)?);
+        let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
+        let (chunk, after) = rest.split_at_checked(length.checked_add(12)?)?;
+        match kind {
+            // Depth, colour type, compression, filter, interlacing.
+            b"IHDR" if kept.is_empty() && matches!(chunk.get(16..21)?, [8, 2 | 6, 0, 0, 0]) => kept.push(chunk),
+            // A camera's orientation, which reading applies, stands in eXIf.
+            b"IHDR" | b"eXIf" => return None,
+            // An older program may show a transparent colour, and ours does; it must come before the data.
+            b"tRNS" | b"IDAT" if !kept.is_empty() => kept.push(chunk),
+            b"IEND" => {
+                kept.push(chunk);
+                return Some(kept);
+            }
+            _ if kept.is_empty() => return None,
+            _ => {}
+        }
+        rest = after;
+    }
+    None
+}
+
 /// How a text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextChunk {

@@ -38,10 +38,16 @@ namespace Thumbforge.Editor
                     return TimedOut;
                 case "cancelled":
                     return Interrupted;
+                case "over_budget":
+                    return Budget;
                 case "invalid_request":
                 case "invalid_manifest":
                 case "unknown_model":
                 case "unsupported_field":
+                case "unknown_price":
+                case "model_retired":
+                case "licence_denied":
+                case "policy_denied":
                 case "missing_string":
                 case "input_file":
                 case "output_path":

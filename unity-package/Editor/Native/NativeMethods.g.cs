@@ -306,6 +306,36 @@ namespace Thumbforge.Editor.Native
         /// <summary>Status: no sidecar runs, and none was to be started or could be.</summary>
         internal const uint TF_NO_SIDECAR = 33;
 
+        /// <summary>Status: a call to a provider went out, and nobody knows whether the picture was made and billed; a person or a rule decides.</summary>
+        internal const uint TF_AMBIGUOUS = 34;
+
+        /// <summary>Status: the picture would cost more than a budget has left.</summary>
+        internal const uint TF_OVER_BUDGET = 35;
+
+        /// <summary>Status: nobody knows what the picture would cost, so it is not bought.</summary>
+        internal const uint TF_UNKNOWN_PRICE = 36;
+
+        /// <summary>Status: the model is retired, and the template pins it.</summary>
+        internal const uint TF_MODEL_RETIRED = 37;
+
+        /// <summary>Status: the project's policy does not allow the licence of the model or adapter.</summary>
+        internal const uint TF_LICENCE_DENIED = 38;
+
+        /// <summary>Status: the project's policy does not allow the provider.</summary>
+        internal const uint TF_POLICY_DENIED = 39;
+
+        /// <summary>Status: the provider refused the prompt or withheld its picture.</summary>
+        internal const uint TF_CONTENT_POLICY_VIOLATION = 40;
+
+        /// <summary>Status: the provider failed as often as was allowed to try.</summary>
+        internal const uint TF_PROVIDER_FAILED = 41;
+
+        /// <summary>Status: the provider does not take the account's key.</summary>
+        internal const uint TF_PROVIDER_AUTH = 42;
+
+        /// <summary>Status: the account has no credit left.</summary>
+        internal const uint TF_OUT_OF_FUNDS = 43;
+
         /// <summary><c>TfOptions.flags</c>: adopt a session of the same data directory and project even if nobody relinquished it.</summary>
         internal const uint TF_OPEN_TAKE_OVER = 1;
 

@@ -114,6 +114,12 @@ fn linked(metadata: &Value, crates: &mut BTreeMap<String, Crate>) -> io::Result<
     Ok(())
 }
 
+/// The MIT licence from its grant on, as this project's own copy has it.
+fn mit() -> &'static str {
+    let text = include_str!("../../../../LICENSE-MIT");
+    text.find("Permission is hereby granted").map_or(text, |at| &text[at..])
+}
+
 /// A crate as its sources have it.
 fn read(package: &Value) -> io::Result<Crate> {
     let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
@@ -127,6 +133,14 @@ fn read(package: &Value) -> io::Result<Crate> {
         if is_asked_for && entry.file_type()?.is_file() {
             let bytes = fs::read(entry.path()).map_err(|err| at(&entry.path(), &err))?;
             found.texts.insert(name, String::from_utf8_lossy(&bytes).replace("\r\n", "\n"));
+        }
+    }
+    if found.texts.is_empty() && found.licence == "MIT" {
+        // Some authors say it in their manifest alone. The licence's words are always the same; whose they are stands there.
+        let authors: Vec<&str> = package["authors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let authors = authors.join(", ");
+        if !authors.is_empty() {
+            found.texts.insert("LICENSE-MIT".to_owned(), format!("Copyright (c) {authors}\n\n{}", mit()));
         }
     }
     if found.texts.is_empty() {

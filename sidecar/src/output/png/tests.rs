@@ -308,3 +308,49 @@ fn text_of_any_length_costs_no_memory_when_pixels_are_wanted() {
     let bytes = itxt("comment", false, &long);
     assert_eq!(into(&bytes, Extent { width: 1, height: 1 }).expect("decodes"), [0, 0, 0, 255]);
 }
+
+/// A picture as another program writes it: with its own words, time and density.
+fn foreign(color: ::png::ColorType, depth: ::png::BitDepth, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut bytes, 2, 2);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    encoder.add_text_chunk("Software".into(), "somebody's".into()).expect("a text");
+    encoder.set_pixel_dims(Some(::png::PixelDimensions { xppu: 1, yppu: 2, unit: ::png::Unit::Meter }));
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(pixels).expect("pixels");
+    writer.finish().expect("an end");
+    bytes
+}
+
+#[test]
+fn a_stamped_file_has_its_pixels_and_our_words_and_nobody_else_s() {
+    let provenance = provenance();
+    for (color, pixels) in [
+        (::png::ColorType::Rgb, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12][..]),
+        (::png::ColorType::Rgba, &[1, 2, 3, 255, 4, 5, 6, 0, 7, 8, 9, 128, 10, 11, 12, 255]),
+    ] {
+        let file = foreign(color, ::png::BitDepth::Eight, pixels);
+        let stamped = stamp(&file, &provenance).expect("stamped").expect("a plain PNG");
+        let read = |bytes: &[u8]| decode(bytes, DecodeLimits::ART).expect("a picture").hash();
+        assert_eq!(read(&stamped), read(&file), "{color:?}");
+        assert_eq!(read_provenance(&stamped).expect("read").as_ref(), Some(&provenance), "{color:?}");
+        assert!(!stamped.windows(8).any(|part| part == b"Software"), "{color:?}");
+    }
+}
+
+#[test]
+fn what_is_no_plain_png_is_not_stamped() {
+    let provenance = provenance();
+    let check = |file: &[u8]| assert_eq!(stamp(file, &provenance).expect("no fault of ours"), None);
+    let plain = foreign(::png::ColorType::Rgb, ::png::BitDepth::Eight, &[0; 12]);
+    check(&foreign(::png::ColorType::Grayscale, ::png::BitDepth::Eight, &[0; 4]));
+    check(&foreign(::png::ColorType::Rgb, ::png::BitDepth::Sixteen, &[0; 24]));
+    check(b"\xff\xd8\xff\xe0 a JPEG");
+    check(&plain[..plain.len() - 13]);
+    check(&[]);
+    let mut turned = plain[..33].to_vec();
+    turned.extend_from_slice(b"\0\0\0\0eXIf\0\0\0\0");
+    turned.extend_from_slice(&plain[33..]);
+    check(&turned);
+}
