@@ -11,6 +11,7 @@ use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::limits;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use crate::buyer::{Buyer, Fresh};
 use crate::clock::Clock;
@@ -177,8 +178,11 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Tells the dispatcher of changed settings while jobs are open, so that those that wait for an account hear of it too.
 /// Ends with the sidecar.
 async fn watch_market(tools: Weak<Tools>, dispatcher: Dispatcher, metrics: Arc<Metrics>) {
+    let mut looks = tokio::time::interval(LOOK);
+    // After a machine has slept one look is enough.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(LOOK).await;
+        looks.tick().await;
         let Some(tools) = tools.upgrade() else { return };
         if metrics.open() == 0 {
             continue;
