@@ -15,7 +15,9 @@
 //!              ▲                                                                                         ├─► held (ambiguous)
 //!              └──────────────── pause, next route ◄─────────────────────────────────────────────────────┘
 //! ```
-//! The art is durable, and its price settled, before words are set over it.
+//! The art is durable, and its price settled, before words are set over it. The money is not set aside where a budget has too
+//! little left, nor where somebody else has bought the art meanwhile: the job then takes another turn and finds it.
+//! Changed settings send everything that waits at a gate back into the queue, to be routed with the prices that hold now.
 
 mod actor;
 mod event;

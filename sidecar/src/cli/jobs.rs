@@ -91,7 +91,7 @@ fn decide(context: &Context, ids: &[u64], decision: Decision) -> Result<u8, Buil
         let data_dir = context.data_dir.clone();
         let decided = command::obey(&order, Services { maker, data_dir }).await;
         if let Some(app) = app {
-            // What was sent again is made before this process ends, as far as its time for that goes.
+            // The decision is durable then; what was sent again is bought by the next process that runs on this journal.
             app.drain().await;
         }
         decided

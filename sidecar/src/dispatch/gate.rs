@@ -29,6 +29,11 @@ const REST_MS_MAX: u64 = 600_000;
 /// How long an account without credit, or whose key was refused, is left alone unless the provider says otherwise. Whoever
 /// has topped it up, or written the right key into a file, asks again soon; one refused call a minute harms nobody.
 const SHUT_MS: u64 = 60_000;
+/// How long everybody waits where a provider asks for patience and does not say how much; each further time in a row twice
+/// as long. Without it every job of a night would be turned away until it had no patience left.
+const PLEA_MS: u64 = 1_000;
+/// Longest such wait: rates are by the minute.
+const PLEA_MS_MAX: u64 = 60_000;
 /// Longest that a provider's wish to wait is followed without asking again: the end of its day.
 const PATIENCE_MS_MAX: u64 = 26 * 3_600_000;
 
@@ -94,6 +99,8 @@ pub(super) struct Gate {
     failures: u32,
     /// How often it was shut for failing since it last answered.
     rests: u32,
+    /// How often in a row it asked for patience without saying how much.
+    pleas: u32,
     /// Pictures that the rate has let through and that were not asked for after all; they go before others.
     spare: u32,
 }
@@ -102,7 +109,18 @@ impl Gate {
     pub(super) fn new(limits: GateLimits, now_ms: u64) -> Self {
         let clock = Told(Arc::new(AtomicU64::new(now_ms)));
         let limiter = limiter(limits, &clock);
-        Self { limits, clock, limiter, in_flight: 0, not_before_ms: 0, shut: None, failures: 0, rests: 0, spare: 0 }
+        Self {
+            limits,
+            clock,
+            limiter,
+            in_flight: 0,
+            not_before_ms: 0,
+            shut: None,
+            failures: 0,
+            rests: 0,
+            pleas: 0,
+            spare: 0,
+        }
     }
 
     /// Takes new limits; what is on its way stays counted.
@@ -118,7 +136,7 @@ impl Gate {
     pub(super) fn reopen(&mut self) {
         self.shut = None;
         self.not_before_ms = 0;
-        (self.failures, self.rests) = (0, 0);
+        (self.failures, self.rests, self.pleas) = (0, 0, 0);
     }
 
     /// Whether it is shut at `now_ms`, so that no call is made however long anybody waits in its queue.
@@ -206,10 +224,20 @@ impl Gate {
             Outcome::Rendered | Outcome::PolicyInput | Outcome::PolicyOutput | Outcome::BadRequest | Outcome::Empty => {
                 // It answers, whatever it answers.
                 (self.failures, self.rests, self.shut) = (0, 0, None);
+                self.pleas = 0;
             }
             Outcome::Throttled => {
                 (self.failures, self.rests, self.shut) = (0, 0, None);
-                self.not_before_ms = self.not_before_ms.max(asked.unwrap_or(now_ms));
+                // Calls that were on their way together are turned away together, which is one plea.
+                let until_ms = asked.unwrap_or_else(|| match now_ms < self.not_before_ms {
+                    true => self.not_before_ms,
+                    false => {
+                        let pause = (PLEA_MS << self.pleas.min(16)).min(PLEA_MS_MAX);
+                        self.pleas += 1;
+                        now_ms + pause
+                    }
+                });
+                self.not_before_ms = self.not_before_ms.max(until_ms);
             }
             Outcome::Auth if account_wide => self.shut = Some((Shut::Auth, now_ms + SHUT_MS)),
             Outcome::OutOfFunds => self.shut = Some((Shut::OutOfFunds, asked.unwrap_or(now_ms + SHUT_MS))),
@@ -283,6 +311,27 @@ mod tests {
         gate.ended(1, Outcome::Throttled, Some(60_000), false, 1_000);
         assert_eq!(gate.admit(1, 1_001), Admission::At(61_000));
         assert_eq!(gate.admit(1, 61_000), Admission::Now);
+    }
+
+    #[test]
+    fn a_wish_to_wait_that_does_not_say_how_long_holds_everybody_longer_each_time() {
+        let mut gate = gate(LIMITS);
+        let mut now_ms = 1_000;
+        for pause in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+            for _ in 0..3 {
+                assert_eq!(gate.admit(1, now_ms), Admission::Now);
+            }
+            for _ in 0..3 {
+                gate.ended(1, Outcome::Throttled, None, false, now_ms);
+            }
+            assert_eq!(gate.admit(1, now_ms), Admission::At(now_ms + pause), "three at once are one");
+            now_ms += pause;
+        }
+        assert_eq!(gate.admit(1, now_ms), Admission::Now);
+        gate.ended(1, Outcome::Rendered, None, false, now_ms);
+        assert_eq!(gate.admit(1, now_ms), Admission::Now);
+        gate.ended(1, Outcome::Throttled, None, false, now_ms);
+        assert_eq!(gate.admit(1, now_ms), Admission::At(now_ms + 1_000));
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl World {
             78..80 => (Outcome::PolicyOutput, Settled::Paid(PRICE)),
             80..82 => (Outcome::Empty, Settled::Free),
             82..84 => free(Outcome::BadRequest),
-            // These shut an account for half an hour, which a long world should see seldom.
+            // These shut an account for a minute, and fail whoever has no other.
             84..85 if self.provider.pictures == 0 || self.seed.chance(2) => free(Outcome::Auth),
             85..86 if self.provider.pictures == 0 || self.seed.chance(2) => free(Outcome::OutOfFunds),
             84..86 => free(Outcome::Throttled),
