@@ -135,11 +135,12 @@ impl UserFile {
 
 /// The text of a file of the user's, if there is one.
 pub(crate) fn read_bounded(what: &'static str, path: &Path) -> Result<Option<String>, ConfigError> {
-    use std::io::Read;
+    use std::io::{ErrorKind, Read};
     let failed = |reason: String| ConfigError { what, path: path.to_owned(), line: None, reason };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // In a folder that is none there is no file either; whoever uses the folder says what is wrong with it.
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(err) => return Err(failed(err.to_string())),
     };
     let mut text = String::new();
