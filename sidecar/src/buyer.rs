@@ -10,9 +10,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{ContentHash, JobId, RealisedKey};
+use thumbforge_core::image::ImageBuf;
 use thumbforge_core::job::{JobSpec, Outcome, Purchase, Route};
 use thumbforge_core::model::ModelRow;
 use thumbforge_core::money::Micros;
+use thumbforge_core::recipe::Recipe;
 use thumbforge_hosted::adapter::adapter;
 use thumbforge_hosted::call::Answer;
 use thumbforge_hosted::client::{Client, Watch};
@@ -25,6 +27,7 @@ use crate::journal::Journal;
 use crate::journal::ledger::{self, Bought, Settled};
 use crate::market::{Market, Shelf, keys};
 use crate::output::png::{self, DecodeLimits};
+use crate::output::provenance::Provenance;
 use crate::store::Store;
 
 pub use fresh::Fresh;
@@ -175,6 +178,7 @@ impl Buyer {
         let settled = Settled::Paid(price(&answer.usage, purchase, row, is_flat));
         let Answer { pictures, usage, provider_id } = answer;
         let (store, fresh) = (self.store.clone(), self.fresh.clone());
+        let (recipe, route) = (order.spec.recipe.clone(), order.route.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let empty = |reason: String| (Outcome::Empty, format!("use the provider's picture: {reason}"));
             let none = || empty("there is none in the answer".to_owned());
@@ -183,9 +187,13 @@ impl Buyer {
             let image = png::decode(&picture.bytes, DecodeLimits::ART).map_err(|err| empty(chain(&err)))?;
             // A disk that is full here is full for the next picture too.
             let lost = |err| (Outcome::Failed, format!("keep the picture that was bought: {}", chain(&err)));
+            // Art that nothing will be set over is the finished picture already: it is written once.
+            let finished =
+                is_finished(&recipe, &image).then(|| png::stamp(&picture.bytes, &provenance(&recipe, &route)));
+            let file = finished.and_then(Result::ok).flatten().map_or(picture.bytes, Bytes::from);
             // The newest file of the store is the last to be evicted, so nothing needs to hold it until it is drawn over.
-            let (blob, _) = store.put(&picture.bytes).map_err(lost)?;
-            fresh.put(blob, image, picture.bytes);
+            let (blob, _) = store.put(&file).map_err(lost)?;
+            fresh.put(blob, image, file);
             Ok::<_, (Outcome, String)>((blob, picture.seed))
         });
         let kept = kept.await.unwrap_or_else(|err| Err((Outcome::Failed, format!("read the picture: {err}"))));
@@ -205,6 +213,16 @@ impl Buyer {
         }
         Called { call, retry_after_ms: None, account_wide: false }
     }
+}
+
+/// Whether `art` is what `recipe` asks for as it is.
+pub fn is_finished(recipe: &Recipe, art: &ImageBuf) -> bool {
+    recipe.text.is_empty() && recipe.post.is_empty() && art.extent() == recipe.size
+}
+
+/// What a picture of `recipe` along `route` says of itself.
+pub fn provenance(recipe: &Recipe, route: &Route) -> Provenance {
+    Provenance::new(recipe, route.realisation.clone(), route.model.clone(), route.placeholder_for.clone(), Vec::new())
 }
 
 fn row(market: &Market, order: &Order) -> Result<ModelRow, Box<Fault>> {

@@ -139,7 +139,7 @@ pub(crate) fn read_bounded(what: &'static str, path: &Path) -> Result<Option<Str
     let failed = |reason: String| ConfigError { what, path: path.to_owned(), line: None, reason };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        // A folder that is a file has no file in it; whoever needs the folder says what is wrong with it.
+        // In a folder that is none there is no file either; whoever uses the folder says what is wrong with it.
         Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(err) => return Err(failed(err.to_string())),
     };

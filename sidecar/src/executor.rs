@@ -392,7 +392,7 @@ impl Tools {
             drawn.credits,
         );
         // Where nothing was changed, the provider's own PNG says the same pixels, and was packed with more patience.
-        let untouched = as_it_came.filter(|_| recipe.text.is_empty() && recipe.post.is_empty());
+        let untouched = as_it_came.filter(|_| buyer::is_finished(recipe, &composed.image));
         let stamped = untouched.map(|file| png::stamp(&file, &provenance)).transpose();
         let bytes = match stamped.map(Option::flatten) {
             Ok(Some(bytes)) => Ok(bytes),

@@ -237,7 +237,8 @@ fn openais_calls() {
         "invalid_request",
     );
     assert_eq!(error["param"], "n");
-    refused(client.post("/v1/images/edits", &json!({ "prompt": "x" })).expect("an answer"), 400, "unsupported_field");
+    let edit = client.post("/v1/images/edits", &json!({ "prompt": "x" })).expect("an answer");
+    assert_eq!(refused(edit, 400, "invalid_request")["param"], "image");
 }
 
 #[test]

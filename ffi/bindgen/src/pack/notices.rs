@@ -137,7 +137,8 @@ fn read(package: &Value) -> io::Result<Crate> {
     }
     if found.texts.is_empty() && found.licence == "MIT" {
         // Some authors say it in their manifest alone. The licence's words are always the same; whose they are stands there.
-        let authors: Vec<&str> = package["authors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let authors: Vec<&str> =
+            package["authors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let authors = authors.join(", ");
         if !authors.is_empty() {
             found.texts.insert("LICENSE-MIT".to_owned(), format!("Copyright (c) {authors}\n\n{}", mit()));
