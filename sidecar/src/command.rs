@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::journal::JobRow;
 use crate::maker::Maker;
+use crate::market::Market;
 
 pub mod approve;
 mod asked;
@@ -51,6 +52,17 @@ pub struct Services {
     pub maker: Maker,
     /// Where journal, store and caches lie.
     pub data_dir: PathBuf,
+}
+
+impl Services {
+    /// What can be bought where, as the maker of this process knows it.
+    fn market(&self) -> Arc<Market> {
+        match &self.maker {
+            Maker::Here(intake) => intake.market(),
+            // Only a sidecar's own commands come here; another maker has a sidecar, which has a market of its own.
+            Maker::There(_) | Maker::Shared(_) => Arc::new(Market::built_in()),
+        }
+    }
 }
 
 /// Who watches a command.

@@ -255,9 +255,9 @@ impl World {
         self.check_budget();
         match applied {
             Applied::Written => {}
-            Applied::Refused(failure) => {
+            Applied::Refused { failure, may_fit } => {
                 self.tally.bought.over_budget += 1;
-                return self.within(3, Coming::Event(Event::Overdrawn(record, failure)));
+                return self.within(3, Coming::Event(Event::Overdrawn { record, failure, may_fit }));
             }
             Applied::Owned => return self.within(3, Coming::Event(Event::Owned(record))),
         }

@@ -3,18 +3,21 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use thumbforge_core::manifest::{Scope, Wanted};
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::day::Day;
+use thumbforge_core::job::{JobSpec, Lane};
+use thumbforge_core::manifest::Scope;
 use thumbforge_core::plan::{
     Action, EnginesHere, Foreign, KeepReason, OutputState, Plan, PlanOptions, Seen, Stale, locked, plan,
 };
+use thumbforge_core::terms::Terms;
 
 use super::{Item, ItemState, Project};
 use crate::journal::{self, costs, ops};
+use crate::market::Market;
 use crate::output::fence::Fence;
 use crate::output::observe::{Observed, observe_all};
 use crate::output::png;
-use crate::router;
+use crate::router::{self, Health};
 
 /// A plan and where it writes.
 pub struct Survey {
@@ -77,24 +80,32 @@ pub(super) fn engines_here() -> EnginesHere {
     here
 }
 
-/// Finds which of the images to be made are in the store already, so that a plan can say so. It only reads.
-pub fn mark_cached(items: &mut [Item], wanted: &[Wanted], placeholder: bool, data_dir: &Path) {
-    let Ok(Some(reader)) = journal::peek(&data_dir.join("journal.sqlite")) else { return };
-    let (catalogue, here) = (Catalogue::built_in(), crate::engine::cards_of_this_build());
-    let allowed = router::Allowed { placeholder, lossy: false };
-    for (item, wanted) in items.iter_mut().zip(wanted) {
+/// Finds which of the images to be made are in the store already, and which can be drawn nowhere, so that a plan can say
+/// so. It only reads.
+pub fn mark_cached(items: &mut [Item], project: &Project, data_dir: &Path, market: &Market, today: Day) {
+    // Without a journal nothing is in the store; where a picture would go is told all the same.
+    let reader = journal::peek(&data_dir.join("journal.sqlite")).ok().flatten();
+    let in_store = |key| {
+        let found = reader.as_ref().map(|reader| reader.read(|connection| ops::find_render(connection, key)));
+        found.is_some_and(|found| found.is_ok_and(|render| render.is_some()))
+    };
+    let here = crate::engine::cards_of_this_build();
+    for (item, wanted) in items.iter_mut().zip(&project.expansion.wanted) {
         if item.state != ItemState::Planned {
             continue;
         }
-        match router::route(&wanted.recipe, allowed, &catalogue, &here) {
-            Err(failure) => *item = item.clone().failed(failure),
-            Ok(route) => {
-                let key = route.realisation.key(wanted.planned);
-                let found = reader.read(|connection| ops::find_render(connection, key));
-                if found.is_ok_and(|render| render.is_some()) {
-                    item.state = ItemState::Cached;
-                }
+        let spec = JobSpec {
+            terms: Terms::clone(&wanted.terms),
+            placeholder: project.expansion.placeholder,
+            ..JobSpec::new(wanted.recipe.clone(), Lane::Batch, project.client())
+        };
+        let choice = router::choose(&spec, market, &here, &|_, _| Health::Well, today);
+        match choice.failure {
+            Some(failure) => *item = item.clone().failed(failure),
+            None if choice.routes.iter().any(|route| in_store(route.realisation.key(wanted.planned))) => {
+                item.state = ItemState::Cached;
             }
+            None => {}
         }
     }
 }

@@ -204,7 +204,7 @@ pub(super) fn batch(context: &Context, args: &BatchArgs) -> Result<u8, BuildErro
 }
 
 fn build(context: &Context, args: &BatchArgs, mode: Mode) -> Result<u8, BuildError> {
-    let batch = Batch::open(args.order(mode)?, &context.data_dir)?;
+    let batch = Batch::open(args.order(mode)?, &context.data_dir, context.shelf()?.now())?;
     let ended = if batch.needs_maker() { runtime()?.block_on(make(context, args, batch))? } else { batch.settle()? };
     match mode {
         Mode::Make => {

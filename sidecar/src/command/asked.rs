@@ -219,7 +219,7 @@ async fn build(
     watch: Arc<dyn Watch>,
     interrupted: CancellationToken,
 ) -> Result<Ended, BuildError> {
-    let batch = Batch::open(order, &services.data_dir)?;
+    let batch = Batch::open(order, &services.data_dir, services.market())?;
     if !batch.needs_maker() {
         return batch.settle();
     }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::manifest::Overrides;
-use thumbforge_core::model::Catalogue;
 use thumbforge_core::money::Micros;
 use thumbforge_core::plan::{Action, PlanItem};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,9 @@ use super::{exit, invalid, junit, seed, sheet};
 use crate::build::{
     self, Approved, BuildError, Item, ItemState, Progress, Project, Report, Run, Singles, Source, Survey,
 };
+use crate::clock::Clock;
 use crate::maker::Maker;
+use crate::market::Market;
 use crate::output::png;
 use crate::output::write::{Patience, write_atomic};
 use crate::publish;
@@ -98,6 +100,8 @@ pub struct Batch {
     events: Option<Arc<Events>>,
     singles: Arc<Singles>,
     data_dir: PathBuf,
+    /// What can be bought where.
+    market: Arc<Market>,
     began: Instant,
 }
 
@@ -126,20 +130,20 @@ impl Batch {
     ///
     /// # Errors
     /// Every mistake in the team's files, or why one cannot be read.
-    pub fn open(order: Order, data_dir: &Path) -> Result<Self, BuildError> {
+    pub fn open(order: Order, data_dir: &Path, market: Arc<Market>) -> Result<Self, BuildError> {
         let junit = order.junit.clone();
         // Where this build writes none, nobody may take the last one's for it.
         [&order.report, &order.junit].into_iter().flatten().for_each(|file| drop(std::fs::remove_file(file)));
-        Self::read(order, data_dir).inspect_err(|error| {
+        Self::read(order, data_dir, market).inspect_err(|error| {
             // The error is told either way; the page of a build server shows it too, if it can be written.
             let _ = junit.map(|path| write_text(&path, &junit::refusal(&error.failures())));
         })
     }
 
-    fn read(order: Order, data_dir: &Path) -> Result<Self, BuildError> {
-        let (began, now, catalogue) = (Instant::now(), SystemTime::now(), Catalogue::built_in());
+    fn read(order: Order, data_dir: &Path, market: Arc<Market>) -> Result<Self, BuildError> {
+        let (began, now) = (Instant::now(), SystemTime::now());
         let events = order.events.as_deref().map(Events::create).transpose()?.map(Arc::new);
-        let opened = Project::open(&order.source, &order.overrides, &catalogue, data_dir, now);
+        let opened = Project::open(&order.source, &order.overrides, &market.catalogue, data_dir, now);
         let mut project = opened.inspect_err(|error| given_up(&events, error))?;
         if order.keep_seed && order.mode == Mode::Make {
             keep_seed(&order, &project).map_err(BuildError::from).inspect_err(|error| given_up(&events, error))?;
@@ -154,7 +158,7 @@ impl Batch {
         let checked = project.expansion.check_drawn(drawn).map_err(BuildError::from);
         checked.inspect_err(|error| given_up(&events, error))?;
         let singles = Arc::default();
-        Ok(Self { order, project, survey, events, singles, data_dir: data_dir.to_owned(), began })
+        Ok(Self { order, project, survey, events, singles, data_dir: data_dir.to_owned(), market, began })
     }
 
     /// Whether pictures are to be made; without, [`Batch::settle`] ends it.
@@ -197,8 +201,8 @@ impl Batch {
             }
             Mode::Plan | Mode::Check => {
                 let mut items = build::planned_items(&self.project, &self.survey);
-                let expansion = &self.project.expansion;
-                build::mark_cached(&mut items, &expansion.wanted, expansion.placeholder, &self.data_dir);
+                let today = Day::of_ms(Clock::Machine.now_ms());
+                build::mark_cached(&mut items, &self.project, &self.data_dir, &self.market, today);
                 items
             }
         };

@@ -216,7 +216,7 @@ impl<A: Acts> Actor<A> {
             let record = Arc::unwrap_or_clone(shared);
             let event = match result {
                 Ok(Applied::Written) => Event::Recorded(record),
-                Ok(Applied::Refused(failure)) => Event::Overdrawn(record, failure),
+                Ok(Applied::Refused { failure, may_fit }) => Event::Overdrawn { record, failure, may_fit },
                 Ok(Applied::Owned) => Event::Owned(record),
                 Err(err) => Event::Unrecorded(record, err.failure()),
             };

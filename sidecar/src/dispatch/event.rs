@@ -29,7 +29,14 @@ pub enum Event {
     /// A record could not be written.
     Unrecorded(Record, Failure),
     /// A purchase was not written, because a budget does not allow it.
-    Overdrawn(Record, Failure),
+    Overdrawn {
+        /// What was not written.
+        record: Record,
+        /// Which budget, and what to do.
+        failure: Failure,
+        /// Whether it may yet fit when calls that are under way have cost less than they might.
+        may_fit: bool,
+    },
     /// A call to a provider has ended.
     Called {
         /// The job.

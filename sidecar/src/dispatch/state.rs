@@ -191,6 +191,8 @@ pub struct State {
     deadlines: BTreeSet<(u64, JobId)>,
     /// Accounts, each with its gate and the jobs that wait there.
     counters: BTreeMap<String, Counter>,
+    /// Jobs that a budget has no room for while calls are under way, in the order that they asked.
+    broke: VecDeque<JobId>,
     /// Pauses that end, and gates that open.
     wakes: BTreeSet<(u64, Wake)>,
     busy: usize,
@@ -210,6 +212,7 @@ impl State {
             planning: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             counters: BTreeMap::new(),
+            broke: VecDeque::new(),
             wakes: BTreeSet::new(),
             busy: 0,
             slots: slots.max(1),
@@ -260,7 +263,9 @@ impl State {
             Event::Planned { job, planned } => self.planned(job, planned, now_ms, &mut effects),
             Event::Recorded(record) => self.recorded(record, now_ms, &mut effects),
             Event::Unrecorded(record, failure) => self.unrecorded(&record, failure, &mut effects),
-            Event::Overdrawn(record, failure) => self.overdrawn(&record, failure, &mut effects),
+            Event::Overdrawn { record, failure, may_fit } => {
+                self.overdrawn(&record, (failure, may_fit), &mut effects);
+            }
             Event::Called { job, attempt, called } => self.called(job, attempt, *called, now_ms, &mut effects),
             Event::Resend(job) => self.resend(job, &mut effects),
             Event::Owned(record) => self.owned(&record, &mut effects),
@@ -272,6 +277,9 @@ impl State {
         }
         self.expire(now_ms, &mut effects);
         self.wake(now_ms);
+        if self.is_idle() {
+            self.ask_budget_again(now_ms);
+        }
         self.open_gates(now_ms, &mut effects);
         self.give_turns(&mut effects);
         if self.draining && !self.drained && !self.jobs.values().any(|entry| entry.phase.is_active()) {

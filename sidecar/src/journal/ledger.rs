@@ -152,7 +152,8 @@ fn period_word(period: Period, day: Day) -> String {
 /// Sets money aside for a call, unless a budget has too little left; then nothing is written.
 ///
 /// # Errors
-/// The outer one is SQLite's; the inner one names the budget, what it has left, and what to do.
+/// The outer one is SQLite's; the inner one names the budget, what it has left, and what to do, and says whether it may yet
+/// fit when calls that are under way have cost less than they might.
 pub(super) fn reserve(
     connection: &Connection,
     job: JobId,
@@ -160,7 +161,7 @@ pub(super) fn reserve(
     (purchase, model): (&Purchase, &str),
     budgets: &[Budget],
     now_ms: u64,
-) -> rusqlite::Result<Result<(), Failure>> {
+) -> rusqlite::Result<Result<(), (Failure, bool)>> {
     let counted = Counted::read(connection, job)?;
     let day = Day::of_ms(now_ms);
     for budget in budgets {
@@ -171,7 +172,9 @@ pub(super) fn reserve(
             .optional()?;
         let (reserved, spent) = used.map_or((Micros::ZERO, Micros::ZERO), |(one, two)| (Micros(one), Micros(two)));
         if reserved + spent + purchase.reserve > budget.micros {
-            return Ok(Err(over(budget, reserved, spent, purchase)));
+            // Calls usually cost less than is set aside for them: what they leave may be enough.
+            let may_fit = spent + purchase.reserve <= budget.micros;
+            return Ok(Err((over(budget, reserved, spent, purchase), may_fit)));
         }
     }
     for (scope, period) in counted.rows(&purchase.account, &purchase.provider, day) {

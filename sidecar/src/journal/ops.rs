@@ -78,7 +78,12 @@ pub enum Applied {
     /// It was.
     Written,
     /// A budget did not allow it, and nothing was written.
-    Refused(Failure),
+    Refused {
+        /// Which budget, and what to do.
+        failure: Failure,
+        /// Whether it may yet fit when calls that are under way have cost less than they might.
+        may_fit: bool,
+    },
     /// It was to buy art that is there by now, and nothing was written.
     Owned,
 }
@@ -324,8 +329,8 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
                 }
                 let bought = (purchase, route.model.as_str());
                 let reserved = ledger::reserve(connection, *job, *attempt, bought, budgets, now_ms)?;
-                if let Err(failure) = reserved {
-                    return Ok(Applied::Refused(failure));
+                if let Err((failure, may_fit)) = reserved {
+                    return Ok(Applied::Refused { failure, may_fit });
                 }
             }
             connection

@@ -283,6 +283,7 @@ impl State {
             counter.remove(&entry.open);
         }
         self.wakes.retain(|(_, wake)| *wake != Wake::Job(job));
+        self.broke.retain(|waiting| *waiting != job);
     }
 
     /// Forgets a job that this process lets go of.
@@ -291,6 +292,7 @@ impl State {
             counter.remove(&entry.open);
         }
         self.wakes.retain(|(_, wake)| *wake != Wake::Job(job));
+        self.broke.retain(|waiting| *waiting != job);
         let current = entry.purchasing.as_ref().and_then(|purchasing| purchasing.current());
         if let (Phase::Reserving { .. }, Some((_, purchase))) = (&entry.phase, current)
             && let Some(counter) = self.counters.get_mut(&purchase.account)
@@ -480,10 +482,38 @@ impl State {
         effects.push(Effect::Call { job, attempt, route, art });
     }
 
+    /// Whether no call is under way anywhere.
+    pub(super) fn is_idle(&self) -> bool {
+        self.counters.values().all(|counter| counter.gate.is_idle())
+    }
+
+    /// Lets the next of those ask again whom a budget had no room for: a call has cost what it cost, or none is under way.
+    pub(super) fn ask_budget_again(&mut self, now_ms: u64) {
+        if let Some(job) = self.broke.pop_front() {
+            self.queue(job, now_ms);
+        }
+    }
+
     /// A budget does not allow the call.
-    pub(super) fn overdrawn(&mut self, record: &Record, failure: Failure, effects: &mut Vec<Effect>) {
+    pub(super) fn overdrawn(
+        &mut self,
+        record: &Record,
+        (failure, may_fit): (Failure, bool),
+        effects: &mut Vec<Effect>,
+    ) {
         let job = record.job();
         let Some(stop) = self.unwritten(job) else { return };
+        // Held jobs may keep their money set aside for days; a call that is under way ends.
+        if may_fit
+            && !self.is_idle()
+            && stop.is_none()
+            && let Some(entry) = self.jobs.get_mut(&job)
+            && let Some(key) = entry.phase.key()
+        {
+            entry.phase = Phase::Gated { key };
+            self.broke.push_back(job);
+            return;
+        }
         let ending = stop.map_or(Ending::Failed(failure), Stop::ending);
         self.finish(job, None, ending, None, effects);
     }
@@ -581,6 +611,8 @@ impl State {
             panic!("job {job}: the end of a call came back while none was settled");
         };
         let then = entry.purchasing.as_mut().and_then(|purchasing| purchasing.then.take());
+        self.ask_budget_again(now_ms);
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
         let is_unknown = matches!(then, Some(Then::Ask(_) | Then::Hold(_)));
         if let Some(stop) = entry.stopping
             && !(is_unknown && matches!(stop, Stop::Deadline))

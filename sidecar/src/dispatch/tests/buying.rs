@@ -328,3 +328,39 @@ fn a_person_does_not_wait_behind_the_build_that_has_the_same_art() {
     let effects = state.apply(called(1, 1, Outcome::PolicyInput, Settled::Free), 0);
     assert_eq!(reserving(&effects), [4]);
 }
+
+/// A job whose money a budget has no room for now.
+fn overdrawn(effects: &[Effect], may_fit: bool) -> Event {
+    let record = effects.iter().find_map(|effect| match effect {
+        Effect::Record(record @ Record::Started { .. }) => Some(record.clone()),
+        _ => None,
+    });
+    let failure = Failure::new(ErrorCode::OverBudget, "failed to buy the picture: the budget is spent");
+    Event::Overdrawn { record: record.expect("money is to be set aside"), failure, may_fit }
+}
+
+#[test]
+fn whom_a_budget_has_no_room_for_asks_again_when_a_call_has_cost_less() {
+    let mut state = State::new(4);
+    let first = shop(&mut state, job(1, Lane::Batch, "a"), &["north"], 0);
+    state.apply(durable(&first), 0);
+    let second = shop(&mut state, job(2, Lane::Batch, "a"), &["south"], 0);
+    let effects = state.apply(overdrawn(&second, true), 0);
+    assert_eq!(answer(&effects), None, "a call is under way that may cost less");
+    // The journal writes in order: what the call left is free before it is asked for.
+    let effects = state.apply(called(1, 1, Outcome::Rendered, Settled::Paid(Micros(1))), 0);
+    assert!(matches!(&effects[..], [Effect::Record(Record::Called { .. }), Effect::Record(Record::Started { .. })]));
+    // With nothing under way there is nothing to wait for.
+    let effects = state.apply(overdrawn(&effects, true), 0);
+    assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("over_budget"));
+}
+
+#[test]
+fn what_can_never_fit_is_refused_at_once() {
+    let mut state = State::new(4);
+    let first = shop(&mut state, job(1, Lane::Batch, "a"), &["north"], 0);
+    state.apply(durable(&first), 0);
+    let second = shop(&mut state, job(2, Lane::Batch, "a"), &["south"], 0);
+    let effects = state.apply(overdrawn(&second, false), 0);
+    assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("over_budget"));
+}

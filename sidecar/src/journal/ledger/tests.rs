@@ -87,7 +87,7 @@ fn check(scope: Scope, period: Period, change: fn(&mut JobSpec), counts: bool) {
     book.end(first, 1, Outcome::Empty, Settled::Paid(Micros(8)));
     let second = book.accept(change);
     let refused = book.begin(second, 1, budget(), LATE_MS);
-    let is_refused = matches!(&refused, Applied::Refused(failure) if failure.code == ErrorCode::OverBudget);
+    let is_refused = matches!(&refused, Applied::Refused { failure, .. } if failure.code == ErrorCode::OverBudget);
     assert_eq!(is_refused, counts, "{scope} {period:?}: {refused:?}");
 }
 
