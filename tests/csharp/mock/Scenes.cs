@@ -87,8 +87,8 @@ namespace Thumbforge.Editor
 
         private static void Hosted(Row row, long micros, long ms)
         {
-            row.Model = "imagen-4-ultra";
-            row.Engine = "hosted";
+            row.Model = "gpt-image-2";
+            row.Engine = "openai";
             row.PlaceholderFor = string.Empty;
             row.CostMicrosUsd = micros;
             row.LatencyMs = ms;
