@@ -92,6 +92,14 @@ struct Parts {
     private: Fetcher,
 }
 
+/// A bare HTTP client with the same TLS, for whoever speaks to this machine: without that, none can be built at all.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn bare() -> Result<reqwest::ClientBuilder, ClientError> {
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls::config()?))
+}
+
 impl Client {
     /// A client that calls itself `identity`.
     ///

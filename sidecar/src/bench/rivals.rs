@@ -51,7 +51,8 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(port: u16) -> Result<Self, Failure> {
         let runtime = runtime().map_err(|err| failed(format!("start a runtime: {err}")))?;
-        let client = reqwest::Client::builder().tcp_nodelay(true).build();
+        let client = thumbforge_hosted::client::bare().map_err(|err| failed(err.to_string()))?;
+        let client = client.tcp_nodelay(true).build();
         Ok(Self { runtime, client: client.map_err(|err| failed(format!("start a client: {err}")))?, port })
     }
 
