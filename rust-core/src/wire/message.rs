@@ -323,7 +323,11 @@ impl<'a> Request<'a> {
         };
         let terms = match reader.is_empty() {
             true => &[],
-            false => reader.block(limits::TERMS_BYTES_MAX, "terms")?,
+            // What says nothing is left out: there is one way to write a request.
+            false => match reader.block(limits::TERMS_BYTES_MAX, "terms")? {
+                [] => return Err(WireError::Value { what: "length of terms", value: 0 }),
+                terms => terms,
+            },
         };
         Ok(Self {
             asset,

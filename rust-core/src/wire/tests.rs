@@ -109,6 +109,14 @@ fn the_longest_command_and_the_longest_detail_are_read_and_longer_ones_are_not()
 }
 
 #[test]
+fn terms_that_say_nothing_are_left_out() {
+    let mut bytes = ClientMessage::Submit { number: 1, request: request() }.encode();
+    bytes.extend_from_slice(&0_u32.to_le_bytes());
+    assert_eq!(ClientMessage::decode(&bytes).err(), Some(WireError::Value { what: "length of terms", value: 0 }));
+}
+
+
+#[test]
 fn the_handshake_comes_back_as_it_was() {
     assert_eq!(Hello::decode(&hello().encode()), Ok(hello()));
     assert_eq!(Hello::head(&hello().encode()), Ok((1, "0.1.0".to_owned())));
