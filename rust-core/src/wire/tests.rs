@@ -115,7 +115,6 @@ fn terms_that_say_nothing_are_left_out() {
     assert_eq!(ClientMessage::decode(&bytes).err(), Some(WireError::Value { what: "length of terms", value: 0 }));
 }
 
-
 #[test]
 fn the_handshake_comes_back_as_it_was() {
     assert_eq!(Hello::decode(&hello().encode()), Ok(hello()));
