@@ -1,8 +1,13 @@
-//! Stable Diffusion 3.5 as maths. So far it holds only what its devices and errors are called; the model follows.
+//! Stable Diffusion 3.5 as maths, written once for every device.
 //!
 //! It knows no jobs, no HTTP, no tokio and no CUDA: a device is a trait that other crates implement.
 
-use thiserror::Error;
+pub mod config;
+pub mod dtype;
+pub mod error;
+pub mod param;
+
+pub use error::DiffusionError;
 
 /// The class of device that gives the same bytes for the same plan; it stands in every realised key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,19 +28,6 @@ impl std::fmt::Display for DeviceClass {
             Self::Cuda { capability } => write!(f, "cuda-sm{capability}"),
         }
     }
-}
-
-/// Why a model cannot be drawn with.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum DiffusionError {
-    /// Its plan needs more memory than the device has.
-    #[error("plan a picture: it needs {needed_bytes} bytes and the device has {free_bytes}; draw it smaller")]
-    OutOfMemory {
-        /// What the plan reserves.
-        needed_bytes: u64,
-        /// What is free.
-        free_bytes: u64,
-    },
 }
 
 #[cfg(test)]
