@@ -6,6 +6,7 @@ pub mod config;
 pub mod dtype;
 pub mod error;
 pub mod param;
+pub mod tiny;
 
 pub use error::DiffusionError;
 
