@@ -173,8 +173,8 @@ impl Tiny {
 
 /// Tokens of the toy CLIP tokenizers.
 pub const VOCABULARY_CLIP: usize = 814;
-/// Tokens of the toy T5 tokenizer.
-pub const VOCABULARY_T5: usize = 256;
+/// Rows of the toy T5's table; its tokenizer has fewer tokens, as the real one does.
+pub const VOCABULARY_T5: usize = 160;
 
 /// Tensors as the model reads them.
 pub fn params(tensors: Vec<Values>) -> Params {
