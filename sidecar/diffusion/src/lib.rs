@@ -12,6 +12,7 @@ pub mod plain;
 pub mod plan;
 pub mod rows;
 pub mod tiny;
+pub mod weights;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;
