@@ -4,7 +4,9 @@
 //! `THUMBFORGE_REFERENCES` the references of another folder are compared with.
 
 mod close;
+mod engine;
 mod fixture;
+mod mmdit;
 
 use fixture::REFERENCES;
 use thumbforge_diffusion::tiny::Tiny;
