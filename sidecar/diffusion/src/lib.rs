@@ -12,6 +12,7 @@ pub mod param;
 pub mod plain;
 pub mod plan;
 pub mod rows;
+pub mod sampler;
 pub mod tiny;
 
 pub use device::DeviceClass;

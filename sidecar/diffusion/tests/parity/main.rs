@@ -7,6 +7,7 @@ mod close;
 mod engine;
 mod fixture;
 mod mmdit;
+mod sampler;
 
 use fixture::REFERENCES;
 use thumbforge_diffusion::tiny::Tiny;
