@@ -8,10 +8,12 @@ pub mod dtype;
 pub mod error;
 pub mod graph;
 pub mod param;
+pub mod pipeline;
 pub mod plain;
 pub mod plan;
 pub mod rows;
 pub mod tiny;
+pub mod vae;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;

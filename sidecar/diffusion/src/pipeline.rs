@@ -1,0 +1,3 @@
+//! Pictures from requests.
+
+pub(crate) mod stage;
