@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod plain;
 pub mod plan;
 pub mod rows;
+pub mod sampler;
 pub mod tiny;
 pub mod vae;
 
