@@ -24,9 +24,41 @@ pub struct Request {
     pub method: Method,
     /// Shift of the schedule; the model's own where it is `None`.
     pub shift: Option<f64>,
+    /// How many pictures, and what they begin with.
+    pub seeds: Seeds,
+    /// How many pictures, and what they begin with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Seeds {
     /// A picture for each. A seed gives the same picture alone and among others.
-    pub seeds: Vec<u64>,
-    /// Where random numbers come from.
+    Each(Vec<u64>),
+    /// All from one generator, which goes on from picture to picture, as diffusers draws with `num_images_per_prompt`.
+    One {
+        /// Of the generator.
+        seed: u64,
+        /// How many.
+        pictures: usize,
+    },
+}
+
+impl Seeds {
+    /// How many pictures.
+    pub fn pictures(&self) -> usize {
+        match self {
+            Self::Each(seeds) => seeds.len(),
+            Self::One { pictures, .. } => *pictures,
+        }
+    }
+
+    /// The seed that picture `index` belongs to.
+    pub fn of(&self, index: usize) -> u64 {
+        match self {
+            Self::Each(seeds) => seeds.get(index).copied().unwrap_or(0),
+            Self::One { seed, .. } => *seed,
+        }
+    }
+}
+
+/// Where random numbers come from.
     pub noise: NoiseKind,
     /// The picture to begin with.
     pub source: Option<Source>,
@@ -220,8 +252,9 @@ impl Request {
                 next(height)
             ));
         }
-        if self.seeds.is_empty() || self.seeds.len() > PICTURES_MAX {
-            return refuse(format!("draw {} pictures at once: ask for 1 to {PICTURES_MAX}", self.seeds.len()));
+        let pictures = self.seeds.pictures();
+        if !(1..=PICTURES_MAX).contains(&pictures) {
+            return refuse(format!("draw {pictures} pictures at once: ask for 1 to {PICTURES_MAX}"));
         }
         if !self.guidance.scale.is_finite() {
             return refuse(format!("guide by {}: guidance is a number, usually 1 to 10", self.guidance.scale));
