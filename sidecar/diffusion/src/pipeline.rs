@@ -158,12 +158,7 @@ impl<D: Device> Engine<D> {
     /// # Errors
     /// When the request is not sound, the model lacks a part, memory does not suffice, the device fails, or
     /// [`DiffusionError::Cancelled`].
-    pub fn draw(
-        &mut self,
-        request: &Request,
-        layout: &Layout,
-        watch: &dyn Watch,
-    ) -> Result<Outcome, DiffusionError> {
+    pub fn draw(&mut self, request: &Request, layout: &Layout, watch: &dyn Watch) -> Result<Outcome, DiffusionError> {
         let _ = (layout, watch);
         request.check(self.model.multiple())?;
         Err(DiffusionError::Missing("draw: the pipeline is not wired yet".to_owned()))

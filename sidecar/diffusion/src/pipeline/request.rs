@@ -26,7 +26,25 @@ pub struct Request {
     pub shift: Option<f64>,
     /// How many pictures, and what they begin with.
     pub seeds: Seeds,
-    /// How many pictures, and what they begin with.
+    /// Where random numbers come from.
+    pub noise: NoiseKind,
+    /// The picture to begin with.
+    pub source: Option<Source>,
+    /// Whether T5 reads the prompt, where the model has it.
+    pub t5: bool,
+    /// Tokens of T5: 256 in diffusers.
+    pub t5_tokens: usize,
+    /// Of text encoders and transformer.
+    pub precision: Precision,
+    /// Of the autoencoder.
+    pub vae_precision: Precision,
+    /// The transformer sees the picture in tiles of this kind: for pictures larger than it was trained for, with a
+    /// source that gives them their composition. Noise is one field over the whole picture and velocities are blended at
+    /// every step, so that no seam can appear.
+    pub tiled: Option<Tiles>,
+}
+
+/// How many pictures, and what they begin with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Seeds {
     /// A picture for each. A seed gives the same picture alone and among others.
@@ -56,24 +74,6 @@ impl Seeds {
             Self::One { seed, .. } => *seed,
         }
     }
-}
-
-/// Where random numbers come from.
-    pub noise: NoiseKind,
-    /// The picture to begin with.
-    pub source: Option<Source>,
-    /// Whether T5 reads the prompt, where the model has it.
-    pub t5: bool,
-    /// Tokens of T5: 256 in diffusers.
-    pub t5_tokens: usize,
-    /// Of text encoders and transformer.
-    pub precision: Precision,
-    /// Of the autoencoder.
-    pub vae_precision: Precision,
-    /// The transformer sees the picture in tiles of this kind: for pictures larger than it was trained for, with a
-    /// source that gives them their composition. Noise is one field over the whole picture and velocities are blended at
-    /// every step, so that no seam can appear.
-    pub tiled: Option<Tiles>,
 }
 
 /// Where random numbers come from.
