@@ -9,11 +9,13 @@ pub mod error;
 pub mod graph;
 pub mod mmdit;
 pub mod param;
+pub mod pipeline;
 pub mod plain;
 pub mod plan;
 pub mod rows;
 pub mod sampler;
 pub mod tiny;
+pub mod vae;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;

@@ -19,7 +19,7 @@ fn forward(engine: &Engine, case: &Case, precision: Precision) -> Vec<f32> {
     let (config, asked) = (&model.mmdit, &case.asked);
     let (batch, text) = (number(&asked["batch"]), number(&asked["tokens"]));
     let latent = numbers(&asked["latent"]);
-    let shape = Shape { batch, height: latent[0], width: latent[1], text };
+    let shape = Shape { batch, conditions: batch, height: latent[0], width: latent[1], text };
     let params = params(model.mmdit_values());
 
     let latents = case.input("latent", batch * config.in_channels * latent[0] * latent[1], 1.0);
