@@ -8,6 +8,7 @@ mod engine;
 mod fixture;
 mod mmdit;
 mod sampler;
+mod vae;
 
 use fixture::REFERENCES;
 use thumbforge_diffusion::tiny::Tiny;
