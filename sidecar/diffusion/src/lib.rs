@@ -11,6 +11,7 @@ pub mod param;
 pub mod plain;
 pub mod plan;
 pub mod rows;
+pub mod text;
 pub mod tiny;
 
 pub use device::DeviceClass;
