@@ -7,6 +7,7 @@ pub mod device;
 pub mod dtype;
 pub mod error;
 pub mod graph;
+pub mod mmdit;
 pub mod param;
 pub mod plain;
 pub mod plan;

@@ -33,7 +33,7 @@ def spread(name, shape):
         return 0.0, 0.5
     if "relative_attention_bias" in name:
         return 0.0, 1.0
-    gain = 0.25 if name.endswith("SelfAttention.q.weight") or name == "decoder.conv_out.weight" else 1.0
+    gain = {"decoder.conv_out.weight": 0.5}.get(name, 0.25 if name.endswith("SelfAttention.q.weight") else 1.0)
     return 0.0, gain / np.sqrt(np.float64(np.prod(shape[1:])))
 
 

@@ -55,7 +55,7 @@ fn spread(name: &str, shape: &[usize]) -> (f32, f64) {
         0.25
     } else if name == "decoder.conv_out.weight" {
         // Most of the picture stays within -1 and 1, so that little is hidden by clamping.
-        0.25
+        0.5
     } else {
         1.0
     };
