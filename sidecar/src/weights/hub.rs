@@ -26,8 +26,10 @@ const LISTING_BYTES_MAX: usize = 16 << 20;
 const FILES_MAX: usize = 20_000;
 /// Largest file that is believed, in bytes: ten times the largest model that anybody gives out in one file.
 const FILE_BYTES_MAX: u64 = 4 << 40;
-/// How often in a row something is asked for that brings nothing; with the waits between, about half a minute.
+/// How often in a row bytes are asked for that do not come; with the waits between, about half a minute.
 const TRIES_MAX: u32 = 8;
+/// The same of a listing, where nobody has waited for anything yet: two seconds tell whether there is a network.
+const LISTING_TRIES_MAX: u32 = 4;
 /// First wait after a try that brought nothing; each doubles it.
 const BACKOFF: Duration = Duration::from_millis(250);
 /// Longest wait that a hub may ask for; past it a person had better come back.
@@ -84,32 +86,40 @@ pub(super) enum Came {
 }
 
 /// Tries in a row that brought nothing.
-#[derive(Debug, Default)]
-pub(super) struct Tries(u32);
+#[derive(Debug)]
+pub(super) struct Tries {
+    made: u32,
+    most: u32,
+}
 
 impl Tries {
+    /// Of bytes of a file.
+    pub(super) fn of_bytes() -> Self {
+        Self { made: 0, most: TRIES_MAX }
+    }
+
     /// Something came.
     pub(super) fn forget(&mut self) {
-        self.0 = 0;
+        self.made = 0;
     }
 
     /// Waits before the next try, or says that it was enough.
     pub(super) async fn wait(&mut self, what: &str, why: &str, after: Option<Duration>) -> Result<(), Failure> {
-        self.0 += 1;
+        self.made += 1;
         let code = match after {
             Some(_) => ErrorCode::RateLimited,
             None => ErrorCode::ProviderFailed,
         };
         let failed = |more: &str| Failure::new(code, format!("failed to get {what}: {why}; {more}"));
         let goes_on = "what is there is kept, so the same command goes on later where this one stopped";
-        if self.0 >= TRIES_MAX {
-            return Err(failed(&format!("it was tried {TRIES_MAX} times; {goes_on}")));
+        if self.made >= self.most {
+            return Err(failed(&format!("it was tried {} times; {goes_on}", self.most)));
         }
         if let Some(after) = after.filter(|after| *after > WAIT_MAX) {
             let minutes = after.as_secs().div_ceil(60);
             return Err(failed(&format!("the hub asks to come back in {minutes} minutes; {goes_on}")));
         }
-        let wait = after.unwrap_or_else(|| BACKOFF.saturating_mul(1 << (self.0 - 1).min(16)));
+        let wait = after.unwrap_or_else(|| BACKOFF.saturating_mul(1 << (self.made - 1).min(16)));
         tracing::info!("{what}: {why}; asking again in {} ms", wait.as_millis());
         tokio::time::sleep(wait).await;
         Ok(())
@@ -144,7 +154,7 @@ impl Hub {
     pub async fn list(&self, repo: &str, revision: &str) -> Result<Listing, Failure> {
         let url = self.url(&["api", "models"], repo, &["revision", revision], Some("blobs=true"))?;
         let what = format!("the listing of {repo}");
-        let mut tries = Tries::default();
+        let mut tries = Tries { made: 0, most: LISTING_TRIES_MAX };
         loop {
             let (why, after) = match self.ask(repo, &url, None).await? {
                 Came::Bytes(opened) if opened.head.status == 200 => match opened.read(LISTING_BYTES_MAX).await {

@@ -164,7 +164,7 @@ impl Shared {
 
     /// Gets one range, however often it takes.
     async fn carry(&self, range: Range<u64>) -> Result<(), Stop> {
-        let (mut at, mut tries) = (range.start, Tries::default());
+        let (mut at, mut tries) = (range.start, Tries::of_bytes());
         while at < range.end && !self.alone.load(Ordering::Acquire) {
             let (why, after) = match self.ask(Some(at..range.end)).await? {
                 Came::Bytes(opened) if opened.head.status == 200 => {
@@ -196,7 +196,7 @@ impl Shared {
 
     /// Reads the whole file in one answer, from a server that knows nothing else.
     async fn carry_whole(&self, first: Opened) -> Result<(), Stop> {
-        let (mut tries, mut best, mut next) = (Tries::default(), 0, Some(first));
+        let (mut tries, mut best, mut next) = (Tries::of_bytes(), 0, Some(first));
         loop {
             let came = match next.take() {
                 Some(opened) => Came::Bytes(opened),
@@ -238,6 +238,9 @@ impl Shared {
 
     /// Whether an answer is of the content that the listing names and that is there in part.
     fn is_of(&self, head: &Head) -> bool {
+        if head.content_range.is_some_and(|(_, _, all)| all != self.wanted.bytes) {
+            return false;
+        }
         let Some(tag) = head.linked_etag.as_ref().or(head.etag.as_ref()) else { return true };
         let tag = tag.trim_start_matches("W/").trim_matches('"');
         // A hub names large files by their hash, and so may a store.
@@ -252,11 +255,7 @@ impl Shared {
     /// Where an answer to a range ends, if it is one.
     fn sound(&self, head: &Head, asked: Range<u64>) -> Result<u64, String> {
         match head.content_range {
-            Some((first, end, all)) if first == asked.start && all == self.wanted.bytes => Ok(end.min(asked.end)),
-            Some((_, _, all)) if all != self.wanted.bytes => Err(format!(
-                "{} says that it has {all} bytes, and the hub's listing says {}",
-                head.host, self.wanted.bytes
-            )),
+            Some((first, end, _)) if first == asked.start => Ok(end.min(asked.end)),
             _ => Err(format!("{} answered with other bytes than were asked for", head.host)),
         }
     }
