@@ -14,6 +14,7 @@ pub mod plain;
 pub mod plan;
 pub mod rows;
 pub mod sampler;
+pub mod text;
 pub mod tiny;
 pub mod vae;
 
