@@ -97,6 +97,8 @@ impl<'a> Table<'a> {
 pub struct Shape {
     /// Rows of the batch: twice the pictures where they are guided.
     pub batch: usize,
+    /// Prompts in the batch: as many pictures for each, one after the other, share its rows of the modulation.
+    pub conditions: usize,
     /// Latent pixels from top to bottom.
     pub height: usize,
     /// Latent pixels from left to right.
@@ -120,7 +122,7 @@ impl Shape {
     fn check(self, config: &MmditConfig) -> Result<(), DiffusionError> {
         let (side, patch) = (config.position_side, config.patch);
         let fits = |side_of: usize| side_of > 0 && side_of.is_multiple_of(patch) && side_of / patch <= side;
-        if self.batch == 0 || self.text == 0 {
+        if self.batch == 0 || self.text == 0 || self.conditions == 0 || !self.batch.is_multiple_of(self.conditions) {
             return Err(DiffusionError::Request("plan a picture: nothing is to be drawn".to_owned()));
         }
         if !fits(self.height) || !fits(self.width) {
@@ -141,10 +143,10 @@ impl Shape {
 /// | kept | | |
 /// |---|---|---|
 /// | `text` | in | `[batch · text, context]`, the tokens of the text encoders |
-/// | `pooled` | in | `[batch, pooled]` |
-/// | `times` | in | `[steps · batch, 1]` singles, 1000 times sigma; row `step · batch + picture` |
+/// | `pooled` | in | `[conditions, pooled]` |
+/// | `times` | in | `[steps · conditions, 1]` singles, 1000 times sigma; row `step · conditions + condition` |
 /// | `context` | out | `[batch · text, hidden]` |
-/// | `modulation` | out | `[steps · batch, columns]`, rows as those of `times`, columns as [`Table`] says |
+/// | `modulation` | out | `[steps · conditions, columns]`, rows as those of `times`, columns as [`Table`] says |
 /// | `positions` | out | `[tokens, hidden]`: the middle of the model's table |
 ///
 /// # Errors
@@ -158,9 +160,9 @@ pub fn prepare(config: &MmditConfig, shape: Shape, steps: usize) -> Result<Graph
     let context = b.linear(text, "context_embedder", hidden, true);
     b.output("context", context);
 
-    let pooled = b.input("pooled", shape.batch, config.pooled, Element::Act);
+    let pooled = b.input("pooled", shape.conditions, config.pooled, Element::Act);
     let pooled = perceptron(&mut b, pooled, "y_embedder", hidden);
-    let times = b.input("times", steps.max(1) * shape.batch, 1, Element::F32);
+    let times = b.input("times", steps.max(1) * shape.conditions, 1, Element::F32);
     let times = b.timestep(times, FREQUENCIES);
     let times = perceptron(&mut b, times, "t_embedder", hidden);
     // The rows of the pooled text repeat for every step.
@@ -200,7 +202,7 @@ fn perceptron(b: &mut Builder, x: View, name: &str, hidden: usize) -> View {
 /// |---|---|---|
 /// | `latents` | in | `[batch · height · width, in_channels]`, a pixel a row |
 /// | `context`, `positions` | in | as [`prepare`] makes them; not written |
-/// | `modulation` | in | `[batch, columns]`: the rows of this step |
+/// | `modulation` | in | `[conditions, columns]`: the rows of this step |
 /// | `velocity` | out | `[batch · height · width, out_channels]` |
 ///
 /// # Errors
@@ -218,7 +220,7 @@ pub fn step(config: &MmditConfig, shape: Shape, skip: &[usize]) -> Result<Graph,
 
     let latents = b.input("latents", shape.batch * shape.height * shape.width, config.in_channels, Element::Act);
     let mut context = b.input("context", shape.batch * shape.text, hidden, Element::Act);
-    let modulation = b.input("modulation", shape.batch, table.columns(), Element::Act);
+    let modulation = b.input("modulation", shape.conditions, table.columns(), Element::Act);
     let positions = b.input("positions", shape.tokens(config), hidden, Element::Act);
 
     let geometry = Geometry {
