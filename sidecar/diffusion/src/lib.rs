@@ -8,6 +8,7 @@ pub mod dtype;
 pub mod error;
 pub mod graph;
 pub mod mmdit;
+pub mod noise;
 pub mod param;
 pub mod pipeline;
 pub mod plain;
