@@ -8,6 +8,7 @@ mod engine;
 mod fixture;
 mod mmdit;
 mod sampler;
+mod text;
 mod vae;
 
 use fixture::REFERENCES;
