@@ -49,6 +49,8 @@ pub struct Tiny {
     pub t5: T5Config,
     /// The scheduler's shift.
     pub shift: f32,
+    /// What the first layers' and the queries' spread is multiplied with. 1; far below it the epsilons of norms show.
+    pub faint: f64,
 }
 
 impl Tiny {
@@ -113,6 +115,7 @@ impl Tiny {
                 eps: 1e-6,
             },
             shift: 3.0,
+            faint: 1.0,
         }
     }
 
@@ -164,7 +167,7 @@ impl Tiny {
 
     fn fill(&self, part: &str, shapes: Vec<(String, Vec<usize>)>) -> Vec<Values> {
         let one = |(name, shape): (String, Vec<usize>)| {
-            let values = numbers::weights(self.seed, part, &name, &shape);
+            let values = numbers::weights(self.seed, self.faint, part, &name, &shape);
             Values { name, shape, values }
         };
         shapes.into_iter().map(one).collect()

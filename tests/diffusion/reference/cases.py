@@ -44,6 +44,8 @@ def table(more):
         "plain": variant(seed=4, mmdit__depth=2, mmdit__hidden=128, mmdit__heads=2, mmdit__dual=[], mmdit__qk_norm=False,
                          mmdit__position_side=16, vae__channels=[32, 32], vae__groups=4, vae__scaling=0.9,
                          vae__shift=-0.2, shift=1.0),
+        # So little goes in that what norms add to variances shows.
+        "faint": variant(seed=5, mmdit__depth=2, mmdit__hidden=128, mmdit__heads=2, mmdit__dual=[0], faint=1 / 256),
     }
     mmdit = lambda name, model, latent, tokens, batch=1, timestep=731.25, skip=(): {
         "kind": "mmdit", "name": f"mmdit/{name}", "model": model, "latent": latent, "tokens": tokens, "batch": batch,
@@ -68,6 +70,10 @@ def table(more):
         mmdit("large-whole-table", "large", [2, 64], 77),
         mmdit("late", "late", [18, 10], 77, timestep=250.5),
         mmdit("plain", "plain", [14, 6], 77, batch=2, timestep=0.5),
+        mmdit("faint", "faint", [8, 4], 77, skip=[1]),
+        vae("decode", "faint", "faint", [4, 3]),
+        vae("encode", "faint", "faint", [16, 24]),
+        text("faint", "faint", PROMPT, 77),
         vae("decode", "medium", "medium", [6, 10]),
         vae("decode", "late", "late", [5, 7]),
         vae("decode", "plain", "plain", [3, 3]),
@@ -257,11 +263,12 @@ class Maker:
         sample = self.input(case, "noise", 24)
         if case["sampler"] == "euler_ancestral":
             return self.ancestral(case, sample)
-        if case["sampler"] == "dpmpp_2m":
-            # The schedule is SD3.5's own; diffusers' class for this solver makes another, so it is given ours.
-            return self.dpmpp(case, sample)
-        kind = {"euler": FlowMatchEulerDiscreteScheduler, "heun": FlowMatchHeunDiscreteScheduler}[case["sampler"]]
-        scheduler = kind(shift=shift)
+        scheduler = {
+            "euler": lambda: FlowMatchEulerDiscreteScheduler(shift=shift),
+            "heun": lambda: FlowMatchHeunDiscreteScheduler(shift=shift),
+            "dpmpp_2m": lambda: DPMSolverMultistepScheduler(
+                prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift),
+        }[case["sampler"]]()
         scheduler.set_timesteps(steps)
         timesteps = scheduler.timesteps
         if case["strength"] < 1:
@@ -274,33 +281,16 @@ class Maker:
             sample = scheduler.step(velocity(sample, timestep / 1000), timestep, sample, return_dict=False)[0]
         return out | {"end": sample}
 
-    def schedule(self, case):
-        scheduler = FlowMatchEulerDiscreteScheduler(shift=case["shift"])
-        scheduler.set_timesteps(case["steps"])
-        return scheduler.sigmas
-
-    def dpmpp(self, case, sample):
-        sigmas = self.schedule(case)
-        scheduler = DPMSolverMultistepScheduler(
-            algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint", prediction_type="flow_prediction",
-            use_flow_sigmas=True, lower_order_final=False, euler_at_final=True, final_sigmas_type="zero")
-        scheduler.set_timesteps(case["steps"])
-        scheduler.sigmas = sigmas.clone()
-        out = {"sigmas": sigmas, "timesteps": sigmas[:-1] * 1000, "start": sample}
-        for place in range(case["steps"]):
-            # The class looks its place up by the timestep it made itself; the sigma is the one given.
-            scheduler._step_index = place
-            answer = velocity(sample, sigmas[place])
-            sample = scheduler.step(answer, scheduler.timesteps[place], sample, return_dict=False)[0]
-        return out | {"end": sample}
-
     def ancestral(self, case, sample):
         """Euler with fresh noise for flow models. With x = (1 - s) x0 + s n, one step goes down to `down` and back up to
         the next sigma with noise, so that the share of x0 is that of the next sigma: `down = next · (1 + (next / s - 1))`
         for eta 1, `share = (1 - next) / (1 - down)`, and the noise has what is missing of the variance."""
-        sigmas = self.schedule(case).double()
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=case["shift"])
+        scheduler.set_timesteps(case["steps"])
+        sigmas = scheduler.sigmas.double()
         draws = self.input(case, "draws", case["steps"], 24).double()
-        out, sample = {"sigmas": sigmas.float(), "start": sample}, sample.double()
+        out = {"sigmas": scheduler.sigmas.clone(), "timesteps": scheduler.timesteps.clone(), "start": sample}
+        sample = sample.double()
         for place in range(case["steps"]):
             sigma, following = sigmas[place], sigmas[place + 1]
             denoised = sample - sigma * velocity(sample, sigma)

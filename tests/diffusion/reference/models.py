@@ -24,6 +24,7 @@ MEDIUM = {
     "t5": {"layers": 3, "hidden": 352, "heads": 4, "head": 32, "inner": 448, "vocabulary": 160, "buckets": 32,
            "distance": 128, "eps": 1e-6},
     "shift": 3.0,
+    "faint": 1.0,
 }
 
 
@@ -47,7 +48,7 @@ def transformer(model):
         num_attention_heads=config["heads"], joint_attention_dim=config["context"], caption_projection_dim=config["hidden"],
         pooled_projection_dim=config["pooled"], pos_embed_max_size=config["position_side"],
         dual_attention_layers=tuple(config["dual"]), qk_norm="rms_norm" if config["qk_norm"] else None)
-    return names.fill(made, "mmdit", model["seed"], config)
+    return names.fill(made, "mmdit", model, config)
 
 
 def vae(model):
@@ -58,7 +59,7 @@ def vae(model):
         layers_per_block=config["layers"], norm_num_groups=config["groups"], scaling_factor=config["scaling"],
         shift_factor=config["shift"], down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels, use_quant_conv=False, use_post_quant_conv=False, sample_size=64)
-    return names.fill(made, "vae", model["seed"], config)
+    return names.fill(made, "vae", model, config)
 
 
 def clip(model, part):
@@ -68,7 +69,7 @@ def clip(model, part):
         num_hidden_layers=config["layers"], num_attention_heads=config["heads"], hidden_act=config["act"],
         projection_dim=config["projection"], max_position_embeddings=config["positions"], bos_token_id=0,
         eos_token_id=config["end"], pad_token_id=1))
-    names.fill(made, part, model["seed"], config)
+    names.fill(made, part, model, config)
     if part == "clip_l" and model["clip_l_identity"]:
         made.text_projection.weight.copy_(torch.eye(config["hidden"]))
     return made
@@ -81,7 +82,7 @@ def t5(model):
         d_ff=config["inner"], num_layers=config["layers"], relative_attention_num_buckets=config["buckets"],
         relative_attention_max_distance=config["distance"], layer_norm_epsilon=config["eps"],
         feed_forward_proj="gated-gelu", is_encoder_decoder=False, use_cache=False, tie_word_embeddings=False))
-    return names.fill(made, "t5", model["seed"], config)
+    return names.fill(made, "t5", model, config)
 
 
 def pipeline(model, tokenizers, with_t5=True):

@@ -84,7 +84,7 @@ def origin(part, key, config):
     return Origin("shared.weight" if key == "encoder.embed_tokens.weight" else key)
 
 
-def fill(module, part, seed, config):
+def fill(module, part, model, config):
     """Gives every parameter and every stored table of `module` the numbers of its origin."""
     import torch
 
@@ -92,7 +92,8 @@ def fill(module, part, seed, config):
         if key.endswith("position_ids"):
             continue
         found, shape = origin(part, key, config), tuple(tensor.shape)
-        values = weights.weights(seed, part, found.name, shape, found.part * int(np.prod(shape)))
+        values = weights.weights(
+            model["seed"], part, found.name, shape, found.part * int(np.prod(shape)), model["faint"])
         if found.swapped:
             values = np.concatenate([values[len(values) // 2 :], values[: len(values) // 2]])
         tensor.copy_(torch.from_numpy(values))

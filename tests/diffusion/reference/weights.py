@@ -8,6 +8,9 @@ MASK = (1 << 64) - 1
 # 65536/√3: the deviation of a sum of four evenly spread 16-bit numbers.
 DEVIATION = 37837.2272104
 
+# Pieces of the names of what is made faint.
+FAINT = ("pos_embed", "x_embedder", "context_embedder", ".qkv.", "shared", "_embedding.", "conv_in")
+
 
 def gauss(seed, name, count, deviation, offset=0):
     """`count` numbers around 0, from the `offset`th on, that `seed` and `name` decide."""
@@ -37,9 +40,11 @@ def spread(name, shape):
     return 0.0, gain / np.sqrt(np.float64(np.prod(shape[1:])))
 
 
-def weights(seed, part, name, shape, offset=0):
+def weights(seed, part, name, shape, offset=0, faint=1.0):
     """The weights of a tensor, or of a part of its rows that begins at the `offset`th number."""
     mean, deviation = spread(name, shape)
+    if any(piece in name for piece in FAINT):
+        deviation *= faint
     values = gauss(seed, f"{part}/{name}", int(np.prod(shape)), deviation, offset)
     return (values + np.float32(mean) if mean else values).reshape(shape)
 

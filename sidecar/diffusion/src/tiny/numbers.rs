@@ -5,9 +5,15 @@ const DEVIATION: f64 = 37_837.227_210_4;
 /// The mean of that sum.
 const MEAN: i32 = 131_070;
 
+/// Pieces of the names of what is made faint.
+const FAINT: [&str; 7] = ["pos_embed", "x_embedder", "context_embedder", ".qkv.", "shared", "_embedding.", "conv_in"];
+
 /// The weights of a tensor. Which spread they have follows from its name and shape alone.
-pub(super) fn weights(seed: u64, part: &str, name: &str, shape: &[usize]) -> Vec<f32> {
-    let (mean, deviation) = spread(name, shape);
+pub(super) fn weights(seed: u64, faint: f64, part: &str, name: &str, shape: &[usize]) -> Vec<f32> {
+    let (mean, mut deviation) = spread(name, shape);
+    if FAINT.iter().any(|piece| name.contains(piece)) {
+        deviation *= faint;
+    }
     let mut values = gauss(seed, &format!("{part}/{name}"), shape.iter().product(), deviation);
     if mean != 0.0 {
         for value in &mut values {

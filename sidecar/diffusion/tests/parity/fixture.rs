@@ -109,6 +109,7 @@ impl References {
                 eps: single(&t5["eps"]),
             },
             shift: single(&model["shift"]),
+            faint: model["faint"].as_f64().expect("a factor"),
         }
     }
 }

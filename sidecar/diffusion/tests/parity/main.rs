@@ -7,6 +7,8 @@ mod close;
 mod engine;
 mod fixture;
 mod mmdit;
+mod sampler;
+mod vae;
 
 use fixture::REFERENCES;
 use thumbforge_diffusion::tiny::Tiny;

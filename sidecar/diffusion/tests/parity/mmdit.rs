@@ -8,8 +8,8 @@ use crate::close::{assert_close, rms};
 use crate::engine::{ENGINES, Engine, Kept, to_planes, to_rows};
 use crate::fixture::{Case, REFERENCES, number, numbers, single};
 
-/// In parts of the largest number of the velocity.
-const TOLERANCE: f64 = 2e-4;
+/// In parts of the largest number of the velocity. 2e-4 is promised; singles added in another order differ by 1e-6 here.
+const TOLERANCE: f64 = 2e-5;
 /// Ours in bf16 may be this much further from diffusers in singles than diffusers' own bf16 is. We add in singles where
 /// torch rounds every outcome, so that less is expected; a quarter more is left for the luck of rounding.
 const BF16_MORE: f64 = 1.25;
