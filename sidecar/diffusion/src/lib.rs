@@ -7,10 +7,16 @@ pub mod device;
 pub mod dtype;
 pub mod error;
 pub mod graph;
+pub mod mmdit;
 pub mod param;
+pub mod pipeline;
 pub mod plain;
 pub mod plan;
 pub mod rows;
+pub mod sampler;
+pub mod text;
+pub mod tiny;
+pub mod vae;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;

@@ -1,0 +1,1 @@
+//! Against diffusers, and each branch on its own.
