@@ -119,6 +119,8 @@ error_codes! {
     ProviderAuth = 42, "provider_auth", 502;
     /// The account has no credit left.
     OutOfFunds = 43, "out_of_funds", 402;
+    /// The picture needs more memory than this machine has for it; the message has both figures.
+    OutOfMemory = 44, "out_of_memory", 507;
 }
 
 impl ErrorCode {

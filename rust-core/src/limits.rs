@@ -75,6 +75,10 @@ pub const TEXT_BODY_BYTES_MAX: usize = 1 << 20;
 pub const HTTP_PER_SECOND: u32 = 2000;
 /// Requests that may come at once.
 pub const HTTP_BURST: u32 = 4000;
+/// Most pictures of one call of a local model: the case studies ask for 50, and memory is what bounds a call first.
+pub const IMAGES_PER_CALL_MAX: u32 = 64;
+/// Most pictures of the local engine that are on their way at once: a whole call, and the next one's share being set up.
+pub const MODEL_SLOTS: usize = 64;
 /// Most pictures of one `/v1/images/generations` request, as the original has it.
 pub const IMAGES_PER_REQUEST_MAX: u32 = 10;
 /// Default size of the store in bytes: about 20,000 finished thumbnails.
@@ -108,6 +112,7 @@ pub const CLIENTS_MAX: usize = 64;
 
 const _: () = assert!(PATH_PART_BYTES_MAX < 255 && PATH_PART_BYTES_MAX < PATH_BYTES_MAX);
 const _: () = assert!(SIDE_MIN < SIDE_MAX);
+const _: () = assert!(IMAGES_PER_CALL_MAX as usize <= MODEL_SLOTS);
 const _: () = assert!(BODY_BYTES_MAX > (SIDE_MAX as usize * SIDE_MAX as usize * 4) / 3 * 4 * 2);
 const _: () = assert!(LAYERS_MAX * LAYER_TEXT_BYTES_MAX < 1 << 20);
 const _: () = assert!(IN_FLIGHT_MAX * 8 < OPEN_JOBS_MAX);

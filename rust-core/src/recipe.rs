@@ -22,6 +22,9 @@ use crate::text_layer::TextLayer;
 use canon::Canon;
 
 mod canon;
+mod local;
+
+pub use local::{Dtype, FEATHER_MAX, MaskMode, Noise, SKIPPED_LAYERS_MAX, SkipLayers};
 
 /// Everything that decides the pixels, as far as a person decides them.
 ///
@@ -177,6 +180,21 @@ pub struct Settings {
     /// How much work a hosted model puts into it: low, medium or high, or a word of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<String>,
+    /// Where a local model's noise comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
+    /// The number format that a local model is computed in; absent means the fastest that the machine has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<Dtype>,
+    /// Skip-layer guidance of a local model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slg: Option<SkipLayers>,
+    /// How many pixels a mask's edge is softened by, 0 to 1024.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_feather: Option<u32>,
+    /// What becomes of what a mask leaves alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_mode: Option<MaskMode>,
 }
 
 impl Settings {
@@ -195,6 +213,11 @@ impl Settings {
             composition: over.composition.clone().or_else(|| self.composition.clone()),
             subject: over.subject.clone().or_else(|| self.subject.clone()),
             quality: over.quality.clone().or_else(|| self.quality.clone()),
+            noise: over.noise.or(self.noise),
+            dtype: over.dtype.or(self.dtype),
+            slg: over.slg.clone().or_else(|| self.slg.clone()),
+            mask_feather: over.mask_feather.or(self.mask_feather),
+            mask_mode: over.mask_mode.or(self.mask_mode),
         }
     }
 }
@@ -416,6 +439,15 @@ impl Recipe {
         }
         if let Some(strength) = self.settings.strength {
             number(("strength", None), strength, 0.0, 1.0, "strength goes from 0 to 1")?;
+        }
+        if let Some(feather) = self.settings.mask_feather {
+            number(
+                ("mask_feather", None),
+                f64::from(feather),
+                0.0,
+                f64::from(FEATHER_MAX),
+                "a mask's feather goes from 0 to 1024 pixels",
+            )?;
         }
         for adapter in &self.adapters {
             number(("adapter weight", None), adapter.weight, -10.0, 10.0, "weights go from -10 to 10")?;

@@ -4,6 +4,7 @@
 //! carries it out reads no project's files.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,24 @@ pub struct Terms {
     /// Rows of the project's own catalogue, as far as this job's models have some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<ModelRow>,
+    /// Files of a model that is in no catalogue, drawn with as the model that the recipe names. What they hold decides
+    /// pixels and so stands in the realised key; where they lie does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<LocalFiles>,
+    /// Most pictures of one call of a local model; absent means 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images_per_call: Option<u32>,
+}
+
+/// Files of a model on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalFiles {
+    /// A file, or a folder in the layout of diffusers or of single files. Absolute.
+    pub model: PathBuf,
+    /// Folder of tokenizers, where the model has none beside it. Absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizers: Option<PathBuf>,
 }
 
 impl Terms {
@@ -80,6 +99,21 @@ impl Terms {
         }
         if self.batch.len() > BATCH_BYTES_MAX {
             return Err(format!("take a build's name of {} bytes: at most {BATCH_BYTES_MAX} are", self.batch.len()));
+        }
+        if let Some(files) = &self.weights {
+            for path in std::iter::once(&files.model).chain(&files.tokenizers) {
+                if !path.is_absolute() || path.as_os_str().len() > limits::LOCAL_PATH_BYTES_MAX {
+                    return Err(format!(
+                        "take the weights {}: name them by an absolute path of at most {} bytes",
+                        path.display(),
+                        limits::LOCAL_PATH_BYTES_MAX
+                    ));
+                }
+            }
+        }
+        if let Some(images) = self.images_per_call.filter(|images| !(1..=limits::IMAGES_PER_CALL_MAX).contains(images))
+        {
+            return Err(format!("draw {images} pictures in one call: 1 to {} are", limits::IMAGES_PER_CALL_MAX));
         }
         for (name, limits) in &self.limits {
             if [limits.images_in_flight, limits.images_per_minute].contains(&Some(0)) {
@@ -214,6 +248,12 @@ mod tests {
         check(&format!("{{\"batch\":{:?}}}", "b".repeat(257)), "take a build's name of 257 bytes");
         check(r#"{"limits":{"a":{"images_in_flight":1}}}"#, "");
         check(r#"{"limits":{"a":{"images_per_minute":0}}}"#, "lower the limits of account \"a\" to nothing");
+        check(r#"{"images_per_call":64}"#, "");
+        check(r#"{"images_per_call":0}"#, "draw 0 pictures in one call: 1 to 64");
+        check(r#"{"images_per_call":65}"#, "draw 65 pictures");
+        let absolute = if cfg!(windows) { "C:/m" } else { "/m" };
+        check(&format!("{{\"weights\":{{\"model\":{absolute:?}}}}}"), "");
+        check(r#"{"weights":{"model":"m.safetensors"}}"#, "take the weights m.safetensors: name them by an absolute");
         check(
             r#"{"rows":[{"id":"m","name":"M","family":"hosted"}]}"#,
             "read the model catalogue: m: name the `provider`",

@@ -110,7 +110,7 @@ impl Reader {
         let sqlite = |err: rusqlite::Error| JournalError::from_sqlite(&path, &err);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
-        connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA mmap_size=268435456;").map_err(sqlite)?;
+        connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA cache_size=-16384;").map_err(sqlite)?;
         let found = version(&connection).map_err(sqlite)?;
         if found > SCHEMA_VERSION {
             return Err(JournalError::Newer { path: path.to_path_buf(), found });
@@ -211,7 +211,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=1; PRAGMA foreign_keys=ON;
-         PRAGMA busy_timeout=5000; PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456;
+         PRAGMA busy_timeout=5000; PRAGMA cache_size=-65536;
          PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864;",
     )
 }

@@ -79,12 +79,11 @@ def cpu_ms(pid):
     return ticks * 1000 / TICKS
 
 
-# Memory of its own: the journal is mapped, up to a bound of its own, and is a file.
 def rss_mib(pid):
     total = 0
     for member in tree(pid):
         try:
-            found = re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{member}/status").read_text())
+            found = re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{member}/status").read_text())
         except OSError:
             continue
         total += int(found.group(1)) if found else 0

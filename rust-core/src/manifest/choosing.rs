@@ -278,6 +278,12 @@ pub(super) fn left_out(row: &ModelRow, recipe: &Recipe, has_negative: bool, allo
         Lossy::Composition => settings.composition.is_some(),
         Lossy::Subject => settings.subject.is_some(),
         Lossy::Brand => !recipe.brand.is_empty(),
+        Lossy::Noise => settings.noise.is_some(),
+        Lossy::Dtype => settings.dtype.is_some(),
+        Lossy::Slg => settings.slg.is_some(),
+        Lossy::MaskFeather => settings.mask_feather.is_some(),
+        Lossy::MaskMode => settings.mask_mode.is_some(),
+        Lossy::TiledVae => false,
     };
     if row.family != Family::Hosted {
         return Vec::new();

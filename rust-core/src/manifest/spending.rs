@@ -162,6 +162,21 @@ pub enum Lossy {
     Brand,
     /// How much work goes into it.
     Quality,
+    /// Where a local model's noise comes from.
+    Noise,
+    /// The number format of a local model.
+    Dtype,
+    /// Skip-layer guidance.
+    Slg,
+    /// The softened edge of a mask.
+    #[serde(rename = "mask_feather")]
+    MaskFeather,
+    /// What becomes of what a mask leaves alone.
+    #[serde(rename = "mask_mode")]
+    MaskMode,
+    /// Exact pixels of a local model where memory is short: the picture is decoded in tiles, with seams blended away.
+    #[serde(rename = "tiled-vae")]
+    TiledVae,
 }
 
 impl Lossy {
@@ -179,6 +194,12 @@ impl Lossy {
             Self::Adapters => "adapters",
             Self::Brand => "brand",
             Self::Quality => "quality",
+            Self::Noise => "noise",
+            Self::Dtype => "dtype",
+            Self::Slg => "slg",
+            Self::MaskFeather => "mask_feather",
+            Self::MaskMode => "mask_mode",
+            Self::TiledVae => "tiled-vae",
         }
     }
 }

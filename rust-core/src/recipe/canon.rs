@@ -62,7 +62,20 @@ impl Canon {
 }
 
 pub(super) fn settings(canon: &mut Canon, settings: &Settings) {
-    let Settings { steps, guidance, sampler, strength, composition, subject, quality } = settings;
+    let Settings {
+        steps,
+        guidance,
+        sampler,
+        strength,
+        composition,
+        subject,
+        quality,
+        noise,
+        dtype,
+        slg,
+        mask_feather,
+        mask_mode,
+    } = settings;
     if let Some(steps) = steps {
         canon.integer("steps", u64::from(*steps));
     }
@@ -83,6 +96,26 @@ pub(super) fn settings(canon: &mut Canon, settings: &Settings) {
     }
     if let Some(quality) = quality {
         canon.text("quality", quality);
+    }
+    if let Some(noise) = noise {
+        canon.text("noise", noise.word());
+    }
+    if let Some(dtype) = dtype {
+        canon.text("dtype", dtype.word());
+    }
+    if let Some(slg) = slg {
+        for layer in &slg.layers {
+            canon.integer("slg.layer", u64::from(*layer));
+        }
+        for number in [slg.scale, slg.start, slg.stop] {
+            canon.number("slg.n", number);
+        }
+    }
+    if let Some(feather) = mask_feather {
+        canon.integer("mask_feather", u64::from(*feather));
+    }
+    if let Some(mode) = mask_mode {
+        canon.text("mask_mode", mode.word());
     }
 }
 

@@ -10,10 +10,18 @@ pub mod device;
 pub mod dtype;
 pub mod error;
 pub mod graph;
+pub mod mmdit;
+pub mod noise;
 pub mod param;
+pub mod pipeline;
 pub mod plain;
 pub mod plan;
 pub mod rows;
+pub mod sampler;
+pub mod text;
+pub mod tiny;
+pub mod weights;
+pub mod vae;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;

@@ -33,7 +33,7 @@ use crate::fetch::{FetchError, Fetcher, Reach};
 use crate::sniff;
 
 mod body;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use wire::{Broken, Wire};

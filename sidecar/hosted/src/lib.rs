@@ -14,6 +14,7 @@
 pub mod adapter;
 pub mod call;
 pub mod client;
+pub mod download;
 pub mod endpoint;
 pub mod fault;
 pub mod fetch;
@@ -24,6 +25,7 @@ pub mod translate;
 pub use adapter::{Adapter, Protocol, Step, adapter};
 pub use call::{Answer, AskedSize, Call, Picture, Task, Usage};
 pub use client::{Client, Watch};
+pub use download::{Ask, DownloadError, Downloader, Opened};
 pub use endpoint::{Endpoint, Secret};
 pub use fault::{Billed, Fault, Range};
 pub use translate::{Translated, Unmet, translate};

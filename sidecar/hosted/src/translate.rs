@@ -128,6 +128,18 @@ pub fn translate(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64)
             notes.unmet(field, "only the built-in engine has any".to_owned());
         }
     }
+    let settings = &recipe.settings;
+    for (field, named) in [
+        ("noise", settings.noise.is_some()),
+        ("dtype", settings.dtype.is_some()),
+        ("slg", settings.slg.is_some()),
+        ("mask_feather", settings.mask_feather.is_some()),
+        ("mask_mode", settings.mask_mode.is_some()),
+    ] {
+        if named {
+            notes.unmet(field, "only models with weights on this machine have it".to_owned());
+        }
+    }
     if !recipe.adapters.is_empty() && !can.adapters {
         notes.unmet("adapters", "it takes no adapters".to_owned());
     }

@@ -100,14 +100,16 @@ impl Provenance {
         let realisation = &self.realisation;
         let mut fields = Vec::new();
         let mut field = |name: &str, value: String| fields.push(format!("{name}: {}", quoted(value)));
-        if let Some(steps) = settings.steps {
-            field("Steps", steps.to_string());
+        // A model of this machine says what it was drawn with, whether a person named it or its card did.
+        let drawn = |name: &str| realisation.settings.get(name).filter(|_| realisation.engine == "local").cloned();
+        if let Some(steps) = drawn("steps").or(settings.steps.map(|steps| steps.to_string())) {
+            field("Steps", steps);
         }
-        if let Some(sampler) = &settings.sampler {
-            field("Sampler", sampler.clone());
+        if let Some(sampler) = drawn("sampler").or(settings.sampler.clone()) {
+            field("Sampler", sampler);
         }
-        if let Some(guidance) = settings.guidance {
-            field("CFG scale", guidance.to_string());
+        if let Some(guidance) = drawn("guidance").or(settings.guidance.map(|guidance| guidance.to_string())) {
+            field("CFG scale", guidance);
         }
         field("Seed", realisation.seed.to_string());
         field("Size", self.recipe.size.to_string());

@@ -8,6 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::Extent;
+use thumbforge_core::recipe::{Dtype, MaskMode, Noise};
 
 use super::observe::lfs_pointer;
 use super::png::{PARAMETERS, PngError, find_text, read_provenance_of};
@@ -190,6 +191,11 @@ impl Lines {
         self.fact_if("guidance", settings.guidance);
         self.fact_if("sampler", settings.sampler.as_ref());
         self.fact_if("strength", settings.strength);
+        self.fact_if("noise", settings.noise.map(Noise::word));
+        self.fact_if("number format", settings.dtype.map(Dtype::word));
+        self.fact_if("skipped layers", settings.slg.as_ref());
+        self.fact_if("mask feather", settings.mask_feather);
+        self.fact_if("mask mode", settings.mask_mode.map(MaskMode::word));
         self.fact_if("composition", settings.composition.as_ref());
         self.fact_if("subject", settings.subject.as_ref());
         for adapter in &recipe.adapters {

@@ -10,7 +10,7 @@ use super::ClientError;
 
 /// TLS for every connection. The provider is named here rather than installed for the process: a library that is loaded
 /// beside ours may have installed another.
-pub(super) fn config() -> Result<ClientConfig, ClientError> {
+pub(crate) fn config() -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(ring::default_provider());
     let wrong = |error: rustls::Error| ClientError::Tls(error.to_string());
     let mut config = match builder(&provider).map_err(wrong)?.with_platform_verifier() {

@@ -75,6 +75,7 @@ pub(super) async fn sample(State(door): State<Arc<Door>>, request: Request<Body>
     let mut settings = asked::settings(fields)?;
     // These are not sampling.
     (settings.strength, settings.composition, settings.subject) = (None, None, None);
+    (settings.mask_feather, settings.mask_mode) = (None, None);
     let size = Extent { width: 512, height: 512 };
     let checked = Recipe { settings: settings.clone(), ..Recipe::from_prompt("settings", size) }.normalised();
     checked.map_err(|err| Refusal::new(ErrorCode::InvalidRequest, format!("failed to {err}")))?;

@@ -1,0 +1,1 @@
+//! Tokenizers against numbers that transformers gave.
