@@ -7,6 +7,7 @@ mod close;
 mod engine;
 mod fixture;
 mod mmdit;
+mod noise;
 mod sampler;
 mod text;
 mod vae;
