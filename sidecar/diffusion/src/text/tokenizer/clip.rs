@@ -20,8 +20,7 @@ use crate::error::DiffusionError;
 const WORD_END: &str = "</w>";
 
 /// The words of a text (Radford et al. 2021; the same in every implementation).
-const WORDS: &str =
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 pub(super) fn open(encoder: Encoder, folder: &Path) -> Result<Tokenizer, DiffusionError> {
     let (path, vocab, merges, file) = vocabulary(encoder, folder)?;
@@ -72,7 +71,8 @@ fn vocabulary(encoder: Encoder, folder: &Path) -> Result<Read, DiffusionError> {
             pair.map(|(left, right)| (left.to_owned(), right.to_owned()))
         };
         let merges = merges.and_then(|merges| merges.iter().map(pair).collect::<Option<Merges>>());
-        let merges = merges.ok_or_else(|| broken(&path, "it has no list of merges: CLIP's tokenizer is of type BPE"))?;
+        let merges =
+            merges.ok_or_else(|| broken(&path, "it has no list of merges: CLIP's tokenizer is of type BPE"))?;
         return Ok((path, vocab, merges, Some(file)));
     }
     let (Some((path, numbers)), Some((merges_path, text))) =

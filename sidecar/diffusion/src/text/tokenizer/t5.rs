@@ -43,8 +43,7 @@ pub(super) fn open(folder: &Path) -> Result<Tokenizer, DiffusionError> {
         return Err(broken(&path, format!("the score of {piece:?} is {score}")));
     }
     let built = |err: tokenizers::Error| broken(&path, format!("its parts do not fit together: {err}"));
-    let extra: Vec<String> =
-        pieces.iter().map(|(piece, _)| piece).filter(|piece| is_extra(piece)).cloned().collect();
+    let extra: Vec<String> = pieces.iter().map(|(piece, _)| piece).filter(|piece| is_extra(piece)).cloned().collect();
     let mut inner = Inner::new(Unigram::from(pieces, Some(UNKNOWN), false).map_err(built)?);
     if let Some(charsmap) = charsmap {
         charsmap::check(&charsmap).map_err(|reason| broken(&path, format!("its map of characters: {reason}")))?;
@@ -75,7 +74,9 @@ fn read(folder: &Path) -> Result<(PathBuf, Pieces, Option<Value>), DiffusionErro
         let pieces = pieces
             .ok_or_else(|| broken(&path, "it has no list of pieces with scores: T5's tokenizer is of type unigram"))?;
         let charsmap = match precompiled(file.get("normalizer").unwrap_or(&Value::Null)) {
-            Some(text) => Some(charsmap::decode(text).ok_or_else(|| broken(&path, "its map of characters: no base64"))?),
+            Some(text) => {
+                Some(charsmap::decode(text).ok_or_else(|| broken(&path, "its map of characters: no base64"))?)
+            }
             None => None,
         };
         return Ok((path, Pieces { pieces, charsmap }, Some(file)));
