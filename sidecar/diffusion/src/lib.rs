@@ -3,6 +3,9 @@
 //! It knows no jobs, no HTTP, no tokio and no CUDA: a device is a trait that other crates implement.
 
 pub mod config;
+pub mod conformance;
+#[expect(unsafe_code, reason = "vectors and threads that share a buffer; every block argues for itself")]
+pub mod cpu;
 pub mod device;
 pub mod dtype;
 pub mod error;
