@@ -20,6 +20,7 @@ pub mod rows;
 pub mod sampler;
 pub mod text;
 pub mod tiny;
+pub mod weights;
 pub mod vae;
 
 pub use device::DeviceClass;
