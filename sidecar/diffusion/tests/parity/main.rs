@@ -9,6 +9,7 @@ mod fixture;
 mod mmdit;
 mod noise;
 mod sampler;
+mod text;
 mod vae;
 
 use fixture::REFERENCES;
