@@ -3,11 +3,15 @@
 //! It knows no jobs, no HTTP, no tokio and no CUDA: a device is a trait that other crates implement.
 
 pub mod config;
+pub mod conformance;
+#[expect(unsafe_code, reason = "vectors and threads that share a buffer; every block argues for itself")]
+pub mod cpu;
 pub mod device;
 pub mod dtype;
 pub mod error;
 pub mod graph;
 pub mod mmdit;
+pub mod noise;
 pub mod param;
 pub mod pipeline;
 pub mod plain;
@@ -16,6 +20,7 @@ pub mod rows;
 pub mod sampler;
 pub mod text;
 pub mod tiny;
+pub mod weights;
 pub mod vae;
 
 pub use device::DeviceClass;

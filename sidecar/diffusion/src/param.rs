@@ -87,6 +87,18 @@ impl Tensor {
         self.len() == 0
     }
 
+    /// Some of its rows as a tensor of the same memory; `None` where it does not have them all.
+    pub fn slice(&self, rows: Range<usize>) -> Option<Self> {
+        let bytes_of_row = self.range.len().checked_div(self.rows())?;
+        if rows.start > rows.end || rows.end > self.rows() {
+            return None;
+        }
+        let mut shape = self.shape.clone();
+        *shape.first_mut()? = rows.len();
+        let from = self.range.start + rows.start * bytes_of_row;
+        Self::new(self.dtype, shape, self.backing.clone(), from..from + rows.len() * bytes_of_row)
+    }
+
     /// As rows for a linear layer: the first side, and everything behind it.
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
@@ -98,7 +110,8 @@ impl Tensor {
 pub struct Part {
     /// Where they lie. A vector has as many rows as numbers; anything else has rows of its first side.
     pub tensor: Tensor,
-    /// Which of them.
+    /// Which of them, each as long as a row of the parameter. (GGUF files may store rows of another length one behind the
+    /// other: the numbers and their order are the same.)
     pub rows: Range<usize>,
     /// What stored numbers are multiplied with: 1, or the scale of an fp8 tensor.
     pub scale: f32,
@@ -147,6 +160,26 @@ impl Param {
     /// Numbers in a row.
     pub fn row_len(&self) -> usize {
         self.shape.get(1..).map_or(1, |rest| rest.iter().product())
+    }
+
+    /// The same numbers as rows of `len`, which divides the rows that there are: a table of `[1, places, features]` by its
+    /// places. `None` where it does not, or blocks or adapters stand across.
+    pub fn with_rows_of(&self, len: usize) -> Option<Self> {
+        let factor = self.row_len().checked_div(len)?;
+        if factor * len != self.row_len() || !self.adapters.is_empty() {
+            return None;
+        }
+        let parts = self.parts.iter().map(|part| {
+            let Tensor { dtype, backing, range, .. } = &part.tensor;
+            let shape = vec![part.tensor.len() / len, len];
+            let tensor = Tensor::new(*dtype, shape, Arc::clone(backing), range.clone())?;
+            Some(Part { tensor, rows: part.rows.start * factor..part.rows.end * factor, scale: part.scale })
+        });
+        Some(Self {
+            shape: vec![self.rows() * factor, len],
+            parts: parts.collect::<Option<_>>()?,
+            adapters: Vec::new(),
+        })
     }
 
     /// Bytes as they lie in files.

@@ -1,0 +1,1 @@
+//! Formats against vectors of the reference implementations.

@@ -1,0 +1,1 @@
+//! Encoders on the device of plain loops.
