@@ -1,5 +1,6 @@
 //! Prompts through tokenizers and text encoders, as `encode_prompt` has them.
 
+use thumbforge_diffusion::cpu::Cpu;
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::plain::Plain;
@@ -103,13 +104,21 @@ fn token_numbers_are_those_of_transformers() {
     }
 }
 
+/// Every device, with its name.
+fn everywhere(case: &Case, precision: Precision, identity: Identity, check: impl Fn(&str, Conditioning)) {
+    check(&format!("{} on plain", case.name), encode(&Plain, case, precision, identity));
+    let cpu = Cpu::new().expect("a processor");
+    check(&format!("{} on {}", case.name, cpu.class(precision)), encode(&cpu, case, precision, identity));
+}
+
 #[test]
 fn contexts_are_those_of_diffusers() {
     for case in REFERENCES.cases("text") {
         for identity in [Identity::Stored, Identity::Absent] {
-            let got = encode(&Plain, &case, Precision::F32, identity);
-            assert_close(&case.name, &rows(&case, &got), &case.singles("embeds"), TOLERANCE);
-            assert_close(&case.name, &got.pooled, &case.singles("pooled"), TOLERANCE);
+            everywhere(&case, Precision::F32, identity, |name, got| {
+                assert_close(name, &rows(&case, &got), &case.singles("embeds"), TOLERANCE);
+                assert_close(name, &got.pooled, &case.singles("pooled"), TOLERANCE);
+            });
         }
     }
 }
@@ -117,15 +126,16 @@ fn contexts_are_those_of_diffusers() {
 #[test]
 fn bf16_stays_near() {
     for case in REFERENCES.cases("text") {
-        let got = encode(&Plain, &case, Precision::Bf16, Identity::Absent);
-        for (name, got, expected) in
-            [("context", rows(&case, &got), case.singles("embeds")), ("pooled", got.pooled, case.singles("pooled"))]
-        {
-            let off = rms(&got, &expected);
-            println!("{} {name}: {off:.2e}", case.name);
-            assert!(off <= TOLERANCE_BF16_RMS, "{} {name}: {off}", case.name);
-            // Nobody computes in singles where bf16 is asked for.
-            assert!(off > 1e-4, "{} {name}: {off} is too good for bf16", case.name);
-        }
+        everywhere(&case, Precision::Bf16, Identity::Absent, |at, got| {
+            for (name, got, expected) in
+                [("context", rows(&case, &got), case.singles("embeds")), ("pooled", got.pooled, case.singles("pooled"))]
+            {
+                let off = rms(&got, &expected);
+                println!("{at} {name}: {off:.2e}");
+                assert!(off <= TOLERANCE_BF16_RMS, "{at} {name}: {off}");
+                // Nobody computes in singles where bf16 is asked for.
+                assert!(off > 1e-4, "{at} {name}: {off} is too good for bf16");
+            }
+        });
     }
 }
