@@ -23,11 +23,11 @@ use crate::vae::tiles::{Canvas, Tile, Tiles};
 
 /// Features of texts for the transformer.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Conditioning {
+pub struct Conditioning {
     /// `[tokens, context]`
-    pub(crate) context: Vec<f32>,
+    pub context: Vec<f32>,
     /// `[pooled]`
-    pub(crate) pooled: Vec<f32>,
+    pub pooled: Vec<f32>,
 }
 
 /// What a program draws at once.
@@ -169,16 +169,14 @@ impl Denoiser {
     /// Embeds the texts, negative first where there are two, and computes the modulations of all `times`.
     pub(crate) fn prepare<D: Device>(
         &self,
-        device: &D,
-        model: &D::Model,
-        memory: &mut D::Memory,
+        running: &mut Running<'_, D>,
         texts: &[&Conditioning],
         times: &[f32],
-        stop: &dyn Fn() -> bool,
     ) -> Result<(), DiffusionError> {
+        let Running { device, model, memory, stop } = running;
         let program = &self.prepare;
         let kept = self.places(program);
-        let mut write = |name: &str, numbers: &[f32]| self.write(device, memory, program, &kept, name, numbers);
+        let mut write = |name: &str, numbers: &[f32]| self.write(*device, memory, program, &kept, name, numbers);
         let copies = |of: fn(&Conditioning) -> &Vec<f32>, count: usize| -> Vec<f32> {
             texts.iter().flat_map(|text| std::iter::repeat_n(of(text), count)).flatten().copied().collect()
         };
@@ -187,7 +185,7 @@ impl Denoiser {
         let times: Vec<f32> = times.iter().flat_map(|time| std::iter::repeat_n(*time, self.prompts)).collect();
         write("times", &times)?;
         let scratch = self.rest + own(program);
-        device.run(program, model, memory, Bases { scratch, kept: &kept }, stop)
+        device.run(program, model, memory, Bases { scratch, kept: &kept }, *stop)
     }
 
     /// The velocity of all pictures' latents, guided.
