@@ -16,6 +16,7 @@ pub(super) fn card() -> EngineCard {
         version: format!("{}.{}", scene::VERSION, text::VERSION),
         device_class: "any".to_owned(),
         honours: &[Field::Negative, Field::Seed, Field::Composition, Field::Subject, Field::Brand],
+        local: None,
     }
 }
 

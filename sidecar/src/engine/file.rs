@@ -31,6 +31,7 @@ pub(super) fn card() -> EngineCard {
         device_class: "any".to_owned(),
         // The file decides the art: a seed or a brand colour has nothing to act on, and is listed as dropped.
         honours: &[Field::Negative],
+        local: None,
     }
 }
 
