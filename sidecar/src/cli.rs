@@ -32,6 +32,7 @@ mod route;
 mod serve;
 mod show;
 mod table;
+mod weights;
 
 pub use crate::command::exit;
 
@@ -100,6 +101,8 @@ enum Verb {
     Route(route::RouteArgs),
     /// Show where a picture came from: its recipe, seed, engine and keys
     Show(show::ShowArgs),
+    /// List, get, register, check and remove the weights that this machine draws with
+    Weights(weights::WeightsArgs),
     /// Print the JSON Schema of thumbforge.toml
     Schema,
     /// Look at this machine: what works, what is missing, and what to do about it
@@ -195,6 +198,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Models(args) => models::models(&context, &args),
         Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
+        Verb::Weights(args) => weights::weights(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));
             Ok(exit::DONE)

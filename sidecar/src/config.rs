@@ -12,9 +12,12 @@ use thiserror::Error;
 use thumbforge_core::limits;
 use thumbforge_core::terms::Budget;
 use toml::Spanned;
+use url::Url;
 
-use crate::market::account::{AccountFile, BudgetFile};
+use crate::market::account::{AccountFile, BudgetFile, beside};
+use crate::market::keys::Source;
 use crate::market::{Account, Ambient};
+use crate::weights::token;
 
 /// Settings of one sidecar, from flags over the user's file over defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,47 @@ pub struct UserFile {
     pub accounts: BTreeMap<String, Account>,
     /// Budgets for everything, for providers and for accounts.
     pub budgets: Vec<Budget>,
+    /// Where weights lie, if not in the data directory.
+    pub weights_dir: Option<PathBuf>,
+    /// Where weights are got.
+    pub hub: HubFile,
+}
+
+/// `[hub]`: where weights are got, and where the token for it lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HubFile {
+    /// Its address, for a mirror.
+    pub endpoint: Option<Address>,
+    /// Where its token lies.
+    pub token: Option<HubToken>,
+}
+
+/// The address of a hub.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address(pub Url);
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        crate::market::account::address(&text).map(Self)
+    }
+}
+
+/// Where a hub's token lies.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HubToken(pub Source);
+
+impl TryFrom<String> for HubToken {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // The folder of the settings is put before it when they are whole.
+        token::parse(&text, Path::new(""), &|name| std::env::var(name).ok()).map(Self)
+    }
 }
 
 /// The file as it is written.
@@ -64,6 +108,8 @@ struct Written {
     token_file: Option<PathBuf>,
     accounts: BTreeMap<String, Spanned<AccountFile>>,
     budget: BudgetFile,
+    weights_dir: Option<PathBuf>,
+    hub: HubFile,
 }
 
 /// A user's file that cannot be read.
@@ -129,7 +175,20 @@ impl UserFile {
             token_file: written.token_file,
             accounts,
             budgets,
+            weights_dir: written.weights_dir.map(|dir| home_or(dir, folder)),
+            hub: HubFile {
+                token: written.hub.token.map(|HubToken(source)| HubToken(beside(source, folder))),
+                ..written.hub
+            },
         })
+    }
+}
+
+/// A folder that the settings name: from the user's home, or from the settings' own folder.
+fn home_or(dir: PathBuf, folder: &Path) -> PathBuf {
+    match dir.strip_prefix("~").ok().zip(directories::BaseDirs::new()) {
+        Some((rest, dirs)) => dirs.home_dir().join(rest),
+        None => folder.join(dir),
     }
 }
 

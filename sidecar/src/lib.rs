@@ -31,3 +31,4 @@ pub mod publish;
 pub mod router;
 pub mod store;
 pub mod verify;
+pub mod weights;

@@ -23,6 +23,7 @@ use crate::market::{Account, Market};
 mod asking;
 mod candidate;
 mod field;
+mod local;
 mod price;
 mod rank;
 mod rows;
@@ -31,6 +32,8 @@ use asking::Asking;
 pub(crate) use candidate::Span;
 pub use candidate::{Candidate, Health, Lacks, Reason, Role};
 pub use field::{EngineCard, EnginesHere, Field};
+use local::LocalAsking;
+pub use local::{Local, LocalDefaults, LocalModel, LocalModels, OWN_MODEL, notes};
 pub use price::Cost;
 pub use rank::rank;
 use rows::Rows;
@@ -234,8 +237,11 @@ impl Desk<'_> {
         }
         let mut places = Vec::new();
         let engine = engine_of(row.family);
-        if let Some(engine) = engine.filter(|engine| self.here.contains_key(*engine)) {
-            let mut weighed = self.here(engine, &row.id, role.clone());
+        if let Some(engine) = engine.filter(|engine| self.has(engine, &row.id)) {
+            let mut weighed = match row.family {
+                Family::Local => self.here_with_weights(engine, row, role.clone()),
+                _ => self.here(engine, &row.id, role.clone()),
+            };
             if let Some(open) = &mut weighed.open {
                 open.route.replaces = replaces.cloned();
             }
@@ -246,7 +252,7 @@ impl Desk<'_> {
         if places.is_empty() {
             let denied = row.provider.as_deref().filter(|provider| !self.allows(&[provider]));
             let reason = match (row.family, denied) {
-                (Family::Local, _) => Reason::NoWeights,
+                (Family::Local, _) => Reason::NoWeights { model: row.id.clone(), lacks: String::new() },
                 (Family::Builtin, _) => Reason::NoEngine,
                 (Family::Hosted, Some(provider)) => Reason::Provider { provider: provider.to_owned(), account: None },
                 (Family::Hosted, None) => Reason::NoAccount { provider: row.provider.clone() },
@@ -269,6 +275,52 @@ impl Desk<'_> {
 
     fn may_drop(&self, field: &str) -> bool {
         !Field::is_the_task(field) && (self.allowed.lossy || self.terms.allow_lossy.iter().any(|word| word == field))
+    }
+
+    /// Whether an engine of this machine has a model, whole or not.
+    fn has(&self, engine: &str, model: &ModelId) -> bool {
+        let local = |card: &EngineCard| card.local.as_ref().is_none_or(|local| local.models.contains_key(model));
+        self.here.get(engine).is_some_and(local)
+    }
+
+    /// The model of `row`, whose weights are on this machine.
+    fn here_with_weights(&self, engine: &str, row: &ModelRow, role: Role) -> Weighed {
+        let mut weighed = self.here(engine, &row.id, role);
+        let Some(models) = self.here.get(engine).and_then(|card| card.local.as_ref()) else { return weighed };
+        let model = match models.models.get(&row.id) {
+            Some(Local::Ready(model)) => model,
+            lacking => {
+                let lacks = match lacking {
+                    Some(Local::Lacking(lacks)) => lacks.clone(),
+                    _ => String::new(),
+                };
+                return Weighed::lost(&row.id, Reason::NoWeights { model: row.id.clone(), lacks });
+            }
+        };
+        let asking = LocalAsking::new(self.recipe, row, models, model);
+        let refused: Vec<Lacks> = asking.lacks.iter().filter(|lacks| !self.may_drop(&lacks.field)).cloned().collect();
+        if !refused.is_empty() {
+            weighed.open = None;
+            // What it never honours was found out before; both are told at once.
+            let mut all = match weighed.candidate.reason {
+                Reason::Unsupported(earlier) => earlier,
+                _ => Vec::new(),
+            };
+            all.extend(refused);
+            weighed.candidate.reason = Reason::Unsupported(all);
+            return weighed;
+        }
+        if let Some(open) = &mut weighed.open {
+            let realisation = &mut open.route.realisation;
+            realisation.weights = Some(model.weights);
+            models.class(asking.dtype).clone_into(&mut realisation.device_class);
+            realisation.settings = asking.settings;
+            realisation.dropped.extend(asking.lacks.into_iter().map(|lacks| lacks.field));
+            realisation.dropped.sort_unstable();
+            realisation.dropped.dedup();
+            weighed.candidate.dropped.clone_from(&realisation.dropped);
+        }
+        weighed
     }
 
     /// `model` on an engine of this machine.
@@ -458,7 +510,7 @@ impl Weighed {
         let pinned = matches!(self.candidate.reason, Reason::Retired { pinned: true, .. });
         let missing = matches!(
             self.candidate.reason,
-            NoAccount { .. } | NoEngine | NoWeights | Replaced { .. } | Reason::Retired { .. }
+            NoAccount { .. } | NoEngine | NoWeights { .. } | Replaced { .. } | Reason::Retired { .. }
         );
         self.open.is_none() && missing && !pinned
     }
@@ -502,6 +554,15 @@ fn failure_of(lost: &[Candidate]) -> Failure {
         message.push_str(&mend);
     }
     Failure::new(first.reason.code(), message)
+}
+
+/// Whether an engine of this machine can draw with a model now.
+pub(crate) fn has(here: &EnginesHere, engine: &str, model: &ModelId) -> bool {
+    let ready = |card: &EngineCard| match &card.local {
+        None => true,
+        Some(local) => matches!(local.models.get(model), Some(Local::Ready(_))),
+    };
+    here.get(engine).is_some_and(ready)
 }
 
 /// The engine of this machine that runs a family of models.

@@ -15,6 +15,7 @@ mod route;
 mod serve;
 mod storage;
 mod terms;
+mod weights;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");

@@ -11,11 +11,11 @@ use thumbforge_tests::rig::{Rig, Signal, journal, snapshot};
 use crate::fixture::{TABLE, built, counts, manifest, shop};
 
 /// A small file system in memory, gone when the test ends.
-struct SmallDisk<'a>(&'a Path);
+pub(crate) struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     /// Mounts one, or says aloud that the system does not let this user.
-    fn mount(at: &'a Path, options: &str) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path, options: &str) -> Option<Self> {
         fs::create_dir_all(at).expect("a folder");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
         match mount {

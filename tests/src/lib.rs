@@ -1,5 +1,6 @@
-//! What several suites share: seeded randomness, a rig around real processes, a scripted provider, checks by schema.
+//! What several suites share: seeded randomness, a rig around real processes, a scripted provider and hub, checks by schema.
 
+pub mod hub;
 pub mod provider;
 pub mod rig;
 pub mod schema;

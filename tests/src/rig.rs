@@ -107,7 +107,9 @@ impl Rig {
         command.current_dir(self.project()).env_remove("THUMBFORGE_LOG").env("HOME", self.path());
         // A developer's own keys must neither be spent nor seen, and a test is no CI unless it says so.
         let kinds = Kind::all().iter().filter_map(|kind| kind.variables.as_ref());
-        for name in kinds.flat_map(|variables| variables.names()).chain(["CI"]) {
+        let hubs = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_ENDPOINT", "XDG_CACHE_HOME"];
+        let own = ["CI", "THUMBFORGE_WEIGHTS"];
+        for name in kinds.flat_map(|variables| variables.names()).chain(own).chain(hubs) {
             command.env_remove(name);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

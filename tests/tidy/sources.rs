@@ -86,8 +86,10 @@ fn nothing_sleeps() {
     let provider = "tests/src/provider/dialect.rs";
     // The client of providers waits between two polls for as long as the provider asks.
     let polls = "sidecar/hosted/src/client.rs";
+    // A pull of weights waits before it asks a hub again that gave nothing.
+    let hub = "sidecar/src/weights/hub.rs";
     let waits = ["sidecar/src/dispatch/actor.rs", "sidecar/src/cli/serve.rs", "sidecar/src/intake/http.rs"];
-    let tasks = [&[provider, polls], &waits[..]].concat();
+    let tasks = [&[provider, polls, hub], &waits[..]].concat();
     let (blocking, asynchronous) = (word(["thread::", "sleep"]), word(["time::", "sleep"]));
     let mut found = Vec::new();
     for path in rust() {

@@ -162,6 +162,26 @@ impl Param {
         self.shape.get(1..).map_or(1, |rest| rest.iter().product())
     }
 
+    /// The same numbers as rows of `len`, which divides the rows that there are: a table of `[1, places, features]` by its
+    /// places. `None` where it does not, or blocks or adapters stand across.
+    pub fn with_rows_of(&self, len: usize) -> Option<Self> {
+        let factor = self.row_len().checked_div(len)?;
+        if factor * len != self.row_len() || !self.adapters.is_empty() {
+            return None;
+        }
+        let parts = self.parts.iter().map(|part| {
+            let Tensor { dtype, backing, range, .. } = &part.tensor;
+            let shape = vec![part.tensor.len() / len, len];
+            let tensor = Tensor::new(*dtype, shape, Arc::clone(backing), range.clone())?;
+            Some(Part { tensor, rows: part.rows.start * factor..part.rows.end * factor, scale: part.scale })
+        });
+        Some(Self {
+            shape: vec![self.rows() * factor, len],
+            parts: parts.collect::<Option<_>>()?,
+            adapters: Vec::new(),
+        })
+    }
+
     /// Bytes as they lie in files.
     pub fn stored_bytes(&self) -> usize {
         let of = |part: &Part| part.tensor.dtype().bytes(part.rows.len() * self.row_len()).unwrap_or(0);

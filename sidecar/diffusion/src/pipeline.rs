@@ -10,23 +10,40 @@
 //!
 //! One memory is reserved for the text, and one for all phases of pixels. Nothing is reserved while a program runs.
 
+mod coder;
+mod denoise;
 mod estimate;
+mod given;
+mod mask;
+mod plan;
+mod random;
 mod request;
 pub(crate) mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use crate::config::{ClipConfig, MmditConfig, T5Config, VaeConfig};
 use crate::device::{Device, DeviceClass};
 use crate::error::DiffusionError;
 use crate::param::Params;
+use crate::pipeline::denoise::Running;
+use crate::pipeline::given::Given;
+use crate::pipeline::plan::{Key, Plan};
+use crate::pipeline::random::Random;
+use crate::sampler::Sampler;
 
+pub use self::denoise::Conditioning;
 pub use self::estimate::{Estimate, Phase, PhaseKind, flops};
+pub use self::mask::FEATHER_PX_MAX;
 pub use self::request::{
-    Guided, Keep, Layout, Lossy, Mask, MaskMode, NoiseKind, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
+    Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
 };
 
 /// A part of a model: what it is made of, and its parameters as they lie in files.
 #[derive(Debug, Clone)]
-pub struct Part<C> {
+pub struct Component<C> {
     /// What it is made of.
     pub config: C,
     /// Under the names of the original files.
@@ -37,15 +54,15 @@ pub struct Part<C> {
 #[derive(Debug, Clone)]
 pub struct Model {
     /// The transformer.
-    pub mmdit: Part<MmditConfig>,
+    pub mmdit: Component<MmditConfig>,
     /// The autoencoder.
-    pub vae: Part<VaeConfig>,
+    pub vae: Component<VaeConfig>,
     /// The first text encoder.
-    pub clip_l: Option<Part<ClipConfig>>,
+    pub clip_l: Option<Component<ClipConfig>>,
     /// The second text encoder.
-    pub clip_g: Option<Part<ClipConfig>>,
+    pub clip_g: Option<Component<ClipConfig>>,
     /// The third text encoder.
-    pub t5: Option<Part<T5Config>>,
+    pub t5: Option<Component<T5Config>>,
     /// The scheduler's shift.
     pub shift: f64,
 }
@@ -121,7 +138,18 @@ pub struct Drawn {
 pub struct Engine<D: Device> {
     device: D,
     model: Model,
+    loaded: Loaded<D>,
+    plans: Vec<(Key, Arc<Plan>)>,
 }
+
+/// Weights where the device can read them.
+struct Loaded<D: Device> {
+    mmdit: Option<D::Model>,
+    vae: Option<D::Model>,
+}
+
+/// Plans that are kept: a queue draws a few sizes in turn.
+const PLANS_MAX: usize = 8;
 
 impl<D: Device> std::fmt::Debug for Engine<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -132,7 +160,7 @@ impl<D: Device> std::fmt::Debug for Engine<D> {
 impl<D: Device> Engine<D> {
     /// `model` on `device`. Nothing is loaded before the first picture needs it.
     pub fn new(device: D, model: Model) -> Self {
-        Self { device, model }
+        Self { device, model, loaded: Loaded { mmdit: None, vae: None }, plans: Vec::new() }
     }
 
     /// The device.
@@ -153,19 +181,98 @@ impl<D: Device> Engine<D> {
         estimate(&self.device, &self.model, request, layout)
     }
 
-    /// Draws `request` in `layout`.
-    ///
-    /// # Errors
-    /// When the request is not sound, the model lacks a part, memory does not suffice, the device fails, or
-    /// [`DiffusionError::Cancelled`].
-    pub fn draw(&mut self, request: &Request, layout: &Layout, watch: &dyn Watch) -> Result<Outcome, DiffusionError> {
-        let _ = (layout, watch);
-        request.check(self.model.multiple())?;
-        Err(DiffusionError::Missing("draw: the pipeline is not wired yet".to_owned()))
+    /// Unloads all weights; the next picture loads them again.
+    pub fn unload(&mut self) {
+        self.loaded = Loaded { mmdit: None, vae: None };
     }
 
-    /// Unloads all weights; the next picture loads them again.
-    pub fn unload(&mut self) {}
+    /// Draws `request` in `layout` with texts that are read already: that of the prompt last, that of the negative prompt
+    /// before it where guidance is above 1.
+    ///
+    /// # Errors
+    /// As [`Engine::draw`].
+    pub fn draw_texts(
+        &mut self,
+        request: &Request,
+        layout: &Layout,
+        texts: &[&Conditioning],
+        watch: &dyn Watch,
+    ) -> Result<Outcome, DiffusionError> {
+        let plan = self.plan(request, layout)?;
+        let stop = || watch.cancelled();
+        let Self { device, model, loaded, .. } = self;
+        let mmdit = load(device, &mut loaded.mmdit, &model.mmdit.params)?;
+        let vae = load(device, &mut loaded.vae, &model.vae.params)?;
+        let mut memory = device.reserve(plan.bytes())?;
+        let config = &model.vae.config;
+
+        // Random numbers are drawn in diffusers' order: for the source's latents first, then for the noise.
+        let mut random = Random::new(request);
+        let given = match (&plan.encoder, &request.source) {
+            (Some(encoder), Some(source)) => {
+                let running = Running { device, model: vae, memory: &mut memory, stop: &stop };
+                Some(Given::encode(running, encoder, config, &plan, source, &mut random)?)
+            }
+            _ => None,
+        };
+        let noise = random.latents(plan.size, config.latent);
+        let mut sampler = Sampler::new(request.method, plan.schedule.clone());
+        let mut latents = match &given {
+            Some(given) => given.noisy(&noise, plan.schedule.start()),
+            None => noise.clone(),
+        };
+
+        let mut running = Running { device, model: mmdit, memory: &mut memory, stop: &stop };
+        plan.denoiser.prepare(&mut running, texts, plan.schedule.times())?;
+        let (calls, steps) = (sampler.calls(), plan.schedule.steps());
+        while let Some(call) = sampler.next() {
+            let velocity = plan.denoiser.velocity(&mut running, &latents, call, &request.guidance, steps)?;
+            let preview = watch.previews().then(|| plan.preview(&latents, &velocity, call));
+            sampler.advance(&velocity, &mut latents, &mut |fresh| random.fresh(fresh, plan.size, config.latent));
+            if let Some(given) = &given {
+                given.keep(&mut latents, &noise, sampler.sigma());
+            }
+            watch.step(call.index + 1, calls, preview.as_ref());
+            if stop() {
+                return Err(DiffusionError::Cancelled);
+            }
+        }
+
+        let mut running = Running { device, model: vae, memory: &mut memory, stop: &stop };
+        let mut pictures = Vec::with_capacity(request.seeds.pictures());
+        for (index, latents) in latents.chunks_exact(plan.each()).enumerate() {
+            let picture = plan.decode(&mut running, config, request, latents.to_vec())?;
+            pictures.push(Drawn { seed: request.seeds.of(index), picture });
+        }
+        let class = self.device.class(request.precision);
+        Ok(Outcome { pictures, lossy: plan.lossy(), class })
+    }
+
+    /// The plan of a request, made once for requests alike.
+    fn plan(&mut self, request: &Request, layout: &Layout) -> Result<Arc<Plan>, DiffusionError> {
+        let key = Key::of(request, layout);
+        if let Some((_, plan)) = self.plans.iter().find(|(known, _)| *known == key) {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(Plan::new(&self.model, request, layout)?);
+        if self.plans.len() == PLANS_MAX {
+            self.plans.remove(0);
+        }
+        self.plans.push((key, plan.clone()));
+        Ok(plan)
+    }
+}
+
+/// Parameters on the device, loaded when they are first needed.
+fn load<'a, D: Device>(
+    device: &D,
+    slot: &'a mut Option<D::Model>,
+    params: &Params,
+) -> Result<&'a D::Model, DiffusionError> {
+    match slot {
+        Some(loaded) => Ok(loaded),
+        None => Ok(slot.insert(device.load(params)?)),
+    }
 }
 
 /// What `request` takes in `layout`, before anything is loaded or reserved.
@@ -178,7 +285,5 @@ pub fn estimate<D: Device>(
     request: &Request,
     layout: &Layout,
 ) -> Result<Estimate, DiffusionError> {
-    let _ = (device, layout);
-    request.check(model.multiple())?;
-    Ok(Estimate::of(Vec::new()))
+    Ok(Plan::new(model, request, layout)?.estimate(device, model))
 }

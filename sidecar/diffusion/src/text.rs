@@ -7,4 +7,8 @@
 //!                        CLIP-L, CLIP-G ─► pooled
 //! ```
 
+pub mod cache;
+pub mod clip;
+pub mod encode;
+pub mod t5;
 pub mod tokenizer;

@@ -9,12 +9,14 @@
 //! Tensors carry the names and shapes of the original SD3.5 files; `files` writes the layouts that people have.
 
 mod files;
+mod lora;
 mod numbers;
 mod shapes;
 
 use std::collections::BTreeMap;
 
 pub use self::files::{Encoders, safetensors};
+pub use self::lora::{Adapter, Spelling};
 pub use self::numbers::gauss;
 use crate::config::{ClipAct, ClipConfig, MmditConfig, T5Config, VaeConfig};
 use crate::param::{Param, Params, Tensor};

@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Address {
 }
 
 /// Reads an address. What is refused is not repeated: it may have a password in it.
-pub(super) fn address(text: &str) -> Result<Url, String> {
+pub(crate) fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|err| format!("this is no address: {err}; write one as in https://host/v1"))?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err("an address begins with https:// or http://".to_owned());
@@ -287,7 +287,7 @@ fn options(kind: &Kind, options: &BTreeMap<String, String>) -> Result<(), String
 }
 
 /// A key's file is found from the folder of the settings, or from the user's home.
-fn beside(key: Source, folder: &Path) -> Source {
+pub(crate) fn beside(key: Source, folder: &Path) -> Source {
     match key {
         Source::File(path) => {
             let home = path.strip_prefix("~").ok().zip(directories::BaseDirs::new());

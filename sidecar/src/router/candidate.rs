@@ -83,8 +83,13 @@ pub enum Reason {
         /// The account, where there is one.
         account: Option<String>,
     },
-    /// Its weights are not on this machine.
-    NoWeights,
+    /// Its weights are not on this machine, or not all of them.
+    NoWeights {
+        /// The model.
+        model: ModelId,
+        /// What is missing or wrong of what is there, and what to do; empty where nothing is there.
+        lacks: String,
+    },
     /// No engine of this machine has it.
     NoEngine,
     /// No account sells it.
@@ -186,7 +191,7 @@ impl Reason {
             Self::Retired { .. } => "retired",
             Self::Licence(_) => "licence_denied",
             Self::Provider { .. } => "provider_denied",
-            Self::NoWeights => "no_weights",
+            Self::NoWeights { .. } => "no_weights",
             Self::NoEngine => "no_engine",
             Self::NoAccount { .. } => "no_account",
             Self::Unsupported(_) => "unsupported_field",
@@ -231,7 +236,15 @@ impl Reason {
                 "give this machine one ([accounts.NAME] in the settings, or the provider's usual variable), name another \
                  model, or allow built-in art to stand in (--placeholder, or `placeholder = true` in the manifest)"
             }
-            Self::NoWeights | Self::NoEngine => {
+            Self::NoWeights { lacks, .. } if !lacks.is_empty() => "",
+            Self::NoWeights { model, .. } => {
+                return format!(
+                    "get them with `thumbforge weights pull {model}` (or `weights add` what lies here), name another model, \
+                     leave the model out, or allow built-in art to stand in (--placeholder, or `placeholder = true` in \
+                     the manifest)"
+                );
+            }
+            Self::NoEngine => {
                 "name another model, leave the model out, or allow built-in art to stand in \
                  (--placeholder, or `placeholder = true` in the manifest)"
             }
@@ -319,7 +332,8 @@ impl fmt::Display for Reason {
             Self::Provider { provider, account: None } => {
                 write!(f, "the policy does not allow the provider {provider}")
             }
-            Self::NoWeights => f.write_str("its weights are not on this machine"),
+            Self::NoWeights { lacks, .. } if lacks.is_empty() => f.write_str("its weights are not on this machine"),
+            Self::NoWeights { lacks, .. } => f.write_str(lacks),
             Self::NoEngine => f.write_str("no engine of this machine has it"),
             Self::NoAccount { provider: Some(provider) } => write!(f, "there is no account for {provider}"),
             Self::NoAccount { provider: None } => f.write_str("there is no account that sells it"),

@@ -1,8 +1,11 @@
 //! Fields of a recipe that not every engine can honour, and what the engines of this machine say of themselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thumbforge_core::recipe::Recipe;
+
+use super::LocalModels;
 
 /// What an engine of this machine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,20 @@ pub struct EngineCard {
     pub device_class: String,
     /// Fields of a recipe that it honours.
     pub honours: &'static [Field],
+    /// The models with weights that it has, for an engine that has such.
+    pub local: Option<Arc<LocalModels>>,
+}
+
+impl EngineCard {
+    /// Whether it says the same as `other`. Models are compared by where they lie: they are made anew when they change.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let models = match (&self.local, &other.local) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        models && self.version == other.version && self.device_class == other.device_class && self.honours == other.honours
+    }
 }
 
 /// The engines of this machine by name.
@@ -47,10 +64,20 @@ pub enum Field {
     Edit,
     /// Where they are changed.
     Mask,
+    /// Where noise comes from.
+    Noise,
+    /// Number format.
+    Dtype,
+    /// Skip-layer guidance.
+    Slg,
+    /// The softened edge of a mask.
+    MaskFeather,
+    /// What becomes of what a mask leaves alone.
+    MaskMode,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Negative,
         Self::Seed,
         Self::Steps,
@@ -64,6 +91,11 @@ impl Field {
         Self::Quality,
         Self::Edit,
         Self::Mask,
+        Self::Noise,
+        Self::Dtype,
+        Self::Slg,
+        Self::MaskFeather,
+        Self::MaskMode,
     ];
 
     /// The word in requests and reports.
@@ -82,6 +114,11 @@ impl Field {
             Self::Quality => "quality",
             Self::Edit => "edit",
             Self::Mask => "mask",
+            Self::Noise => "noise",
+            Self::Dtype => "dtype",
+            Self::Slg => "slg",
+            Self::MaskFeather => "mask_feather",
+            Self::MaskMode => "mask_mode",
         }
     }
 
@@ -105,6 +142,11 @@ impl Field {
             Self::Quality => recipe.settings.quality.is_some(),
             Self::Edit => recipe.edit.is_some(),
             Self::Mask => recipe.edit.as_ref().is_some_and(|edit| edit.mask.is_some()),
+            Self::Noise => recipe.settings.noise.is_some(),
+            Self::Dtype => recipe.settings.dtype.is_some(),
+            Self::Slg => recipe.settings.slg.is_some(),
+            Self::MaskFeather => recipe.settings.mask_feather.is_some(),
+            Self::MaskMode => recipe.settings.mask_mode.is_some(),
         }
     }
 }

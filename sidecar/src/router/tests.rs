@@ -161,7 +161,7 @@ fn account(name: &str, provider: &str, protocol: Protocol) -> Account {
 }
 
 fn card(honours: &'static [Field]) -> EngineCard {
-    EngineCard { version: "1".into(), device_class: "any".into(), honours }
+    EngineCard { version: "1".into(), device_class: "any".into(), honours, local: None }
 }
 
 impl Case {

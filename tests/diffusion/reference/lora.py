@@ -1,4 +1,6 @@
 """One low-rank adapter in the spellings that people's files have."""
+import math
+
 import torch
 
 import names
@@ -30,13 +32,12 @@ def pairs(wanted, config):
     rank, seed = wanted["rank"], wanted["seed"]
     make = lambda name, rows, columns, deviation: torch.from_numpy(
         weights.gauss(seed, f"lora/{name}", rows * columns, deviation).reshape(rows, columns))
-    return {name: (make(f"{name}.down", rank, columns, columns**-0.5), make(f"{name}.up", rows, rank, 0.4 * rank**-0.5))
+    return {name: (make(f"{name}.down", rank, columns, 1 / math.sqrt(columns)), make(f"{name}.up", rows, rank, 0.4 / math.sqrt(rank)))
             for name, (rows, columns) in targets(config).items()}
 
 
 def spellings(wanted, config):
     """The same adapter as diffusers (PEFT), kohya and trainers of the original layout save it: tensors and metadata."""
-    import json
 
     found, rank, alpha = pairs(wanted, config), wanted["rank"], wanted["alpha"]
     peft = {}

@@ -2,6 +2,7 @@
 
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
+use crate::noise::NoiseKind;
 use crate::sampler::{Guidance, Method};
 use crate::vae::tiles::Tiles;
 
@@ -74,16 +75,6 @@ impl Seeds {
             Self::One { seed, .. } => *seed,
         }
     }
-}
-
-/// Where random numbers come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum NoiseKind {
-    /// Counted, equal on every device.
-    #[default]
-    Philox,
-    /// Those of `torch.Generator("cpu")`, so that a seed gives the picture that users of diffusers know.
-    TorchCpu,
 }
 
 /// A text for each encoder.

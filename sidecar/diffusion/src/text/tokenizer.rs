@@ -114,16 +114,15 @@ impl Tokenizer {
     fn new(
         encoder: Encoder,
         inner: tokenizers::Tokenizer,
-        [start, end, pad]: [Option<&str>; 3],
+        [start, end, pad]: [Option<String>; 3],
         path: &Path,
     ) -> Result<Self, DiffusionError> {
-        let id = |token: &str| {
+        let id = |token: String| {
             let missing = || files::broken(path, format!("its vocabulary lacks {token:?}"));
-            inner.token_to_id(token).ok_or_else(missing)
+            inner.token_to_id(&token).ok_or_else(missing)
         };
         let start = start.map(id).transpose()?;
-        let end = id(end.unwrap_or_default())?;
-        let pad = id(pad.unwrap_or_default())?;
+        let (end, pad) = (id(end.unwrap_or_default())?, id(pad.unwrap_or_default())?);
         let highest = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Self { encoder, inner, start, end, pad, highest })
     }

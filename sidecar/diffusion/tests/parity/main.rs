@@ -7,7 +7,9 @@ mod close;
 mod engine;
 mod fixture;
 mod mmdit;
+mod noise;
 mod sampler;
+mod text;
 mod vae;
 
 use fixture::REFERENCES;

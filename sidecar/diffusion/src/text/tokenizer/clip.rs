@@ -20,17 +20,15 @@ use crate::error::DiffusionError;
 const WORD_END: &str = "</w>";
 
 /// The words of a text (Radford et al. 2021; the same in every implementation).
-const WORDS: &str =
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 pub(super) fn open(encoder: Encoder, folder: &Path) -> Result<Tokenizer, DiffusionError> {
     let (path, vocab, merges, file) = vocabulary(encoder, folder)?;
     let specials = Specials::read(folder)?;
-    let role = |role: &str, default: &str| specials.token(role).unwrap_or_else(|| default.to_owned());
-    let (start, end) = (role("bos_token", "<|startoftext|>"), role("eos_token", "<|endoftext|>"));
-    let unknown = role("unk_token", "<|endoftext|>");
+    let (start, end) = (specials.token("bos_token", "<|startoftext|>"), specials.token("eos_token", "<|endoftext|>"));
+    let unknown = specials.token("unk_token", "<|endoftext|>");
     // SD3.5 pads the two differently, and a folder without settings does not say which of them it is for.
-    let pad = role("pad_token", if encoder == Encoder::ClipG { "!" } else { "<|endoftext|>" });
+    let pad = specials.token("pad_token", if encoder == Encoder::ClipG { "!" } else { "<|endoftext|>" });
     // Its own table of merges is made of concatenations that it takes to be in the vocabulary.
     for (left, right) in &merges {
         if [left, right, &format!("{left}{right}")].iter().any(|token| !vocab.contains_key(*token)) {
@@ -40,7 +38,7 @@ pub(super) fn open(encoder: Encoder, folder: &Path) -> Result<Tokenizer, Diffusi
     let built = |err: tokenizers::Error| broken(&path, format!("its parts do not fit together: {err}"));
     let model = BPE::builder()
         .vocab_and_merges(vocab, merges)
-        .unk_token(unknown.clone())
+        .unk_token(unknown.content.clone())
         .end_of_word_suffix(WORD_END.to_owned())
         .build()
         .map_err(built)?;
@@ -51,9 +49,9 @@ pub(super) fn open(encoder: Encoder, folder: &Path) -> Result<Tokenizer, Diffusi
     let words = SplitPattern::Regex(WORDS.to_owned());
     let words = Split::new(words, SplitDelimiterBehavior::Removed, true).map_err(built)?;
     inner.with_pre_tokenizer(Some(Splits::new(vec![words.into(), ByteLevel::new(false, true, true).into()])));
-    let named = [unknown, start.clone(), end.clone(), pad.clone()];
-    files::add(&mut inner, specials.added(file.as_ref(), &named), &path)?;
-    Tokenizer::new(encoder, inner, [Some(&start), Some(&end), Some(&pad)], &path)
+    let around = [Some(&start.content), Some(&end.content), Some(&pad.content)].map(|token| token.cloned());
+    files::add(&mut inner, specials.added(file.as_ref(), &[unknown, start, end, pad]), &path)?;
+    Tokenizer::new(encoder, inner, around, &path)
 }
 
 type Read = (PathBuf, Vocab, Merges, Option<Value>);
@@ -72,7 +70,8 @@ fn vocabulary(encoder: Encoder, folder: &Path) -> Result<Read, DiffusionError> {
             pair.map(|(left, right)| (left.to_owned(), right.to_owned()))
         };
         let merges = merges.and_then(|merges| merges.iter().map(pair).collect::<Option<Merges>>());
-        let merges = merges.ok_or_else(|| broken(&path, "it has no list of merges: CLIP's tokenizer is of type BPE"))?;
+        let merges =
+            merges.ok_or_else(|| broken(&path, "it has no list of merges: CLIP's tokenizer is of type BPE"))?;
         return Ok((path, vocab, merges, Some(file)));
     }
     let (Some((path, numbers)), Some((merges_path, text))) =

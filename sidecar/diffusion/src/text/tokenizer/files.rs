@@ -54,21 +54,22 @@ impl Specials {
         Ok(Self { config: of("tokenizer_config.json")?, map: of("special_tokens_map.json")? })
     }
 
-    /// The token for `role` (`pad_token`, …). The older map is heeded where the configuration lists no added tokens, as
-    /// transformers does.
-    pub(super) fn token(&self, role: &str) -> Option<String> {
-        let content = |value: &Value| {
-            let text = value.as_str().or_else(|| value.get("content")?.as_str())?;
-            Some(text.to_owned())
+    /// The token for `role` (`pad_token`, …), else `default`. The older map is heeded where the configuration lists no
+    /// added tokens, as transformers does.
+    pub(super) fn token(&self, role: &str, default: &str) -> AddedToken {
+        let token = |value: &Value| match value {
+            Value::String(content) => Some(AddedToken::from(content.as_str(), true)),
+            other => added(other, true),
         };
-        let (map, config) = (self.map.get(role).and_then(content), self.config.get(role).and_then(content));
-        if self.config.get("added_tokens_decoder").is_some() { config.or(map) } else { map.or(config) }
+        let (map, config) = (self.map.get(role).and_then(token), self.config.get(role).and_then(token));
+        let said = if self.config.get("added_tokens_decoder").is_some() { config.or(map) } else { map.or(config) };
+        said.unwrap_or_else(|| AddedToken::from(default, true))
     }
 
     /// Tokens that are taken out of the text before anything else, with how they are matched: those that the
     /// configuration lists, those that `file` (a `tokenizer.json`) lists, and `named` ones that neither knows. The first
     /// mention of a token counts.
-    pub(super) fn added(&self, file: Option<&Value>, named: &[String]) -> Vec<AddedToken> {
+    pub(super) fn added(&self, file: Option<&Value>, named: &[AddedToken]) -> Vec<AddedToken> {
         let mut tokens: Vec<AddedToken> = Vec::new();
         let mut add = |token: AddedToken| {
             if !tokens.iter().any(|known| known.content == token.content) {
@@ -76,21 +77,25 @@ impl Specials {
             }
         };
         match self.config.get("added_tokens_decoder").and_then(Value::as_object) {
-            Some(listed) => listed.values().filter_map(added).for_each(&mut add),
+            Some(listed) => listed.values().filter_map(listed_token).for_each(&mut add),
             None => {
                 let listed = file.and_then(|file| file.get("added_tokens")).and_then(Value::as_array);
-                listed.into_iter().flatten().filter_map(added).for_each(&mut add);
+                listed.into_iter().flatten().filter_map(listed_token).for_each(&mut add);
             }
         }
-        named.iter().for_each(|token| add(AddedToken::from(token.as_str(), true)));
+        named.iter().cloned().for_each(add);
         tokens
     }
 }
 
-/// An added token as JSON has it.
-fn added(value: &Value) -> Option<AddedToken> {
+/// A token as lists of added tokens have it.
+fn listed_token(value: &Value) -> Option<AddedToken> {
+    added(value, value.get("special").and_then(Value::as_bool).unwrap_or(false))
+}
+
+/// A token with how it is matched. Where nothing is said, special ones are sought in the text as it came.
+fn added(value: &Value, special: bool) -> Option<AddedToken> {
     let flag = |name: &str| value.get(name).and_then(Value::as_bool);
-    let special = flag("special").unwrap_or(false);
     let token = AddedToken::from(value.get("content")?.as_str()?, special)
         .single_word(flag("single_word").unwrap_or(false))
         .lstrip(flag("lstrip").unwrap_or(false))

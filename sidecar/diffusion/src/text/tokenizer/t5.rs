@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tokenizers::Tokenizer as Inner;
 use tokenizers::models::unigram::Unigram;
 use tokenizers::normalizers::precompiled::Precompiled;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::pre_tokenizers::sequence::Sequence as Splits;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
+use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use super::files::{self, Specials, broken};
 use super::{Encoder, Tokenizer, charsmap, spiece};
@@ -43,8 +43,8 @@ pub(super) fn open(folder: &Path) -> Result<Tokenizer, DiffusionError> {
         return Err(broken(&path, format!("the score of {piece:?} is {score}")));
     }
     let built = |err: tokenizers::Error| broken(&path, format!("its parts do not fit together: {err}"));
-    let extra: Vec<String> =
-        pieces.iter().map(|(piece, _)| piece).filter(|piece| is_extra(piece)).cloned().collect();
+    let extra = pieces.iter().filter(|(piece, _)| is_extra(piece));
+    let extra: Vec<AddedToken> = extra.map(|(piece, _)| AddedToken::from(piece.as_str(), true)).collect();
     let mut inner = Inner::new(Unigram::from(pieces, Some(UNKNOWN), false).map_err(built)?);
     if let Some(charsmap) = charsmap {
         charsmap::check(&charsmap).map_err(|reason| broken(&path, format!("its map of characters: {reason}")))?;
@@ -53,11 +53,11 @@ pub(super) fn open(folder: &Path) -> Result<Tokenizer, DiffusionError> {
     }
     let words = Metaspace::new('▁', PrependScheme::Always, true);
     inner.with_pre_tokenizer(Some(Splits::new(vec![WhitespaceSplit.into(), words.into()])));
-    let role = |role: &str, default: &str| specials.token(role).unwrap_or_else(|| default.to_owned());
-    let (end, pad, unknown) = (role("eos_token", "</s>"), role("pad_token", "<pad>"), role("unk_token", "<unk>"));
-    let named = [vec![end.clone(), unknown, pad.clone()], extra].concat();
+    let (end, pad) = (specials.token("eos_token", "</s>"), specials.token("pad_token", "<pad>"));
+    let around = [None, Some(end.content.clone()), Some(pad.content.clone())];
+    let named = [vec![end, specials.token("unk_token", "<unk>"), pad], extra].concat();
     files::add(&mut inner, specials.added(file.as_ref(), &named), &path)?;
-    Tokenizer::new(Encoder::T5, inner, [None, Some(&end), Some(&pad)], &path)
+    Tokenizer::new(Encoder::T5, inner, around, &path)
 }
 
 /// The tokens that T5 was trained to fill gaps with: special wherever they stand.
@@ -75,7 +75,9 @@ fn read(folder: &Path) -> Result<(PathBuf, Pieces, Option<Value>), DiffusionErro
         let pieces = pieces
             .ok_or_else(|| broken(&path, "it has no list of pieces with scores: T5's tokenizer is of type unigram"))?;
         let charsmap = match precompiled(file.get("normalizer").unwrap_or(&Value::Null)) {
-            Some(text) => Some(charsmap::decode(text).ok_or_else(|| broken(&path, "its map of characters: no base64"))?),
+            Some(text) => {
+                Some(charsmap::decode(text).ok_or_else(|| broken(&path, "its map of characters: no base64"))?)
+            }
             None => None,
         };
         return Ok((path, Pieces { pieces, charsmap }, Some(file)));

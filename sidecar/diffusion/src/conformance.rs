@@ -1,0 +1,493 @@
+//! Cases that every device is held against [`crate::plain`] with: each operation on the shapes where loops go wrong.
+//!
+//! One row, odd sides, sums that fill no vector, batches, views of wider buffers, residuals that are written over, rows of
+//! larger parameters. Numbers are seeded by the name of the case, so that devices on two machines see the same ones.
+
+use crate::device::{Bases, Device, Span};
+use crate::dtype::{DType, Precision, f32_to_bf16};
+use crate::error::DiffusionError;
+use crate::graph::{Act, Builder, Element, Geometry, Mask, NormKind, Tokens, View};
+use crate::param::{Param, Params, Tensor};
+use crate::plain::Plain;
+use crate::plan::{Program, aligned};
+
+/// What a case may differ from the plain device by.
+#[derive(Debug, Clone, Copy)]
+pub struct Tolerance {
+    /// Mean square of the difference by the mean square of what is expected.
+    pub nmse: f64,
+    /// Largest difference by the largest number expected.
+    pub largest: f64,
+}
+
+impl Tolerance {
+    /// Of any device at `precision`.
+    ///
+    /// Singles: adding up k products in another order differs by about √k · 6e-8, so 1e-5 of the largest has room for the
+    /// thousands that are added here. bf16: both sides round the same sums, which may fall to neighbours 2⁻⁸ apart, and
+    /// the shares of an attention are rounded before their product, each by up to 2⁻⁹.
+    pub const fn of(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self { nmse: 1e-11, largest: 1e-5 },
+            Precision::Bf16 => Self { nmse: 1e-5, largest: 1.5e-2 },
+        }
+    }
+}
+
+/// A case: a name and what it computes.
+pub struct Case {
+    /// What it is about.
+    pub name: &'static str,
+    build: Box<dyn Fn(&mut Builder)>,
+    /// How its parameters are stored.
+    dtype: DType,
+}
+
+/// splitmix64 (Steele, Lea and Flood 2014), enough for test numbers.
+struct Seeded(u64);
+
+impl Seeded {
+    fn of(text: &str) -> Self {
+        Self(
+            text.bytes()
+                .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)),
+        )
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// About normal: four numbers of -1 to 1, together of variance 4/3.
+    fn number(&mut self) -> f32 {
+        let bits = self.next();
+        (0..4).map(|at| ((bits >> (16 * at)) & 0xFFFF) as f32 / 32768.0 - 1.0).sum()
+    }
+}
+
+fn case(name: &'static str, build: impl Fn(&mut Builder) + 'static) -> Case {
+    Case { name, build: Box::new(build), dtype: DType::F32 }
+}
+
+fn stored(name: &'static str, dtype: DType, build: impl Fn(&mut Builder) + 'static) -> Case {
+    Case { name, build: Box::new(build), dtype }
+}
+
+fn linear(rows: usize, k: usize, n: usize) -> impl Fn(&mut Builder) {
+    move |b| {
+        let x = b.input("x", rows, k, Element::Act);
+        let y = b.linear(x, "fc", n, true);
+        b.output("y", y);
+    }
+}
+
+fn conv(geometry: Geometry, channels: usize, features: usize) -> impl Fn(&mut Builder) {
+    move |b| {
+        let x = b.input("x", geometry.batch * geometry.height * geometry.width, channels, Element::Act);
+        let y = b.conv(x, "conv", features, geometry);
+        b.output("y", y);
+    }
+}
+
+/// Attention of streams of so many tokens for each picture, of which `asking` say who asks.
+fn attention(
+    batch: usize,
+    heads: usize,
+    head: usize,
+    tokens: &'static [usize],
+    asking: &'static [bool],
+    normed: bool,
+) -> impl Fn(&mut Builder) {
+    move |b| {
+        let streams: Vec<Tokens> = tokens
+            .iter()
+            .zip(asking)
+            .enumerate()
+            .map(|(at, (tokens, asks))| {
+                let x = b.input(&format!("x{at}"), batch * tokens, heads * head, Element::Act);
+                let qkv = b.linear(x, &format!("qkv{at}"), 3 * heads * head, true);
+                let mut of = Tokens::of(qkv);
+                if normed {
+                    of.query_norm = Some(b.param(&format!("q{at}"), &[head]));
+                    of.key_norm = Some(b.param(&format!("k{at}"), &[head]));
+                }
+                Tokens { query: of.query.filter(|_| *asks), ..of }
+            })
+            .collect();
+        let scale = 1.0 / (head as f32).sqrt();
+        for (at, y) in b.attention(&streams, batch, heads, scale, 1e-6, Mask::Full).into_iter().enumerate() {
+            b.output(&format!("y{at}"), y);
+        }
+    }
+}
+
+fn masked(tokens: usize, mask: impl Fn(&mut Builder) -> Mask) -> impl Fn(&mut Builder) {
+    move |b| {
+        let qkv = b.input("qkv", 2 * tokens, 3 * 3 * 32, Element::Act);
+        let mask = mask(b);
+        for y in b.attention(&[Tokens::of(qkv)], 2, 3, 0.2, 1e-6, mask) {
+            b.output("y", y);
+        }
+    }
+}
+
+/// A view of a part of each row of a new input.
+fn part(b: &mut Builder, name: &str, rows: usize, cols: usize) -> View {
+    b.input(name, rows, cols + 24, Element::Act).columns(8, cols)
+}
+
+/// All cases.
+pub fn cases() -> Vec<Case> {
+    let same = Geometry::same;
+    let mut cases = vec![
+        case("linear: one row", linear(1, 64, 48)),
+        case("linear: one number", linear(1, 1, 1)),
+        case("linear: odd sides", linear(7, 33, 5)),
+        case("linear: more rows than a tile, a column more than a panel", linear(29, 96, 33)),
+        case("linear: k of several stretches", linear(17, 1537, 40)),
+        case("linear: k of several stretches, even", linear(15, 1300, 16)),
+        case("linear: rows of several chunks", linear(470, 40, 70)),
+        case("linear: columns of several slabs", linear(9, 24, 1100)),
+        case("linear: no bias, part of the rows and columns", |b| {
+            let x = part(b, "x", 11, 40);
+            let y = b.linear(x, "fc", 24, false);
+            b.output("y", y);
+        }),
+        case("linear: some rows of the parameter into columns of a wide buffer", |b| {
+            let x = b.input("x", 10, 32, Element::Act);
+            let wide = b.wide(10, 60);
+            b.linear_into(x, "fc", 80, 13..53, true, wide.columns(0, 40));
+            b.linear_into(x, "fc", 80, 60..80, true, wide.columns(40, 20));
+            b.output("y", wide);
+        }),
+        case("linear: a residual written over", |b| {
+            let x = b.input("x", 19, 48, Element::Act);
+            let mut y = b.linear(x, "in", 48, true);
+            for at in 0..3 {
+                let inner = b.norm(y, NormKind::Layer, 1e-6);
+                let inner = b.linear(inner, &format!("{at}.a"), 96, true);
+                let inner = b.activate(inner, Act::GeluTanh);
+                let inner = b.linear(inner, &format!("{at}.b"), 48, true);
+                y = b.add(y, inner);
+            }
+            b.output("y", y);
+        }),
+        case("linear: fewer rows added, in turn", |b| {
+            let x = b.input("x", 12, 16, Element::Act);
+            let few = b.input("few", 4, 24, Element::Act);
+            let y = b.linear(x, "fc", 24, true);
+            let y = b.add(few, y);
+            b.output("y", y);
+        }),
+        case("linear: gated for each picture", |b| {
+            let x = b.input("x", 15, 16, Element::Act);
+            let residual = b.input("residual", 15, 40, Element::Act);
+            let gate = part(b, "gate", 3, 40);
+            let y = b.linear(x, "fc", 40, true);
+            let y = b.gated(residual, gate, y);
+            b.output("y", y);
+        }),
+        case("linear: two multiplied", |b| {
+            let x = b.input("x", 9, 32, Element::Act);
+            let gate = b.linear(x, "gate", 72, false);
+            let gate = b.activate(gate, Act::GeluTanh);
+            let up = b.linear(x, "up", 72, false);
+            let y = b.times(gate, up);
+            b.output("y", y);
+        }),
+        case("conv: 3 x 3 over a batch of odd pictures", conv(same(2, 5, 7, 3), 16, 24)),
+        case("conv: channels that fill no vector", conv(same(1, 6, 5, 3), 3, 40)),
+        case("conv: many channels, few features", conv(same(1, 9, 9, 3), 200, 3)),
+        case("conv: 1 x 1", conv(same(2, 4, 4, 1), 40, 20)),
+        case("conv: one pixel", conv(same(1, 1, 1, 3), 8, 8)),
+        case(
+            "conv: stride 2 with zeros behind only",
+            conv(Geometry { stride: 2, before: 0, after: 1, ..same(2, 8, 6, 3) }, 32, 16),
+        ),
+        case("conv: patches", conv(Geometry { stride: 2, before: 0, after: 0, ..same(2, 6, 8, 2) }, 16, 48)),
+        case("conv: over an enlarged picture", |b| {
+            let x = b.input("x", 2 * 5 * 4, 24, Element::Act);
+            let x = b.upsample(x, 2, 5, 4);
+            let y = b.conv(x, "conv", 24, Geometry::same(2, 10, 8, 3));
+            b.output("y", y);
+        }),
+        case("conv: a residual written over", |b| {
+            let x = b.input("x", 48, 32, Element::Act);
+            let y = b.conv(x, "in", 32, Geometry::same(1, 6, 8, 3));
+            let inner = b.group_norm(y, "norm", 1, 8, 1e-6);
+            let inner = b.activate(inner, Act::Silu);
+            let inner = b.conv(inner, "out", 32, Geometry::same(1, 6, 8, 3));
+            let y = b.add(y, inner);
+            b.output("y", y);
+        }),
+        case("conv: patches with positions added in turn", |b| {
+            let x = b.input("x", 2 * 6 * 4, 16, Element::Act);
+            let y = b.conv(x, "conv", 40, Geometry { stride: 2, before: 0, after: 0, ..Geometry::same(2, 6, 4, 2) });
+            let positions = b.positions("positions", 5, 40, 3, 2);
+            let y = b.add(positions, y);
+            b.output("y", y);
+        }),
+        case("norm: layer with parameters", |b| {
+            let x = part(b, "x", 5, 300);
+            let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
+            b.output("y", y);
+        }),
+        case("norm: root mean square with a weight", |b| {
+            let x = b.input("x", 3, 77, Element::Act);
+            let y = b.norm_affine(x, NormKind::Rms, 1e-6, "norm");
+            b.output("y", y);
+        }),
+        case("norm: modulated twice for each picture", |b| {
+            let x = b.input("x", 12, 272, Element::Act);
+            let table = b.input("table", 3, 4 * 272, Element::Act);
+            let normed = b.norm(x, NormKind::Layer, 1e-6);
+            for (at, name) in ["y", "z"].into_iter().enumerate() {
+                let y = b.modulate(normed, table.chunk(2 * at, 4), table.chunk(2 * at + 1, 4));
+                b.output(name, y);
+            }
+        }),
+        case("norm: a mean far from zero", |b| {
+            let x = b.input("x", 4, 64, Element::Act);
+            let far = b.input("far", 1, 64, Element::Act);
+            let hundreds = b.linear(far, "far", 64, true);
+            let hundreds = b.times(hundreds, hundreds);
+            let x = b.add(hundreds, x);
+            let y = b.norm(x, NormKind::Layer, 1e-6);
+            b.output("y", y);
+        }),
+        case("modulate alone", |b| {
+            let x = b.input("x", 6, 40, Element::Act);
+            let table = b.input("table", 2, 80, Element::Act);
+            let y = b.modulate(x, table.chunk(0, 2), table.chunk(1, 2));
+            b.output("y", y);
+        }),
+        case("group norm: a batch, groups of one vector and less", |b| {
+            let x = b.input("x", 2 * 35, 96, Element::Act);
+            let y = b.group_norm(x, "norm", 2, 32, 1e-6);
+            let y = b.activate(y, Act::Silu);
+            b.output("y", y);
+        }),
+        case("group norm: one pixel", |b| {
+            let x = b.input("x", 1, 8, Element::Act);
+            let y = b.group_norm(x, "norm", 1, 2, 1e-6);
+            b.output("y", y);
+        }),
+        case("group norm: more channels than a piece", |b| {
+            let x = b.input("x", 130, 320, Element::Act);
+            let y = b.group_norm(x, "norm", 1, 32, 1e-6);
+            b.output("y", y);
+        }),
+        case("combine: gated, added and multiplied", |b| {
+            let x = b.input("x", 6, 300, Element::Act);
+            let y = b.input("y0", 6, 300, Element::Act);
+            let gate = b.input("gate", 2, 300, Element::Act);
+            let few = b.input("few", 3, 300, Element::Act);
+            let y = b.gated(x, gate, y);
+            let y = b.add(few, y);
+            let y = b.times(x, y);
+            b.output("y", y);
+        }),
+        case("upsample", |b| {
+            let x = b.input("x", 2 * 3 * 5, 9, Element::Act);
+            let y = b.upsample(x, 2, 3, 5);
+            b.output("y", y);
+        }),
+        case("unpatchify", |b| {
+            let x = b.input("x", 2 * 3 * 5, 2 * 2 * 7, Element::Act);
+            let y = b.unpatchify(x, 2, 3, 5, 2);
+            b.output("y", y);
+        }),
+        case("positions: the middle of a table", |b| {
+            let y = b.positions("table", 9, 24, 4, 7);
+            b.output("y", y);
+        }),
+        case("embed: with positions", |b| {
+            let ids = b.input("ids", 2 * 6, 1, Element::U32);
+            let positions = b.param("positions", &[6, 20]);
+            let y = b.embed(ids, "table", 50, 20, Some(positions));
+            b.output("y", y);
+        }),
+        case("embed: alone", |b| {
+            let ids = b.input("ids", 5, 1, Element::U32);
+            let y = b.embed(ids, "table", 50, 33, None);
+            b.output("y", y);
+        }),
+        case("timestep", |b| {
+            let t = b.input("t", 3, 1, Element::F32);
+            let y = b.timestep(t, 64);
+            b.output("y", y);
+        }),
+        case("relative bias", |b| {
+            let y = b.relative_bias("table", 32, 3, 150, 128);
+            b.output("y", y);
+        }),
+        case("attention: one token", attention(1, 1, 8, &[1], &[true], false)),
+        case("attention: one stream, a batch", attention(3, 2, 64, &[37], &[true], false)),
+        case("attention: more keys than a block", attention(1, 2, 64, &[600], &[true], true)),
+        case("attention: two streams, normed", attention(2, 3, 64, &[20, 13], &[true, true], true)),
+        case("attention: a stream that does not ask", attention(2, 2, 64, &[40, 29], &[true, false], true)),
+        case("attention: the first stream does not ask", attention(1, 2, 32, &[33, 18], &[false, true], false)),
+        case("attention: heads of a number that fills no vector", attention(2, 2, 20, &[19, 5], &[true, true], true)),
+        case("attention: one head of 512", attention(1, 1, 512, &[290], &[true], false)),
+        case("attention: causal", masked(77, |_| Mask::Causal)),
+        case("attention: causal over blocks", masked(300, |_| Mask::Causal)),
+        case(
+            "attention: with scores by distance",
+            masked(70, |b| Mask::Bias(b.relative_bias("table", 32, 3, 70, 128))),
+        ),
+        case("attention: with scores by distance over blocks", {
+            masked(270, |b| Mask::Bias(b.relative_bias("table", 32, 3, 270, 128)))
+        }),
+        stored("linear: bf16 parameters", DType::Bf16, linear(20, 160, 70)),
+        stored("linear: bf16 parameters, odd k", DType::Bf16, linear(20, 161, 70)),
+        stored("conv: bf16 parameters", DType::Bf16, conv(same(1, 8, 8, 3), 32, 33)),
+    ];
+    for (name, act) in [
+        ("activate: silu", Act::Silu),
+        ("activate: gelu", Act::Gelu),
+        ("activate: gelu by tanh", Act::GeluTanh),
+        ("activate: quick gelu", Act::QuickGelu),
+    ] {
+        cases.push(case(name, move |b| {
+            let x = part(b, "x", 7, 270);
+            let y = b.activate(x, act);
+            let z = b.linear(y, "fc", 30, true);
+            let z = b.activate(z, act);
+            b.output("y", y);
+            b.output("z", z);
+        }));
+    }
+    cases
+}
+
+/// Parameters for all that `program` reads, as numbers that keep sums near one.
+fn params(program: &Program, dtype: DType, seeded: &mut Seeded) -> Params {
+    let mut params = Params::default();
+    for wanted in &program.weights {
+        if params.has(&wanted.name) {
+            continue;
+        }
+        let scale = if wanted.shape.len() > 1 { 1.0 / (wanted.row_len() as f32).sqrt() } else { 1.0 };
+        let count: usize = wanted.shape.iter().product();
+        let numbers: Vec<f32> = (0..count).map(|_| seeded.number() * scale).collect();
+        let tensor = match dtype {
+            DType::Bf16 => {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|number| f32_to_bf16(*number).to_le_bytes()).collect();
+                let range = 0..bytes.len();
+                Tensor::new(DType::Bf16, wanted.shape.clone(), std::sync::Arc::new(bytes), range)
+            }
+            _ => Some(Tensor::of_f32(wanted.shape.clone(), &numbers)),
+        };
+        if let Some(tensor) = tensor {
+            params.0.insert(wanted.name.clone(), Param::whole(tensor));
+        }
+    }
+    params
+}
+
+/// What a case gave: every kept buffer by name.
+pub type Outcome = Vec<(String, Vec<f32>)>;
+
+/// Runs `case` on `device`, with every input number passed through `change`.
+///
+/// # Errors
+/// Those of the device.
+pub fn outcome<D: Device>(
+    device: &D,
+    case: &Case,
+    precision: Precision,
+    change: impl Fn(usize, f32) -> f32,
+) -> Result<Outcome, DiffusionError> {
+    let mut builder = Builder::new();
+    (case.build)(&mut builder);
+    let program = Program::new(builder.finish(), precision);
+    let mut seeded = Seeded::of(case.name);
+    let model = device.load(&params(&program, case.dtype, &mut seeded))?;
+    // Scratch behind the kept buffers, and a little before all, so that an offset left out is found.
+    let mut end = 128;
+    let mut kept = Vec::new();
+    for buffer in &program.kept {
+        kept.push(end);
+        end += buffer.bytes;
+    }
+    let mut memory = device.reserve(end + aligned(program.scratch_bytes))?;
+    let spans: Vec<Span> = program
+        .kept
+        .iter()
+        .zip(&kept)
+        .map(|(buffer, offset)| Span {
+            offset: *offset,
+            len: buffer.rows * buffer.cols,
+            element: buffer.element,
+            precision,
+        })
+        .collect();
+    for (buffer, span) in program.kept.iter().zip(&spans) {
+        match buffer.element {
+            Element::U32 => {
+                let ids: Vec<u32> = (0..span.len).map(|_| (seeded.next() % 50) as u32).collect();
+                device.write_ids(&mut memory, *span, &ids)?;
+            }
+            element => {
+                // Singles are times here.
+                let scale = if element == Element::F32 { 300.0 } else { 1.0 };
+                let number = |at| change(at, if scale > 1.0 { scale * seeded.number().abs() } else { seeded.number() });
+                let numbers: Vec<f32> = (0..span.len).map(number).collect();
+                device.write(&mut memory, *span, &numbers)?;
+            }
+        }
+    }
+    device.run(&program, &model, &mut memory, Bases { scratch: end, kept: &kept }, &|| false)?;
+    let mut outcome = Vec::new();
+    for (buffer, span) in program.kept.iter().zip(&spans) {
+        if buffer.element != Element::U32 {
+            let mut numbers = vec![0.0; span.len];
+            device.read(&memory, *span, &mut numbers)?;
+            outcome.push((buffer.name.clone(), numbers));
+        }
+    }
+    Ok(outcome)
+}
+
+/// Holds `device` against the plain one in every case at `precision`, and says which ones differ and by how much.
+///
+/// # Errors
+/// A line for each case that differs by more than [`Tolerance::of`] or fails.
+pub fn check<D: Device>(device: &D, precision: Precision) -> Result<usize, String> {
+    let cases = cases();
+    let faults: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            let fault = compare(device, case, precision).err()?;
+            Some(format!("{} in {}: {fault}", case.name, precision.word()))
+        })
+        .collect();
+    if faults.is_empty() { Ok(cases.len()) } else { Err(faults.join("\n")) }
+}
+
+fn compare<D: Device>(device: &D, case: &Case, precision: Precision) -> Result<(), String> {
+    let of = |outcome: Result<Outcome, DiffusionError>| outcome.map_err(|err| format!("failed to {err}"));
+    let expected = of(outcome(&Plain, case, precision, |_, x| x))?;
+    let given = of(outcome(device, case, precision, |_, x| x))?;
+    let tolerance = Tolerance::of(precision);
+    for ((name, expected), (_, given)) in expected.iter().zip(&given) {
+        let (mut error, mut power, mut worst, mut most) = (0.0, 0.0, 0.0f64, 0.0f64);
+        for (expected, given) in expected.iter().zip(given) {
+            let (expected, given) = (f64::from(*expected), f64::from(*given));
+            error += (expected - given).powi(2);
+            power += expected.powi(2);
+            worst = if (expected - given).abs() > worst || given.is_nan() { (expected - given).abs() } else { worst };
+            most = most.max(expected.abs());
+        }
+        // Written so that NaN fails.
+        let close = error <= tolerance.nmse * power && worst <= tolerance.largest * most;
+        if !close {
+            return Err(format!("{name} differs by NMSE {:.2e}, at most {:.2e} of {most:.2e}", error / power, worst));
+        }
+    }
+    Ok(())
+}
