@@ -343,17 +343,20 @@ fn available(context: &Context, store: &Store) -> Result<u8, BuildError> {
         .map(|offer| {
             let state = match (here(&offer.name), offer.gated) {
                 (true, _) => "here",
-                (false, true) => "asks for a token",
-                (false, false) => "free to get",
+                (false, true) => "token",
+                (false, false) => "open",
             };
             let size = Size(offer.bytes()).to_string();
-            [offer.name.clone(), size, state.to_owned(), offer.licence.clone(), offer.about.clone()]
+            [offer.name.clone(), size, offer.about.clone(), state.to_owned(), offer.licence.clone()]
         })
         .collect();
     align(&mut rows, 1);
-    print_out(&table(["NAME", "    SIZE", "STATE", "LICENCE", "WHAT"], &rows));
+    print_out(&table(["NAME", "    SIZE", "WHAT", "ACCESS", "LICENCE"], &rows));
     if !context.quiet {
-        eprintln!("a model's text encoders and tokenizers come along; --alone leaves them out, --t5 says which T5");
+        eprintln!(
+            "\"token\" wants an account of the hub that accepted the licence; a model's text encoders and tokenizers come \
+             along, unless --alone is said"
+        );
     }
     Ok(exit::DONE)
 }

@@ -56,6 +56,8 @@ struct Inner {
     /// Bytes of all files that are whole.
     whole: u64,
     total: u64,
+    /// The item at work.
+    item: String,
     /// The file at work: its name, its bytes, how many are there, how many are hashed.
     file: String,
     bytes: u64,
@@ -68,8 +70,8 @@ impl Meter {
     /// A meter for `total` bytes.
     pub(super) fn new(shown: Shown, total: u64) -> Self {
         let bar = (shown == Shown::Bar).then(|| bar(total));
-        let file = String::new();
-        let inner = Inner { shown, bar, whole: 0, total, file, bytes: 0, done: 0, checked: 0, told: None };
+        let (item, file) = (String::new(), String::new());
+        let inner = Inner { shown, bar, whole: 0, total, item, file, bytes: 0, done: 0, checked: 0, told: None };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -92,8 +94,9 @@ impl Inner {
         match event {
             Event::Begins { item, file, bytes, done } => {
                 (self.file, self.bytes, self.done, self.checked) = (format!("{item}/{file}"), *bytes, *done, 0);
+                self.item = (*item).to_owned();
                 if let Some(bar) = &self.bar {
-                    bar.set_message(self.file.clone());
+                    bar.set_message(self.item.clone());
                     bar.set_position(self.whole + self.done);
                     // What was there before says nothing of how fast the rest comes.
                     bar.reset_eta();
@@ -114,14 +117,14 @@ impl Inner {
             Event::Checks => {
                 self.checked = 0;
                 if let Some(bar) = &self.bar {
-                    bar.set_message(format!("checking {}", self.file));
+                    bar.set_message(format!("checking {}", self.item));
                 }
             }
             Event::Checked(bytes) => {
                 self.checked += bytes;
                 if let Some(bar) = &self.bar {
                     let percent = self.checked.saturating_mul(100) / self.bytes.max(1);
-                    bar.set_message(format!("checking {}, {percent} %", self.file));
+                    bar.set_message(format!("checking {}, {percent} %", self.item));
                 }
             }
             Event::Again { file, why } => {
