@@ -152,7 +152,8 @@ impl Batch {
             let left = build::leave_profiles(&project).map_err(BuildError::from);
             left.inspect_err(|error| given_up(&events, error))?;
         }
-        let survey = build::survey(&mut project, order.force, order.upgrade, now);
+        let cards = crate::engine::cards(data_dir, &market);
+        let survey = build::survey(&mut project, &cards, order.force, order.upgrade, now);
         let is_drawn = |item: &&PlanItem| matches!(item.action, Action::Render(_));
         let drawn = survey.plan.items.iter().filter(is_drawn).map(|item| &project.expansion.wanted[item.wanted]);
         let checked = project.expansion.check_drawn(drawn).map_err(BuildError::from);

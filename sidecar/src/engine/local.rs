@@ -16,11 +16,12 @@ use thumbforge_core::error::chain;
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::limits;
-use thumbforge_core::recipe::Recipe;
+use thumbforge_core::recipe::Tier;
+use thumbforge_core::terms::Terms;
 
 use super::{Admitted, Control, Drawn, Engine, EngineError, Order};
 use crate::output::png::{self, DecodeLimits};
-use crate::router::{EngineCard, Field, LocalModels};
+use crate::router::{EngineCard, Field, LocalModel, LocalModels};
 use crate::store::Store;
 use asked::{Asked, Files, LOSSY, Shape, TILED_VAE, Weight, source};
 use painter::Painter;
@@ -28,9 +29,11 @@ use shelf::Shelf;
 use thread::{Ask, Model, Reply};
 
 pub(crate) mod asked;
+mod hashes;
 pub(crate) mod painter;
 mod queue;
 pub(crate) mod room;
+pub(crate) mod sd3;
 pub(crate) mod shelf;
 mod thread;
 
@@ -178,8 +181,8 @@ impl<P: Painter> Engine for Local<P> {
         card(self.shelf.models())
     }
 
-    fn model(&self, order: &Order<'_>) -> Result<Option<crate::router::LocalModel>, EngineError> {
-        order.terms.weights.as_ref().map(|own| self.shelf.own(own).map(|(_, model)| model)).transpose()
+    fn own_model(&self, terms: &Terms) -> Result<Option<LocalModel>, EngineError> {
+        terms.weights.as_ref().map(|own| self.shelf.own(own).map(|(_, model)| model)).transpose()
     }
 
     fn admit(&self, order: &Order<'_>) -> Result<Admitted, EngineError> {
@@ -187,7 +190,7 @@ impl<P: Painter> Engine for Local<P> {
         let pictures = order.terms.images_per_call.unwrap_or(1) as usize;
         match (self.fits)(&asked.files, &asked, pictures) {
             Ok(plan) => Ok(Admitted { settings: BTreeMap::new(), memory: plan.to_string() }),
-            Err(EngineError::OutOfMemory { .. }) if may_tile(order.recipe, order) => {
+            Err(EngineError::OutOfMemory { .. }) if may_tile(order) => {
                 let mut tiled = asked;
                 tiled.shape.tiled_vae = true;
                 let plan = (self.fits)(&tiled.files, &tiled, pictures)?;
@@ -222,7 +225,6 @@ impl<P: Painter> Engine for Local<P> {
 }
 
 /// Whether pixels may give way to memory: where somebody allowed it, and in drafts.
-fn may_tile(recipe: &Recipe, order: &Order<'_>) -> bool {
-    use thumbforge_core::recipe::Tier;
-    recipe.tier == Tier::Preview || order.terms.allow_lossy.iter().any(|word| word == TILED_VAE)
+fn may_tile(order: &Order<'_>) -> bool {
+    order.recipe.tier == Tier::Preview || order.terms.allow_lossy.iter().any(|word| word == TILED_VAE)
 }

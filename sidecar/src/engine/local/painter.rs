@@ -22,7 +22,7 @@ pub trait Painter: Send + 'static {
     ///
     /// # Errors
     /// [`EngineError::OutOfMemory`] with the figures, or why no such picture can be drawn at all.
-    fn fit(&self, model: &Self::Model, asked: &Asked, pictures: usize) -> Result<Plan, EngineError>;
+    fn fit(&self, model: &mut Self::Model, asked: &Asked, pictures: usize) -> Result<Plan, EngineError>;
 
     /// Draws pictures that may share a call, fewer at once where `plan` says so.
     ///

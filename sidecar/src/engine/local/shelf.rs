@@ -39,9 +39,10 @@ pub(crate) trait Registry: Send + Sync {
     /// What changes when what is registered does.
     fn stamp(&self) -> Stamp;
     /// Models of the catalogue with the places of their parts.
-    fn models(&self) -> Vec<(String, Files)>;
+    fn models(&self) -> Vec<(String, Result<Files, EngineError>)>;
     /// What a model is; its files are read whole where nobody has before. `id` is the catalogue's, where it has one.
-    fn look(&self, id: Option<&str>, files: &Files) -> Result<LocalModel, EngineError>;
+    /// The files come back with what was found besides.
+    fn look(&self, id: Option<&str>, files: &Files) -> Result<(Files, LocalModel), EngineError>;
 }
 
 /// What tells one state of a file from the next; absent where there is no file.
@@ -109,12 +110,13 @@ impl Shelf {
             for (name, files) in self.registry.models() {
                 // What is said of it decides nothing but the id, which is the catalogue's.
                 let id = ModelRow::bare(&name, thumbforge_core::model::Family::Local).id;
-                let here = match self.registry.look(Some(&name), &files) {
-                    Ok(model) => Local::Ready(model),
-                    Err(err) => Local::Lacking(err.to_string()),
-                };
-                models.insert(id.clone(), here);
-                places.insert(id, Arc::new(files));
+                match files.and_then(|files| self.registry.look(Some(&name), &files)) {
+                    Ok((files, model)) => {
+                        models.insert(id.clone(), Local::Ready(model));
+                        places.insert(id, Arc::new(files));
+                    }
+                    Err(err) => _ = models.insert(id, Local::Lacking(err.to_string())),
+                }
             }
             let Classes { dtype, f32, bf16 } = self.classes.clone();
             state.models = Arc::new(LocalModels { models, dtype, class_f32: f32, class_bf16: bf16 });
@@ -139,7 +141,7 @@ impl Shelf {
         }
         let stamps = stamps(named);
         let files = Files { model: named.model.clone(), tokenizers: named.tokenizers.clone(), ..Files::default() };
-        let model = self.registry.look(None, &files)?;
+        let (files, model) = self.registry.look(None, &files)?;
         let files = Arc::new(files);
         if own.len() >= OWN_MAX {
             own.remove(0);

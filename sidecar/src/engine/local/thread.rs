@@ -162,7 +162,7 @@ impl<P: Painter> Model<P> {
     fn fit(&mut self, call: &[Waiting<Owner>]) -> Result<Plan, EngineError> {
         let began = Instant::now();
         loop {
-            let (painter, Some(first), Some((_, model))) = (&self.painter, call.first(), &self.open) else {
+            let (painter, Some(first), Some((_, model))) = (&self.painter, call.first(), &mut self.open) else {
                 return Err(EngineError::Internal("a call has no picture or no model".to_owned()));
             };
             let fitted = contained(|| painter.fit(model, &first.asked, call.len()));
