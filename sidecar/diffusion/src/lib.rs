@@ -16,12 +16,13 @@ pub mod param;
 pub mod pipeline;
 pub mod plain;
 pub mod plan;
+pub mod preview;
 pub mod rows;
 pub mod sampler;
 pub mod text;
 pub mod tiny;
-pub mod weights;
 pub mod vae;
+pub mod weights;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;

@@ -109,7 +109,7 @@ fn log(x: f32) -> f32 {
     let square = t * t;
     let y = (polynomial(t, P) * t).mul_add(square, e * -2.121_944_4e-4);
     let y = (-0.5f32).mul_add(square, y);
-    e.mul_add(0.693_359_375, t + y)
+    e.mul_add(355.0 / 512.0, t + y)
 }
 
 /// Sine and cosine for x in [0, 2π], as Cephes' `sinf` and `cosf`: the eighth of the circle says which polynomial and
