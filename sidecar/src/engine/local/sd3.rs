@@ -43,8 +43,6 @@ use crate::weights::{self, Part};
 const TILE: usize = 128;
 /// Overlap of such tiles.
 const TILE_OVERLAP: usize = 32;
-/// What diffusers draws a model with of which nobody knows a card.
-const UNKNOWN: LocalDefaults = LocalDefaults { steps: 28, guidance_milli: 7000, shift_milli: 3000 };
 
 /// The engine of this machine.
 ///
@@ -169,17 +167,14 @@ impl Here {
     }
 }
 
-/// What a model's card says: by its id in the catalogue, or what diffusers does with any model.
+/// What a model's card says: by its id in the catalogue, or by what its tensors look like.
 fn defaults(id: Option<&str>, weights: &Weights) -> LocalDefaults {
     let shift_milli = (f64::from(weights.scheduler.shift) * 1e3).round() as u32;
-    let card = id.and_then(|id| id.strip_prefix("sd")).and_then(|id| Defaults::of(&format!("stable-diffusion-{id}")));
-    match card {
-        Some(card) => LocalDefaults {
-            steps: u32::try_from(card.steps).unwrap_or(UNKNOWN.steps),
-            guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
-            shift_milli,
-        },
-        None => LocalDefaults { shift_milli, ..UNKNOWN },
+    let card = id.and_then(Defaults::of_id).unwrap_or_else(|| Defaults::of(weights.kind));
+    LocalDefaults {
+        steps: u32::try_from(card.steps).unwrap_or(u32::MAX),
+        guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
+        shift_milli,
     }
 }
 
@@ -468,7 +463,9 @@ fn note(code: FindingCode, severity: Severity, message: String) -> Finding {
 /// The engine's error for one of the model's.
 fn told(err: DiffusionError) -> EngineError {
     match err {
-        DiffusionError::OutOfMemory { needed_bytes, free_bytes } => EngineError::OutOfMemory { needed_bytes, free_bytes },
+        DiffusionError::OutOfMemory { needed_bytes, free_bytes } => {
+            EngineError::OutOfMemory { needed_bytes, free_bytes }
+        }
         DiffusionError::File { .. } => EngineError::Weights(err.to_string()),
         DiffusionError::Missing(message) => EngineError::Missing(message),
         DiffusionError::Request(message) => EngineError::Recipe(message),
@@ -492,6 +489,8 @@ impl pipeline::Watch for Watched<'_> {
 
 #[cfg(test)]
 mod tests {
+    use thumbforge_core::model::{Catalogue, Family};
+
     use super::*;
 
     #[test]
@@ -514,7 +513,6 @@ mod tests {
 
     #[test]
     fn every_sampler_of_the_table_is_one_that_the_model_has() {
-        use thumbforge_core::model::{Catalogue, Family};
         use thumbforge_core::recipe::Settings;
         use thumbforge_core::sampling::Table;
         let (table, catalogue) = (Table::built_in(), Catalogue::built_in());
@@ -528,8 +526,9 @@ mod tests {
 
     #[test]
     fn cards_are_found_by_the_catalogue_s_ids() {
-        for id in ["sd3.5-medium", "sd3.5-large", "sd3.5-large-turbo"] {
-            assert!(Defaults::of(&format!("stable-diffusion-{}", &id[2..])).is_some(), "{id}");
+        let catalogue = Catalogue::built_in();
+        for row in catalogue.rows().iter().filter(|row| row.family == Family::Local) {
+            assert!(Defaults::of_id(row.id.as_str()).is_some(), "{}", row.id);
         }
     }
 }
