@@ -239,13 +239,16 @@ pub struct Route {
     /// Where it is bought, for a hosted model; absent for what this machine draws itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<Purchase>,
+    /// How it is fitted into this machine's memory, in words for the journal; decides no pixel.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memory: String,
 }
 
 impl Route {
     /// A route on this machine.
     pub fn here(model: ModelId, placeholder_for: Option<ModelId>, realisation: Realisation) -> Self {
         let engine = realisation.engine.clone();
-        Self { engine, model, placeholder_for, replaces: None, realisation, purchase: None }
+        Self { engine, model, placeholder_for, replaces: None, realisation, purchase: None, memory: String::new() }
     }
 }
 

@@ -73,4 +73,8 @@ pub enum FindingCode {
     TextTooSmall,
     /// Words were asked for and no reader could check them.
     TextUnverified,
+    /// The end of the prompt was left out: a text encoder reads no more.
+    PromptTruncated,
+    /// The model drew a larger picture, and its middle was cut out.
+    Cropped,
 }

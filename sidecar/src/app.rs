@@ -117,12 +117,13 @@ impl App {
         let buyer = Arc::new(
             Buyer::new(journal.clone(), store.clone(), shelf.clone(), fresh.clone()).map_err(StartError::Market)?,
         );
+        let market = shelf.now();
         let tools = Arc::new(Tools {
             fresh,
-            told: AtomicU64::new(shelf.now().revision),
+            told: AtomicU64::new(market.revision),
             shelf,
             journal: journal.clone(),
-            engines: Engines::discover(&store),
+            engines: Engines::discover(&store, &config.data_dir, &market),
             store: store.clone(),
             fonts: Fonts::default(),
             clock: clock.clone(),

@@ -1,19 +1,28 @@
 //! Engines: what turns a recipe into art. The built-in one and the team's own files draw behind this trait.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::ImageBuf;
-use thumbforge_core::recipe::Recipe;
+use thumbforge_core::job::{JobSpec, Lane, Route};
+use thumbforge_core::recipe::{Realisation, Recipe};
+use thumbforge_core::terms::Terms;
+use thumbforge_core::verdict::Finding;
 
+use crate::market::Market;
 use crate::output::provenance::Credit;
-use crate::router::{EngineCard, EnginesHere};
+use crate::router::{EngineCard, EnginesHere, LocalModel};
 use crate::store::Store;
+use local::room::Bytes;
 
 mod builtin;
 mod file;
+pub(crate) mod local;
 
 pub(crate) use file::cover;
 
@@ -50,6 +59,11 @@ impl<'a> Control<'a> {
         self.cancel.is_raised()
     }
 
+    /// The flag itself, for whoever draws on another thread.
+    pub fn cancel(&self) -> &Cancel {
+        self.cancel
+    }
+
     /// `done` of `steps` are done. An engine that draws in one go says nothing.
     pub fn step(&self, done: u32, steps: u32) {
         (self.step)(done, steps);
@@ -63,10 +77,41 @@ pub struct Drawn {
     pub image: ImageBuf,
     /// Works of others that stand in it.
     pub credits: Vec<Credit>,
+    /// What people should know of it, besides what the checks find.
+    pub findings: Vec<Finding>,
+}
+
+/// A picture that is to be drawn, as it was routed.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// What was decided.
+    pub recipe: &'a Recipe,
+    /// What draws it: nothing but this and the recipe may decide a pixel.
+    pub realisation: &'a Realisation,
+    /// Under which terms.
+    pub terms: &'a Terms,
+    /// Who waits.
+    pub lane: Lane,
+}
+
+impl<'a> Order<'a> {
+    /// Of a job on its route.
+    pub fn new(spec: &'a JobSpec, route: &'a Route) -> Self {
+        Self { recipe: &spec.recipe, realisation: &route.realisation, terms: &spec.terms, lane: spec.lane }
+    }
+}
+
+/// How a picture is let in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// What changes pixels to save memory: part of what draws it.
+    pub settings: BTreeMap<String, String>,
+    /// How it is fitted into memory, in words for the journal; empty where nothing is to say.
+    pub memory: String,
 }
 
 /// Why there is no art.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum EngineError {
     /// A file of the team's own cannot be used.
     #[error("use the art file {path}: {reason}")]
@@ -79,6 +124,30 @@ pub enum EngineError {
     /// The recipe asks for something that the engine does not have.
     #[error("{0}")]
     Recipe(String),
+    /// A file of weights cannot be used. It fits behind "failed to".
+    #[error("{0}")]
+    Weights(String),
+    /// A model is not here, not whole, or not the one that was planned with. It fits behind "failed to".
+    #[error("{0}")]
+    Missing(String),
+    /// It needs more memory than there is.
+    #[error(
+        "fit the picture into memory: it needs {} and {} are free; draw it smaller, with fewer pictures at once, or allow \
+         what saves memory (`allow_lossy = [\"tiled-vae\"]`), or name a fallback that is bought",
+        Bytes(*needed_bytes), Bytes(*free_bytes)
+    )]
+    OutOfMemory {
+        /// What the smallest way to draw it takes.
+        needed_bytes: u64,
+        /// What there is.
+        free_bytes: u64,
+    },
+    /// The engine failed. It fits behind "failed to".
+    #[error("{0}")]
+    Failed(String),
+    /// It has a fault of its own.
+    #[error("finish a drawing, a fault of Thumbforge: {0}")]
+    Internal(String),
     /// Somebody stopped it.
     #[error("draw: it was cancelled")]
     Cancelled,
@@ -88,8 +157,12 @@ impl EngineError {
     /// As it reaches people and machines.
     pub fn failure(&self) -> Failure {
         let code = match self {
-            Self::Input { .. } => ErrorCode::InputFile,
+            Self::Input { .. } | Self::Weights(_) => ErrorCode::InputFile,
             Self::Recipe(_) => ErrorCode::InvalidRequest,
+            Self::Missing(_) => ErrorCode::ModelUnavailable,
+            Self::OutOfMemory { .. } => ErrorCode::OutOfMemory,
+            Self::Failed(_) => ErrorCode::EngineFailed,
+            Self::Internal(_) => ErrorCode::Internal,
             Self::Cancelled => ErrorCode::Cancelled,
         };
         Failure::new(code, format!("failed to {self}"))
@@ -102,35 +175,86 @@ pub trait Engine: Send + Sync {
     fn name(&self) -> &'static str;
     /// What it says of itself.
     fn card(&self) -> EngineCard;
-    /// Draws the art of `recipe` with `seed`.
+    /// The model of files that the terms bring, where the engine draws with such; read whole where nobody has before.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn own_model(&self, terms: &Terms) -> Result<Option<LocalModel>, EngineError> {
+        let _ = terms;
+        Ok(None)
+    }
+
+    /// Whether there is room for a picture, before it is begun.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfMemory`], or why it cannot be drawn at all.
+    fn admit(&self, order: &Order<'_>) -> Result<Admitted, EngineError> {
+        let _ = order;
+        Ok(Admitted::default())
+    }
+
+    /// Draws the art of an order.
     ///
     /// # Errors
     /// [`EngineError`]; a panic ends only this attempt.
-    fn draw(&self, recipe: &Recipe, seed: u64, control: &Control<'_>) -> Result<Drawn, EngineError>;
+    fn draw(&self, order: &Order<'_>, control: &Control<'_>) -> Result<Drawn, EngineError>;
 }
 
 /// The engines of this machine.
 #[derive(Clone)]
 pub struct Engines {
     engines: Arc<[Box<dyn Engine>]>,
-    here: Arc<EnginesHere>,
+    here: Arc<Mutex<Arc<EnginesHere>>>,
 }
 
 impl Engines {
     /// Every engine that this build has and this machine can run.
-    pub fn discover(store: &Store) -> Self {
-        Self::of(vec![Box::new(builtin::Builtin), Box::new(file::File::new(store.clone()))])
+    pub fn discover(store: &Store, data_dir: &Path, market: &Market) -> Self {
+        let mut engines: Vec<Box<dyn Engine>> =
+            vec![Box::new(builtin::Builtin), Box::new(file::File::new(store.clone()))];
+        match local::sd3::engine(store, data_dir, market) {
+            Ok(local) => engines.push(Box::new(local)),
+            Err(err) => tracing::warn!("there are no local models: {err}"),
+        }
+        Self::of(engines)
     }
 
     /// These engines; later ones of the same name win.
     pub fn of(engines: Vec<Box<dyn Engine>>) -> Self {
-        let here = engines.iter().map(|engine| (engine.name().to_owned(), engine.card())).collect();
-        Self { engines: engines.into(), here: Arc::new(here) }
+        Self { engines: engines.into(), here: Arc::default() }
     }
 
-    /// What the router may choose from.
-    pub fn here(&self) -> &EnginesHere {
-        &self.here
+    /// What the router may choose from now.
+    pub fn here(&self) -> Arc<EnginesHere> {
+        let cards = self.engines.iter().map(|engine| (engine.name(), engine.card()));
+        let cards: BTreeMap<&str, EngineCard> = cards.collect();
+        let mut here = self.here.lock();
+        // Made anew only when something changed: every job of a build asks.
+        let same = here.len() == cards.len()
+            && here.iter().zip(&cards).all(|((known, before), (name, now))| known == name && before.is(now));
+        if !same {
+            *here = Arc::new(cards.into_iter().map(|(name, card)| (name.to_owned(), card)).collect());
+        }
+        here.clone()
+    }
+
+    /// What the router may choose from for one job, which may bring a model of its own.
+    ///
+    /// # Errors
+    /// What is wrong with the model's files.
+    pub fn here_for(&self, spec: &JobSpec) -> Result<Arc<EnginesHere>, EngineError> {
+        let here = self.here();
+        let (Some(_), Some(id)) = (&spec.terms.weights, &spec.recipe.model) else { return Ok(here) };
+        let mut own = EnginesHere::clone(&here);
+        for engine in self.engines.iter() {
+            if let Some(model) = engine.own_model(&spec.terms)?
+                && let Some(card) = own.get_mut(engine.name())
+                && let Some(local) = &mut card.local
+            {
+                Arc::make_mut(local).models.insert(id.clone(), crate::router::Local::Ready(model));
+            }
+        }
+        Ok(Arc::new(own))
     }
 
     /// The engine of a route.
@@ -139,7 +263,16 @@ impl Engines {
     }
 }
 
-/// The cards of the engines that need nothing but this build, for planning without opening a store.
+/// The cards of everything that could draw on this machine, for planning without opening the journal or the store.
+pub fn cards(data_dir: &Path, market: &Market) -> EnginesHere {
+    let mut cards = cards_of_this_build();
+    if let Ok(shelf) = local::sd3::shelf(data_dir, market) {
+        cards.insert("local".to_owned(), local::card(shelf.models()));
+    }
+    cards
+}
+
+/// The cards of the engines that need nothing but this build.
 pub fn cards_of_this_build() -> EnginesHere {
     [("builtin".to_owned(), builtin::card()), ("file".to_owned(), file::card())].into()
 }

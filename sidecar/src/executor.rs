@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
-use crate::engine::{self, Cancel, Control, Drawn, Engines};
+use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
 use crate::journal::ledger::{self, Art, Settled};
 use crate::journal::{Journal, ops};
 use crate::market::{Limits, Market, Shelf};
@@ -59,6 +59,9 @@ pub struct Tools {
     pub told: AtomicU64,
 }
 
+/// The engine whose drawings wait for a model, on threads of their own.
+const MODEL_ENGINE: &str = "local";
+
 enum Task {
     Plan(JobId),
     Draw { job: JobId, attempt: u32, route: Box<Route>, cancel: Cancel },
@@ -76,6 +79,7 @@ type Runs = Arc<Mutex<HashMap<JobId, Running>>>;
 pub struct Executor {
     tasks: Sender<Task>,
     running: Runs,
+    worker: Worker,
     tools: Arc<Tools>,
     buyer: Arc<Buyer>,
     dispatcher: Dispatcher,
@@ -99,17 +103,18 @@ impl Executor {
     ) -> std::io::Result<Self> {
         let (tasks, receiver) = bounded(slots * 2);
         let running = Runs::default();
+        let worker = Worker {
+            tools: tools.clone(),
+            dispatcher: dispatcher.clone(),
+            running: running.clone(),
+            publisher: publisher.clone(),
+        };
         for number in 0..workers.max(1) {
-            let worker = Worker {
-                tools: tools.clone(),
-                dispatcher: dispatcher.clone(),
-                running: running.clone(),
-                publisher: publisher.clone(),
-            };
+            let worker = worker.clone();
             let receiver = receiver.clone();
             std::thread::Builder::new().name(format!("draw-{number}")).spawn(move || worker.run(&receiver))?;
         }
-        Ok(Self { tasks, running, tools, buyer, dispatcher, publisher, metrics })
+        Ok(Self { tasks, running, worker, tools, buyer, dispatcher, publisher, metrics })
     }
 
     fn hand_out(&self, task: Task) {
@@ -128,7 +133,20 @@ impl Acts for Executor {
         self.publisher.state(job, JobState::Running);
         let cancel = Cancel::default();
         self.running.lock().insert(job, Running::Drawing(cancel.clone()));
-        self.hand_out(Task::Draw { job, attempt, route, cancel });
+        if route.engine != MODEL_ENGINE {
+            return self.hand_out(Task::Draw { job, attempt, route, cancel });
+        }
+        // It waits for the model far longer than it works, and a worker that waits draws nothing else. The dispatcher has
+        // no more of them under way than the model has slots.
+        let worker = self.worker.clone();
+        let began = std::thread::Builder::new().name("picture".to_owned());
+        if let Err(err) = began.spawn(move || worker.draw(job, attempt, &route, &cancel)) {
+            let failure =
+                Failure::new(ErrorCode::EngineFailed, format!("failed to start a thread for a picture: {err}"));
+            self.running.lock().remove(&job);
+            let (dispatcher, result) = (self.dispatcher.clone(), Err((Outcome::Failed, failure)));
+            tokio::spawn(async move { dispatcher.tell(Event::Drawn { job, attempt, result }).await });
+        }
     }
 
     fn call(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: RealisedKey, known_as: Option<String>) {
@@ -179,6 +197,7 @@ impl Acts for Executor {
     }
 }
 
+#[derive(Clone)]
 struct Worker {
     tools: Arc<Tools>,
     dispatcher: Dispatcher,
@@ -189,24 +208,25 @@ struct Worker {
 impl Worker {
     fn run(&self, tasks: &Receiver<Task>) {
         while let Ok(task) = tasks.recv() {
-            let event = match task {
+            match task {
                 Task::Plan(job) => {
                     let planned = guarded(|| self.tools.plan(job)).unwrap_or_else(Planned::Refused);
                     // Before what was planned with it, so that a gate that was shut is open again when the job comes to it.
                     if let Some(changed) = self.tools.market_changed() {
                         self.dispatcher.tell_blocking(changed);
                     }
-                    Event::Planned { job, planned }
+                    self.dispatcher.tell_blocking(Event::Planned { job, planned });
                 }
-                Task::Draw { job, attempt, route, cancel } => {
-                    let result = guarded(|| self.tools.attempt(job, &route, &cancel, &self.publisher))
-                        .unwrap_or_else(|failure| Err((Outcome::Failed, failure)));
-                    self.running.lock().remove(&job);
-                    Event::Drawn { job, attempt, result }
-                }
-            };
-            self.dispatcher.tell_blocking(event);
+                Task::Draw { job, attempt, route, cancel } => self.draw(job, attempt, &route, &cancel),
+            }
         }
+    }
+
+    fn draw(&self, job: JobId, attempt: u32, route: &Route, cancel: &Cancel) {
+        let result = guarded(|| self.tools.attempt(job, route, cancel, &self.publisher))
+            .unwrap_or_else(|failure| Err((Outcome::Failed, failure)));
+        self.running.lock().remove(&job);
+        self.dispatcher.tell_blocking(Event::Drawn { job, attempt, result });
     }
 }
 
@@ -261,13 +281,29 @@ impl Tools {
         let market = self.shelf.now();
         let routes = self.routes(spec, &market)?;
         let art_key = spec.recipe.art_key();
+        let mut no_room = None;
         for route in &routes {
             let key = route.realisation.key(planned);
             if let Some((render, _)) = self.store.render(key) {
                 return Ok(Planned::Cached(Box::new(render)));
             }
             if route.purchase.is_none() {
-                return Ok(Planned::Draw { route: Box::new(route.clone()), key });
+                match self.admitted(spec, route) {
+                    Ok(route) => {
+                        let key = route.realisation.key(planned);
+                        return Ok(match self.store.render(key) {
+                            Some((render, _)) => Planned::Cached(Box::new(render)),
+                            None => Planned::Draw { route: Box::new(route), key },
+                        });
+                    }
+                    // What is named behind it is there for this.
+                    Err(err @ EngineError::OutOfMemory { .. }) => {
+                        tracing::info!(model = %route.model, "{err}");
+                        no_room.get_or_insert(err);
+                        continue;
+                    }
+                    Err(err) => return Err(err.failure()),
+                }
             }
             let art = route.realisation.key(art_key);
             let art = self.journal.read(|connection| ledger::find_art(connection, art)).map_err(|err| err.failure())?;
@@ -295,6 +331,9 @@ impl Tools {
             Some(Offer { route: Box::new(Route { purchase, ..route }), art, limits, lowered })
         });
         let offers: Vec<Offer> = offers.collect();
+        if let Some(err) = no_room.filter(|_| offers.is_empty()) {
+            return Err(err.failure());
+        }
         if offers.is_empty() {
             let message = "failed to buy the picture: its account is gone from the settings; name another";
             return Err(Failure::new(ErrorCode::ModelUnavailable, message));
@@ -303,12 +342,23 @@ impl Tools {
         Ok(Planned::Buy(Box::new(Offers { offers, budgets, cross_vendor: spec.terms.cross_vendor_refusals })))
     }
 
+    /// A route on this machine, with what it gives up to fit into memory.
+    fn admitted(&self, spec: &JobSpec, route: &Route) -> Result<Route, EngineError> {
+        let Some(engine) = self.engines.get(&route.engine) else { return Ok(route.clone()) };
+        let admitted = engine.admit(&engine::Order::new(spec, route))?;
+        let mut route = route.clone();
+        route.realisation.settings.extend(admitted.settings);
+        route.memory = admitted.memory;
+        Ok(route)
+    }
+
     /// Where a job may go, best first; at least one.
     fn routes(&self, spec: &JobSpec, market: &Market) -> Result<Vec<Route>, Failure> {
         // How accounts do is the gates' to know; a job that comes to one that is shut goes on to its next route there.
         let well = |_: &str, _: &ModelId| Health::Well;
         let today = Day::of_ms(self.clock.now_ms());
-        let choice = router::choose(spec, market, self.engines.here(), &well, today);
+        let here = self.engines.here_for(spec).map_err(|err| err.failure())?;
+        let choice = router::choose(spec, market, &here, &well, today);
         for warning in &choice.warnings {
             tracing::debug!(%warning, "a route has a warning");
         }
@@ -366,7 +416,7 @@ impl Tools {
         let recipe = &spec.recipe;
         let (drawn, bought) = match self.engines.get(&route.engine) {
             Some(engine) => {
-                let drawn = engine.draw(recipe, route.realisation.seed, control).map_err(|err| err.failure())?;
+                let drawn = engine.draw(&engine::Order::new(spec, route), control).map_err(|err| err.failure())?;
                 (drawn, None)
             }
             None => self.unwrap_bought(recipe, route).map(|(drawn, bought)| (drawn, Some(bought)))?,
@@ -382,7 +432,7 @@ impl Tools {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
         verifying();
-        let verdict = verify::verify(&composed, spec);
+        let verdict = verify::verify(&composed, spec, drawn.findings);
         let realised_key = route.realisation.key(planned);
         let provenance = Provenance::new(
             recipe,
@@ -440,7 +490,7 @@ impl Tools {
                 (png::decode(&file, DecodeLimits::ART).map_err(|err| unusable(chain(&err)))?, file)
             }
         };
-        let drawn = |image| Drawn { image, credits: Vec::new() };
+        let drawn = |image| Drawn { image, credits: Vec::new(), findings: Vec::new() };
         if image.extent() == recipe.size {
             return Ok((drawn(image), (art, Some(file))));
         }

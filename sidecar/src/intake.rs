@@ -423,7 +423,7 @@ impl Intake {
     }
 
     /// The engines of this machine.
-    pub fn engines(&self) -> &crate::router::EnginesHere {
+    pub fn engines(&self) -> Arc<crate::router::EnginesHere> {
         self.inner.tools.engines.here()
     }
 

@@ -42,6 +42,8 @@ pub struct Market {
     pub revision: u64,
     /// What is wrong with the files, for people; the snapshot is then the last good one.
     pub problems: Vec<String>,
+    /// Where weights lie, where the settings say another place than the data directory.
+    pub weights_dir: Option<std::path::PathBuf>,
     /// Variables that hold keys and make no account here, because this is CI and nobody said that they may.
     pub unused_keys: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Market {
             budgets: Vec::new(),
             revision: 0,
             problems: Vec::new(),
+            weights_dir: None,
             unused_keys: Vec::new(),
         }
     }

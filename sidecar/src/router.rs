@@ -33,7 +33,7 @@ pub(crate) use candidate::Span;
 pub use candidate::{Candidate, Health, Lacks, Reason, Role};
 pub use field::{EngineCard, EnginesHere, Field};
 use local::LocalAsking;
-pub use local::{Local, LocalDefaults, LocalModel, LocalModels, OWN_MODEL, notes, sampler_word};
+pub use local::{Local, LocalDefaults, LocalModel, LocalModels, OWN_MODEL, notes};
 pub use price::Cost;
 pub use rank::rank;
 use rows::Rows;
@@ -554,6 +554,15 @@ fn failure_of(lost: &[Candidate]) -> Failure {
         message.push_str(&mend);
     }
     Failure::new(first.reason.code(), message)
+}
+
+/// Whether an engine of this machine can draw with a model now.
+pub(crate) fn has(here: &EnginesHere, engine: &str, model: &ModelId) -> bool {
+    let ready = |card: &EngineCard| match &card.local {
+        None => true,
+        Some(local) => matches!(local.models.get(model), Some(Local::Ready(_))),
+    };
+    here.get(engine).is_some_and(ready)
 }
 
 /// The engine of this machine that runs a family of models.

@@ -16,8 +16,8 @@ pub trait TextReader: Send + Sync {
     fn read(&self, image: &ImageBuf, recipe: &Recipe) -> Vec<Finding>;
 }
 
-/// What the checks say of a finished picture.
-pub fn verify(composed: &Composed, spec: &JobSpec) -> Verdict {
+/// What the checks say of a finished picture, behind what was `known` of it when it was drawn.
+pub fn verify(composed: &Composed, spec: &JobSpec, known: Vec<Finding>) -> Verdict {
     let checks = Checks {
         art: &composed.art,
         finished: &composed.image,
@@ -26,7 +26,8 @@ pub fn verify(composed: &Composed, spec: &JobSpec) -> Verdict {
         safe_inset: spec.safe_inset.unwrap_or(bounds::SAFE_INSET),
         shown_width: spec.recipe.size.width,
     };
-    let mut findings = checks.run();
+    let mut findings = known;
+    findings.extend(checks.run());
     if spec.read_back {
         findings.extend(unread(spec));
     }

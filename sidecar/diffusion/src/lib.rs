@@ -16,6 +16,7 @@ pub mod param;
 pub mod pipeline;
 pub mod plain;
 pub mod plan;
+pub mod preview;
 pub mod rows;
 pub mod sampler;
 pub mod text;

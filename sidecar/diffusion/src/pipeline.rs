@@ -10,44 +10,88 @@
 //!
 //! One memory is reserved for the text, and one for all phases of pixels. Nothing is reserved while a program runs.
 
+mod coder;
+mod denoise;
 mod estimate;
+mod fit;
+mod given;
+mod mask;
+mod plan;
+mod random;
 mod request;
 pub(crate) mod stage;
+#[cfg(test)]
+mod tests;
+mod texts;
 
-use crate::config::{ClipConfig, MmditConfig, T5Config, VaeConfig};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{MmditConfig, VaeConfig};
 use crate::device::{Device, DeviceClass};
 use crate::error::DiffusionError;
 use crate::param::Params;
+use crate::pipeline::denoise::Running;
+use crate::pipeline::given::Given;
+use crate::pipeline::plan::{Key, Plan};
+use crate::pipeline::random::Random;
+use crate::pipeline::texts::Texts;
+use crate::sampler::Sampler;
+use crate::text::encode::{self, Conditioning, Parts};
+use crate::text::tokenizer::Truncated;
+use crate::weights::{Component, Weights};
 
 pub use self::estimate::{Estimate, Phase, PhaseKind, flops};
+pub use self::fit::{Choice, Fit, Limits, Unfit, fit};
+pub use self::mask::FEATHER_PX_MAX;
 pub use self::request::{
-    Guided, Keep, Layout, Lossy, Mask, MaskMode, NoiseKind, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
+    Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
 };
-
-/// A part of a model: what it is made of, and its parameters as they lie in files.
-#[derive(Debug, Clone)]
-pub struct Part<C> {
-    /// What it is made of.
-    pub config: C,
-    /// Under the names of the original files.
-    pub params: Params,
-}
 
 /// A model that is not loaded yet. Parameters are mapped, so that a copy costs nothing.
 #[derive(Debug, Clone)]
 pub struct Model {
     /// The transformer.
-    pub mmdit: Part<MmditConfig>,
+    pub mmdit: Component<MmditConfig>,
     /// The autoencoder.
-    pub vae: Part<VaeConfig>,
-    /// The first text encoder.
-    pub clip_l: Option<Part<ClipConfig>>,
-    /// The second text encoder.
-    pub clip_g: Option<Part<ClipConfig>>,
-    /// The third text encoder.
-    pub t5: Option<Part<T5Config>>,
+    pub vae: Component<VaeConfig>,
+    /// The text encoders.
+    pub text: Parts,
     /// The scheduler's shift.
     pub shift: f64,
+}
+
+impl Model {
+    /// Out of opened weights; `identity` is their hash.
+    ///
+    /// # Errors
+    /// [`DiffusionError::Missing`] without an autoencoder.
+    pub fn of(weights: &Weights, identity: [u8; 32]) -> Result<Self, DiffusionError> {
+        let vae = weights.vae.clone().ok_or_else(|| {
+            DiffusionError::Missing(
+                "find the autoencoder: it is not among the weights; pass its file, or get it with `thumbforge weights \
+                 pull`"
+                    .to_owned(),
+            )
+        })?;
+        let folders = &weights.tokenizers;
+        Ok(Self {
+            mmdit: weights.mmdit.clone(),
+            vae,
+            text: Parts {
+                clip_l: weights.clip_l.as_ref().map(|part| encoder(part, folders.clip_l.as_ref())),
+                clip_g: weights.clip_g.as_ref().map(|part| encoder(part, folders.clip_g.as_ref())),
+                t5: weights.t5.as_ref().map(|part| encoder(part, folders.t5.as_ref())),
+                identity,
+            },
+            shift: f64::from(weights.scheduler.shift),
+        })
+    }
+}
+
+fn encoder<C: Clone>(component: &Component<C>, tokenizer: Option<&PathBuf>) -> encode::Part<C> {
+    let Component { config, params, .. } = component.clone();
+    encode::Part { config, params, tokenizer: tokenizer.cloned() }
 }
 
 impl Model {
@@ -102,6 +146,8 @@ pub struct Preview {
 pub struct Outcome {
     /// In the order of the request's seeds.
     pub pictures: Vec<Drawn>,
+    /// What encoders did not read of the prompts.
+    pub truncated: Vec<Truncated>,
     /// What changed pixels to save memory.
     pub lossy: Vec<Lossy>,
     /// The class of device that gives the same bytes.
@@ -121,7 +167,25 @@ pub struct Drawn {
 pub struct Engine<D: Device> {
     device: D,
     model: Model,
+    loaded: Loaded<D>,
+    texts: Texts<D>,
+    plans: Vec<(Key, Arc<Plan>)>,
 }
+
+/// Weights where the device can read them.
+struct Loaded<D: Device> {
+    mmdit: Option<D::Model>,
+    vae: Option<D::Model>,
+}
+
+impl<D: Device> Default for Loaded<D> {
+    fn default() -> Self {
+        Self { mmdit: None, vae: None }
+    }
+}
+
+/// Plans that are kept: a queue draws a few sizes in turn.
+const PLANS_MAX: usize = 8;
 
 impl<D: Device> std::fmt::Debug for Engine<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -132,7 +196,7 @@ impl<D: Device> std::fmt::Debug for Engine<D> {
 impl<D: Device> Engine<D> {
     /// `model` on `device`. Nothing is loaded before the first picture needs it.
     pub fn new(device: D, model: Model) -> Self {
-        Self { device, model }
+        Self { device, model, loaded: Loaded::default(), texts: Texts::new(), plans: Vec::new() }
     }
 
     /// The device.
@@ -149,8 +213,16 @@ impl<D: Device> Engine<D> {
     ///
     /// # Errors
     /// When the request is not sound.
-    pub fn estimate(&self, request: &Request, layout: &Layout) -> Result<Estimate, DiffusionError> {
-        estimate(&self.device, &self.model, request, layout)
+    pub fn estimate(&mut self, request: &Request, layout: &Layout) -> Result<Estimate, DiffusionError> {
+        let plan = self.plan(request, layout)?;
+        let encoders = self.texts.encoders(&self.model, request)?;
+        Ok(plan.estimate(&self.device, &self.model, &encoders.needs(&self.device), layout))
+    }
+
+    /// Unloads all weights; the next picture loads them again.
+    pub fn unload(&mut self) {
+        self.loaded = Loaded::default();
+        self.texts.unload();
     }
 
     /// Draws `request` in `layout`.
@@ -159,26 +231,127 @@ impl<D: Device> Engine<D> {
     /// When the request is not sound, the model lacks a part, memory does not suffice, the device fails, or
     /// [`DiffusionError::Cancelled`].
     pub fn draw(&mut self, request: &Request, layout: &Layout, watch: &dyn Watch) -> Result<Outcome, DiffusionError> {
-        let _ = (layout, watch);
-        request.check(self.model.multiple())?;
-        Err(DiffusionError::Missing("draw: the pipeline is not wired yet".to_owned()))
+        // Whatever is wrong with it is found before the text encoders run.
+        self.plan(request, layout)?;
+        let read = match self.texts.known(request) {
+            Some(read) => read,
+            None => {
+                // Then text encoders and transformer are never loaded together.
+                if layout.text == Keep::Leaves {
+                    self.loaded = Loaded::default();
+                }
+                self.texts.read(&self.device, &self.model, request, layout, watch)?
+            }
+        };
+        if layout.text == Keep::Leaves {
+            self.texts.unload();
+        }
+        let texts: Vec<&Conditioning> = read.conditionings.iter().collect();
+        let mut outcome = self.draw_texts(request, layout, &texts, watch)?;
+        outcome.truncated = read.truncated.clone();
+        Ok(outcome)
     }
 
-    /// Unloads all weights; the next picture loads them again.
-    pub fn unload(&mut self) {}
+    /// Draws `request` in `layout` with texts that are read already: that of the prompt last, that of the negative prompt
+    /// before it where guidance is above 1.
+    ///
+    /// # Errors
+    /// As [`Engine::draw`].
+    pub fn draw_texts(
+        &mut self,
+        request: &Request,
+        layout: &Layout,
+        texts: &[&Conditioning],
+        watch: &dyn Watch,
+    ) -> Result<Outcome, DiffusionError> {
+        let plan = self.plan(request, layout)?;
+        plan.check(texts)?;
+        let stop = || watch.cancelled();
+        let Self { device, model, loaded, .. } = self;
+        let mmdit = load(device, &mut loaded.mmdit, &model.mmdit.params)?;
+        let vae = load(device, &mut loaded.vae, &model.vae.params)?;
+        let mut memory = device.reserve(plan.bytes())?;
+        let config = &model.vae.config;
+
+        // Random numbers are drawn in diffusers' order: for the source's latents first, then for the noise.
+        let mut random = Random::new(request);
+        let given = match (&plan.encoder, &request.source) {
+            (Some(encoder), Some(source)) => {
+                let running = Running { device, model: vae, memory: &mut memory, stop: &stop };
+                Some(Given::encode(running, encoder, config, &plan, source, &mut random)?)
+            }
+            _ => None,
+        };
+        let noise = random.latents(plan.size, config.latent);
+        let mut sampler = Sampler::new(request.method, plan.schedule.clone());
+        let mut latents = match &given {
+            Some(given) => given.noisy(&noise, plan.schedule.start()),
+            None => noise.clone(),
+        };
+
+        let mut running = Running { device, model: mmdit, memory: &mut memory, stop: &stop };
+        plan.denoiser.prepare(&mut running, texts, plan.schedule.times())?;
+        let (calls, steps) = (sampler.calls(), plan.schedule.steps());
+        while let Some(call) = sampler.next() {
+            let velocity = plan.denoiser.velocity(&mut running, &latents, call, &request.guidance, steps)?;
+            let preview = if watch.previews() { plan.preview(&latents, &velocity, call) } else { None };
+            sampler.advance(&velocity, &mut latents, &mut |fresh| random.fresh(fresh, plan.size, config.latent));
+            if let Some(given) = &given {
+                given.keep(&mut latents, &noise, sampler.sigma());
+            }
+            watch.step(call.index + 1, calls, preview.as_ref());
+            if stop() {
+                return Err(DiffusionError::Cancelled);
+            }
+        }
+
+        let mut running = Running { device, model: vae, memory: &mut memory, stop: &stop };
+        let mut pictures = Vec::with_capacity(request.seeds.pictures());
+        for (index, latents) in latents.chunks_exact(plan.each()).enumerate() {
+            let picture = plan.decode(&mut running, config, request, latents.to_vec())?;
+            pictures.push(Drawn { seed: request.seeds.of(index), picture });
+        }
+        let class = self.device.class(request.precision);
+        Ok(Outcome { pictures, truncated: Vec::new(), lossy: plan.lossy(), class })
+    }
+
+    /// The plan of a request, made once for requests alike.
+    fn plan(&mut self, request: &Request, layout: &Layout) -> Result<Arc<Plan>, DiffusionError> {
+        let key = Key::of(request, layout);
+        if let Some((_, plan)) = self.plans.iter().find(|(known, _)| *known == key) {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(Plan::new(&self.model, request, layout)?);
+        if self.plans.len() == PLANS_MAX {
+            self.plans.remove(0);
+        }
+        self.plans.push((key, plan.clone()));
+        Ok(plan)
+    }
+}
+
+/// Parameters on the device, loaded when they are first needed.
+fn load<'a, D: Device>(
+    device: &D,
+    slot: &'a mut Option<D::Model>,
+    params: &Params,
+) -> Result<&'a D::Model, DiffusionError> {
+    match slot {
+        Some(loaded) => Ok(loaded),
+        None => Ok(slot.insert(device.load(params)?)),
+    }
 }
 
 /// What `request` takes in `layout`, before anything is loaded or reserved.
 ///
 /// # Errors
-/// When the request is not sound.
+/// When the request is not sound, or the model lacks a text encoder or its tokenizer.
 pub fn estimate<D: Device>(
     device: &D,
     model: &Model,
     request: &Request,
     layout: &Layout,
 ) -> Result<Estimate, DiffusionError> {
-    let _ = (device, layout);
-    request.check(model.multiple())?;
-    Ok(Estimate::of(Vec::new()))
+    let needs = texts::encoders(model, request)?.needs(device);
+    Ok(Plan::new(model, request, layout)?.estimate(device, model, &needs, layout))
 }

@@ -28,12 +28,18 @@ pub struct Survey {
 }
 
 /// Looks at the outputs of `project` and plans.
-pub fn survey(project: &mut Project, force: bool, upgrade: bool, now: SystemTime) -> Survey {
+pub fn survey(
+    project: &mut Project,
+    cards: &router::EnginesHere,
+    force: bool,
+    upgrade: bool,
+    now: SystemTime,
+) -> Survey {
     let wanted = &project.expansion.wanted;
     let outputs: Vec<&str> = wanted.iter().map(|wanted| wanted.output.as_str()).collect();
     let observed = observe_all(&project.root, &outputs, &mut project.stat_cache, now);
     let lines = locked(wanted, &project.lock);
-    let here = engines_here();
+    let here = engines_here(cards);
     let options = PlanOptions {
         foreign: if force { Foreign::Replace } else { Foreign::Keep },
         stale: if upgrade { Stale::Render } else { Stale::Keep },
@@ -71,11 +77,17 @@ pub fn survey(project: &mut Project, force: bool, upgrade: bool, now: SystemTime
 }
 
 /// The engines of this machine in the planner's words.
-pub(super) fn engines_here() -> EnginesHere {
+fn engines_here(cards: &router::EnginesHere) -> EnginesHere {
     let mut here = EnginesHere::default();
-    for (name, card) in crate::engine::cards_of_this_build() {
-        here.device_classes.entry(name.clone()).or_default().insert(card.device_class.clone());
-        here.versions.insert(name, card.version);
+    for (name, card) in cards {
+        let classes = here.device_classes.entry(name.clone()).or_default();
+        classes.insert(card.device_class.clone());
+        here.versions.insert(name.clone(), card.version.clone());
+        let Some(local) = &card.local else { continue };
+        // Each number format has a class of its own, and a recipe may name either.
+        classes.extend([local.class_f32.clone(), local.class_bf16.clone()]);
+        let ready = local.models.iter().filter(|(_, here)| matches!(here, router::Local::Ready(_)));
+        here.models.extend(ready.map(|(id, _)| id.clone()));
     }
     here
 }
@@ -89,7 +101,7 @@ pub fn mark_cached(items: &mut [Item], project: &Project, data_dir: &Path, marke
         let found = reader.as_ref().map(|reader| reader.read(|connection| ops::find_render(connection, key)));
         found.is_some_and(|found| found.is_ok_and(|render| render.is_some()))
     };
-    let here = crate::engine::cards_of_this_build();
+    let here = crate::engine::cards(data_dir, market);
     for (item, wanted) in items.iter_mut().zip(&project.expansion.wanted) {
         if item.state != ItemState::Planned {
             continue;

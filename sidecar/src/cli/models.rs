@@ -11,7 +11,7 @@ use super::table::table;
 use super::{Context, exit, learn, pretty, print_out};
 use crate::build::BuildError;
 use crate::market::Market;
-use crate::router::{EnginesHere, Span, engine_of};
+use crate::router::{self, EnginesHere, Span, engine_of};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -58,7 +58,7 @@ pub(super) fn models(context: &Context, args: &ModelsArgs) -> Result<u8, BuildEr
         return learn::learn(context, args.manifest.as_deref(), &args.journal);
     }
     let market = context.shelf()?.now();
-    let told = look(&market, &crate::engine::cards_of_this_build(), context.today());
+    let told = look(&market, &crate::engine::cards(&context.data_dir, &market), context.today());
     if context.json {
         print_out(&pretty(&told));
         return Ok(exit::DONE);
@@ -79,7 +79,7 @@ fn look<'a>(market: &'a Market, here: &EnginesHere, today: Day) -> Vec<Told<'a>>
 fn told<'a>(row: &'a ModelRow, market: &'a Market, here: &EnginesHere, today: Day) -> Told<'a> {
     let standing = row.standing(today);
     let retired = matches!(standing, Standing::Retired { .. });
-    let drawn_here = engine_of(row.family).is_some_and(|engine| here.contains_key(engine));
+    let drawn_here = engine_of(row.family).is_some_and(|engine| router::has(here, engine, &row.id));
     let accounts: Vec<&str> = market.sellers(row).map(|(account, _)| account.name.as_str()).collect();
     let state = match (retired, drawn_here, accounts.is_empty(), row.family) {
         (true, ..) => "retired",

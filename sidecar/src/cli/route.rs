@@ -102,7 +102,7 @@ fn intent(word: &str) -> Result<Intent, String> {
 pub(super) fn route(context: &Context, args: &RouteArgs) -> Result<u8, BuildError> {
     let market = context.shelf()?.now();
     let Asked { spec, ranking } = asked(context, args, &market.catalogue)?;
-    let here = crate::engine::cards_of_this_build();
+    let here = crate::engine::cards(&context.data_dir, &market);
     let well = |_: &str, _: &ModelId| Health::Well;
     let choice = router::choose(&spec, &market, &here, &well, context.today());
     if context.json {

@@ -307,6 +307,7 @@ fn lacks(store: &Store, registry: &Registry) -> Result<Vec<String>, Failure> {
             (Part::ClipL, set.clip_l.is_none(), "clip-l"),
             (Part::ClipG, set.clip_g.is_none(), "clip-g"),
             (Part::T5, set.t5.is_none(), "t5xxl"),
+            (Part::Vae, set.vae.is_none(), "vae"),
             (Part::Tokenizers, set.tokenizers.is_none(), "sd3.5-tokenizers"),
         ];
         let missing = needs.into_iter().filter(|(part, missing, _)| *missing && !item.holds.contains(part));
@@ -343,17 +344,20 @@ fn available(context: &Context, store: &Store) -> Result<u8, BuildError> {
         .map(|offer| {
             let state = match (here(&offer.name), offer.gated) {
                 (true, _) => "here",
-                (false, true) => "asks for a token",
-                (false, false) => "free to get",
+                (false, true) => "token",
+                (false, false) => "open",
             };
             let size = Size(offer.bytes()).to_string();
-            [offer.name.clone(), size, state.to_owned(), offer.licence.clone(), offer.about.clone()]
+            [offer.name.clone(), size, offer.about.clone(), state.to_owned(), offer.licence.clone()]
         })
         .collect();
     align(&mut rows, 1);
-    print_out(&table(["NAME", "    SIZE", "STATE", "LICENCE", "WHAT"], &rows));
+    print_out(&table(["NAME", "    SIZE", "WHAT", "ACCESS", "LICENCE"], &rows));
     if !context.quiet {
-        eprintln!("a model's text encoders and tokenizers come along; --alone leaves them out, --t5 says which T5");
+        eprintln!(
+            "\"token\" wants an account of the hub that accepted the licence; a model's text encoders and tokenizers come \
+             along, unless --alone is said"
+        );
     }
     Ok(exit::DONE)
 }

@@ -117,7 +117,7 @@ pub fn approve(order: &Order, data_dir: &Path) -> Result<Decided, BuildError> {
         write_down(&project, data_dir, approval)?;
         return Ok(decided);
     }
-    let survey = build::survey(&mut project, order.force, false, now);
+    let survey = build::survey(&mut project, &crate::engine::cards_of_this_build(), order.force, false, now);
     check_place(&project, &survey, &wanted)?;
     let seed = keep_seed(&project, &wanted, &draft)?;
     build::leave_profiles(&project)?;

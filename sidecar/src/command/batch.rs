@@ -54,6 +54,8 @@ pub struct Order {
     pub upgrade: bool,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
+    /// Most pictures of one call of a local model.
+    pub images_per_call: u32,
     /// The most that this build may spend, besides what the manifest says.
     pub budget: Option<Micros>,
     /// Whether every picture must be one that somebody has accepted.
@@ -152,7 +154,8 @@ impl Batch {
             let left = build::leave_profiles(&project).map_err(BuildError::from);
             left.inspect_err(|error| given_up(&events, error))?;
         }
-        let survey = build::survey(&mut project, order.force, order.upgrade, now);
+        let cards = crate::engine::cards(data_dir, &market);
+        let survey = build::survey(&mut project, &cards, order.force, order.upgrade, now);
         let is_drawn = |item: &&PlanItem| matches!(item.action, Action::Render(_));
         let drawn = survey.plan.items.iter().filter(is_drawn).map(|item| &project.expansion.wanted[item.wanted]);
         let checked = project.expansion.check_drawn(drawn).map_err(BuildError::from);
@@ -230,6 +233,7 @@ impl Batch {
         let asked = Run {
             maker,
             jobs_max: self.order.jobs_max,
+            images_per_call: self.order.images_per_call,
             batch: batch.clone(),
             budget: self.order.budget,
             progress,

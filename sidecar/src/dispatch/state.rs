@@ -10,12 +10,16 @@ use std::sync::Arc;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::limits;
 
 use super::event::{Effect, Event, Planned};
 use crate::journal::{Open, Record};
 use buy::{Counter, Purchasing, Wake};
 
 mod buy;
+
+/// The engine whose pictures wait for a model.
+const MODEL_ENGINE: &str = "local";
 
 /// Where a job stands in more detail than [`JobState`] has: what it waits for.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ enum Phase {
     Planning { released: Vec<RealisedKey> },
     /// The drawing of the same realised key by another job.
     Following,
+    /// A slot at the model: as many pictures as it takes are there already.
+    Parked,
     /// Its attempt to become durable.
     Starting { route: Box<Route>, key: RealisedKey },
     /// The engine.
@@ -57,7 +63,7 @@ impl Phase {
             | Self::Calling { key }
             | Self::Settling { key } => Some(*key),
             Self::Held { key } | Self::Resending { key } | Self::Finishing { key } => *key,
-            Self::Queued | Self::Planning { .. } | Self::Following => None,
+            Self::Queued | Self::Planning { .. } | Self::Following | Self::Parked => None,
         }
     }
 
@@ -73,7 +79,7 @@ impl Phase {
             | Self::Resending { .. }
             | Self::Finishing { .. } => true,
             // Whom a job follows is under way, or waits as well.
-            Self::Queued | Self::Following | Self::Gated { .. } | Self::Held { .. } => false,
+            Self::Queued | Self::Following | Self::Parked | Self::Gated { .. } | Self::Held { .. } => false,
         }
     }
 }
@@ -91,6 +97,8 @@ struct Entry {
     hurried: bool,
     /// The attempt that bought its art: words are still to be set over that, in the same attempt.
     bought: Option<u32>,
+    /// Whether it is at the model, or about to be: that takes one of the model's slots and none of the workers'.
+    at_model: bool,
     /// Keys of art, besides the phase's, that nobody else may buy meanwhile: those of further routes that it has come to.
     more_keys: Vec<RealisedKey>,
 }
@@ -197,6 +205,10 @@ pub struct State {
     wakes: BTreeSet<(u64, Wake)>,
     busy: usize,
     slots: usize,
+    /// Pictures at the model.
+    at_model: usize,
+    /// Jobs that wait for a slot there: those of people, and those of builds.
+    parked: [VecDeque<JobId>; 2],
     draining: bool,
     drained: bool,
 }
@@ -216,6 +228,8 @@ impl State {
             wakes: BTreeSet::new(),
             busy: 0,
             slots: slots.max(1),
+            at_model: 0,
+            parked: Default::default(),
             draining: false,
             drained: false,
         }
@@ -281,6 +295,7 @@ impl State {
             self.ask_budget_again(now_ms);
         }
         self.open_gates(now_ms, &mut effects);
+        self.unpark();
         self.give_turns(&mut effects);
         if self.draining && !self.drained && !self.jobs.values().any(|entry| entry.phase.is_active()) {
             self.drained = true;
@@ -361,8 +376,20 @@ impl State {
                 self.busy -= 1;
                 self.buy(job, *offers, now_ms, effects);
             }
+            Planned::Draw { route, .. } if route.engine == MODEL_ENGINE && self.at_model >= limits::MODEL_SLOTS => {
+                self.busy -= 1;
+                entry.advance(JobState::Waiting);
+                entry.phase = Phase::Parked;
+                let lane = entry.lane();
+                self.parked[usize::from(lane == Lane::Batch)].push_back(job);
+            }
             Planned::Draw { route, key } => {
                 entry.advance(JobState::Running);
+                if route.engine == MODEL_ENGINE {
+                    entry.at_model = true;
+                    self.at_model += 1;
+                    self.busy -= 1;
+                }
                 if let Some(attempt) = entry.bought.take() {
                     // Durable since the call, which is what it cost.
                     entry.phase = Phase::Drawing { key };
@@ -394,7 +421,7 @@ impl State {
                 };
                 entry.phase = Phase::Drawing { key };
                 if let Some(stop) = entry.stopping {
-                    self.busy -= 1;
+                    self.leave_slot(job);
                     return self.finish(job, Some((attempt, Outcome::Cancelled)), stop.ending(), None, effects);
                 }
                 effects.push(Effect::Draw { job, attempt, route });
@@ -415,11 +442,15 @@ impl State {
     /// The journal failed: this process lets go of the job, and the next one finds it as it was last written.
     fn unrecorded(&mut self, record: &Record, failure: Failure, effects: &mut Vec<Effect>) {
         let job = record.job();
+        if self
+            .jobs
+            .get(&job)
+            .is_some_and(|entry| matches!(entry.phase, Phase::Starting { .. } | Phase::Drawing { .. }))
+        {
+            self.leave_slot(job);
+        }
         let Some(entry) = self.jobs.remove(&job) else { return };
         entry.forget_deadline(&mut self.deadlines);
-        if matches!(entry.phase, Phase::Starting { .. } | Phase::Drawing { .. }) {
-            self.busy -= 1;
-        }
         self.leave_counter(job, &entry);
         for key in entry.phase.key().into_iter().chain(entry.more_keys) {
             self.release(job, key);
@@ -440,7 +471,7 @@ impl State {
         if result.is_ok() {
             entry.advance(JobState::Verifying);
         }
-        self.busy -= 1;
+        self.leave_slot(job);
         let (outcome, ending, late) = match (result, stopping) {
             (Ok(render), Some(stop)) => (Outcome::Rendered, stop.ending(), Some(render)),
             (Ok(render), None) => (Outcome::Rendered, Ending::Done { render, cached: false, attempts: attempt }, None),
@@ -512,6 +543,10 @@ impl State {
                 self.finish(job, None, stop.ending(), None, effects);
             }
             Phase::Following => self.finish(job, None, stop.ending(), None, effects),
+            Phase::Parked => {
+                self.parked.iter_mut().for_each(|parked| parked.retain(|other| *other != job));
+                self.finish(job, None, stop.ending(), None, effects);
+            }
             // Whoever knows what became of the call is not pressed for time: an unknown outcome is no failure.
             Phase::Held { .. } if matches!(stop, Stop::Deadline) => {}
             Phase::Gated { .. } | Phase::Held { .. } => {
@@ -544,6 +579,31 @@ impl State {
             self.deadlines.remove(&(at, job));
             self.stop(job, Stop::Deadline, effects);
         }
+    }
+
+    /// Gives back the slot that a drawing took, a worker's or the model's.
+    fn leave_slot(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if std::mem::take(&mut entry.at_model) {
+            self.at_model -= 1;
+        } else {
+            self.busy -= 1;
+        }
+    }
+
+    /// Lets one job that waits for the model take another turn, people's first. One an event is enough: its own turn is
+    /// the next event.
+    fn unpark(&mut self) {
+        if self.draining || self.at_model + self.planning.len() >= limits::MODEL_SLOTS {
+            return;
+        }
+        let [interactive, batch] = &mut self.parked;
+        let Some(job) = interactive.pop_front().or_else(|| batch.pop_front()) else { return };
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        entry.advance(JobState::Queued);
+        entry.phase = Phase::Queued;
+        let open = entry.open.clone();
+        self.lane(open.lane).push(&open);
     }
 
     fn give_turns(&mut self, effects: &mut Vec<Effect>) {
@@ -579,6 +639,7 @@ impl Entry {
             purchasing: None,
             hurried: false,
             bought: None,
+            at_model: false,
             more_keys: Vec::new(),
         }
     }

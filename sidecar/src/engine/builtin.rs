@@ -1,9 +1,9 @@
 //! The built-in engine: placeholder art from `thumbforge-art`. It never pretends to be a model.
 
 use thumbforge_art::{scene, text};
-use thumbforge_core::recipe::{Intent, Recipe};
+use thumbforge_core::recipe::Intent;
 
-use super::{Control, Drawn, Engine, EngineError};
+use super::{Control, Drawn, Engine, EngineError, Order};
 use crate::output::provenance::Credit;
 use crate::router::{EngineCard, Field};
 
@@ -29,7 +29,8 @@ impl Engine for Builtin {
         card()
     }
 
-    fn draw(&self, recipe: &Recipe, seed: u64, control: &Control<'_>) -> Result<Drawn, EngineError> {
+    fn draw(&self, order: &Order<'_>, control: &Control<'_>) -> Result<Drawn, EngineError> {
+        let Order { recipe, realisation, .. } = order;
         if control.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
@@ -37,7 +38,7 @@ impl Engine for Builtin {
         let request = scene::SceneRequest {
             prompt: &recipe.prompt,
             negative: &recipe.negative,
-            seed,
+            seed: realisation.seed,
             extent: recipe.size,
             brand: &recipe.brand,
             composition: recipe.settings.composition.as_deref(),
@@ -56,6 +57,6 @@ impl Engine for Builtin {
                 source: credit.source.to_string(),
             })
             .collect();
-        Ok(Drawn { image: scene.image, credits })
+        Ok(Drawn { image: scene.image, credits, findings: Vec::new() })
     }
 }

@@ -4,9 +4,8 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use thumbforge_art::text;
 use thumbforge_core::image::{Extent, ImageBuf};
-use thumbforge_core::recipe::Recipe;
 
-use super::{Control, Drawn, Engine, EngineError};
+use super::{Control, Drawn, Engine, EngineError, Order};
 use crate::output::png::{self, DecodeLimits};
 use crate::router::{EngineCard, Field};
 use crate::store::Store;
@@ -44,7 +43,8 @@ impl Engine for File {
         card()
     }
 
-    fn draw(&self, recipe: &Recipe, _seed: u64, _control: &Control<'_>) -> Result<Drawn, EngineError> {
+    fn draw(&self, order: &Order<'_>, _control: &Control<'_>) -> Result<Drawn, EngineError> {
+        let recipe = order.recipe;
         let Some(art) = &recipe.art else {
             return Err(EngineError::Recipe("draw from a file: the recipe names none".to_owned()));
         };
@@ -55,7 +55,7 @@ impl Engine for File {
             .ok_or_else(|| input("it is no longer in the store; run the same command again".to_owned()))?;
         let image = png::decode(&bytes, DecodeLimits::ART).map_err(|err| input(thumbforge_core::error::chain(&err)))?;
         let image = cover(&image, recipe.size).map_err(input)?;
-        Ok(Drawn { image, credits: Vec::new() })
+        Ok(Drawn { image, credits: Vec::new(), findings: Vec::new() })
     }
 }
 

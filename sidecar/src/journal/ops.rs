@@ -345,6 +345,24 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
                     "INSERT INTO attempts (job_id, n, engine, model, realised, started_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
                 .execute((job.0, attempt, &route.engine, route.model.as_str(), realised.0, now_ms))?;
+            if route.purchase.is_none() && !route.realisation.settings.is_empty() {
+                // What it was drawn with, and how it was fitted into memory.
+                let mut settings = route.realisation.settings.clone();
+                if !route.memory.is_empty() {
+                    settings.insert("memory".to_owned(), route.memory.clone());
+                }
+                connection
+                    .prepare_cached(
+                        "UPDATE attempts SET wire_model = ?3, seed = ?4, settings = ?5 WHERE job_id = ?1 AND n = ?2",
+                    )?
+                    .execute((
+                        job.0,
+                        attempt,
+                        &route.realisation.wire_model,
+                        route.realisation.seed,
+                        serde_json::to_string(&settings).unwrap_or_default(),
+                    ))?;
+            }
             if let Some(purchase) = &route.purchase {
                 connection
                     .prepare_cached(

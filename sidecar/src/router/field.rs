@@ -20,6 +20,21 @@ pub struct EngineCard {
     pub local: Option<Arc<LocalModels>>,
 }
 
+impl EngineCard {
+    /// Whether it says the same as `other`. Models are compared by where they lie: they are made anew when they change.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let models = match (&self.local, &other.local) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        models
+            && self.version == other.version
+            && self.device_class == other.device_class
+            && self.honours == other.honours
+    }
+}
+
 /// The engines of this machine by name.
 pub type EnginesHere = BTreeMap<String, EngineCard>;
 

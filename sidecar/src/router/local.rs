@@ -15,6 +15,8 @@ static SAMPLING: LazyLock<Table> = LazyLock::new(Table::built_in);
 
 /// Begins the id of a model that is in no catalogue; its files come with the job.
 pub const OWN_MODEL: &str = "local:";
+/// The sampler where nobody names one: what SD3.5's cards use.
+const SAMPLER: &str = "Euler (flow)";
 /// Strength of an edit where nobody names one, as in diffusers.
 const STRENGTH: f64 = 0.6;
 
@@ -101,12 +103,8 @@ impl LocalAsking {
         let translated = SAMPLING.translate(row, named);
         let own = row.id.as_str().starts_with(OWN_MODEL);
         let given = if own { named } else { &translated.given };
-        let sampler = match (&named.sampler, &translated.given.sampler) {
-            (None, _) => sampler_word("Euler (flow)"),
-            (Some(_), Some(flow)) => sampler_word(flow),
-            (Some(_), None) => None,
-        };
-        if sampler.is_none() {
+        let sampler = translated.given.sampler.as_deref().unwrap_or(SAMPLER);
+        if named.sampler.is_some() && translated.given.sampler.is_none() {
             lacks.push(Lacks::new("sampler", format!("there are {}", SAMPLING.names().join(", "))));
         }
         let edit = recipe.edit.as_ref();
@@ -117,7 +115,8 @@ impl LocalAsking {
         if named.strength.is_some() && edit.is_none() {
             lacks.push(Lacks::new("strength", "no picture is changed"));
         }
-        for (field, named) in [("mask_feather", named.mask_feather.is_some()), ("mask_mode", named.mask_mode.is_some())] {
+        for (field, named) in [("mask_feather", named.mask_feather.is_some()), ("mask_mode", named.mask_mode.is_some())]
+        {
             if named && !masked {
                 lacks.push(Lacks::new(field, "there is no mask"));
             }
@@ -128,7 +127,7 @@ impl LocalAsking {
         set("steps", given.steps.unwrap_or(model.defaults.steps).to_string());
         set("guidance", given.guidance.unwrap_or_else(|| model.defaults.guidance()).to_string());
         set("shift", model.defaults.shift().to_string());
-        set("sampler", sampler.unwrap_or("euler").to_owned());
+        set("sampler", sampler.to_owned());
         set("dtype", dtype.word().to_owned());
         set("noise", named.noise.unwrap_or_default().word().to_owned());
         set("encoders", model.encoders.clone());
@@ -152,21 +151,11 @@ impl LocalAsking {
 /// Strength of an upscale where nobody names one: enough to draw detail, too little to draw another thing.
 const UPSCALE_STRENGTH: f64 = 0.3;
 
-/// The local engine's word for a sampler of the table of names.
-pub fn sampler_word(flow: &str) -> Option<&'static str> {
-    match flow {
-        "Euler (flow)" => Some("euler"),
-        "Heun (flow)" => Some("heun"),
-        "DPM++ 2M (flow)" => Some("dpmpp_2m"),
-        "Euler ancestral (flow)" => Some("euler_a"),
-        _ => None,
-    }
-}
-
 /// What people should know of the settings that they named: a sampler that is another one here, numbers out of range.
 pub fn notes(recipe: &Recipe, row: &ModelRow) -> Vec<String> {
     if row.id.as_str().starts_with(OWN_MODEL) {
-        let sampler = thumbforge_core::recipe::Settings { sampler: recipe.settings.sampler.clone(), ..Default::default() };
+        let sampler =
+            thumbforge_core::recipe::Settings { sampler: recipe.settings.sampler.clone(), ..Default::default() };
         return SAMPLING.translate(row, &sampler).notes;
     }
     SAMPLING.translate(row, &recipe.settings).notes

@@ -109,7 +109,7 @@ fn log(x: f32) -> f32 {
     let square = t * t;
     let y = (polynomial(t, P) * t).mul_add(square, e * -2.121_944_4e-4);
     let y = (-0.5f32).mul_add(square, y);
-    e.mul_add(0.693_359_375, t + y)
+    e.mul_add(355.0 / 512.0, t + y)
 }
 
 /// Sine and cosine for x in [0, 2π], as Cephes' `sinf` and `cosf`: the eighth of the circle says which polynomial and
@@ -170,5 +170,19 @@ impl Twister {
             self.state[at] = self.state[(at + Self::AHEAD) % Self::WORDS] ^ twisted;
         }
         self.next = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_zero_is_negative() {
+        // A radius of none, which one draw in 16 million has, is a negative zero before the mean is added.
+        let mut numbers = [0.0; BLOCK];
+        numbers[BLOCK - 4] = 0.75;
+        gaussian(&mut numbers);
+        assert_eq!(numbers.map(f32::to_bits), [0; BLOCK]);
     }
 }

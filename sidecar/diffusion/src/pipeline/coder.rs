@@ -16,11 +16,7 @@ pub(crate) enum Coder {
     /// The whole picture at once.
     Whole(Stage),
     /// The levels tile by tile, the middle at once.
-    Tiled {
-        middle: Stage,
-        levels: Stage,
-        tiles: Tiles,
-    },
+    Tiled { middle: Stage, levels: Stage, tiles: Tiles },
 }
 
 /// Height and width in latent pixels.
@@ -28,7 +24,12 @@ pub(crate) type Size = (usize, usize);
 
 impl Coder {
     /// Latents to pictures.
-    pub(crate) fn decoder(config: &VaeConfig, (height, width): Size, tiles: Option<Tiles>, precision: Precision) -> Self {
+    pub(crate) fn decoder(
+        config: &VaeConfig,
+        (height, width): Size,
+        tiles: Option<Tiles>,
+        precision: Precision,
+    ) -> Self {
         match cut((height, width), tiles) {
             None => Self::Whole(Stage::new(vae::decode(config, 1, height, width), precision)),
             Some((tiles, tall, wide)) => Self::Tiled {
@@ -40,7 +41,12 @@ impl Coder {
     }
 
     /// Pictures to the moments of latents.
-    pub(crate) fn encoder(config: &VaeConfig, (height, width): Size, tiles: Option<Tiles>, precision: Precision) -> Self {
+    pub(crate) fn encoder(
+        config: &VaeConfig,
+        (height, width): Size,
+        tiles: Option<Tiles>,
+        precision: Precision,
+    ) -> Self {
         match cut((height, width), tiles) {
             None => Self::Whole(Stage::new(vae::encode(config, 1, height, width), precision)),
             Some((tiles, tall, wide)) => Self::Tiled {

@@ -19,16 +19,8 @@ use crate::pipeline::request::{Guided, Layout, Request};
 use crate::pipeline::stage::fits;
 use crate::plan::{Program, aligned, bytes};
 use crate::sampler::{Call, Guidance, SkipLayers};
+use crate::text::encode::Conditioning;
 use crate::vae::tiles::{Canvas, Tile, Tiles};
-
-/// Features of texts for the transformer.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Conditioning {
-    /// `[tokens, context]`
-    pub(crate) context: Vec<f32>,
-    /// `[pooled]`
-    pub(crate) pooled: Vec<f32>,
-}
 
 /// What a program draws at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +131,16 @@ impl Denoiser {
         self.bytes
     }
 
+    /// Tokens of a text.
+    pub(crate) fn text(&self) -> usize {
+        self.text
+    }
+
+    /// Texts: that of the prompt, and the negative one where there is guidance.
+    pub(crate) fn prompts(&self) -> usize {
+        self.prompts
+    }
+
     /// What the device takes beside it.
     pub(crate) fn workspace_bytes<D: Device>(&self, device: &D) -> u64 {
         let calls = self.calls.iter().map(|(_, program)| program);
@@ -169,16 +171,14 @@ impl Denoiser {
     /// Embeds the texts, negative first where there are two, and computes the modulations of all `times`.
     pub(crate) fn prepare<D: Device>(
         &self,
-        device: &D,
-        model: &D::Model,
-        memory: &mut D::Memory,
+        running: &mut Running<'_, D>,
         texts: &[&Conditioning],
         times: &[f32],
-        stop: &dyn Fn() -> bool,
     ) -> Result<(), DiffusionError> {
+        let Running { device, model, memory, stop } = running;
         let program = &self.prepare;
         let kept = self.places(program);
-        let mut write = |name: &str, numbers: &[f32]| self.write(device, memory, program, &kept, name, numbers);
+        let mut write = |name: &str, numbers: &[f32]| self.write(*device, memory, program, &kept, name, numbers);
         let copies = |of: fn(&Conditioning) -> &Vec<f32>, count: usize| -> Vec<f32> {
             texts.iter().flat_map(|text| std::iter::repeat_n(of(text), count)).flatten().copied().collect()
         };
@@ -187,7 +187,7 @@ impl Denoiser {
         let times: Vec<f32> = times.iter().flat_map(|time| std::iter::repeat_n(*time, self.prompts)).collect();
         write("times", &times)?;
         let scratch = self.rest + own(program);
-        device.run(program, model, memory, Bases { scratch, kept: &kept }, stop)
+        device.run(program, model, memory, Bases { scratch, kept: &kept }, *stop)
     }
 
     /// The velocity of all pictures' latents, guided.

@@ -1,8 +1,8 @@
 //! How strongly the prompt pulls, and what models are asked for by default.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
+
+use crate::weights::ModelKind;
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 
@@ -66,26 +66,50 @@ impl Guidance {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
+    /// The models that it is the card of, as the catalogue calls them.
+    #[serde(default)]
+    pub ids: Vec<String>,
     /// Steps.
     pub steps: usize,
     /// Guidance.
     pub guidance: f32,
-    /// Shift of the schedule.
+    /// Shift of the schedule, where no configuration says another.
     pub shift: f64,
     /// What skip-layer guidance means where it is asked for without numbers.
     pub skip: Option<SkipLayers>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    medium: Defaults,
+    large: Defaults,
+    turbo: Defaults,
+    other: Defaults,
+}
+
 impl Defaults {
-    /// Those of a model by the last part of its name on the hub: `stable-diffusion-3.5-medium`, `…-large`,
-    /// `…-large-turbo`. `None` for any other.
-    ///
-    /// # Panics
-    /// Never in a build whose tests passed: the embedded file is read by one.
-    pub fn of(model: &str) -> Option<Self> {
+    /// Those of a kind of model, from `defaults.toml`.
+    pub fn of(kind: ModelKind) -> Self {
+        let table = Table::read();
+        match kind {
+            ModelKind::Medium => table.medium,
+            ModelKind::Large => table.large,
+            ModelKind::Turbo => table.turbo,
+            ModelKind::Other => table.other,
+        }
+    }
+
+    /// Those of a model that the catalogue knows.
+    pub fn of_id(id: &str) -> Option<Self> {
+        let Table { medium, large, turbo, other } = Table::read();
+        [medium, large, turbo, other].into_iter().find(|card| card.ids.iter().any(|known| known == id))
+    }
+}
+
+impl Table {
+    fn read() -> Self {
         #[expect(clippy::expect_used, reason = "the embedded table is read by a unit test")]
-        let table: BTreeMap<String, Self> =
-            toml::from_str(DEFAULTS).expect("the embedded table is read by a unit test");
-        table.get(model).cloned()
+        toml::from_str(DEFAULTS).expect("the embedded table is read by a unit test")
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::error::DiffusionError;
+use crate::weights::ModelKind;
 
 #[derive(Deserialize)]
 struct Reference {
@@ -181,6 +182,11 @@ fn guidance_pulls_as_in_diffusers() {
     // Of 40 calls those after 0.4 and before 8.
     let inside: Vec<usize> = (0..40).filter(|index| guidance.skips(*index, 40).is_some()).collect();
     assert_eq!(inside, (1..8).collect::<Vec<_>>());
+    // Both ends are outside, where they are calls.
+    let quarter = SkipLayers { start: 0.25, stop: 0.5, ..skip.clone() };
+    let guidance = Guidance { scale: 4.0, skip: Some(quarter) };
+    let inside: Vec<usize> = (0..8).filter(|index| guidance.skips(*index, 8).is_some()).collect();
+    assert_eq!(inside, [3]);
     let none = |scale: f32, skip: Option<&SkipLayers>| {
         let guidance = Guidance { scale, skip: skip.cloned() };
         (0..40).all(|index| guidance.skips(index, 40).is_none())
@@ -192,12 +198,16 @@ fn guidance_pulls_as_in_diffusers() {
 }
 
 #[test]
-fn every_model_has_defaults() {
-    let of = |size: &str| Defaults::of(&format!("stable-diffusion-3.5-{size}")).unwrap();
-    assert_eq!((of("medium").steps, of("medium").guidance), (40, 4.5));
-    assert_eq!((of("large").steps, of("large").guidance), (28, 3.5));
-    assert_eq!((of("large-turbo").steps, of("large-turbo").guidance), (4, 0.0));
-    assert_eq!(of("medium").skip.map(|skip| skip.layers), Some(vec![7, 8, 9]));
-    assert_eq!(of("large").skip, None);
-    assert_eq!(Defaults::of("stable-diffusion-4"), None);
+fn every_kind_of_model_has_defaults() {
+    for (kind, steps, guidance) in [
+        (ModelKind::Medium, 40, 4.5),
+        (ModelKind::Large, 28, 3.5),
+        (ModelKind::Turbo, 4, 0.0),
+        (ModelKind::Other, 28, 7.0),
+    ] {
+        let defaults = Defaults::of(kind);
+        assert_eq!((defaults.steps, defaults.guidance, defaults.shift), (steps, guidance, 3.0), "{kind:?}");
+        let skip = defaults.skip.map(|skip| (skip.layers, skip.scale, skip.start, skip.stop));
+        assert_eq!(skip, (kind == ModelKind::Medium).then(|| (vec![7, 8, 9], 2.8, 0.01, 0.2)), "{kind:?}");
+    }
 }

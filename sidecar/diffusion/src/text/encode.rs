@@ -18,6 +18,7 @@ use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::param::Params;
 use crate::plan::{Program, aligned, bytes};
+use crate::weights::{Component, Weights};
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,23 @@ pub struct Parts {
     pub t5: Option<Part<T5Config>>,
     /// The hash of the weights.
     pub identity: [u8; 32],
+}
+
+impl Parts {
+    /// Those of `weights`, whose hash is `identity`.
+    pub fn of(weights: &Weights, identity: [u8; 32]) -> Self {
+        fn part<C: Clone>(component: Option<&Component<C>>, tokenizer: Option<&PathBuf>) -> Option<Part<C>> {
+            let Component { config, params, .. } = component?;
+            Some(Part { config: config.clone(), params: params.clone(), tokenizer: tokenizer.cloned() })
+        }
+        let folders = &weights.tokenizers;
+        Self {
+            clip_l: part(weights.clip_l.as_ref(), folders.clip_l.as_ref()),
+            clip_g: part(weights.clip_g.as_ref(), folders.clip_g.as_ref()),
+            t5: part(weights.t5.as_ref(), folders.t5.as_ref()),
+            identity,
+        }
+    }
 }
 
 /// How texts are read.

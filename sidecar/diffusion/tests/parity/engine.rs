@@ -2,34 +2,44 @@
 
 use std::collections::BTreeMap;
 
+use thumbforge_diffusion::cpu::{Cpu, Kernels};
 use thumbforge_diffusion::device::{Bases, Device, Span};
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::{Element, Graph};
 use thumbforge_diffusion::param::Params;
-use thumbforge_diffusion::plain::Plain;
 use thumbforge_diffusion::plan::Program;
 
 /// Kept buffers by name.
 pub(crate) type Kept = BTreeMap<String, Vec<f32>>;
 
-/// What runs a graph: a device without its type.
-pub(crate) struct Engine {
-    pub(crate) name: &'static str,
-    run: fn(&Program, &Params, &Kept) -> Kept,
+/// Does the same on every device that must agree with diffusers: that of plain loops, and the processor with every set of
+/// instructions that this machine has.
+macro_rules! on_every_device {
+    ($device:ident, $name:ident => $does:block) => {{
+        {
+            let ($device, $name) = (&thumbforge_diffusion::plain::Plain, "plain".to_owned());
+            $does
+        }
+        for device in $crate::engine::processors() {
+            let ($device, $name) = (&device, format!("{:?}", device.kernels()));
+            $does
+        }
+    }};
+}
+pub(crate) use on_every_device;
+
+/// The processor with every set of instructions that this machine has.
+pub(crate) fn processors() -> Vec<Cpu> {
+    let present = Kernels::ALL.into_iter().filter(|kernels| kernels.present());
+    present.map(|kernels| Cpu::with(kernels, THREADS).expect("threads")).collect()
 }
 
-/// Every device that must agree with diffusers.
-pub(crate) const ENGINES: &[Engine] =
-    &[Engine { name: "plain", run: |program, params, given| run(&Plain, program, params, given) }];
+/// What runs across threads must be seen; more would only take turns on small machines.
+const THREADS: usize = 2;
 
-impl Engine {
-    /// Runs `graph` on what is given; all kept buffers, given ones too.
-    pub(crate) fn run(&self, graph: Graph, precision: Precision, params: &Params, given: &Kept) -> Kept {
-        (self.run)(&Program::new(graph, precision), params, given)
-    }
-}
-
-fn run<D: Device>(device: &D, program: &Program, params: &Params, given: &Kept) -> Kept {
+/// Runs `graph` on what is given; all kept buffers, given ones too.
+pub(crate) fn run<D: Device>(device: &D, graph: Graph, precision: Precision, params: &Params, given: &Kept) -> Kept {
+    let program = &Program::new(graph, precision);
     let model = device.load(params).expect("a model");
     let (mut offsets, mut end) = (Vec::new(), program.scratch_bytes);
     for kept in &program.kept {

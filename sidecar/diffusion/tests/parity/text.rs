@@ -2,19 +2,20 @@
 
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
-use thumbforge_diffusion::plain::Plain;
 use thumbforge_diffusion::text::cache::Cache;
 use thumbforge_diffusion::text::encode::{Conditioning, Encoders, Loaded, Part, Parts, Prompt, Reading, Stay, Work};
 use thumbforge_diffusion::text::tokenizer::{Encoder, Tokenizer};
 use thumbforge_diffusion::tiny::params;
 
 use crate::close::{assert_close, rms};
-use crate::fixture::{Case, REFERENCES, number, numbers, text};
+use crate::engine::on_every_device;
+use crate::fixture::{Case, REFERENCES, number, numbers, single, text};
 
 /// In parts of the largest number. 1e-5 is promised; singles added in another order differ by 1e-6 here.
 const TOLERANCE: f64 = 1e-5;
-/// Activations of 8 bits each side of some twenty roundings in a row, each off by 2^-9 at most and mostly less.
-const TOLERANCE_BF16_RMS: f64 = 2e-2;
+/// Ours in bf16 may be this much further from diffusers in singles than diffusers' own bf16 is: a pooled text is one row of
+/// some hundred numbers, and the luck of their rounding is a tenth.
+const BF16_MORE: f64 = 1.1;
 
 fn prompts(case: &Case) -> [String; 3] {
     let first = text(&case.asked["prompt"]);
@@ -107,9 +108,11 @@ fn token_numbers_are_those_of_transformers() {
 fn contexts_are_those_of_diffusers() {
     for case in REFERENCES.cases("text") {
         for identity in [Identity::Stored, Identity::Absent] {
-            let got = encode(&Plain, &case, Precision::F32, identity);
-            assert_close(&case.name, &rows(&case, &got), &case.singles("embeds"), TOLERANCE);
-            assert_close(&case.name, &got.pooled, &case.singles("pooled"), TOLERANCE);
+            on_every_device!(device, name => {
+                let (got, name) = (encode(device, &case, Precision::F32, identity), format!("{} on {name}", case.name));
+                assert_close(&name, &rows(&case, &got), &case.singles("embeds"), TOLERANCE);
+                assert_close(&name, &got.pooled, &case.singles("pooled"), TOLERANCE);
+            });
         }
     }
 }
@@ -117,15 +120,18 @@ fn contexts_are_those_of_diffusers() {
 #[test]
 fn bf16_stays_near() {
     for case in REFERENCES.cases("text") {
-        let got = encode(&Plain, &case, Precision::Bf16, Identity::Absent);
-        for (name, got, expected) in
-            [("context", rows(&case, &got), case.singles("embeds")), ("pooled", got.pooled, case.singles("pooled"))]
-        {
-            let off = rms(&got, &expected);
-            println!("{} {name}: {off:.2e}", case.name);
-            assert!(off <= TOLERANCE_BF16_RMS, "{} {name}: {off}", case.name);
-            // Nobody computes in singles where bf16 is asked for.
-            assert!(off > 1e-4, "{} {name}: {off} is too good for bf16", case.name);
-        }
+        on_every_device!(device, device_name => {
+            let got = encode(device, &case, Precision::Bf16, Identity::Absent);
+            for (name, got, expected, torch) in [
+                ("context", rows(&case, &got), case.singles("embeds"), single(&case.asked["bf16_rms"])),
+                ("pooled", got.pooled, case.singles("pooled"), single(&case.asked["bf16_rms_pooled"])),
+            ] {
+                let off = rms(&got, &expected);
+                println!("{} {name} on {device_name}: {off:.2e}, torch {torch:.2e}", case.name);
+                assert!(off <= BF16_MORE * f64::from(torch), "{} {name}: {off}, torch {torch}", case.name);
+                // Nobody computes in singles where bf16 is asked for.
+                assert!(off > 1e-4, "{} {name}: {off} is too good for bf16", case.name);
+            }
+        });
     }
 }

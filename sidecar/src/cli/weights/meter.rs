@@ -56,6 +56,8 @@ struct Inner {
     /// Bytes of all files that are whole.
     whole: u64,
     total: u64,
+    /// The item at work.
+    item: String,
     /// The file at work: its name, its bytes, how many are there, how many are hashed.
     file: String,
     bytes: u64,
@@ -68,8 +70,8 @@ impl Meter {
     /// A meter for `total` bytes.
     pub(super) fn new(shown: Shown, total: u64) -> Self {
         let bar = (shown == Shown::Bar).then(|| bar(total));
-        let file = String::new();
-        let inner = Inner { shown, bar, whole: 0, total, file, bytes: 0, done: 0, checked: 0, told: None };
+        let (item, file) = (String::new(), String::new());
+        let inner = Inner { shown, bar, whole: 0, total, item, file, bytes: 0, done: 0, checked: 0, told: None };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -92,8 +94,9 @@ impl Inner {
         match event {
             Event::Begins { item, file, bytes, done } => {
                 (self.file, self.bytes, self.done, self.checked) = (format!("{item}/{file}"), *bytes, *done, 0);
+                self.item = (*item).to_owned();
                 if let Some(bar) = &self.bar {
-                    bar.set_message(self.file.clone());
+                    bar.set_message(self.item.clone());
                     bar.set_position(self.whole + self.done);
                     // What was there before says nothing of how fast the rest comes.
                     bar.reset_eta();
@@ -114,19 +117,23 @@ impl Inner {
             Event::Checks => {
                 self.checked = 0;
                 if let Some(bar) = &self.bar {
-                    bar.set_message(format!("checking {}", self.file));
+                    bar.set_message(format!("checking {}", self.item));
                 }
             }
             Event::Checked(bytes) => {
                 self.checked += bytes;
                 if let Some(bar) = &self.bar {
                     let percent = self.checked.saturating_mul(100) / self.bytes.max(1);
-                    bar.set_message(format!("checking {}, {percent} %", self.file));
+                    bar.set_message(format!("checking {}, {percent} %", self.item));
                 }
             }
             Event::Again { file, why } => {
                 self.say("again", &format!("{file}: {why}; it is begun anew"));
                 self.tell("again", json!({ "file": file, "why": why }));
+            }
+            Event::Odd { item, why } => {
+                self.say("note", &format!("{item} is what the hub has, and cannot be drawn with: {why}"));
+                self.tell("odd", json!({ "item": item, "why": why }));
             }
             Event::Ended { item, file, bytes, blake3, proved } => {
                 self.whole += bytes;

@@ -1,0 +1,203 @@
+//! All programs of a request, and the one memory that they share.
+
+use crate::config::VaeConfig;
+use crate::device::Device;
+use crate::dtype::Precision;
+use crate::error::DiffusionError;
+use crate::pipeline::coder::{Coder, Size};
+use crate::pipeline::denoise::{Denoiser, Running};
+use crate::pipeline::estimate::{Estimate, Phase, PhaseKind};
+use crate::pipeline::random::to_planes;
+use crate::pipeline::request::{Keep, Layout, Lossy, MaskMode, Picture, Request};
+use crate::pipeline::{Model, Preview};
+use crate::preview;
+use crate::sampler::{Call, Guidance, Method, Schedule, denoised};
+use crate::text::encode::{Conditioning, Need};
+use crate::vae;
+use crate::vae::tiles::Tiles;
+
+/// Tokens of the CLIP encoders' part of the text.
+const CLIP_TOKENS: usize = 77;
+
+/// All that decides programs: requests with the same key share a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Key {
+    size: (usize, usize),
+    pictures: usize,
+    steps: usize,
+    shift: Option<f64>,
+    method: Method,
+    guidance: Guidance,
+    strength: Option<f64>,
+    text: usize,
+    precision: [Precision; 2],
+    tiled: Option<Tiles>,
+    layout: Layout,
+}
+
+impl Key {
+    pub(crate) fn of(request: &Request, layout: &Layout) -> Self {
+        Self {
+            size: (request.height, request.width),
+            pictures: request.seeds.pictures(),
+            steps: request.steps,
+            shift: request.shift,
+            method: request.method,
+            guidance: request.guidance.clone(),
+            strength: request.source.as_ref().map(|source| source.strength),
+            text: request.t5_tokens,
+            precision: [request.precision, request.vae_precision],
+            tiled: request.tiled,
+            layout: *layout,
+        }
+    }
+}
+
+/// Programs of all phases that pixels go through.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Latents of one picture.
+    pub(crate) size: Size,
+    /// How many pictures.
+    pub(crate) pictures: usize,
+    /// What is walked of the schedule.
+    pub(crate) schedule: Schedule,
+    pub(crate) denoiser: Denoiser,
+    pub(crate) encoder: Option<Coder>,
+    pub(crate) decoder: Coder,
+    channels: usize,
+    calls: usize,
+    skipped: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(model: &Model, request: &Request, layout: &Layout) -> Result<Self, DiffusionError> {
+        request.check(model.multiple())?;
+        let (latent, mmdit) = (model.vae.config.latent, &model.mmdit.config);
+        if (mmdit.in_channels, mmdit.out_channels) != (latent, latent) {
+            return Err(DiffusionError::Request(format!(
+                "draw with a transformer of {} channels in and {} out and an autoencoder of {latent}: they are of two \
+                 models",
+                mmdit.in_channels, mmdit.out_channels
+            )));
+        }
+        let (vae, factor) = (&model.vae.config, model.vae.config.factor());
+        let size = (request.height / factor, request.width / factor);
+        let tiles = layout.tiles.map(Tiles::checked).transpose()?;
+        let mut schedule = Schedule::new(request.method, request.steps, request.shift.unwrap_or(model.shift))?;
+        if let Some(source) = &request.source {
+            schedule = schedule.of_strength(source.strength)?;
+        }
+        let text = CLIP_TOKENS + request.t5_tokens;
+        let denoiser = Denoiser::new(&model.mmdit.config, factor, request, layout, text, schedule.steps())?;
+        let (calls, steps) = (request.method.calls(schedule.steps()), schedule.steps());
+        let skipped = (0..calls).filter(|call| request.guidance.skips(*call, steps).is_some()).count();
+        let encoder = request.source.as_ref().map(|_| Coder::encoder(vae, size, tiles, request.vae_precision));
+        let decoder = Coder::decoder(vae, size, tiles, request.vae_precision);
+        let (pictures, channels) = (request.seeds.pictures(), vae.latent);
+        Ok(Self { size, pictures, schedule, denoiser, encoder, decoder, channels, calls, skipped })
+    }
+
+    /// Numbers of one picture's latents.
+    pub(crate) fn each(&self) -> usize {
+        self.size.0 * self.size.1 * self.channels
+    }
+
+    /// Bytes of the memory for all phases of pixels.
+    pub(crate) fn bytes(&self) -> u64 {
+        let encoder = self.encoder.as_ref().map_or(0, Coder::bytes);
+        self.denoiser.bytes().max(encoder).max(self.decoder.bytes())
+    }
+
+    /// What of it changes pixels.
+    pub(crate) fn lossy(&self) -> Vec<Lossy> {
+        let coders = self.encoder.iter().chain([&self.decoder]);
+        if coders.into_iter().any(Coder::lossy) { vec![Lossy::TiledVae] } else { Vec::new() }
+    }
+
+    /// Refuses texts that are not those of this plan.
+    pub(crate) fn check(&self, texts: &[&Conditioning]) -> Result<(), DiffusionError> {
+        let fits = |text: &&Conditioning| text.tokens == self.denoiser.text();
+        if texts.len() == self.denoiser.prompts() && texts.iter().all(fits) {
+            return Ok(());
+        }
+        let tokens: Vec<usize> = texts.iter().map(|text| text.tokens).collect();
+        Err(DiffusionError::Request(format!(
+            "draw with texts of {tokens:?} tokens: {} of {} are wanted",
+            self.denoiser.prompts(),
+            self.denoiser.text()
+        )))
+    }
+
+    /// What all phases take, with text encoders of these `needs`.
+    pub(crate) fn estimate<D: Device>(&self, device: &D, model: &Model, needs: &[Need], layout: &Layout) -> Estimate {
+        let pixels = device.model_bytes(&model.mmdit.params) + device.model_bytes(&model.vae.params);
+        let of_text = needs.iter().map(|need| need.model_bytes);
+        let (text_weights, weights_bytes) = match layout.text {
+            Keep::Stays => {
+                let all = pixels + of_text.sum::<u64>();
+                (all, all)
+            }
+            // One encoder at a time, and none of them beside the transformer.
+            Keep::Leaves => (of_text.max().unwrap_or(0), pixels),
+        };
+        let most = |of: fn(&Need) -> u64| needs.iter().map(of).max().unwrap_or(0);
+        let text = Phase {
+            kind: PhaseKind::Text,
+            weights_bytes: text_weights,
+            arena_bytes: most(|need| need.memory_bytes),
+            workspace_bytes: most(|need| need.workspace_bytes),
+            flops: 0,
+        };
+        let phase = |kind: PhaseKind, workspace_bytes: u64, flops: u64| Phase {
+            kind,
+            weights_bytes,
+            arena_bytes: self.bytes(),
+            workspace_bytes,
+            flops,
+        };
+        let coder = |kind: PhaseKind, coder: &Coder, times: usize| {
+            phase(kind, coder.workspace_bytes(device), coder.flops(self.size) * times as u64)
+        };
+        let encode = self.encoder.as_ref().map(|encoder| coder(PhaseKind::Encode, encoder, 1));
+        let denoise = phase(
+            PhaseKind::Denoise,
+            self.denoiser.workspace_bytes(device),
+            self.denoiser.flops(self.calls, self.skipped),
+        );
+        let decode = coder(PhaseKind::Decode, &self.decoder, self.pictures);
+        Estimate::of([text].into_iter().chain(encode).chain([denoise, decode]).collect())
+    }
+
+    /// Latents to a picture, with what a mask keeps laid over it.
+    pub(crate) fn decode<D: Device>(
+        &self,
+        running: &mut Running<'_, D>,
+        config: &VaeConfig,
+        request: &Request,
+        mut latents: Vec<f32>,
+    ) -> Result<Picture, DiffusionError> {
+        let mask = request.source.as_ref().and_then(|source| Some((source, source.mask.as_ref()?)));
+        match mask {
+            // As the pipeline of diffusers 0.42 has it.
+            Some((_, mask)) if mask.mode == MaskMode::Diffusers => {
+                latents.iter_mut().for_each(|number| *number /= config.scaling);
+            }
+            _ => vae::unscale(config, &mut latents),
+        }
+        let mut pixels = self.decoder.decode(running, config, self.size, &latents)?;
+        pixels.iter_mut().for_each(|number| *number = (*number * 0.5 + 0.5).clamp(0.0, 1.0));
+        if let Some((source, mask)) = mask {
+            mask.lay(&source.picture, &mut pixels);
+        }
+        Ok(Picture { width: request.width, height: request.height, pixels })
+    }
+
+    /// The first picture as it looks so far; `None` for latents that no preview is known of.
+    pub(crate) fn preview(&self, latents: &[f32], velocity: &[f32], call: Call) -> Option<Preview> {
+        let (height, width) = self.size;
+        let (latents, velocity) = (&latents[..self.each()], &velocity[..self.each()]);
+        let seen = to_planes(&denoised(latents, velocity, call.sigma), self.channels);
+        Some(Preview { width, height, rgb8: preview::rgb8(&seen, height * width)? })
+    }
+}

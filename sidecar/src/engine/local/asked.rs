@@ -1,0 +1,191 @@
+//! A picture as the model thread is asked for it: read from what its realised key was made of, so that nothing is drawn
+//! that the key does not say.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thumbforge_core::id::ContentHash;
+use thumbforge_core::image::{Extent, ImageBuf};
+use thumbforge_core::recipe::{Dtype, MaskMode, Noise, Operation, Realisation, Recipe, SkipLayers};
+
+use super::super::EngineError;
+
+/// Where a model's parts lie. Two of the same value are the same model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Files {
+    /// A file, or a folder in the layout of diffusers or of single files.
+    pub model: PathBuf,
+    /// Folder of tokenizers.
+    pub tokenizers: Option<PathBuf>,
+    /// Text encoder CLIP-L, where it lies apart.
+    pub clip_l: Option<PathBuf>,
+    /// Text encoder CLIP-G.
+    pub clip_g: Option<PathBuf>,
+    /// Text encoder T5.
+    pub t5: Option<PathBuf>,
+    /// The autoencoder.
+    pub vae: Option<PathBuf>,
+    /// Adapters and their weights, in the order they apply.
+    pub loras: Vec<(PathBuf, Weight)>,
+}
+
+/// The weight of an adapter, compared by its bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weight(pub f32);
+
+impl PartialEq for Weight {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Weight {}
+
+impl std::hash::Hash for Weight {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+/// A picture to draw.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The model.
+    pub files: Arc<Files>,
+    /// What pictures of one call have in common.
+    pub shape: Shape,
+    /// Its seed.
+    pub seed: u64,
+    /// What is changed.
+    pub source: Option<Source>,
+}
+
+/// What pictures of one call have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shape {
+    /// What the picture shows.
+    pub prompt: String,
+    /// What it does not show.
+    pub negative: String,
+    /// Its size.
+    pub size: Extent,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Guidance scale.
+    pub guidance: f64,
+    /// Shift of the noise schedule.
+    pub shift: f64,
+    /// Sampler, by the word of the engine.
+    pub sampler: String,
+    /// Number format.
+    pub dtype: Dtype,
+    /// Where noise comes from.
+    pub noise: Noise,
+    /// Skip-layer guidance.
+    pub slg: Option<SkipLayers>,
+    /// Whether the autoencoder may see tiles, which changes pixels.
+    pub tiled_vae: bool,
+}
+
+/// A picture that is changed.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// What is done.
+    pub operation: Operation,
+    /// It, of the size that is drawn.
+    pub picture: Arc<ImageBuf>,
+    /// How far it may be left.
+    pub strength: f64,
+    /// Where it may change.
+    pub mask: Option<Mask>,
+}
+
+/// Where a picture may change.
+#[derive(Debug, Clone)]
+pub(crate) struct Mask {
+    /// 0 (keep) to 255 (draw anew), of the picture's size.
+    pub pixels: Arc<Vec<u8>>,
+    /// What becomes of the rest.
+    pub mode: MaskMode,
+    /// Softened edge in pixels.
+    pub feather_px: u32,
+}
+
+impl Asked {
+    /// Whether `other` may be drawn in the same call: the same model and the same shape, and nothing that is changed.
+    pub(crate) fn joins(&self, other: &Self) -> bool {
+        self.source.is_none() && other.source.is_none() && self.files == other.files && self.shape == other.shape
+    }
+}
+
+/// The setting of `name` in the realisation.
+fn setting<T: std::str::FromStr>(realisation: &Realisation, name: &str) -> Result<T, EngineError> {
+    let said = realisation.settings.get(name).and_then(|value| value.parse().ok());
+    said.ok_or_else(|| {
+        EngineError::Recipe(format!("draw with weights: the route has no sound {name:?}; plan it again"))
+    })
+}
+
+impl Shape {
+    /// What the realisation says of `recipe`.
+    ///
+    /// # Errors
+    /// When another version of the router wrote it.
+    pub(crate) fn read(recipe: &Recipe, realisation: &Realisation) -> Result<Self, EngineError> {
+        let slg = realisation.settings.contains_key("slg").then(|| setting(realisation, "slg")).transpose()?;
+        Ok(Self {
+            prompt: recipe.prompt.clone(),
+            negative: recipe.negative.clone(),
+            size: recipe.size,
+            steps: setting(realisation, "steps")?,
+            guidance: setting(realisation, "guidance")?,
+            shift: setting(realisation, "shift")?,
+            sampler: setting(realisation, "sampler")?,
+            dtype: setting(realisation, "dtype")?,
+            noise: setting(realisation, "noise")?,
+            slg,
+            tiled_vae: realisation.settings.get(LOSSY).is_some_and(|lossy| lossy == TILED_VAE),
+        })
+    }
+}
+
+/// The setting that names what changed pixels to save memory.
+pub(crate) const LOSSY: &str = "lossy";
+/// Its word for an autoencoder that sees tiles.
+pub(crate) const TILED_VAE: &str = "tiled-vae";
+
+/// What is changed, of pictures out of the store.
+///
+/// # Errors
+/// When a picture is gone from the store, or none.
+pub(crate) fn source(
+    recipe: &Recipe,
+    realisation: &Realisation,
+    read: &dyn Fn(ContentHash) -> Result<ImageBuf, EngineError>,
+) -> Result<Option<Source>, EngineError> {
+    let Some(edit) = &recipe.edit else { return Ok(None) };
+    let fit = |image: ImageBuf| super::super::cover(&image, recipe.size).map_err(EngineError::Failed);
+    let Some(first) = edit.images.first() else {
+        return Err(EngineError::Recipe("change a picture: the recipe names none".to_owned()));
+    };
+    let picture = fit(read(*first)?)?;
+    let mask = match edit.mask {
+        None => None,
+        Some(mask) => {
+            let mask = fit(read(mask)?)?;
+            // Grey, so every channel says the same.
+            let pixels = mask.pixels().chunks_exact(4).map(|pixel| pixel[0]).collect();
+            Some(Mask {
+                pixels: Arc::new(pixels),
+                mode: setting(realisation, "mask_mode")?,
+                feather_px: setting(realisation, "mask_feather")?,
+            })
+        }
+    };
+    Ok(Some(Source {
+        operation: edit.operation,
+        picture: Arc::new(picture),
+        strength: setting(realisation, "strength")?,
+        mask,
+    }))
+}

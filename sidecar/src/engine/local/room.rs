@@ -1,0 +1,137 @@
+//! How pictures are fitted into memory: what is given up first, second, and last. Pure.
+//!
+//! ```text
+//! all pictures at once ─► fewer at once ─► one at a time
+//!     └─► text encoders leave after the text ─► with and without the prompt in turn ─► (tiled autoencoder, if allowed) ─► refused
+//! ```
+//! Only the tiled autoencoder changes pixels; it makes another realised key, and is decided before the drawing begins.
+
+use std::fmt;
+
+use super::super::EngineError;
+
+/// How a call is fitted into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Plan {
+    /// Pictures at once.
+    pub pictures: usize,
+    /// Whether text encoders are unloaded when the text is read.
+    pub text_leaves: bool,
+    /// Whether the calls with and without the prompt come in turn.
+    pub apart: bool,
+    /// Whether the autoencoder sees tiles.
+    pub tiled_vae: bool,
+    /// The most that is held at any time.
+    pub needed_bytes: u64,
+    /// What was free.
+    pub free_bytes: u64,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "needs {} of {} free", Bytes(self.needed_bytes), Bytes(self.free_bytes))?;
+        match self.pictures {
+            1 => {}
+            many => write!(f, ", {many} pictures at once")?,
+        }
+        for (said, words) in [
+            (self.text_leaves, ", text encoders leave after the text"),
+            (self.apart, ", with and without the prompt in turn"),
+            (self.tiled_vae, ", the autoencoder in tiles"),
+        ] {
+            if said {
+                f.write_str(words)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of bytes as people say it.
+pub(crate) struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes @ ..1_000_000 => write!(f, "{} kB", bytes.div_ceil(1000)),
+            bytes @ ..1_000_000_000 => write!(f, "{} MB", bytes.div_ceil(1_000_000)),
+            bytes => write!(f, "{:.1} GB", bytes as f64 / 1e9),
+        }
+    }
+}
+
+/// What a plan would take.
+pub(crate) type Needs<'a> = &'a dyn Fn(&Plan) -> Result<u64, EngineError>;
+
+/// The first plan of the ladder that fits into `free_bytes`. `tiled_vae` says whether tiles are used: a decision that has
+/// been made, since it changes pixels.
+///
+/// # Errors
+/// [`EngineError::OutOfMemory`] with what the smallest plan takes, or why `needs` cannot say.
+pub(crate) fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Needs<'_>) -> Result<Plan, EngineError> {
+    let mut least = u64::MAX;
+    // Fewer pictures first: the same work in more calls. Unloading costs a loading, and two calls cost time.
+    let counts = std::iter::successors(Some(pictures.max(1)), |count| (*count > 1).then_some(count / 2));
+    let whole = counts.map(|pictures| (pictures, false, false));
+    for (pictures, text_leaves, apart) in whole.chain([(1, true, false), (1, true, true)]) {
+        let plan = Plan { pictures, text_leaves, apart, tiled_vae, needed_bytes: 0, free_bytes };
+        let needed_bytes = needs(&plan)?;
+        if needed_bytes <= free_bytes {
+            return Ok(Plan { needed_bytes, ..plan });
+        }
+        least = least.min(needed_bytes);
+    }
+    Err(EngineError::OutOfMemory { needed_bytes: least, free_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is chosen for four pictures, where each takes 10 (5 in turn), texts 20 while they stay, and decoding 40 or,
+    /// in tiles, 8.
+    #[track_caller]
+    fn check(free: u64, tiled: bool, expected: &str) {
+        let needs = |plan: &Plan| {
+            let each = if plan.apart { 5 } else { 10 };
+            let decode = if plan.tiled_vae { 8 } else { 40 };
+            let (text, drawn) = (20, plan.pictures as u64 * each);
+            Ok(if plan.text_leaves { text.max(drawn).max(decode) } else { text + drawn.max(decode) })
+        };
+        let said = match fit(4, tiled, free, &needs) {
+            Ok(plan) => format!("{} {} {} {}", plan.pictures, plan.text_leaves, plan.apart, plan.needed_bytes),
+            Err(EngineError::OutOfMemory { needed_bytes, free_bytes }) => {
+                format!("needs {needed_bytes} of {free_bytes}")
+            }
+            Err(other) => other.to_string(),
+        };
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn least_is_given_up_first() {
+        check(60, false, "4 false false 60");
+        check(59, false, "1 true false 40");
+        check(39, false, "needs 40 of 39");
+        check(60, true, "4 false false 60");
+        check(59, true, "2 false false 40");
+        check(39, true, "1 false false 30");
+        check(29, true, "1 true false 20");
+        check(19, true, "needs 20 of 19");
+    }
+
+    #[test]
+    fn a_plan_is_told_in_words() {
+        let plan = Plan {
+            pictures: 2,
+            text_leaves: true,
+            apart: true,
+            tiled_vae: true,
+            needed_bytes: 1_234_567_890,
+            free_bytes: 999_999_999,
+        };
+        let words = "needs 1.2 GB of 1000 MB free, 2 pictures at once, text encoders leave after the text, with and without \
+                     the prompt in turn, the autoencoder in tiles";
+        assert_eq!(plan.to_string(), words);
+    }
+}
