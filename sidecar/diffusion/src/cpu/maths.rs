@@ -22,7 +22,7 @@ pub(super) fn exp(x: f32) -> f32 {
     let mut p = 1.381_460_1e-3;
     p = p * r + 8.368_716e-3;
     p = p * r + 4.166_839e-2;
-    p = p * r + 0.166_665_2;
+    p = p * r + 0.166_665_21;
     p = p * r + 0.499_999_94;
     p = p * (r * r) + r + 1.0;
     // 2ⁿ as 2ⁿ⁻¹ · 2, because 2¹²⁸ has no place in a single.
@@ -58,7 +58,7 @@ pub(super) fn act(act: Act, x: f32) -> f32 {
         Act::QuickGelu => x / (1.0 + exp(-1.702 * x)),
         Act::Gelu => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
         // (1 + tanh u) / 2 = 1 / (1 + e^(-2u))
-        Act::GeluTanh => x / (1.0 + exp(-1.595_769_1 * (x + 0.044_715 * x * x * x))),
+        Act::GeluTanh => x / (1.0 + exp(-1.595_769 * (x + 0.044_715 * x * x * x))),
     }
 }
 
