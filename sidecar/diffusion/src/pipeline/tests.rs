@@ -184,13 +184,9 @@ fn company<D: Device>(device: impl Fn() -> D, noise: NoiseKind, precision: Preci
         .flat_map(|seed| drawn(&Request { seeds: Seeds::Each(vec![seed]), ..request.clone() }, &Layout::widest(1)))
         .collect();
     assert!(apart(&alone[0].picture, &alone[1].picture) > 0.01);
-    for (pictures, guided) in [
-        (3, Guided::Together),
-        (2, Guided::Together),
-        (1, Guided::Together),
-        (3, Guided::Apart),
-        (2, Guided::Apart),
-    ] {
+    for (pictures, guided) in
+        [(3, Guided::Together), (2, Guided::Together), (1, Guided::Together), (3, Guided::Apart), (2, Guided::Apart)]
+    {
         let layout = Layout { pictures, guided, ..Layout::widest(3) };
         assert!(drawn(&request, &layout) == alone, "{pictures} {guided:?} {noise:?} {precision:?}");
     }
