@@ -226,7 +226,9 @@ class Maker:
         made, latent = self.pipeline(case).vae, self.known[case["model"]]["vae"]["latent"]
         given = self.input(case, "latent", 1, latent, *case["size"])
         out = made.decode(given).sample
-        case["bf16_rms"] = distance(copy.deepcopy(made).bfloat16().decode(given.bfloat16()).sample, out)
+        # Norms over a pixel or two divide by next to nothing, and so does their rounding.
+        if case["size"][0] * case["size"][1] >= 9:
+            case["bf16_rms"] = distance(copy.deepcopy(made).bfloat16().decode(given.bfloat16()).sample, out)
         return {"out": out}
 
     def vae_encode(self, case):
