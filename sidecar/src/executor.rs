@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
-use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines, Order};
+use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
 use crate::journal::ledger::{self, Art, Settled};
 use crate::journal::{Journal, ops};
 use crate::market::{Limits, Market, Shelf};
@@ -141,7 +141,8 @@ impl Acts for Executor {
         let worker = self.worker.clone();
         let began = std::thread::Builder::new().name("picture".to_owned());
         if let Err(err) = began.spawn(move || worker.draw(job, attempt, &route, &cancel)) {
-            let failure = Failure::new(ErrorCode::EngineFailed, format!("failed to start a thread for a picture: {err}"));
+            let failure =
+                Failure::new(ErrorCode::EngineFailed, format!("failed to start a thread for a picture: {err}"));
             self.running.lock().remove(&job);
             let (dispatcher, result) = (self.dispatcher.clone(), Err((Outcome::Failed, failure)));
             tokio::spawn(async move { dispatcher.tell(Event::Drawn { job, attempt, result }).await });
@@ -344,7 +345,7 @@ impl Tools {
     /// A route on this machine, with what it gives up to fit into memory.
     fn admitted(&self, spec: &JobSpec, route: &Route) -> Result<Route, EngineError> {
         let Some(engine) = self.engines.get(&route.engine) else { return Ok(route.clone()) };
-        let admitted = engine.admit(&Order::new(spec, route))?;
+        let admitted = engine.admit(&engine::Order::new(spec, route))?;
         let mut route = route.clone();
         route.realisation.settings.extend(admitted.settings);
         route.memory = admitted.memory;
@@ -415,7 +416,7 @@ impl Tools {
         let recipe = &spec.recipe;
         let (drawn, bought) = match self.engines.get(&route.engine) {
             Some(engine) => {
-                let drawn = engine.draw(&Order::new(spec, route), control).map_err(|err| err.failure())?;
+                let drawn = engine.draw(&engine::Order::new(spec, route), control).map_err(|err| err.failure())?;
                 (drawn, None)
             }
             None => self.unwrap_bought(recipe, route).map(|(drawn, bought)| (drawn, Some(bought)))?,

@@ -10,6 +10,7 @@ mod hosted;
 mod http;
 mod interrupted;
 mod keys;
+mod local;
 mod report;
 mod route;
 mod serve;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use thumbforge_diffusion::tiny::{Encoders, Tiny};
 use thumbforge_tests::hub::{Act, Asked, Hub, Repo, sha256};
 use thumbforge_tests::rig::{PATIENCE, Ran, Rig, Signal, snapshot, wait_for};
 
@@ -419,7 +420,9 @@ fn a_name_brings_what_it_takes_to_draw() {
         [("sd3.5_large_fp8_scaled.safetensors", weights(25, BYTES)), ("sd3.5_medium.safetensors", weights(25, 99))];
     let card = json!({ "license": "other", "license_name": "stabilityai-ai-community" });
     hub.put("Comfy-Org/stable-diffusion-3.5-fp8", Repo { card, ..repo(&files) });
-    hub.put("stabilityai/stable-diffusion-3.5-medium", repo(&files));
+    let gated = Repo { token: Some(TOKEN.into()), small: vec!["sd3.5_medium.safetensors".into()], ..repo(&files) };
+    hub.put("stabilityai/stable-diffusion-3.5-large", repo(&[("sd3.5_large.safetensors", weights(25, 99))]));
+    hub.put("stabilityai/stable-diffusion-3.5-medium", gated);
     let config = format!("weights_dir = \"elsewhere\"\n[hub]\nendpoint = \"{}\"\n", hub.origin());
     fs::create_dir_all(rig.data()).expect("a folder");
     fs::write(rig.data().join("config.toml"), config).expect("a file");
@@ -439,11 +442,19 @@ fn a_name_brings_what_it_takes_to_draw() {
     // The environment goes before the settings.
     let rig = rig.with_variable("THUMBFORGE_WEIGHTS", rig_path("other"));
     rig.run(&["weights", "list"]).expect(0).says(&["nothing is here"]);
-    // Under a name that is known, nothing else is handed out.
-    let swapped = rig.run(&["weights", "pull", "sd3.5-medium", "--alone", "--token", "env:NONE"]).expect(3);
-    swapped.says(&["error[provider_auth]", "NONE"]);
-    let swapped = rig.run(&["weights", "pull", "sd3.5-medium", "--alone", "--dry-run"]).expect(3);
-    swapped.says(&["error[provider_failed]", "another file there than this Thumbforge knows"]);
+    // Who has no access is told before anything else has come.
+    let medium = ["weights", "pull", "sd3.5-medium", "--alone", "--accept-licence", "stabilityai-ai-community"];
+    let before = hub.gave();
+    rig.run(&medium).expect(3).says(&["error[forbidden]", "stable-diffusion-3.5-medium", "HF_TOKEN"]);
+    rig.run(&[&medium[..], &["--token", "env:NONE"]].concat()).expect(3).says(&["error[provider_auth]", "NONE"]);
+    assert_eq!(hub.gave(), before);
+    // Under a name that is known, nothing else is handed out: neither openly nor by a hub that names no hash.
+    rig.run(&["weights", "pull", "sd3.5-large", "--alone", "--dry-run"])
+        .expect(3)
+        .says(&["error[provider_failed]", "another file there than this Thumbforge knows"]);
+    let rig = rig.with_variable("HF_TOKEN", TOKEN);
+    rig.run(&medium).expect(3).says(&["error[provider_failed]", "every time that it is another file"]);
+    assert!(!rig.project().join("other/sd3.5-medium/sd3.5_medium.safetensors").exists());
 }
 
 /// A relative folder, which is below the one that the command runs in.
@@ -507,23 +518,30 @@ fn two_pulls_of_one_thing_do_not_meet() {
 #[test]
 fn what_is_on_this_machine_is_registered_where_it_lies() {
     let rig = Rig::new(BINARY);
-    let path = rig.write("models/sd35.safetensors", weights(30, 1000));
-    let added = rig.run(&["weights", "add", "models/sd35.safetensors", "--json"]).expect(0).json();
+    let tiny = |tiny: Tiny| {
+        let folder = rig.path().join("tiny");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::read(tiny.write_single(&folder, Encoders::Apart).expect("a tiny model")).expect("its bytes")
+    };
+    let path = rig.write("models/sd35.safetensors", tiny(Tiny::medium()));
+    let add = ["weights", "add", "models/sd35.safetensors", "--model", "sd3.5_medium", "--json"];
+    let added = rig.run(&add).expect(0).json();
     assert_eq!(
         (&added["linked"], &added["path"], &added["model"]),
         (&json!(true), &json!(path), &json!("sd3.5-medium"))
     );
-    rig.run(&["weights", "add", "models/sd35.safetensors"]).expect(2).says(&["error[input_file]", "--force"]);
+    rig.run(&add).expect(2).says(&["error[input_file]", "--force"]);
     rig.run(&["weights", "verify", "sd35"]).expect(0);
-    rig.write("models/sd35.safetensors", weights(31, 1000));
+    rig.write("models/sd35.safetensors", tiny(Tiny { seed: 9, ..Tiny::medium() }));
     let verified = rig.run(&["weights", "verify"]).expect(7);
     assert!(verified.stdout.contains("its bytes are not what they were"), "{}", verified.stdout);
     rig.run(&["weights", "remove", "sd35"]).expect(0).says(&["its files are where they were"]);
     assert!(path.exists());
     rig.write("models/odd.ckpt", b"PK\x03\x04pickled");
     rig.run(&["weights", "add", "models/odd.ckpt"]).expect(2).says(&["error[input_file]", "pickle"]);
+    rig.write("models/half.safetensors", weights(32, 1000));
+    rig.run(&["weights", "add", "models/half.safetensors"]).expect(2).says(&["error[input_file]", "half.safetensors"]);
     rig.run(&["weights", "verify", "nothing"]).expect(2).says(&["error[not_found]"]);
-    rig.run(&["weights", "add", "models/sd35.safetensors", "--model", "nonsense"])
-        .expect(2)
-        .says(&["error[unknown_model]"]);
+    let nonsense = ["weights", "add", "models/sd35.safetensors", "--model", "nonsense"];
+    rig.run(&nonsense).expect(2).says(&["error[unknown_model]"]);
 }

@@ -200,6 +200,12 @@ fn http_stays_at_the_door() {
 }
 
 #[test]
+fn weights_are_got_by_one_command_alone() {
+    let places = ["sidecar/src/weights", "sidecar/src/cli/weights"];
+    absent("sidecar/src/", &["weights::pull", "weights::hub", "Downloader"], &places);
+}
+
+#[test]
 fn sqlite_stays_in_the_journal() {
     absent("sidecar/src/", &["rusqlite::"], &["sidecar/src/journal"]);
 }

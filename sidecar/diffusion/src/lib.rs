@@ -21,8 +21,8 @@ pub mod rows;
 pub mod sampler;
 pub mod text;
 pub mod tiny;
-pub mod weights;
 pub mod vae;
+pub mod weights;
 
 pub use device::DeviceClass;
 pub use error::DiffusionError;

@@ -13,6 +13,7 @@
 mod coder;
 mod denoise;
 mod estimate;
+mod fit;
 mod given;
 mod mask;
 mod plan;
@@ -21,10 +22,12 @@ mod request;
 pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
+mod texts;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{ClipConfig, MmditConfig, T5Config, VaeConfig};
+use crate::config::{MmditConfig, VaeConfig};
 use crate::device::{Device, DeviceClass};
 use crate::error::DiffusionError;
 use crate::param::Params;
@@ -32,23 +35,18 @@ use crate::pipeline::denoise::Running;
 use crate::pipeline::given::Given;
 use crate::pipeline::plan::{Key, Plan};
 use crate::pipeline::random::Random;
+use crate::pipeline::texts::Texts;
 use crate::sampler::Sampler;
+use crate::text::encode::{self, Conditioning, Parts};
+use crate::text::tokenizer::Truncated;
+use crate::weights::{Component, Weights};
 
-pub use self::denoise::Conditioning;
 pub use self::estimate::{Estimate, Phase, PhaseKind, flops};
+pub use self::fit::{Choice, Fit, Limits, Unfit, fit};
 pub use self::mask::FEATHER_PX_MAX;
 pub use self::request::{
     Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
 };
-
-/// A part of a model: what it is made of, and its parameters as they lie in files.
-#[derive(Debug, Clone)]
-pub struct Component<C> {
-    /// What it is made of.
-    pub config: C,
-    /// Under the names of the original files.
-    pub params: Params,
-}
 
 /// A model that is not loaded yet. Parameters are mapped, so that a copy costs nothing.
 #[derive(Debug, Clone)]
@@ -57,14 +55,43 @@ pub struct Model {
     pub mmdit: Component<MmditConfig>,
     /// The autoencoder.
     pub vae: Component<VaeConfig>,
-    /// The first text encoder.
-    pub clip_l: Option<Component<ClipConfig>>,
-    /// The second text encoder.
-    pub clip_g: Option<Component<ClipConfig>>,
-    /// The third text encoder.
-    pub t5: Option<Component<T5Config>>,
+    /// The text encoders.
+    pub text: Parts,
     /// The scheduler's shift.
     pub shift: f64,
+}
+
+impl Model {
+    /// Out of opened weights; `identity` is their hash.
+    ///
+    /// # Errors
+    /// [`DiffusionError::Missing`] without an autoencoder.
+    pub fn of(weights: &Weights, identity: [u8; 32]) -> Result<Self, DiffusionError> {
+        let vae = weights.vae.clone().ok_or_else(|| {
+            DiffusionError::Missing(
+                "find the autoencoder: it is not among the weights; pass its file, or get it with `thumbforge weights \
+                 pull`"
+                    .to_owned(),
+            )
+        })?;
+        let folders = &weights.tokenizers;
+        Ok(Self {
+            mmdit: weights.mmdit.clone(),
+            vae,
+            text: Parts {
+                clip_l: weights.clip_l.as_ref().map(|part| encoder(part, folders.clip_l.as_ref())),
+                clip_g: weights.clip_g.as_ref().map(|part| encoder(part, folders.clip_g.as_ref())),
+                t5: weights.t5.as_ref().map(|part| encoder(part, folders.t5.as_ref())),
+                identity,
+            },
+            shift: f64::from(weights.scheduler.shift),
+        })
+    }
+}
+
+fn encoder<C: Clone>(component: &Component<C>, tokenizer: Option<&PathBuf>) -> encode::Part<C> {
+    let Component { config, params, .. } = component.clone();
+    encode::Part { config, params, tokenizer: tokenizer.cloned() }
 }
 
 impl Model {
@@ -119,6 +146,8 @@ pub struct Preview {
 pub struct Outcome {
     /// In the order of the request's seeds.
     pub pictures: Vec<Drawn>,
+    /// What encoders did not read of the prompts.
+    pub truncated: Vec<Truncated>,
     /// What changed pixels to save memory.
     pub lossy: Vec<Lossy>,
     /// The class of device that gives the same bytes.
@@ -139,6 +168,7 @@ pub struct Engine<D: Device> {
     device: D,
     model: Model,
     loaded: Loaded<D>,
+    texts: Texts<D>,
     plans: Vec<(Key, Arc<Plan>)>,
 }
 
@@ -146,6 +176,12 @@ pub struct Engine<D: Device> {
 struct Loaded<D: Device> {
     mmdit: Option<D::Model>,
     vae: Option<D::Model>,
+}
+
+impl<D: Device> Default for Loaded<D> {
+    fn default() -> Self {
+        Self { mmdit: None, vae: None }
+    }
 }
 
 /// Plans that are kept: a queue draws a few sizes in turn.
@@ -160,7 +196,7 @@ impl<D: Device> std::fmt::Debug for Engine<D> {
 impl<D: Device> Engine<D> {
     /// `model` on `device`. Nothing is loaded before the first picture needs it.
     pub fn new(device: D, model: Model) -> Self {
-        Self { device, model, loaded: Loaded { mmdit: None, vae: None }, plans: Vec::new() }
+        Self { device, model, loaded: Loaded::default(), texts: Texts::new(), plans: Vec::new() }
     }
 
     /// The device.
@@ -177,13 +213,44 @@ impl<D: Device> Engine<D> {
     ///
     /// # Errors
     /// When the request is not sound.
-    pub fn estimate(&self, request: &Request, layout: &Layout) -> Result<Estimate, DiffusionError> {
-        estimate(&self.device, &self.model, request, layout)
+    pub fn estimate(&mut self, request: &Request, layout: &Layout) -> Result<Estimate, DiffusionError> {
+        let plan = self.plan(request, layout)?;
+        let encoders = self.texts.encoders(&self.model, request)?;
+        let needs = encoders.needs(&self.device);
+        Ok(plan.estimate(&self.device, &self.model, (&needs, texts::flops(&encoders)), layout))
     }
 
     /// Unloads all weights; the next picture loads them again.
     pub fn unload(&mut self) {
-        self.loaded = Loaded { mmdit: None, vae: None };
+        self.loaded = Loaded::default();
+        self.texts.unload();
+    }
+
+    /// Draws `request` in `layout`.
+    ///
+    /// # Errors
+    /// When the request is not sound, the model lacks a part, memory does not suffice, the device fails, or
+    /// [`DiffusionError::Cancelled`].
+    pub fn draw(&mut self, request: &Request, layout: &Layout, watch: &dyn Watch) -> Result<Outcome, DiffusionError> {
+        // Whatever is wrong with it is found before the text encoders run.
+        self.plan(request, layout)?;
+        let read = match self.texts.known(request) {
+            Some(read) => read,
+            None => {
+                // Then text encoders and transformer are never loaded together.
+                if layout.text == Keep::Leaves {
+                    self.loaded = Loaded::default();
+                }
+                self.texts.read(&self.device, &self.model, request, layout, watch)?
+            }
+        };
+        if layout.text == Keep::Leaves {
+            self.texts.unload();
+        }
+        let texts: Vec<&Conditioning> = read.conditionings.iter().collect();
+        let mut outcome = self.draw_texts(request, layout, &texts, watch)?;
+        outcome.truncated = read.truncated.clone();
+        Ok(outcome)
     }
 
     /// Draws `request` in `layout` with texts that are read already: that of the prompt last, that of the negative prompt
@@ -199,6 +266,7 @@ impl<D: Device> Engine<D> {
         watch: &dyn Watch,
     ) -> Result<Outcome, DiffusionError> {
         let plan = self.plan(request, layout)?;
+        plan.check(texts)?;
         let stop = || watch.cancelled();
         let Self { device, model, loaded, .. } = self;
         let mmdit = load(device, &mut loaded.mmdit, &model.mmdit.params)?;
@@ -227,7 +295,7 @@ impl<D: Device> Engine<D> {
         let (calls, steps) = (sampler.calls(), plan.schedule.steps());
         while let Some(call) = sampler.next() {
             let velocity = plan.denoiser.velocity(&mut running, &latents, call, &request.guidance, steps)?;
-            let preview = watch.previews().then(|| plan.preview(&latents, &velocity, call));
+            let preview = if watch.previews() { plan.preview(&latents, &velocity, call) } else { None };
             sampler.advance(&velocity, &mut latents, &mut |fresh| random.fresh(fresh, plan.size, config.latent));
             if let Some(given) = &given {
                 given.keep(&mut latents, &noise, sampler.sigma());
@@ -245,7 +313,7 @@ impl<D: Device> Engine<D> {
             pictures.push(Drawn { seed: request.seeds.of(index), picture });
         }
         let class = self.device.class(request.precision);
-        Ok(Outcome { pictures, lossy: plan.lossy(), class })
+        Ok(Outcome { pictures, truncated: Vec::new(), lossy: plan.lossy(), class })
     }
 
     /// The plan of a request, made once for requests alike.
@@ -278,12 +346,14 @@ fn load<'a, D: Device>(
 /// What `request` takes in `layout`, before anything is loaded or reserved.
 ///
 /// # Errors
-/// When the request is not sound.
+/// When the request is not sound, or the model lacks a text encoder or its tokenizer.
 pub fn estimate<D: Device>(
     device: &D,
     model: &Model,
     request: &Request,
     layout: &Layout,
 ) -> Result<Estimate, DiffusionError> {
-    Ok(Plan::new(model, request, layout)?.estimate(device, model))
+    let encoders = texts::encoders(model, request)?;
+    let needs = encoders.needs(device);
+    Ok(Plan::new(model, request, layout)?.estimate(device, model, (&needs, texts::flops(&encoders)), layout))
 }

@@ -180,12 +180,12 @@ pub(crate) fn refuse(path: &Path, reason: impl Into<String>) -> DiffusionError {
 /// Opens a model: maps its files, finds and checks its parts, adds its LoRAs. Reads no more than headers.
 pub fn open(sources: &Sources) -> Result<Weights, DiffusionError> {
     let about = std::fs::metadata(&sources.model).map_err(|err| refuse(&sources.model, err.to_string()))?;
-    let mut shelf = match about.is_dir() {
-        true if is_diffusers(&sources.model) => Shelf::diffusers(&sources.model)?,
-        true => Shelf::folder(&sources.model)?,
-        false => Shelf::single(&sources.model)?,
-    };
-    shelf.given(sources)?;
+    let mut shelf = Shelf::given(sources)?;
+    match about.is_dir() {
+        true if is_diffusers(&sources.model) => shelf.diffusers(&sources.model)?,
+        true => shelf.folder(&sources.model)?,
+        false => shelf.single(&sources.model)?,
+    }
     let home = if about.is_dir() { Some(sources.model.as_path()) } else { sources.model.parent() };
     let homes: Vec<&Path> = sources.tokenizers.as_deref().into_iter().chain(home).collect();
     shelf.build(sources, &homes)
@@ -215,86 +215,106 @@ struct Shelf {
     clip_g: Option<Pick>,
     t5: Option<Pick>,
     skipped: Vec<(PathBuf, String)>,
+    /// Places that were given by a path.
+    fixed: Vec<Slot>,
+}
+
+/// diffusers' folders, what is in them, and where it belongs.
+const PARTS: [(&str, Kind, Slot); 5] = [
+    ("transformer", Kind::Mmdit, Slot::Mmdit),
+    ("vae", Kind::Vae, Slot::Vae),
+    ("text_encoder", Kind::Clip, Slot::Encoder(Encoder::ClipL)),
+    ("text_encoder_2", Kind::Clip, Slot::Encoder(Encoder::ClipG)),
+    ("text_encoder_3", Kind::T5, Slot::Encoder(Encoder::T5)),
+];
+
+fn is_transformer(pick: &Pick) -> bool {
+    pick.found.kind == Kind::Mmdit
 }
 
 /// Files that a folder is searched for at most; a folder of all models that somebody ever fetched has fewer.
 const SIBLINGS_MAX: usize = 256;
 
 impl Shelf {
+    /// Parts that were given by their paths; nothing else is looked at for them.
+    fn given(sources: &Sources) -> Result<Self, DiffusionError> {
+        let mut shelf = Self::default();
+        for (path, slot) in [
+            (&sources.vae, Slot::Vae),
+            (&sources.clip_l, Slot::Encoder(Encoder::ClipL)),
+            (&sources.clip_g, Slot::Encoder(Encoder::ClipG)),
+            (&sources.t5, Slot::Encoder(Encoder::T5)),
+        ] {
+            if let Some(path) = path {
+                *shelf.slot(slot) = Some(given(path, slot)?);
+                shelf.fixed.push(slot);
+            }
+        }
+        Ok(shelf)
+    }
+
     /// diffusers' folder.
-    fn diffusers(folder: &Path) -> Result<Self, DiffusionError> {
-        let part = |name: &str, kind: Kind| -> Result<Option<Pick>, DiffusionError> {
-            let folder = folder.join(name);
-            if folder.is_dir() { part_folder(&folder, kind).map(Some) } else { Ok(None) }
-        };
-        let mmdit = part("transformer", Kind::Mmdit)?;
-        if mmdit.is_none() {
-            return Err(refuse(
+    fn diffusers(&mut self, folder: &Path) -> Result<(), DiffusionError> {
+        for (name, kind, slot) in PARTS {
+            let part = folder.join(name);
+            if self.slot(slot).is_none() && part.is_dir() {
+                *self.slot(slot) = Some(part_folder(&part, kind)?);
+            }
+        }
+        match self.mmdit {
+            Some(_) => Ok(()),
+            None => Err(refuse(
                 folder,
                 "it has a model_index.json and no folder \"transformer\": expected SD3.5 in diffusers' layout",
-            ));
+            )),
         }
-        Ok(Self {
-            mmdit,
-            vae: part("vae", Kind::Vae)?,
-            clip_l: part("text_encoder", Kind::Clip)?,
-            clip_g: part("text_encoder_2", Kind::Clip)?,
-            t5: part("text_encoder_3", Kind::T5)?,
-            skipped: Vec::new(),
-        })
     }
 
     /// A file that has the transformer, and maybe more; what it lacks may lie beside it.
-    fn single(path: &Path) -> Result<Self, DiffusionError> {
+    fn single(&mut self, path: &Path) -> Result<(), DiffusionError> {
         let files = Files::open(path)?;
         let picks = picks(&files);
         if picks.is_empty() {
             return Err(find::refuse_stranger(&files));
         }
-        let mut shelf = Self::default();
-        shelf.take(picks, &mut |_| true)?;
-        if shelf.mmdit.is_none() {
-            return Err(refuse(
-                path,
-                format!(
-                    "it has the {} alone: expected a file with the transformer (joint_blocks.…)",
-                    shelf.words().join(" and the ")
-                ),
-            ));
+        if !picks.iter().any(is_transformer) {
+            let words: Vec<&str> = picks.iter().map(|pick| pick.found.kind.word()).collect();
+            let reason = format!(
+                "it has the {} alone: expected a file with the transformer (joint_blocks.…)",
+                words.join(" and the ")
+            );
+            return Err(refuse(path, reason));
         }
-        if let Some(folder) = path.parent() {
-            shelf.beside(folder, Some(path))?;
-        }
-        Ok(shelf)
+        self.take(picks, &|_| true)?;
+        path.parent().map_or(Ok(()), |folder| self.beside(folder, Some(path)))
     }
 
     /// A folder of files with a part or more each.
-    fn folder(folder: &Path) -> Result<Self, DiffusionError> {
-        let mut shelf = Self::default();
+    fn folder(&mut self, folder: &Path) -> Result<(), DiffusionError> {
+        if settings::mmdit(&folder.join("config.json")).is_ok() {
+            return Err(refuse(folder, "it is one part of a model in diffusers' layout: give the folder above it"));
+        }
         let (found, skipped) = search(folder, None)?;
         let count = found.len();
         let (transformers, rest): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|picks| picks.iter().any(|pick| pick.found.kind == Kind::Mmdit));
+            found.into_iter().partition(|picks| picks.iter().any(is_transformer));
         if transformers.is_empty() {
             if let Some((path, reason)) = skipped.first() {
                 return Err(refuse(path, reason.clone()));
             }
-            let what = match folder.join("config.json").is_file() {
-                true => "it is one part of a model in diffusers' layout: give the folder above it".to_owned(),
-                false => format!(
-                    "none of its {count} files of weights has a transformer of SD3.5: expected a diffusers folder \
-                     (model_index.json), or .safetensors or .gguf files"
-                ),
-            };
+            let what = format!(
+                "none of its {count} files of weights has a transformer of SD3.5: expected a diffusers folder \
+                 (model_index.json), or .safetensors or .gguf files"
+            );
             return Err(refuse(folder, what));
         }
         for picks in transformers {
-            shelf.take(picks, &mut |_| true)?;
+            self.take(picks, &|_| true)?;
         }
-        shelf.skipped = skipped;
-        shelf.take_missing(rest)?;
-        shelf.beside(folder, shelf.mmdit.as_ref().map(|pick| pick.files.path().to_path_buf()).as_deref())?;
-        Ok(shelf)
+        self.skipped = skipped;
+        self.take(rest.into_iter().flatten().collect(), &|_| true)?;
+        let path = self.mmdit.as_ref().map(|pick| pick.files.path().to_path_buf());
+        self.beside(folder, path.as_deref())
     }
 
     /// Fills what is missing from files beside the model, its usual sub-folders, and diffusers' folders in the same place.
@@ -309,20 +329,16 @@ impl Shelf {
                     self.skipped.push((path, reason));
                 }
             }
-            let transformer = |picks: &Vec<Pick>| picks.iter().any(|pick| pick.found.kind == Kind::Mmdit);
-            self.take_missing(found.into_iter().filter(|picks| !transformer(picks)).collect())?;
+            // A file with a transformer of its own is another model.
+            let others = found.into_iter().filter(|picks| !picks.iter().any(is_transformer));
+            self.take_missing(others.flatten().collect())?;
         }
         if is_diffusers(folder) {
-            for (name, kind, slot) in [
-                ("vae", Kind::Vae, &mut self.vae),
-                ("text_encoder", Kind::Clip, &mut self.clip_l),
-                ("text_encoder_2", Kind::Clip, &mut self.clip_g),
-                ("text_encoder_3", Kind::T5, &mut self.t5),
-            ] {
+            for (name, kind, slot) in PARTS {
                 let part = folder.join(name);
-                if slot.is_none() && part.is_dir() {
+                if self.slot(slot).is_none() && part.is_dir() {
                     match part_folder(&part, kind) {
-                        Ok(pick) => *slot = Some(pick),
+                        Ok(pick) => *self.slot(slot) = Some(pick),
                         Err(err) => self.skipped.push((part, err.to_string())),
                     }
                 }
@@ -336,19 +352,16 @@ impl Shelf {
     }
 
     /// Takes of `found` what this shelf does not have yet.
-    fn take_missing(&mut self, found: Vec<Vec<Pick>>) -> Result<(), DiffusionError> {
-        let has = [self.vae.is_some(), self.clip_l.is_some(), self.clip_g.is_some(), self.t5.is_some()];
-        self.take(found.into_iter().flatten().collect(), &mut |slot| match slot {
-            Slot::Mmdit => false,
-            Slot::Vae => !has[0],
-            Slot::Encoder(Encoder::ClipL) => !has[1],
-            Slot::Encoder(Encoder::ClipG) => !has[2],
-            Slot::Encoder(Encoder::T5) => !has[3],
-        })
+    fn take_missing(&mut self, found: Vec<Pick>) -> Result<(), DiffusionError> {
+        let missing: Vec<Slot> =
+            PARTS.map(|(_, _, slot)| slot).into_iter().filter(|slot| self.slot(*slot).is_none()).collect();
+        self.take(found, &|slot| missing.contains(&slot))
     }
 
     /// Puts each pick that is `wanted` in its place; two for one place are refused.
-    fn take(&mut self, picks: Vec<Pick>, wanted: &mut dyn FnMut(Slot) -> bool) -> Result<(), DiffusionError> {
+    fn take(&mut self, mut picks: Vec<Pick>, wanted: &dyn Fn(Slot) -> bool) -> Result<(), DiffusionError> {
+        // The transformer first: two of it explain every other pair.
+        picks.sort_by_key(|pick| pick.found.kind);
         let clips: Vec<&Pick> = picks.iter().filter(|pick| pick.found.kind == Kind::Clip).collect();
         let narrow = clips.iter().filter_map(|pick| width(pick)).min();
         let wide = clips.iter().filter_map(|pick| width(pick)).max();
@@ -375,7 +388,7 @@ impl Shelf {
             places.push((slot, pick));
         }
         for (slot, pick) in places {
-            if !wanted(slot) {
+            if self.fixed.contains(&slot) || !wanted(slot) {
                 continue;
             }
             let place = self.slot(slot);
@@ -403,27 +416,6 @@ impl Shelf {
             Slot::Encoder(Encoder::ClipG) => &mut self.clip_g,
             Slot::Encoder(Encoder::T5) => &mut self.t5,
         }
-    }
-
-    /// What it has, in words.
-    fn words(&self) -> Vec<&'static str> {
-        let all = [&self.mmdit, &self.vae, &self.clip_l, &self.clip_g, &self.t5];
-        all.into_iter().flatten().map(|pick| pick.found.kind.word()).collect()
-    }
-
-    /// Parts that were given by their paths.
-    fn given(&mut self, sources: &Sources) -> Result<(), DiffusionError> {
-        for (path, slot) in [
-            (&sources.vae, Slot::Vae),
-            (&sources.clip_l, Slot::Encoder(Encoder::ClipL)),
-            (&sources.clip_g, Slot::Encoder(Encoder::ClipG)),
-            (&sources.t5, Slot::Encoder(Encoder::T5)),
-        ] {
-            let Some(path) = path else { continue };
-            let pick = given(path, slot)?;
-            *self.slot(slot) = Some(pick);
-        }
-        Ok(())
     }
 
     /// Configurations, parameters, and what is beside them.
@@ -484,6 +476,8 @@ impl Shelf {
         });
         let (vae, mut clip_l, mut clip_g, mut t5) =
             (vae.transpose()?, clip_l.transpose()?, clip_g.transpose()?, t5.transpose()?);
+
+        agree(&mmdit.config, vae.as_ref(), [clip_l.as_ref(), clip_g.as_ref()], t5.as_ref())?;
 
         let scheduler = match side("scheduler/scheduler_config.json") {
             Some(path) => settings::scheduler(&path)?,
@@ -804,6 +798,33 @@ fn turned_projection(pick: &Pick) -> Result<Option<Tensor>, DiffusionError> {
     Ok(None)
 }
 
+/// Whether parts that may come from different files fit each other.
+fn agree(
+    mmdit: &MmditConfig,
+    vae: Option<&Component<VaeConfig>>,
+    clips: [Option<&Component<ClipConfig>>; 2],
+    t5: Option<&Component<T5Config>>,
+) -> Result<(), DiffusionError> {
+    let unlike = |files: &[PathBuf], what: &str, has: usize, expected: usize| match has == expected {
+        true => Ok(()),
+        false => Err(refuse(
+            files.first().map_or(Path::new(""), PathBuf::as_path),
+            format!("it has {has} {what}, and the transformer takes {expected}: it belongs to another model"),
+        )),
+    };
+    if let Some(vae) = vae {
+        unlike(&vae.files, "channels of latents", vae.config.latent, mmdit.in_channels)?;
+    }
+    if let Some(t5) = t5 {
+        unlike(&t5.files, "features of a token", t5.config.hidden, mmdit.context)?;
+    }
+    if let [Some(clip_l), Some(clip_g)] = clips {
+        let pooled = clip_l.config.projection + clip_g.config.projection;
+        unlike(&clip_g.files, "pooled features with CLIP-L's", pooled, mmdit.pooled)?;
+    }
+    Ok(())
+}
+
 /// Blocks of the published models.
 const MEDIUM_DEPTH: usize = 24;
 const LARGE_DEPTH: usize = 38;
@@ -848,6 +869,66 @@ impl Weights {
             (self.t5.is_some(), Encoder::T5),
         ];
         has.into_iter().filter(|(has, _)| *has).map(|(_, encoder)| encoder).collect()
+    }
+}
+
+/// Everything that reads a file's bytes, for the fuzzer: whatever they are, it comes back without a panic.
+#[cfg(any(test, fuzzing))]
+pub fn probe(bytes: &[u8]) {
+    let path = Path::new("bytes");
+    let Ok(table) = file::table(bytes) else { return };
+    let stored = Arc::new(Stored { path: path.to_path_buf(), table, map: Arc::new(bytes.to_vec()) });
+    for (name, entry) in &stored.table.entries {
+        let tensor = stored.tensor(name).ok().flatten();
+        // A table that was accepted has only tensors that can be read.
+        assert_eq!(tensor.is_some(), entry.dtype.is_ok(), "{name}");
+        if let (Some(tensor), Ok(dtype)) = (tensor, &entry.dtype) {
+            let mut some = [0.0; 40];
+            let count = tensor.len().min(some.len());
+            crate::rows::decode(*dtype, tensor.bytes(), tensor.len() - count, &mut some[..count]);
+            hash::finite(*dtype, tensor.bytes());
+        }
+    }
+    let files = Files::one(stored);
+    let mut shelf = Shelf::default();
+    let found = picks(&files);
+    if found.is_empty() {
+        let _ = find::refuse_stranger(&files);
+    }
+    if shelf.take(found, &|_| true).is_err() {
+        return;
+    }
+    let encoders = [(&shelf.clip_l, Encoder::ClipL), (&shelf.clip_g, Encoder::ClipG)];
+    let _ = encoders.map(|(pick, encoder)| pick.as_ref().map(|pick| clip(pick, encoder, None)));
+    let _ = shelf.t5.as_ref().map(|pick| component(pick, infer::t5(&pick.files, &pick.found)?, names::t5));
+    let _ = shelf.vae.as_ref().map(|pick| component(pick, infer::vae(&pick.files, &pick.found)?, names::vae));
+    let _ = shelf.mmdit.as_ref().map(|pick| component(pick, infer::mmdit(&pick.files, &pick.found)?, names::mmdit));
+    let tiny = MmditConfig {
+        depth: 1,
+        hidden: 2,
+        heads: 1,
+        dual: Vec::new(),
+        qk_norm: false,
+        position_side: 1,
+        patch: 1,
+        in_channels: 1,
+        out_channels: 1,
+        context: 1,
+        pooled: 1,
+    };
+    let mut mmdit = Component { config: tiny, params: Params::default(), files: Vec::new() };
+    for want in names::mmdit(&mmdit.config) {
+        let numbers = vec![0.0; want.shape.iter().product()];
+        mmdit.params.0.insert(want.name, Param::whole(Tensor::of_f32(want.shape, &numbers)));
+    }
+    let mut parts = lora::Parts { mmdit: &mut mmdit, clip_l: None, clip_g: None, t5: None };
+    if let Some(stored) = files.files.first()
+        && lora::merge(stored, 1.0, &mut parts).is_ok()
+    {
+        for param in mmdit.params.0.values() {
+            let mut numbers = vec![0.0; param.rows() * param.row_len()];
+            crate::rows::read(param, 0..param.rows(), &mut numbers);
+        }
     }
 }
 

@@ -82,6 +82,8 @@ pub struct Run<'a> {
     pub maker: &'a Maker,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
+    /// Most pictures of one call of a local model.
+    pub images_per_call: u32,
     /// The name of this build, which no other has.
     pub batch: String,
     /// The most that this build may spend, besides what the manifest says.
@@ -493,7 +495,11 @@ fn spec(project: &Project, wanted: &Wanted, asked: &Run<'_>) -> JobSpec {
     // Words on a picture are a promise to a player, so what the checks call an error fails the image;
     // a picture without words is art, and art is for people to judge.
     let gate = if wanted.recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
-    let mut terms = Terms { batch: asked.batch.clone(), ..Terms::clone(&wanted.terms) };
+    let mut terms = Terms {
+        batch: asked.batch.clone(),
+        images_per_call: (asked.images_per_call > 1).then_some(asked.images_per_call),
+        ..Terms::clone(&wanted.terms)
+    };
     for micros in [project.expansion.batch_budget, asked.budget].into_iter().flatten() {
         terms.budgets.push(Budget { scope: terms::Scope::Batch(asked.batch.clone()), period: Period::Ever, micros });
     }

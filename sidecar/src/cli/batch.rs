@@ -61,8 +61,8 @@ pub(super) struct BatchArgs {
     /// Most jobs on their way at once
     #[arg(long, value_name = "N", default_value_t = JOBS_DEFAULT)]
     jobs: usize,
-    /// Pictures per model call; models that draw one at a time draw them one after another
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Pictures per model call, 1 to 64; models that draw one at a time draw them one after another
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     batch: u32,
     /// The most that this build may spend, in US dollars; what would go beyond it is not drawn
     #[arg(long, value_name = "USD")]
@@ -121,6 +121,9 @@ pub(super) struct RecipeArgs {
     /// Guidance scale
     #[arg(long)]
     guidance: Option<f64>,
+    /// Sampler, by any tool's name for it, as in euler_a
+    #[arg(long, value_name = "NAME")]
+    sampler: Option<String>,
     /// What the picture must not show
     #[arg(long, value_name = "PROMPT")]
     negative: Option<String>,
@@ -145,7 +148,12 @@ impl RecipeArgs {
             model: self.model.clone(),
             seed: self.seed,
             size,
-            settings: Settings { steps: self.steps, guidance: self.guidance, ..Settings::default() },
+            settings: Settings {
+                steps: self.steps,
+                guidance: self.guidance,
+                sampler: self.sampler.clone(),
+                ..Settings::default()
+            },
             negative: self.negative.clone(),
             placeholder: self.placeholder.then_some(true),
         })
@@ -162,7 +170,9 @@ impl BatchArgs {
             mode,
             force: self.force,
             upgrade: self.upgrade,
-            jobs_max: self.jobs,
+            // A call is only full when so many jobs are on their way.
+            jobs_max: self.jobs.max(self.batch as usize),
+            images_per_call: self.batch,
             budget: self.budget,
             require_approved: self.require.contains(&Requirement::Approved),
             deny: self.deny.clone(),

@@ -1,17 +1,19 @@
 //! `thumbforge generate PROMPT`: one picture, now.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Gate, JobSpec, Lane};
+use thumbforge_core::job::{Gate, JobSpec, JobState, Lane};
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
-use thumbforge_core::model::Catalogue;
+use thumbforge_core::model::{Catalogue, Family, ModelRow};
 use thumbforge_core::money::Micros;
-use thumbforge_core::recipe::{Recipe, one_line};
+use thumbforge_core::recipe::{Intent, Recipe, one_line};
 use thumbforge_core::terms::{Budget, Period, Scope, Terms};
 use thumbforge_core::text_layer::{TextLayer, TextStyle};
 
@@ -21,6 +23,11 @@ use crate::build::{BuildError, Item, ItemState, Report};
 use crate::command::batch::write_text;
 use crate::maker::Maker;
 use crate::output::write::{Patience, write_atomic};
+use crate::publish::Progress;
+use crate::router;
+use local::{Brought, LocalArgs};
+
+mod local;
 
 /// Whose queue single pictures are in.
 const CLIENT: &str = "generate";
@@ -29,7 +36,12 @@ const CLIENT: &str = "generate";
 #[command(after_help = "Examples:
   thumbforge generate \"a golden sword on a table, cinematic lighting\"
   thumbforge generate \"dragon over a castle at night\" --text \"Dragon Siege\" --out-file siege.png
-  thumbforge generate \"red potion\" --seed 7 --size 1024x1024 --json")]
+  thumbforge generate \"red potion\" --seed 7 --size 1024x1024 --json
+  thumbforge generate \"a castle\" --model sd3.5-medium --seed 7 --noise torch-cpu
+  thumbforge generate \"a castle\" --weights sd3.5_medium.safetensors --tokenizers tokenizers/ --dtype f32
+  thumbforge generate \"a castle at night\" --model sd3.5-medium --image castle.png --strength 0.5
+  thumbforge generate \"a flag\" --model sd3.5-medium --image castle.png --mask tower.png --mask-feather 8
+  thumbforge generate \"a castle\" --model sd3.5-medium --lora pixel-art.safetensors=0.8 --slg 7,8,9:2.8:0.01:0.2")]
 pub(super) struct GenerateArgs {
     /// What the picture shows
     prompt: String,
@@ -47,6 +59,8 @@ pub(super) struct GenerateArgs {
     locale: String,
     #[command(flatten)]
     recipe: RecipeArgs,
+    #[command(flatten)]
+    local: LocalArgs,
     /// The most that the picture may cost, in US dollars; one that would cost more is not drawn
     #[arg(long, value_name = "USD")]
     budget: Option<Micros>,
@@ -61,7 +75,13 @@ pub(super) struct GenerateArgs {
 /// `thumbforge generate`.
 pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, BuildError> {
     let began = Instant::now();
-    let spec = spec(args, &context.shelf()?.now().catalogue)?;
+    let market = context.shelf()?.now();
+    let brought = args.local.bring()?;
+    let spec = spec(args, &brought, &market.catalogue)?;
+    let client = spec.client.clone();
+    if !context.quiet {
+        notes(&spec, &market.catalogue).iter().for_each(|note| eprintln!("note: {note}"));
+    }
     let path = args
         .out_file
         .clone()
@@ -77,8 +97,9 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     };
     let item = Item::new(&wanted, ItemState::Planned);
     let item = runtime()?.block_on(async {
-        let (maker, app) = maker(context, CLIENT, None, args.no_sidecar).await?;
-        let item = make(&maker, spec, item, &path).await;
+        let (maker, app) = maker(context, &client, None, args.no_sidecar).await?;
+        let told = !context.quiet && std::io::stderr().is_terminal();
+        let item = make(&maker, spec, brought, item, &path, told).await;
         if let Some(app) = app {
             app.drain().await;
         }
@@ -103,7 +124,7 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     Ok(code)
 }
 
-fn spec(args: &GenerateArgs, catalogue: &Catalogue) -> Result<JobSpec, Failure> {
+fn spec(args: &GenerateArgs, brought: &Brought, catalogue: &Catalogue) -> Result<JobSpec, Failure> {
     let invalid = |message: String| Failure::new(ErrorCode::InvalidRequest, format!("failed to {message}"));
     let overrides = args.recipe.overrides(&[], &[])?;
     let model = match &overrides.model {
@@ -115,7 +136,9 @@ fn spec(args: &GenerateArgs, catalogue: &Catalogue) -> Result<JobSpec, Failure> 
         }
         None => None,
     };
-    let size: Extent = overrides.size.unwrap_or(DEFAULT_SIZE);
+    let row = args.local.weights.as_deref().map(own_row);
+    let model = row.as_ref().map(|row| row.id.clone()).or(model);
+    let size: Extent = overrides.size.or(brought.size).unwrap_or(DEFAULT_SIZE);
     let text = args.text.iter().map(|words| TextLayer {
         name: "text".to_owned(),
         text: words.clone(),
@@ -127,14 +150,40 @@ fn spec(args: &GenerateArgs, catalogue: &Catalogue) -> Result<JobSpec, Failure> 
         seed: overrides.seed,
         negative: overrides.negative.unwrap_or_default(),
         tier: overrides.tier.unwrap_or_default(),
-        settings: overrides.settings,
+        settings: overrides.settings.overlaid(&args.local.settings()),
+        adapters: brought.adapters.iter().map(|(_, adapter)| adapter.clone()).collect(),
+        intent: if brought.edit.is_some() { Intent::Edit } else { Intent::default() },
+        edit: brought.edit.clone(),
         text: text.collect(),
         ..Recipe::from_prompt(&args.prompt, size)
     };
     let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
     let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
-    let terms = terms(args.budget, &recipe);
-    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, terms, ..JobSpec::new(recipe, Lane::Interactive, CLIENT) })
+    let mut terms = terms(args.budget, &recipe);
+    terms.weights = args.local.files()?;
+    terms.rows.extend(row);
+    terms.allow_lossy.clone_from(&args.local.allow_lossy);
+    // Jobs of one client that are planned alike are one job, and what a model of one's own is called says not what it is.
+    let client = match &terms.weights {
+        Some(files) => format!("{CLIENT} {}", &ContentHash::of(format!("{files:?}").as_bytes()).to_string()[..12]),
+        None => CLIENT.to_owned(),
+    };
+    Ok(JobSpec { placeholder: args.recipe.placeholder, gate, terms, ..JobSpec::new(recipe, Lane::Interactive, client) })
+}
+
+/// A row for a model that is in no catalogue, named like its file.
+fn own_row(path: &std::path::Path) -> ModelRow {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' };
+    let name: String = name.chars().map(plain).take(60).collect();
+    ModelRow::bare(&format!("{}{}", router::OWN_MODEL, if name.is_empty() { "model" } else { &name }), Family::Local)
+}
+
+/// What people should know of the settings that they named.
+fn notes(spec: &JobSpec, catalogue: &Catalogue) -> Vec<String> {
+    let Some(id) = &spec.recipe.model else { return Vec::new() };
+    let row = spec.terms.rows.iter().find(|row| row.id == *id).or_else(|| catalogue.get(id));
+    row.filter(|row| row.family == Family::Local).map(|row| router::notes(&spec.recipe, row)).unwrap_or_default()
 }
 
 /// What may be spent on the picture: a build of its own.
@@ -146,8 +195,24 @@ fn terms(budget: Option<Micros>, recipe: &Recipe) -> Terms {
     Terms { batch, budgets, ..Terms::default() }
 }
 
-async fn make(maker: &Maker, spec: JobSpec, item: Item, path: &std::path::Path) -> Result<Item, Failure> {
-    let made = maker.make(spec, &interruption()).await?;
+async fn make(
+    maker: &Maker,
+    spec: JobSpec,
+    brought: Brought,
+    item: Item,
+    path: &std::path::Path,
+    told: bool,
+) -> Result<Item, Failure> {
+    // They stay until the job has ended.
+    let _kept = brought.keep(maker).await?;
+    // A model on a processor takes minutes, and whoever waits wants to see that it goes on.
+    let steps = |progress: Progress| {
+        if progress.steps > 0 && progress.state == JobState::Running {
+            let end = if progress.step == progress.steps { "\n" } else { "" };
+            eprint!("\rstep {} of {}{end}", progress.step, progress.steps);
+        }
+    };
+    let made = maker.make_heard(spec, &interruption(), told.then_some(&steps as _)).await?;
     if let Some(bytes) = &made.png {
         write_atomic(path, bytes, &Patience::usual())
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))?;

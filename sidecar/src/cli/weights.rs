@@ -307,6 +307,7 @@ fn lacks(store: &Store, registry: &Registry) -> Result<Vec<String>, Failure> {
             (Part::ClipL, set.clip_l.is_none(), "clip-l"),
             (Part::ClipG, set.clip_g.is_none(), "clip-g"),
             (Part::T5, set.t5.is_none(), "t5xxl"),
+            (Part::Vae, set.vae.is_none(), "vae"),
             (Part::Tokenizers, set.tokenizers.is_none(), "sd3.5-tokenizers"),
         ];
         let missing = needs.into_iter().filter(|(part, missing, _)| *missing && !item.holds.contains(part));

@@ -177,6 +177,7 @@ impl BatchOrder {
             force: self.force,
             upgrade: self.upgrade,
             jobs_max: JOBS_DEFAULT,
+            images_per_call: 1,
             budget: self.budget,
             require_approved: self.require.contains(&Requirement::Approved),
             deny: self.deny,

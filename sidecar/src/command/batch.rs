@@ -54,6 +54,8 @@ pub struct Order {
     pub upgrade: bool,
     /// Most jobs on their way at once.
     pub jobs_max: usize,
+    /// Most pictures of one call of a local model.
+    pub images_per_call: u32,
     /// The most that this build may spend, besides what the manifest says.
     pub budget: Option<Micros>,
     /// Whether every picture must be one that somebody has accepted.
@@ -231,6 +233,7 @@ impl Batch {
         let asked = Run {
             maker,
             jobs_max: self.order.jobs_max,
+            images_per_call: self.order.images_per_call,
             batch: batch.clone(),
             budget: self.order.budget,
             progress,

@@ -9,10 +9,12 @@ use thumbforge_core::error::ErrorCode;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 
+use crate::engine::local::sd3::Figures;
 use crate::journal::{self, ops};
 use crate::market::Market;
 
 mod accounts;
+mod local;
 
 /// How long a sidecar may take to answer before it is said to hang.
 const GREETING_MAX: Duration = Duration::from_secs(5);
@@ -26,13 +28,22 @@ pub struct Line {
     pub ok: bool,
     /// What is so, and what to do where it should not be.
     pub says: String,
+    /// What a picture of a local model takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) figures: Option<Figures>,
+}
+
+impl Line {
+    fn new(what: &'static str, ok: bool, says: impl Into<String>) -> Self {
+        Self { what, ok, says: says.into(), figures: None }
+    }
 }
 
 /// Looks at everything. It opens files, fetches keys and may wait for a sidecar, so it is nothing for an async thread.
 /// `market` is what hosted models are bought by, or why there is none.
 pub fn look(data_dir: &Path, market: Result<&Market, &str>, today: Day) -> Vec<Line> {
     let mut lines = vec![
-        Line { what: "version", ok: true, says: env!("CARGO_PKG_VERSION").to_owned() },
+        Line::new("version", true, env!("CARGO_PKG_VERSION").to_owned()),
         usable(data_dir),
         sidecar(data_dir),
         fonts(),
@@ -43,21 +54,21 @@ pub fn look(data_dir: &Path, market: Result<&Market, &str>, today: Day) -> Vec<L
             "file" => format!("version {}: the team's own pictures", card.version),
             _ => format!("version {} on {}", card.version, card.device_class),
         };
-        lines.push(Line { what: "engine", ok: true, says: format!("{name}, {says}") });
+        lines.push(Line { what: "engine", ok: true, says: format!("{name}, {says}"), figures: None });
     }
-    lines.push(Line {
-        what: "local models",
-        ok: false,
-        says: "none in this version; a named model needs --placeholder to be stood in for".to_owned(),
-    });
+    match market {
+        Ok(market) => lines.extend(local::look(data_dir, market)),
+        Err(_) => lines.extend(local::look(data_dir, &Market::built_in())),
+    }
     match market {
         Ok(market) => lines.extend(accounts::look(market, today)),
-        Err(problem) => lines.push(Line { what: "hosted models", ok: false, says: problem.to_owned() }),
+        Err(problem) => lines.push(Line::new("hosted models", false, problem.to_owned())),
     }
     lines.push(Line {
         what: "text reader",
         ok: false,
         says: "none in this version: words are checked for place, size and contrast, not read back".to_owned(),
+        figures: None,
     });
     lines
 }
@@ -75,7 +86,7 @@ fn usable(path: &Path) -> Line {
         (Ok(waiting), Ok(_)) if waiting.is_empty() => (true, path.display().to_string()),
         (Ok(waiting), Ok(_)) => (true, format!("{}, {} jobs wait in the journal", path.display(), waiting.len())),
     };
-    Line { what: "data directory", ok, says }
+    Line { what: "data directory", ok, says, figures: None }
 }
 
 /// Greets the sidecar of the data directory, if one runs.
@@ -89,7 +100,7 @@ fn sidecar(data_dir: &Path) -> Line {
         }
         Err(failure) => (false, failure.message),
     };
-    Line { what: "sidecar", ok, says }
+    Line { what: "sidecar", ok, says, figures: None }
 }
 
 fn fonts() -> Line {
@@ -100,5 +111,6 @@ fn fonts() -> Line {
         what: "fonts",
         ok: true,
         says: format!("{count} packaged, {mib:.1} MiB; fonts of the system are never used"),
+        figures: None,
     }
 }

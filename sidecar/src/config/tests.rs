@@ -97,6 +97,29 @@ fn a_key_in_the_file_is_refused_and_never_repeated() {
 }
 
 #[test]
+fn the_example_of_the_page_of_weights_is_read() {
+    const PAGE: &str = include_str!("../../../docs/weights.md");
+    let example = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let file = parse(example).unwrap();
+    assert_eq!(file.weights_dir.as_deref(), Some(Path::new("/srv/weights")));
+    assert_eq!(file.hub.endpoint.map(|address| address.0.to_string()).as_deref(), Some("https://hub.example.com/"));
+    assert!(matches!(file.hub.token, Some(HubToken(Source::File(path))) if path.ends_with(".config/hub-token")));
+    let beside = parse("weights_dir = \"w\"\nhub.token = \"file:t\"").unwrap();
+    assert_eq!(beside.weights_dir.as_deref(), Some(Path::new("/home/mia/w")));
+    assert_eq!(beside.hub.token, Some(HubToken(Source::File("/home/mia/t".into()))));
+}
+
+#[test]
+fn a_hub_is_refused_with_its_line_and_without_its_token() {
+    check("[hub]\nendpiont = \"x\"", &["line 2", "endpiont", "endpoint"]);
+    check("[hub]\nendpoint = \"nowhere\"", &["line 2", "no address"]);
+    check("[hub]\nendpoint = \"https://mia:pw@hub.example\"", &["line 2", "no name or password"]);
+    check("\n[hub]\ntoken = \"hf_1\"", &["line 3", "env:NAME", "login"]);
+    let reason = parse("[hub]\ntoken = \"hf_MARK\"").unwrap_err();
+    assert!(!reason.contains("hf_MARK"), "{reason}");
+}
+
+#[test]
 fn a_named_file_must_be_there_and_the_usual_one_may() {
     let folder = tempfile::tempdir().unwrap();
     assert!(UserFile::read(None, folder.path()).is_ok());

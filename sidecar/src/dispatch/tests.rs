@@ -217,3 +217,69 @@ fn a_job_that_the_journal_could_not_follow_is_let_go_of() {
 }
 
 mod buying;
+
+fn draw_locally(id: u64) -> Event {
+    let mut route = route(&spec("a sword"));
+    route.engine = "local".to_owned();
+    let mut key = [7; 32];
+    key[..8].copy_from_slice(&id.to_le_bytes());
+    Event::Planned { job: JobId(id), planned: Planned::Draw { route: Box::new(route), key: RealisedKey(key) } }
+}
+
+/// As many jobs at the model as it has slots, and `more` that wait for one; all are of a build.
+fn full(more: u64) -> State {
+    let mut state = State::new(2);
+    let slots = thumbforge_core::limits::MODEL_SLOTS as u64;
+    for id in 1..=slots + more {
+        assert_eq!(
+            planned(&state.apply(Event::Accepted(job(id, Lane::Batch, "night")), 0)),
+            [id],
+            "no worker is taken"
+        );
+        let effects = state.apply(draw_locally(id), 0);
+        if id <= slots {
+            state.apply(durable(&effects), 0);
+        } else {
+            assert_eq!(effects, [], "the model takes no more");
+        }
+    }
+    state
+}
+
+#[test]
+fn pictures_at_the_model_take_no_worker_s_turn_and_are_bounded() {
+    let mut state = full(2);
+    let slots = thumbforge_core::limits::MODEL_SLOTS as u64;
+    // Another engine's job has its turn all the same.
+    assert_eq!(planned(&state.apply(Event::Accepted(job(1000, Lane::Interactive, "artist")), 0)), [1000]);
+    start(&mut state, 1000, 200);
+    // Whoever waited longest is planned anew when a slot is free, and no more than one for one.
+    let effects = state.apply(drawn(1), 0);
+    assert_eq!(planned(&effects), [slots + 1]);
+    let again = state.apply(draw_locally(slots + 1), 0);
+    assert!(again.iter().any(|effect| matches!(effect, Effect::Record(Record::Started { .. }))), "{again:?}");
+    assert!(planned(&again).is_empty());
+}
+
+#[test]
+fn what_was_parked_and_is_there_by_now_lets_the_next_one_go() {
+    let mut state = full(2);
+    let slots = thumbforge_core::limits::MODEL_SLOTS as u64;
+    let effects = state.apply(drawn(1), 0);
+    assert_eq!(planned(&effects), [slots + 1]);
+    let cached = Planned::Cached(Box::new(render(&spec("a sword"))));
+    assert_eq!(planned(&state.apply(Event::Planned { job: JobId(slots + 1), planned: cached }, 0)), [slots + 2]);
+}
+
+#[test]
+fn people_leave_the_park_first_and_what_is_cancelled_there_leaves_it() {
+    let mut state = full(2);
+    let slots = thumbforge_core::limits::MODEL_SLOTS as u64;
+    state.apply(Event::Accepted(job(1000, Lane::Interactive, "artist")), 0);
+    assert_eq!(state.apply(draw_locally(1000), 0), []);
+    let effects = state.apply(Event::Cancel(JobId(slots + 1)), 0);
+    assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("cancelled"));
+    assert_eq!(planned(&state.apply(drawn(1), 0)), [1000]);
+    state.apply(draw_locally(1000), 0);
+    assert_eq!(planned(&state.apply(drawn(2), 0)), [slots + 2]);
+}

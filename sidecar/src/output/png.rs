@@ -217,6 +217,22 @@ pub(crate) fn encode_with_texts(image: &ImageBuf, texts: &[(&str, &str, TextChun
     Ok(bytes)
 }
 
+/// PNG bytes of grey pixels, as masks are kept.
+///
+/// # Errors
+/// [`PngError::Encode`], which is a fault of ours.
+pub(crate) fn encode_grey(size: Extent, pixels: &[u8]) -> Result<Vec<u8>, PngError> {
+    let mut bytes = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut bytes, size.width, size.height);
+    encoder.set_color(::png::ColorType::Grayscale);
+    encoder.set_depth(::png::BitDepth::Eight);
+    encoder.set_compression(::png::Compression::Fast);
+    let mut writer = encoder.write_header().map_err(PngError::Encode)?;
+    writer.write_image_data(pixels).map_err(PngError::Encode)?;
+    writer.finish().map_err(PngError::Encode)?;
+    Ok(bytes)
+}
+
 /// How much of a picture is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {

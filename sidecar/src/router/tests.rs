@@ -8,7 +8,7 @@ use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::Lane;
 use thumbforge_core::money::Micros;
-use thumbforge_core::recipe::{ArtFile, Edit, Operation, Tier};
+use thumbforge_core::recipe::{ArtFile, Dtype, Edit, Noise, Operation, Tier};
 use thumbforge_core::terms::{Licences, Period};
 use url::Url;
 
@@ -779,4 +779,121 @@ proptest! {
             prop_assert!(row.retired_on.is_none_or(|day| day > today()));
         }
     }
+}
+
+/// The local engine, with the model `small` as it is here.
+fn local(here: Local) -> Change {
+    that(move |case| {
+        let models = LocalModels {
+            models: [(id("small"), here.clone())].into(),
+            dtype: Dtype::Bf16,
+            class_f32: "cpu-f32".into(),
+            class_bf16: "cpu-bf16".into(),
+        };
+        let card = EngineCard { local: Some(std::sync::Arc::new(models)), ..card(LOCAL_FIELDS) };
+        case.here.insert("local".to_owned(), card);
+    })
+}
+
+const LOCAL_FIELDS: &[Field] = &[
+    Field::Seed,
+    Field::Negative,
+    Field::Steps,
+    Field::Guidance,
+    Field::Sampler,
+    Field::Strength,
+    Field::Edit,
+    Field::Mask,
+    Field::Noise,
+    Field::Dtype,
+    Field::Slg,
+    Field::MaskFeather,
+    Field::MaskMode,
+];
+
+fn ready() -> Local {
+    let defaults = LocalDefaults { steps: 40, guidance_milli: 4500, shift_milli: 3000 };
+    let model = LocalModel { weights: ContentHash([5; 32]), defaults, encoders: "clip_l+clip_g".into() };
+    Local::Ready(model)
+}
+
+#[test]
+fn what_a_local_model_is_asked_is_in_the_key() {
+    let check = |change: Change, expected: &[(&str, &str)], class: &str| {
+        let mut case = Case::usual();
+        [named("small"), local(ready()), change].iter().for_each(|change| change(&mut case));
+        let choice = case.choose();
+        let realisation = &choice.routes.first().unwrap_or_else(|| panic!("{choice:?}")).realisation;
+        assert_eq!(realisation.weights, Some(ContentHash([5; 32])));
+        assert_eq!(realisation.device_class, class);
+        for (name, value) in expected {
+            assert_eq!(realisation.settings.get(*name).map(String::as_str), Some(*value), "{name}");
+        }
+    };
+    let card = [
+        ("steps", "40"),
+        ("guidance", "4.5"),
+        ("shift", "3"),
+        ("sampler", "Euler (flow)"),
+        ("dtype", "bf16"),
+        ("noise", "philox"),
+        ("encoders", "clip_l+clip_g"),
+    ];
+    check(that(|_| ()), &card, "cpu-bf16");
+    check(steps(), &[("steps", "20")], "cpu-bf16");
+    check(recipe(|r| r.settings.dtype = Some(Dtype::F32)), &[("dtype", "f32")], "cpu-f32");
+    check(
+        recipe(|r| r.settings.sampler = Some("euler_a".into())),
+        &[("sampler", "Euler ancestral (flow)")],
+        "cpu-bf16",
+    );
+    check(recipe(|r| r.settings.noise = Some(Noise::TorchCpu)), &[("noise", "torch-cpu")], "cpu-bf16");
+    let slg = "7,8:2.8:0.01:0.2";
+    check(recipe(move |r| r.settings.slg = slg.parse().ok()), &[("slg", slg)], "cpu-bf16");
+    let edits = [("task", "edit"), ("strength", "0.6"), ("mask_mode", "keep"), ("mask_feather", "0")];
+    check(edit(), &edits, "cpu-bf16");
+    // Guidance beyond what the model is made for becomes the nearest; files of one's own take any.
+    check(recipe(|r| r.settings.guidance = Some(20.0)), &[("guidance", "12")], "cpu-bf16");
+}
+
+#[test]
+fn a_local_model_says_why_it_is_not_drawn_with() {
+    let check = |here: Local, change: Change, code: ErrorCode, words: &[&str]| {
+        let mut case = Case::usual();
+        [named("small"), local(here), change].iter().for_each(|change| change(&mut case));
+        let failure = case.choose().failure.expect("no route");
+        assert_eq!(failure.code, code, "{failure:?}");
+        words.iter().for_each(|word| assert!(failure.message.contains(word), "{}", failure.message));
+    };
+    let lacking = Local::Lacking("its text encoder clip_l has no tokenizer; get one".into());
+    check(lacking, that(|_| ()), ErrorCode::ModelUnavailable, &["clip_l has no tokenizer; get one"]);
+    let magic = recipe(|r| r.settings.sampler = Some("magic".into()));
+    check(ready(), magic, ErrorCode::UnsupportedField, &["sampler (there are euler"]);
+    check(
+        ready(),
+        recipe(|r| r.settings.strength = Some(0.5)),
+        ErrorCode::UnsupportedField,
+        &["strength (no picture is changed)"],
+    );
+    let feathered = recipe(|r| r.settings.mask_feather = Some(3));
+    check(ready(), feathered, ErrorCode::UnsupportedField, &["mask_feather (there is no mask)"]);
+    let two = that(|case| {
+        case.edit();
+        case.spec.recipe.edit.iter_mut().for_each(|edit| edit.images.push(ContentHash([3; 32])));
+    });
+    check(ready(), two, ErrorCode::UnsupportedField, &["looks at one picture"]);
+    let mut case = Case::usual();
+    named("small")(&mut case);
+    let failure = case.choose().failure.expect("no route");
+    assert!(failure.message.contains("thumbforge weights pull small"), "{}", failure.message);
+}
+
+#[test]
+fn a_local_model_may_drop_what_it_is_allowed_to() {
+    let mut case = Case::usual();
+    let magic = recipe(|r| r.settings.sampler = Some("magic".into()));
+    [named("small"), local(ready()), magic, may_drop(&["sampler"])].iter().for_each(|change| change(&mut case));
+    let choice = case.choose();
+    assert_eq!(choice.routes[0].realisation.dropped, ["sampler"]);
+    assert_eq!(choice.routes[0].realisation.settings["sampler"], "Euler (flow)");
 }

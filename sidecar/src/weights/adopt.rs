@@ -8,7 +8,7 @@ use serde::Serialize;
 use thumbforge_core::error::{ErrorCode, Failure};
 
 use super::hash::{Hashes, hash_file};
-use super::look::look;
+use super::look::{confirm, look};
 use super::names;
 use super::offer::Part;
 use super::store::{FileRow, Item, Place, Store, files_below};
@@ -50,6 +50,7 @@ pub fn adopt(
     let path = std::path::absolute(&adoption.path).map_err(|err| wrong(err.to_string()))?;
     let seen = look(&path).map_err(wrong)?;
     let part = adoption.part.unwrap_or(if adoption.model.is_some() { Part::Model } else { seen.part });
+    let seen = if part == Part::Model { confirm(&path).map_err(wrong)? } else { seen };
     let model = adoption.model.clone().or(seen.model.filter(|_| part == Part::Model).map(str::to_owned));
     let files = files_of(&path).map_err(|err| wrong(err.to_string()))?;
     if files.is_empty() {
@@ -196,12 +197,13 @@ pub fn verify(store: &Store, item: &Item, on: &mut dyn FnMut(u64) -> bool) -> Re
 
 #[cfg(test)]
 mod tests {
+    use thumbforge_diffusion::tiny::{Encoders, Tiny};
+
     use super::*;
 
     fn weights(at: &Path) {
-        let head = br#"{"joint_blocks.23.x":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}"#;
-        let bytes = [&(head.len() as u64).to_le_bytes()[..], head, &[1, 2]].concat();
-        fs::write(at, bytes).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(Tiny::large().write_single(folder.path(), Encoders::Apart).unwrap(), at).unwrap();
     }
 
     fn adoption(path: &Path) -> Adoption {
@@ -218,10 +220,7 @@ mod tests {
         let (store, path) = (Store::new(folder.path().join("store")), folder.path().join("my model.safetensors"));
         weights(&path);
         let item = add(&store, &adoption(&path)).unwrap();
-        assert_eq!(
-            (item.name.as_str(), item.part, item.model.as_deref()),
-            ("my-model", Part::Model, Some("sd3.5-medium"))
-        );
+        assert_eq!((item.name.as_str(), item.part, item.holds.as_slice()), ("my-model", Part::Model, &[Part::Vae][..]));
         assert_eq!(item.place, Place::Linked(path.clone()));
         let verdict = |item: &Item| verify(&store, item, &mut |_| true).unwrap()[0].verdict.clone();
         assert_eq!(verdict(&item), Verdict::Same);
@@ -249,16 +248,15 @@ mod tests {
     fn a_folder_is_taken_with_what_belongs_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let (store, path) = (Store::new(folder.path().join("store")), folder.path().join("tiny"));
-        for part in ["transformer", "vae", ".cache"] {
-            fs::create_dir_all(path.join(part)).unwrap();
-            weights(&path.join(part).join("w.safetensors"));
-        }
-        fs::write(path.join("model_index.json"), "{}").unwrap();
+        Tiny::medium().write_diffusers(&path, usize::MAX).unwrap();
+        fs::create_dir_all(path.join(".cache")).unwrap();
+        fs::write(path.join(".cache/model.safetensors"), "half of it").unwrap();
         fs::write(path.join("README.md"), "hello").unwrap();
         let item = add(&store, &adoption(&path)).unwrap();
         let files: Vec<&str> = item.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(files, ["model_index.json", "transformer/w.safetensors", "vae/w.safetensors"]);
-        assert_eq!(item.holds, [Part::Vae]);
+        assert!(files.contains(&"model_index.json") && files.contains(&"transformer/config.json"), "{files:?}");
+        assert!(!files.iter().any(|file| file.contains("cache") || file.contains("README")), "{files:?}");
+        assert_eq!(item.holds, [Part::ClipL, Part::ClipG, Part::T5, Part::Vae]);
     }
 
     #[test]
@@ -274,6 +272,10 @@ mod tests {
         check(&store, &adoption(&path), "failed to add");
         fs::write(&path, "PK\x03\x04....").unwrap();
         check(&store, &adoption(&path), "pickle");
+        weights(&path);
+        let half = fs::read(&path).unwrap();
+        fs::write(&path, &half[..half.len() / 2]).unwrap();
+        check(&store, &adoption(&path), "failed to add");
         weights(&path);
         check(&store, &Adoption { name: Some("../m".into()), ..adoption(&path) }, "no name");
         add(&store, &adoption(&path)).unwrap();

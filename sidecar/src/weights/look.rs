@@ -1,7 +1,7 @@
 //! What a file or folder of weights is, by the names that stand in its head; its tensors are not read.
 //!
-//! This is a guess to propose a part and a model with, and to refuse what nothing here can draw with. Whether a model
-//! is complete and sound, its reader says when it is opened.
+//! This is a guess to propose a part with, and to refuse what nothing here can draw with. Whether a model is complete and
+//! sound, its own reader says: [`confirm`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,6 +9,8 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
+use thumbforge_diffusion::DiffusionError;
+use thumbforge_diffusion::weights::{ModelKind, Sources, open};
 
 use super::offer::Part;
 
@@ -79,6 +81,38 @@ pub fn look(path: &Path) -> Result<Seen, String> {
     let entries: BTreeMap<String, Entry> = serde_json::from_slice(&text)
         .map_err(|_| "its head is no head of safetensors; download it again".to_owned())?;
     look_at_tensors(&entries, &name)
+}
+
+/// What the reader of models says of one: every name and shape is checked, no tensor is read.
+///
+/// # Errors
+/// Why it is no model that can be drawn with.
+pub fn confirm(path: &Path) -> Result<Seen, String> {
+    let weights = open(&Sources { model: path.to_owned(), ..Sources::default() }).map_err(|err| match err {
+        DiffusionError::File { path: at, reason } if at == path => reason,
+        other => other.to_string(),
+    })?;
+    // Encoders that lie beside a file are not inside it.
+    let inside = |files: &[std::path::PathBuf]| !files.is_empty() && files.iter().all(|file| file.starts_with(path));
+    let parts = [
+        (Part::ClipL, weights.clip_l.as_ref().map(|part| &part.files)),
+        (Part::ClipG, weights.clip_g.as_ref().map(|part| &part.files)),
+        (Part::T5, weights.t5.as_ref().map(|part| &part.files)),
+        (Part::Vae, weights.vae.as_ref().map(|part| &part.files)),
+    ];
+    let mut holds: Vec<Part> =
+        parts.into_iter().filter(|(_, files)| files.is_some_and(|files| inside(files))).map(|(part, _)| part).collect();
+    let tokenizers = [&weights.tokenizers.clip_l, &weights.tokenizers.clip_g];
+    if tokenizers.iter().all(|folder| folder.as_ref().is_some_and(|folder| folder.starts_with(path))) {
+        holds.push(Part::Tokenizers);
+    }
+    let model = match weights.kind {
+        ModelKind::Medium => Some("sd3.5-medium"),
+        ModelKind::Large => Some("sd3.5-large"),
+        ModelKind::Turbo => Some("sd3.5-large-turbo"),
+        ModelKind::Other => None,
+    };
+    Ok(Seen { part: Part::Model, holds, model })
 }
 
 fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -180,6 +214,7 @@ fn model_of_name(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Map, Value, json};
+    use thumbforge_diffusion::tiny::{Encoders, Tiny};
 
     use super::*;
 
@@ -244,6 +279,24 @@ mod tests {
         check(&[&3_u64.to_le_bytes()[..], b"{x}"].concat(), "no head");
         check(&safetensors(&["unet.conv_in.weight"]), "unet.conv_in.weight");
         assert_eq!(seen("sd3.5_large-Q8_0.gguf", b"GGUF\x03\0\0\0").unwrap().model, Some("sd3.5-large"));
+    }
+
+    #[test]
+    fn a_model_is_confirmed_by_its_own_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let tiny = Tiny::medium();
+        let path = tiny.write_single(folder.path(), Encoders::Inside).unwrap();
+        let seen = confirm(&path).unwrap();
+        assert_eq!((seen.holds.as_slice(), seen.model), (&[Part::ClipL, Part::ClipG, Part::T5, Part::Vae][..], None));
+        // Beside is not inside.
+        let folder = tempfile::tempdir().unwrap();
+        let path = tiny.write_single(folder.path(), Encoders::Apart).unwrap();
+        assert_eq!(confirm(&path).unwrap().holds, [Part::Vae]);
+        // What looks like one from afar and is none.
+        let cut = folder.path().join("cut.safetensors");
+        std::fs::write(&cut, safetensors(&["joint_blocks.23.x"])).unwrap();
+        assert_eq!(look(&cut).unwrap().part, Part::Model);
+        assert!(confirm(&cut).is_err());
     }
 
     #[test]

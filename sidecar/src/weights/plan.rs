@@ -72,6 +72,8 @@ pub struct PlannedItem {
     pub licence: Option<String>,
     /// Its main repository, for people.
     pub repo: String,
+    /// Whether the hub is known to ask for an account.
+    pub gated: bool,
     /// Its files.
     pub files: Vec<PlannedFile>,
 }
@@ -184,6 +186,7 @@ async fn plan_offer(hub: &Hub, store: &Store, offers: &Offers, offer: &Offer, wi
             model: offer.model.clone(),
             licence: Some(offer.licence.clone()),
             repo: offer.repo.clone(),
+            gated: offer.gated,
             files,
         });
     }
@@ -215,11 +218,17 @@ pub(super) fn planned(
             ),
         ));
     }
+    let mut listed = listed.clone();
+    // A hub that names no hash is held to the one that is known.
+    if let (Some(pinned), None) = (pinned, &listed.sha256) {
+        listed.content = format!("sha256:{pinned}");
+        listed.sha256 = Some(pinned.to_owned());
+    }
     Ok(PlannedFile {
         repo: repo.clone(),
         revision: revision.to_owned(),
         commit: listing.commit.clone(),
-        listed: listed.clone(),
+        listed,
         to: to.unwrap_or(path).to_owned(),
         pinned: pinned.map(str::to_owned),
     })
@@ -256,6 +265,7 @@ async fn plan_repo(hub: &Hub, wish: &Wish) -> Result<Plan, Failure> {
         model: wish.model.clone(),
         licence: listing.licence.clone(),
         repo: repo.to_owned(),
+        gated: false,
         files,
     };
     Ok(Plan { items: vec![item], here: Vec::new() })
@@ -386,6 +396,10 @@ mod tests {
         assert!(planned(&listing, "main", "m.safetensors", None, Some(&same)).is_ok());
         let failure = planned(&listing, "main", "m.safetensors", None, Some(&other)).unwrap_err();
         assert!(failure.message.contains("another file") && failure.code == ErrorCode::ProviderFailed, "{failure}");
+        let mut silent = listing.clone();
+        silent.files[0].sha256 = None;
+        let held = planned(&silent, "main", "m.safetensors", None, Some(&other)).unwrap().listed;
+        assert_eq!((held.sha256.as_ref(), held.content), (Some(&other), format!("sha256:{other}")));
         assert_eq!(planned(&listing, "main", "n", None, None).unwrap_err().code, ErrorCode::NotFound);
     }
 }

@@ -58,6 +58,13 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
+    /// What came is what the hub has, and nothing can be drawn with it.
+    Odd {
+        /// Its name.
+        item: &'a str,
+        /// What it is instead.
+        why: &'a str,
+    },
     /// A file is there and right.
     Ended {
         /// Its item.
@@ -99,11 +106,27 @@ impl Puller {
     pub async fn carry_out(&self, plan: &Plan) -> Result<(), Failure> {
         let held = plan.items.iter().map(|item| self.store.hold_item(&item.name)).collect::<Result<Vec<_>, _>>()?;
         self.check_room(plan)?;
+        for item in plan.items.iter().filter(|item| item.gated) {
+            self.check_access(item).await?;
+        }
         for item in &plan.items {
             self.carry_item(item).await?;
         }
         drop(held);
         Ok(())
+    }
+
+    /// Asks for one byte of what the hub gives to some accounts alone, before gigabytes of other things come.
+    async fn check_access(&self, item: &PlannedItem) -> Result<(), Failure> {
+        let Some(file) = item.files.first() else { return Ok(()) };
+        let asked = self.hub.open(&file.repo, &file.commit, &file.listed.path, Some(0..1));
+        tokio::select! {
+            // What else may be wrong shows when the file is got, and is tried again there.
+            came = asked => came.map(|_| ()),
+            () = self.interrupted.cancelled() => {
+                Err(Failure::new(ErrorCode::Cancelled, "failed to pull: it was interrupted; nothing was got"))
+            }
+        }
     }
 
     /// How many bytes of a plan are still to come.
@@ -150,17 +173,22 @@ impl Puller {
             [file] => folder.join(&file.path),
             _ => folder.clone(),
         };
-        let seen = match item.part {
-            Some(_) => None,
-            // What nobody named is looked at; what is of no use is kept, and said to be so.
-            None => look::look(&entry).ok(),
+        // What nobody named is looked at. What is of no use is kept, since it is what was asked for, and said to be so.
+        let seen = look::look(&entry).unwrap_or_else(|why| {
+            self.tell(Event::Odd { item: &item.name, why: &why });
+            look::Seen { part: Part::Other, holds: Vec::new(), model: None }
+        });
+        let part = item.part.unwrap_or(seen.part);
+        let seen = if part == Part::Model {
+            look::confirm(&entry).unwrap_or_else(|why| {
+                self.tell(Event::Odd { item: &item.name, why: &why });
+                seen
+            })
+        } else {
+            seen
         };
-        let part = item.part.or(seen.as_ref().map(|seen| seen.part)).unwrap_or(Part::Other);
-        let model = item.model.clone().or(seen.as_ref().and_then(|seen| seen.model).map(str::to_owned));
-        let holds = match &seen {
-            Some(seen) => seen.holds.clone(),
-            None => item.holds.clone(),
-        };
+        let model = item.model.clone().or(seen.model.map(str::to_owned));
+        let holds = if seen.holds.is_empty() { item.holds.clone() } else { seen.holds };
         let kept = Item {
             name: item.name.clone(),
             part,

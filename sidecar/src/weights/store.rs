@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_diffusion::weights::Sources;
 
 use super::names;
 use super::offer::Part;
@@ -147,6 +148,14 @@ pub struct Set {
     pub vae: Option<PathBuf>,
     /// The folder of the tokenizers.
     pub tokenizers: Option<PathBuf>,
+}
+
+impl Set {
+    /// The same, as the reader of models wants it.
+    pub fn sources(&self) -> Sources {
+        let Self { model, clip_l, clip_g, t5, vae, tokenizers } = self.clone();
+        Sources { model, tokenizers, clip_l, clip_g, t5, vae, loras: Vec::new() }
+    }
 }
 
 /// The store.

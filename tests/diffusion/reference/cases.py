@@ -117,7 +117,13 @@ def table(more):
         side = known[name]["mmdit"]["position_side"]
         latent = lambda: 2 * chance.randint(1, min(side, 12))
         factor = 1 << (len(known[name]["vae"]["channels"]) - 1)
-        size = [factor * latent(), factor * latent()]
+        size = [factor * max(latent(), 4), factor * max(latent(), 4)]
+        slg = {"slg": {"layers": [chance.randrange(depth)], "scale": 2.5, "start": 0.0, "stop": 0.7}}
+        again = {"image": 3, "strength": chance.uniform(0.3, 1.0)}
+        within = again | {"mask": [1, 1, size[1] // 2 + 2, size[0] - 1]}
+        adapted = {"lora": {"seed": place, "rank": 4, "alpha": 3.0, "weight": 1.2}}
+        # Left-out layers need a guidance above 1, which every third has.
+        kinds = (slg, again, within, {}, adapted, within, slg, adapted)
         found += [
             mmdit(name, name, [latent(), latent()], 77 + chance.choice((0, 77, 256)), batch=chance.randint(1, 3),
                   timestep=chance.uniform(1, 1000), skip=chance.choice(([], [], [chance.randrange(depth)]))),
@@ -127,12 +133,8 @@ def table(more):
             sampler(chance.choice(("euler", "heun", "dpmpp_2m", "euler_ancestral")), chance.randint(2, 50),
                     known[name]["shift"]),
             randn(chance.randrange(1 << 53), 1000 * chance.randint(1, 90) + 7, *(chance.randint(1, 200) for _ in range(6))),
-            image(name, name, chance.randint(2, 28), size, guidance=chance.choice((1.0, 3.5, 7.0)),
-                  seed=chance.randrange(1 << 50), t5=chance.random() < 0.7, **chance.choice((
-                      {}, {"image": 3, "strength": chance.uniform(0.3, 1.0)},
-                      {"image": 3, "strength": chance.uniform(0.3, 1.0), "mask": [0, 3, size[1] // 2 + 1, size[0] - 5]},
-                      {"slg": {"layers": [chance.randrange(depth)], "scale": 2.5, "start": 0.0, "stop": 0.7}},
-                      {"lora": {"seed": place, "rank": 4, "alpha": 3.0, "weight": 1.2}}))),
+            image(name, name, chance.randint(2, 28), size, guidance=chance.choice((1.0, 3.5, 7.0)) if place % 3 else 5.0,
+                  seed=chance.randrange(1 << 50), t5=chance.random() < 0.7, **kinds[place]),
         ]
     return known, found
 
@@ -226,7 +228,9 @@ class Maker:
         made, latent = self.pipeline(case).vae, self.known[case["model"]]["vae"]["latent"]
         given = self.input(case, "latent", 1, latent, *case["size"])
         out = made.decode(given).sample
-        case["bf16_rms"] = distance(copy.deepcopy(made).bfloat16().decode(given.bfloat16()).sample, out)
+        # Norms over a pixel or two divide by next to nothing, and so does their rounding.
+        if case["size"][0] * case["size"][1] >= 9:
+            case["bf16_rms"] = distance(copy.deepcopy(made).bfloat16().decode(given.bfloat16()).sample, out)
         return {"out": out}
 
     def vae_encode(self, case):

@@ -20,11 +20,12 @@ use super::maths;
 use super::pack::SPILL;
 use super::product::pair;
 use super::team::{Need, Room, Team, lines};
-use super::tile::{MOST_COLS, MOST_ROWS, Tile};
+use super::tile::{MOST_COLS, ROW_UNITS, Tile};
 use crate::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 
-/// Keys of a block: with their values 128 KiB at 64 features, and a panel's scores fit the first cache.
-const KEYS: usize = 256;
+/// Keys of a block: with their values 128 KiB at 64 features, and a panel's scores fit the first cache. The scores are the
+/// left side of a product as they lie.
+const KEYS: usize = ROW_UNITS;
 
 /// Numbers of a task's queries, at most: with the answers half of a second cache of 1 MiB at small heads. Packing and
 /// norming a key costs about two cycles for every feature, which this many queries make a percent or two.
@@ -103,8 +104,7 @@ impl Cut {
             + lines(keys.div_ceil(per_unit) * cols)
             + lines(queries * cols)
             + 2 * lines(queries)
-            + lines(tile.mr * keys)
-            + lines(tile.mr * keys.div_ceil(per_unit) + SPILL)
+            + lines(tile.mr * KEYS)
             + lines(MOST_COLS * units * per_unit)
     }
 }
@@ -188,8 +188,7 @@ impl Task<'_> {
         let values = room.take(cut.keys.div_ceil(per_unit) * cut.cols);
         let answers = room.take(cut.queries * cut.cols);
         let (most, sums) = (room.take(cut.queries), room.take(cut.queries));
-        let scores = room.take(tile.mr * cut.keys);
-        let shares = room.take(tile.mr * cut.keys.div_ceil(per_unit) + SPILL);
+        let scores = room.take(tile.mr * KEYS);
         let stage = room.take(MOST_COLS * cut.units * per_unit);
         answers.fill(0.0);
         most.fill(f32::NEG_INFINITY);
@@ -221,7 +220,7 @@ impl Task<'_> {
             self.pack_values(from, count, stage, values);
             for panel in 0..panels {
                 let asking = &queries[panel * tile.mr * cut.units..][..tile.mr * cut.units];
-                self.block(panel, from, count, asking, keys, values, scores, shares, &mut running);
+                self.block(panel, from, count, asking, keys, values, scores, &mut running);
             }
             from += count;
         }
@@ -298,22 +297,20 @@ impl Task<'_> {
         keys: &[f32],
         values: &[f32],
         scores: &mut [f32],
-        shares: &mut [f32],
         running: &mut Running<'_>,
     ) {
         let (tile, cut, attention) = (&self.tile, &self.cut, self.attention);
         for col in (0..count).step_by(tile.nr) {
             let keys = &keys[col * cut.units..][..tile.nr * cut.units];
             let to = &mut scores[col..];
-            debug_assert!(to.len() >= (tile.mr - 1) * cut.keys + tile.nr);
+            debug_assert!(to.len() >= (tile.mr - 1) * KEYS + tile.nr);
             // SAFETY: a panel of queries, a panel of keys, and a tile of the scores, whose rows hold whole panels.
             unsafe {
-                (tile.run)(cut.units, queries.as_ptr().cast(), keys.as_ptr().cast(), to.as_mut_ptr(), cut.keys, true);
+                (tile.run)(cut.units, queries.as_ptr().cast(), keys.as_ptr().cast(), to.as_mut_ptr(), KEYS, true);
             }
         }
         let depth = count.div_ceil(tile.per_unit());
-        let mut rows: [*const u32; MOST_ROWS] = [std::ptr::null(); MOST_ROWS];
-        for (lane, scores) in scores.chunks_exact_mut(cut.keys).enumerate().take(tile.mr) {
+        for (lane, scores) in scores.chunks_exact_mut(KEYS).enumerate().take(tile.mr) {
             let at = panel * tile.mr + lane;
             let query = self.queries.start + at;
             let (bias, visible) = if query < self.queries.end {
@@ -334,18 +331,20 @@ impl Task<'_> {
             let scores = &mut scores[..whole.max(count)];
             self.team.kernels.run(Soften { scores, visible, scale, bias, most, sum, answers, pairs, rounded });
         }
-        for (lane, from) in rows.iter_mut().enumerate().take(tile.mr) {
-            *from = scores[lane * cut.keys..].as_ptr().cast();
-        }
-        // SAFETY: every row of the scores holds `depth` units; `shares` has room for the panel and the spill.
-        unsafe { (tile.pack_a)(&rows[..tile.mr], depth, shares.as_mut_ptr().cast()) };
         for col in (0..cut.cols).step_by(tile.nr) {
             let values = &values[col * depth..][..tile.nr * depth];
             let to = &mut running.answers[panel * tile.mr * cut.cols + col..];
             debug_assert!(to.len() >= (tile.mr - 1) * cut.cols + tile.nr);
-            // SAFETY: a panel of shares, a panel of values, and a tile of the answers, whose rows hold whole panels.
+            // SAFETY: a panel of shares, whose rows lie `ROW_UNITS` apart, a panel of values, and a tile of the answers, whose rows hold whole panels.
             unsafe {
-                (tile.run)(depth, shares.as_ptr().cast(), values.as_ptr().cast(), to.as_mut_ptr(), cut.cols, false);
+                (tile.run_rows)(
+                    depth,
+                    scores.as_ptr().cast(),
+                    values.as_ptr().cast(),
+                    to.as_mut_ptr(),
+                    cut.cols,
+                    false,
+                );
             }
         }
     }

@@ -8,7 +8,7 @@
 /// `c += a · b`, or `c = a · b` where `fresh`.
 ///
 /// # Safety
-/// `a` holds `mr · units` units, `b` `nr · units`, `c` `mr` rows of `nr` singles that lie `stride` apart, and the machine
+/// `a` holds `mr · units` units (or `mr` rows of `units` that lie [`ROW_UNITS`] apart), `b` `nr · units`, `c` `mr` rows of `nr` singles that lie `stride` apart, and the machine
 /// has the instructions of the set.
 pub(super) type Run = unsafe fn(units: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, fresh: bool);
 
@@ -23,11 +23,17 @@ pub(super) struct Tile {
     pub(super) pairs: bool,
     /// The product.
     pub(super) run: Run,
+    /// The product where `a` is not packed: its rows lie [`ROW_UNITS`] apart, and units of one row side by side.
+    pub(super) run_rows: Run,
     /// Packs `mr` rows for `a`.
     pub(super) pack_a: super::pack::Turn,
     /// Packs `nr` rows for `b`.
     pub(super) pack_b: super::pack::Turn,
 }
+
+/// Units from one row to the next of an `a` that is not packed. The compiler knows the number, so that every row is one
+/// address apart from a constant.
+pub(super) const ROW_UNITS: usize = 256;
 
 /// The most rows and columns of any tile.
 pub(super) const MOST_ROWS: usize = 14;
@@ -44,20 +50,45 @@ impl Tile {
             let (pack_a, pack_b): (pack::Turn, pack::Turn) = (pack::turn_avx512::<14>, pack::turn_avx512::<32>);
             match kernels {
                 Kernels::Avx512Bf16 if kernels.pairs(precision) => {
-                    return Self { mr: 14, nr: 32, pairs: true, run: x86::avx512_bf16, pack_a, pack_b };
+                    return Self {
+                        mr: 14,
+                        nr: 32,
+                        pairs: true,
+                        run: x86::avx512_bf16::<1, 14>,
+                        run_rows: x86::avx512_bf16::<ROW_UNITS, 1>,
+                        pack_a,
+                        pack_b,
+                    };
                 }
                 Kernels::Avx512 | Kernels::Avx512Bf16 => {
-                    return Self { mr: 14, nr: 32, pairs: false, run: x86::avx512, pack_a, pack_b };
+                    return Self {
+                        mr: 14,
+                        nr: 32,
+                        pairs: false,
+                        run: x86::avx512::<1, 14>,
+                        run_rows: x86::avx512::<ROW_UNITS, 1>,
+                        pack_a,
+                        pack_b,
+                    };
                 }
                 Kernels::Avx2 => {
                     let (pack_a, pack_b) = (pack::turn::<6>, pack::turn::<16>);
-                    return Self { mr: 6, nr: 16, pairs: false, run: x86::avx2, pack_a, pack_b };
+                    return Self {
+                        mr: 6,
+                        nr: 16,
+                        pairs: false,
+                        run: x86::avx2::<1, 6>,
+                        run_rows: x86::avx2::<ROW_UNITS, 1>,
+                        pack_a,
+                        pack_b,
+                    };
                 }
                 Kernels::Portable => {}
             }
         }
         let _ = (kernels, precision);
-        Self { mr: 4, nr: 8, pairs: false, run: portable, pack_a: pack::turn::<4>, pack_b: pack::turn::<8> }
+        let (run, run_rows): (Run, Run) = (portable::<1, 4>, portable::<ROW_UNITS, 1>);
+        Self { mr: 4, nr: 8, pairs: false, run, run_rows, pack_a: pack::turn::<4>, pack_b: pack::turn::<8> }
     }
 
     /// Numbers in a unit.
@@ -70,25 +101,29 @@ impl Tile {
 ///
 /// # Safety
 /// See [`Run`].
-unsafe fn portable(units: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, fresh: bool) {
+unsafe fn portable<const ROW: usize, const STEP: usize>(
+    units: usize,
+    a: *const u32,
+    b: *const u32,
+    c: *mut f32,
+    stride: usize,
+    fresh: bool,
+) {
     const MR: usize = 4;
     const NR: usize = 8;
     let mut sums = [[0.0f32; NR]; MR];
-    // SAFETY: the caller vouches for `mr · units` and `nr · units` units, which are singles here.
-    let (a, b) = unsafe {
-        (
-            std::slice::from_raw_parts(a.cast::<f32>(), units * MR),
-            std::slice::from_raw_parts(b.cast::<f32>(), units * NR),
-        )
-    };
+    // SAFETY: the caller vouches for `nr · units` units, which are singles here.
+    let b = unsafe { std::slice::from_raw_parts(b.cast::<f32>(), units * NR) };
     if !fresh {
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller vouches for `mr` rows of `nr` singles.
             sums.copy_from_slice(unsafe { std::slice::from_raw_parts(c.add(row * stride), NR) });
         }
     }
-    for (a, b) in a.chunks_exact(MR).zip(b.chunks_exact(NR)) {
-        for (sums, a) in sums.iter_mut().zip(a) {
+    for (k, b) in b.chunks_exact(NR).enumerate() {
+        for (row, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for `units` units of each of `mr` rows.
+            let a = f32::from_bits(unsafe { *a.add(k * STEP + row * ROW) });
             for (sum, b) in sums.iter_mut().zip(b) {
                 *sum += a * b;
             }
@@ -112,7 +147,7 @@ mod x86 {
          $vector:ty, $zero:ident, $load:ident, $store:ident, |$unit:ident| $broadcast:expr, |$sum:ident, $x:ident, $y:ident| $product:expr) => {
             $(#[$doc])*
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn $name(
+            pub(super) unsafe fn $name<const ROW: usize, const STEP: usize>(
                 units: usize,
                 mut a: *const u32,
                 mut b: *const u32,
@@ -137,15 +172,15 @@ mod x86 {
                     }
                     for row in 0..$rows {
                         // SAFETY: `a` holds `mr` units for each of the `units` steps.
-                        let $unit = unsafe { *a.add(row) };
+                        let $unit = unsafe { *a.add(row * ROW) };
                         let $x = $broadcast;
                         for vector in 0..$vectors {
                             let ($sum, $y) = (sums[row][vector], right[vector]);
                             sums[row][vector] = $product;
                         }
                     }
-                    // SAFETY: at most one past the end, after the last step.
-                    (a, b) = unsafe { (a.add($rows), b.add($vectors * $lanes)) };
+                    // SAFETY: at most one past the end of its row, after the last step.
+                    (a, b) = unsafe { (a.add(STEP), b.add($vectors * $lanes)) };
                 }
                 for row in 0..$rows {
                     for vector in 0..$vectors {

@@ -81,6 +81,23 @@ fn a_step_computes_what_was_reckoned() {
 }
 
 #[test]
+fn a_step_is_made_of_fused_operations() {
+    let config = Tiny::medium().mmdit;
+    let program = Program::new(step(&config, given(&config).shape, &[]).unwrap(), Precision::F32);
+    let count = |word: &str| program.ops.iter().filter(|op| op.word() == word).count();
+    // Ten linear layers in a dual block, eight in another, five in the last, and the final one; norms likewise.
+    let counts = [("conv", 1), ("linear", 10 + 10 + 8 + 5 + 1), ("norm", 5 + 5 + 4 + 3 + 1), ("attention", 4 + 2)];
+    for (word, expected) in counts.into_iter().chain([("unpatchify", 1)]) {
+        assert_eq!(count(word), expected, "{word}");
+    }
+    assert_eq!(program.ops.len(), 1 + 34 + 18 + 6 + 1);
+    // Positions, gates and modulations are where they are computed.
+    let program = Program::new(prepare(&config, given(&config).shape, 2).unwrap(), Precision::F32);
+    let others = program.ops.iter().filter(|op| !matches!(op.word(), "linear" | "timestep" | "positions"));
+    assert_eq!(others.map(Op::word).collect::<Vec<_>>(), ["activate"], "the sum of time and text, read by all blocks");
+}
+
+#[test]
 fn the_table_has_a_column_for_every_output_of_every_modulation() {
     for config in [medium(), large(), Tiny::medium().mmdit, Tiny::large().mmdit] {
         let table = Table::of(&config);

@@ -172,3 +172,17 @@ impl Twister {
         self.next = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_zero_is_negative() {
+        // A radius of none, which one draw in 16 million has, is a negative zero before the mean is added.
+        let mut numbers = [0.0; BLOCK];
+        numbers[BLOCK - 4] = 0.75;
+        gaussian(&mut numbers);
+        assert_eq!(numbers.map(f32::to_bits), [0; BLOCK]);
+    }
+}

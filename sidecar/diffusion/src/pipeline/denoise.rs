@@ -19,16 +19,8 @@ use crate::pipeline::request::{Guided, Layout, Request};
 use crate::pipeline::stage::fits;
 use crate::plan::{Program, aligned, bytes};
 use crate::sampler::{Call, Guidance, SkipLayers};
+use crate::text::encode::Conditioning;
 use crate::vae::tiles::{Canvas, Tile, Tiles};
-
-/// Features of texts for the transformer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conditioning {
-    /// `[tokens, context]`
-    pub context: Vec<f32>,
-    /// `[pooled]`
-    pub pooled: Vec<f32>,
-}
 
 /// What a program draws at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +129,16 @@ impl Denoiser {
     /// Bytes of memory that it needs.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Tokens of a text.
+    pub(crate) fn text(&self) -> usize {
+        self.text
+    }
+
+    /// Texts: that of the prompt, and the negative one where there is guidance.
+    pub(crate) fn prompts(&self) -> usize {
+        self.prompts
     }
 
     /// What the device takes beside it.

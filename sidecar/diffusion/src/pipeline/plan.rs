@@ -7,9 +7,12 @@ use crate::error::DiffusionError;
 use crate::pipeline::coder::{Coder, Size};
 use crate::pipeline::denoise::{Denoiser, Running};
 use crate::pipeline::estimate::{Estimate, Phase, PhaseKind};
-use crate::pipeline::request::{Layout, Lossy, MaskMode, Picture, Request};
+use crate::pipeline::random::to_planes;
+use crate::pipeline::request::{Keep, Layout, Lossy, MaskMode, Picture, Request};
 use crate::pipeline::{Model, Preview};
-use crate::sampler::{Call, Guidance, Method, Schedule};
+use crate::preview;
+use crate::sampler::{Call, Guidance, Method, Schedule, denoised};
+use crate::text::encode::{Conditioning, Need};
 use crate::vae;
 use crate::vae::tiles::Tiles;
 
@@ -70,6 +73,14 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(model: &Model, request: &Request, layout: &Layout) -> Result<Self, DiffusionError> {
         request.check(model.multiple())?;
+        let (latent, mmdit) = (model.vae.config.latent, &model.mmdit.config);
+        if (mmdit.in_channels, mmdit.out_channels) != (latent, latent) {
+            return Err(DiffusionError::Request(format!(
+                "draw with a transformer of {} channels in and {} out and an autoencoder of {latent}: they are of two \
+                 models",
+                mmdit.in_channels, mmdit.out_channels
+            )));
+        }
         let (vae, factor) = (&model.vae.config, model.vae.config.factor());
         let size = (request.height / factor, request.width / factor);
         let tiles = layout.tiles.map(Tiles::checked).transpose()?;
@@ -104,9 +115,46 @@ impl Plan {
         if coders.into_iter().any(Coder::lossy) { vec![Lossy::TiledVae] } else { Vec::new() }
     }
 
-    /// What the phases of pixels take.
-    pub(crate) fn estimate<D: Device>(&self, device: &D, model: &Model) -> Estimate {
-        let weights_bytes = device.model_bytes(&model.mmdit.params) + device.model_bytes(&model.vae.params);
+    /// Refuses texts that are not those of this plan.
+    pub(crate) fn check(&self, texts: &[&Conditioning]) -> Result<(), DiffusionError> {
+        let fits = |text: &&Conditioning| text.tokens == self.denoiser.text();
+        if texts.len() == self.denoiser.prompts() && texts.iter().all(fits) {
+            return Ok(());
+        }
+        let tokens: Vec<usize> = texts.iter().map(|text| text.tokens).collect();
+        Err(DiffusionError::Request(format!(
+            "draw with texts of {tokens:?} tokens: {} of {} are wanted",
+            self.denoiser.prompts(),
+            self.denoiser.text()
+        )))
+    }
+
+    /// What all phases take, with text encoders of these `needs` and so many multiplications and additions.
+    pub(crate) fn estimate<D: Device>(
+        &self,
+        device: &D,
+        model: &Model,
+        (needs, text_flops): (&[Need], u64),
+        layout: &Layout,
+    ) -> Estimate {
+        let pixels = device.model_bytes(&model.mmdit.params) + device.model_bytes(&model.vae.params);
+        let of_text = needs.iter().map(|need| need.model_bytes);
+        let (text_weights, weights_bytes) = match layout.text {
+            Keep::Stays => {
+                let all = pixels + of_text.sum::<u64>();
+                (all, all)
+            }
+            // One encoder at a time, and none of them beside the transformer.
+            Keep::Leaves => (of_text.max().unwrap_or(0), pixels),
+        };
+        let most = |of: fn(&Need) -> u64| needs.iter().map(of).max().unwrap_or(0);
+        let text = Phase {
+            kind: PhaseKind::Text,
+            weights_bytes: text_weights,
+            arena_bytes: most(|need| need.memory_bytes),
+            workspace_bytes: most(|need| need.workspace_bytes),
+            flops: text_flops * self.denoiser.prompts() as u64,
+        };
         let phase = |kind: PhaseKind, workspace_bytes: u64, flops: u64| Phase {
             kind,
             weights_bytes,
@@ -124,7 +172,7 @@ impl Plan {
             self.denoiser.flops(self.calls, self.skipped),
         );
         let decode = coder(PhaseKind::Decode, &self.decoder, self.pictures);
-        Estimate::of(encode.into_iter().chain([denoise, decode]).collect())
+        Estimate::of([text].into_iter().chain(encode).chain([denoise, decode]).collect())
     }
 
     /// Latents to a picture, with what a mask keeps laid over it.
@@ -151,9 +199,11 @@ impl Plan {
         Ok(Picture { width: request.width, height: request.height, pixels })
     }
 
-    /// The first picture as it looks so far.
-    pub(crate) fn preview(&self, latents: &[f32], velocity: &[f32], call: Call) -> Preview {
-        let _ = (latents, velocity, call);
-        Preview { width: self.size.1, height: self.size.0, rgb8: Vec::new() }
+    /// The first picture as it looks so far; `None` for latents that no preview is known of.
+    pub(crate) fn preview(&self, latents: &[f32], velocity: &[f32], call: Call) -> Option<Preview> {
+        let (height, width) = self.size;
+        let (latents, velocity) = (&latents[..self.each()], &velocity[..self.each()]);
+        let seen = to_planes(&denoised(latents, velocity, call.sigma), self.channels);
+        Some(Preview { width, height, rgb8: preview::rgb8(&seen, height * width)? })
     }
 }

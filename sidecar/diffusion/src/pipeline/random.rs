@@ -67,3 +67,9 @@ pub(crate) fn to_rows(planes: &[f32], channels: usize) -> Vec<f32> {
     let pixels = planes.len() / channels.max(1);
     (0..planes.len()).map(|at| planes[at % channels * pixels + at / channels]).collect()
 }
+
+/// Rows of pixels of one picture as planes.
+pub(crate) fn to_planes(rows: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = rows.len() / channels.max(1);
+    (0..rows.len()).map(|at| rows[at % pixels * channels + at / pixels]).collect()
+}

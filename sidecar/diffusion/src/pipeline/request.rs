@@ -4,6 +4,7 @@ use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::noise::NoiseKind;
 use crate::sampler::{Guidance, Method};
+use crate::text::encode::Prompt;
 use crate::vae::tiles::Tiles;
 
 /// What is to be drawn: everything here decides pixels.
@@ -77,7 +78,7 @@ impl Seeds {
     }
 }
 
-/// A text for each encoder.
+/// A text for each encoder. Where the second or third is empty, that encoder reads the first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Prompts {
     /// For CLIP-L.
@@ -91,7 +92,11 @@ pub struct Prompts {
 impl Prompts {
     /// The same for all.
     pub fn all(text: &str) -> Self {
-        Self { clip_l: text.to_owned(), clip_g: text.to_owned(), t5: text.to_owned() }
+        Self { clip_l: text.to_owned(), ..Self::default() }
+    }
+
+    pub(crate) fn for_encoders(&self) -> Prompt<'_> {
+        Prompt { prompt: &self.clip_l, prompt_2: Some(&self.clip_g), prompt_3: Some(&self.t5) }
     }
 }
 

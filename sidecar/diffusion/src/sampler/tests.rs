@@ -182,6 +182,11 @@ fn guidance_pulls_as_in_diffusers() {
     // Of 40 calls those after 0.4 and before 8.
     let inside: Vec<usize> = (0..40).filter(|index| guidance.skips(*index, 40).is_some()).collect();
     assert_eq!(inside, (1..8).collect::<Vec<_>>());
+    // Both ends are outside, where they are calls.
+    let quarter = SkipLayers { start: 0.25, stop: 0.5, ..skip.clone() };
+    let guidance = Guidance { scale: 4.0, skip: Some(quarter) };
+    let inside: Vec<usize> = (0..8).filter(|index| guidance.skips(*index, 8).is_some()).collect();
+    assert_eq!(inside, [3]);
     let none = |scale: f32, skip: Option<&SkipLayers>| {
         let guidance = Guidance { scale, skip: skip.cloned() };
         (0..40).all(|index| guidance.skips(index, 40).is_none())

@@ -142,6 +142,13 @@ fn modules(wants: &[Want]) -> HashMap<String, Vec<Target>> {
 /// Adds the LoRA at `path` to `parts`; how many matrices it changes.
 pub(crate) fn add(path: &Path, weight: f32, parts: &mut Parts<'_>) -> Result<(Arc<Stored>, usize), DiffusionError> {
     let stored = Arc::new(Stored::open(path)?);
+    let targets = merge(&stored, weight, parts)?;
+    Ok((stored, targets))
+}
+
+/// Adds the matrices of an opened file.
+pub(crate) fn merge(stored: &Stored, weight: f32, parts: &mut Parts<'_>) -> Result<usize, DiffusionError> {
+    let path = &stored.path;
     if !weight.is_finite() {
         return Err(refuse(path, format!("its weight is {weight}: expected a number")));
     }
@@ -183,7 +190,7 @@ pub(crate) fn add(path: &Path, weight: f32, parts: &mut Parts<'_>) -> Result<(Ar
         (Place::ClipG, parts.clip_g.as_ref().map(|part| modules(&names::clip(&part.config, true)))),
         (Place::T5, parts.t5.as_ref().map(|part| modules(&names::t5(&part.config)))),
     ]);
-    let said = Said::of(&stored);
+    let said = Said::of(stored);
     let (mut unmatched, mut absent, mut count) = (Vec::new(), Vec::new(), 0);
     for (name, module) in &found {
         let (place, inner) = place(name);
@@ -202,7 +209,7 @@ pub(crate) fn add(path: &Path, weight: f32, parts: &mut Parts<'_>) -> Result<(Ar
             Place::T5 => parts.t5.as_mut().map(|part| &mut part.params),
         };
         if let Some(params) = params {
-            adapt(&stored, name, module, targets, params, (place, weight, &said))?;
+            adapt(stored, name, module, targets, params, (place, weight, &said))?;
             count += targets.len();
         }
     }
@@ -210,7 +217,7 @@ pub(crate) fn add(path: &Path, weight: f32, parts: &mut Parts<'_>) -> Result<(Ar
         return Err(refuse(path, format!("it changes the encoder {word}, which this model was opened without")));
     }
     match unmatched.is_empty() {
-        true => Ok((stored, count)),
+        true => Ok(count),
         false => Err(refuse(
             path,
             format!(

@@ -54,7 +54,7 @@ pub(crate) fn table(bytes: &[u8]) -> Result<Table, String> {
             return Err(format!("tensor {name:?} ends before it starts ({start}..{end})"));
         }
         if to > data.len() {
-            let (says, has) = (8 + header_bytes as u64 + end, bytes.len());
+            let (says, has) = (end.saturating_add(8 + header_bytes as u64), bytes.len());
             return Err(format!(
                 "it is truncated, or tensor {name:?} lies outside: the header says {says} bytes, the file has {has}; \
                  fetch it again"

@@ -6,6 +6,7 @@
 mod close;
 mod engine;
 mod fixture;
+mod image;
 mod mmdit;
 mod noise;
 mod sampler;

@@ -36,7 +36,8 @@ fn decoding_is_that_of_diffusers() {
 
 #[test]
 fn bf16_is_no_further_off_than_torch_is() {
-    for case in REFERENCES.cases("vae_decode") {
+    let measured = |case: &Case| case.asked["bf16_rms"].is_number();
+    for case in REFERENCES.cases("vae_decode").into_iter().filter(measured) {
         let torch = f64::from(single(&case.asked["bf16_rms"]));
         on_every_device!(device, name => {
             let ours = rms(&decode(device, &case, Precision::Bf16), &case.singles("out"));

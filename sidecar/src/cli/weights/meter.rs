@@ -131,6 +131,10 @@ impl Inner {
                 self.say("again", &format!("{file}: {why}; it is begun anew"));
                 self.tell("again", json!({ "file": file, "why": why }));
             }
+            Event::Odd { item, why } => {
+                self.say("note", &format!("{item} is what the hub has, and cannot be drawn with: {why}"));
+                self.tell("odd", json!({ "item": item, "why": why }));
+            }
             Event::Ended { item, file, bytes, blake3, proved } => {
                 self.whole += bytes;
                 if let Some(bar) = &self.bar {

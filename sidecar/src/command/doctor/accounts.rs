@@ -18,6 +18,7 @@ pub(super) fn look(market: &Market, today: Day) -> Vec<Line> {
         what: "account",
         ok: false,
         says: format!("{name} is set and not used: in CI that takes --ambient-keys, or an account of the settings"),
+        figures: None,
     }));
     lines.extend(market.budgets.iter().map(|budget| {
         let period = match budget.period {
@@ -25,9 +26,14 @@ pub(super) fn look(market: &Market, today: Day) -> Vec<Line> {
             Period::Day => "a day (UTC)",
             Period::Month => "a month (UTC)",
         };
-        Line { what: "budget", ok: true, says: format!("{}: {} {period}", budget.scope, budget.micros) }
+        Line { what: "budget", ok: true, says: format!("{}: {} {period}", budget.scope, budget.micros), figures: None }
     }));
-    lines.extend(market.problems.iter().map(|problem| Line { what: "settings", ok: false, says: problem.clone() }));
+    lines.extend(market.problems.iter().map(|problem| Line {
+        what: "settings",
+        ok: false,
+        says: problem.clone(),
+        figures: None,
+    }));
     lines
 }
 
@@ -38,7 +44,7 @@ fn overall(market: &Market, today: Day) -> Line {
     let sold: Vec<&ModelRow> = living.iter().copied().filter(|row| market.sellers(row).next().is_some()).collect();
     if sold.is_empty() {
         let says = "none: no account sells one; `thumbforge models` lists them, [accounts.NAME] in config.toml makes an account";
-        return Line { what: "hosted models", ok: false, says: says.to_owned() };
+        return Line { what: "hosted models", ok: false, says: says.to_owned(), figures: None };
     }
     let says = format!("{} of {} can be bought", sold.len(), living.len());
     let dates = sold.iter().flat_map(|row| row.price.iter().map(|price| (price.as_of.as_str(), *row)));
@@ -51,11 +57,15 @@ fn overall(market: &Market, today: Day) -> Line {
                 "{says}; prices of {} are from {day} and may have changed: rows in models.toml beside the settings go over them",
                 row.id
             ),
+            figures: None,
         },
-        Some((day, _)) => {
-            Line { what: "hosted models", ok: true, says: format!("{says}, at prices from {day} or later") }
-        }
-        None => Line { what: "hosted models", ok: true, says },
+        Some((day, _)) => Line {
+            what: "hosted models",
+            ok: true,
+            says: format!("{says}, at prices from {day} or later"),
+            figures: None,
+        },
+        None => Line { what: "hosted models", ok: true, says, figures: None },
     }
 }
 
@@ -92,7 +102,7 @@ fn account(account: &Account) -> Line {
         "{} ({}) at {}: {key}; {} pictures at once{rate}; a call of unknown end is {unknown}{price}{models}{whence}",
         account.name, account.provider, account.place.base_url, limits.images_in_flight
     );
-    Line { what: "account", ok, says }
+    Line { what: "account", ok, says, figures: None }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::super::EngineError;
 
 /// Where a model's parts lie. Two of the same value are the same model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Files {
+pub(crate) struct Files {
     /// A file, or a folder in the layout of diffusers or of single files.
     pub model: PathBuf,
     /// Folder of tokenizers.
@@ -31,7 +31,7 @@ pub struct Files {
 
 /// The weight of an adapter, compared by its bits.
 #[derive(Debug, Clone, Copy)]
-pub struct Weight(pub f32);
+pub(crate) struct Weight(pub f32);
 
 impl PartialEq for Weight {
     fn eq(&self, other: &Self) -> bool {
@@ -49,7 +49,7 @@ impl std::hash::Hash for Weight {
 
 /// A picture to draw.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// The model.
     pub files: Arc<Files>,
     /// What pictures of one call have in common.
@@ -62,7 +62,7 @@ pub struct Asked {
 
 /// What pictures of one call have in common.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// What the picture shows.
     pub prompt: String,
     /// What it does not show.
@@ -89,7 +89,7 @@ pub struct Shape {
 
 /// A picture that is changed.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub(crate) struct Source {
     /// What is done.
     pub operation: Operation,
     /// It, of the size that is drawn.
@@ -102,7 +102,7 @@ pub struct Source {
 
 /// Where a picture may change.
 #[derive(Debug, Clone)]
-pub struct Mask {
+pub(crate) struct Mask {
     /// 0 (keep) to 255 (draw anew), of the picture's size.
     pub pixels: Arc<Vec<u8>>,
     /// What becomes of the rest.
@@ -113,7 +113,7 @@ pub struct Mask {
 
 impl Asked {
     /// Whether `other` may be drawn in the same call: the same model and the same shape, and nothing that is changed.
-    pub fn joins(&self, other: &Self) -> bool {
+    pub(crate) fn joins(&self, other: &Self) -> bool {
         self.source.is_none() && other.source.is_none() && self.files == other.files && self.shape == other.shape
     }
 }
@@ -121,7 +121,9 @@ impl Asked {
 /// The setting of `name` in the realisation.
 fn setting<T: std::str::FromStr>(realisation: &Realisation, name: &str) -> Result<T, EngineError> {
     let said = realisation.settings.get(name).and_then(|value| value.parse().ok());
-    said.ok_or_else(|| EngineError::Recipe(format!("draw with weights: the route has no sound {name:?}; plan it again")))
+    said.ok_or_else(|| {
+        EngineError::Recipe(format!("draw with weights: the route has no sound {name:?}; plan it again"))
+    })
 }
 
 impl Shape {
@@ -129,7 +131,7 @@ impl Shape {
     ///
     /// # Errors
     /// When another version of the router wrote it.
-    pub fn read(recipe: &Recipe, realisation: &Realisation) -> Result<Self, EngineError> {
+    pub(crate) fn read(recipe: &Recipe, realisation: &Realisation) -> Result<Self, EngineError> {
         let slg = realisation.settings.contains_key("slg").then(|| setting(realisation, "slg")).transpose()?;
         Ok(Self {
             prompt: recipe.prompt.clone(),
@@ -148,15 +150,15 @@ impl Shape {
 }
 
 /// The setting that names what changed pixels to save memory.
-pub const LOSSY: &str = "lossy";
+pub(crate) const LOSSY: &str = "lossy";
 /// Its word for an autoencoder that sees tiles.
-pub const TILED_VAE: &str = "tiled-vae";
+pub(crate) const TILED_VAE: &str = "tiled-vae";
 
 /// What is changed, of pictures out of the store.
 ///
 /// # Errors
 /// When a picture is gone from the store, or none.
-pub fn source(
+pub(crate) fn source(
     recipe: &Recipe,
     realisation: &Realisation,
     read: &dyn Fn(ContentHash) -> Result<ImageBuf, EngineError>,

@@ -8,7 +8,7 @@ use super::asked::{Asked, Files};
 use super::room::Plan;
 
 /// Draws with models. It lives on the model thread.
-pub trait Painter: Send + 'static {
+pub(crate) trait Painter: Send + 'static {
     /// An open model.
     type Model;
 
@@ -38,7 +38,7 @@ pub trait Painter: Send + 'static {
 }
 
 /// Sees a call go on.
-pub trait Watch {
+pub(crate) trait Watch {
     /// `done` of `of` steps are done.
     fn step(&self, done: u32, of: u32);
     /// Whether nobody wants its pictures any more.
@@ -47,7 +47,7 @@ pub trait Watch {
 
 /// A picture, and what people should know of it.
 #[derive(Debug)]
-pub struct Painted {
+pub(crate) struct Painted {
     /// Of the size that was asked.
     pub image: ImageBuf,
     /// Words that no encoder read, a size that was cropped.

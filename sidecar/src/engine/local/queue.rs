@@ -11,10 +11,10 @@ use thumbforge_core::job::Lane;
 use super::asked::{Asked, Files};
 
 /// Pictures that one model draws while others wait for another: some minutes, against seconds of loading.
-pub const STREAK_MAX: u32 = 32;
+pub(crate) const STREAK_MAX: u32 = 32;
 
 /// A picture that waits, and whatever its owner keeps with it.
-pub struct Waiting<T> {
+pub(crate) struct Waiting<T> {
     /// It.
     pub asked: Asked,
     /// Who waits.
@@ -26,36 +26,36 @@ pub struct Waiting<T> {
 }
 
 /// Pictures that wait.
-pub struct Queue<T> {
+pub(crate) struct Queue<T> {
     waiting: VecDeque<Waiting<T>>,
     streak: u32,
 }
 
 impl<T> Queue<T> {
     /// With nobody in it.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { waiting: VecDeque::new(), streak: 0 }
     }
 
     /// Whether nobody waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Puts one at the end.
-    pub fn push(&mut self, waiting: Waiting<T>) {
+    pub(crate) fn push(&mut self, waiting: Waiting<T>) {
         self.waiting.push_back(waiting);
     }
 
     /// Takes out everybody whom `gone` names.
-    pub fn take_out(&mut self, gone: impl Fn(&Waiting<T>) -> bool) -> Vec<Waiting<T>> {
+    pub(crate) fn take_out(&mut self, gone: impl Fn(&Waiting<T>) -> bool) -> Vec<Waiting<T>> {
         let (out, stay) = self.waiting.drain(..).partition(|waiting| gone(waiting));
         self.waiting = stay;
         Vec::from(out)
     }
 
     /// The pictures of the next call, while `loaded` is loaded.
-    pub fn next(&mut self, loaded: Option<&Arc<Files>>) -> Vec<Waiting<T>> {
+    pub(crate) fn next(&mut self, loaded: Option<&Arc<Files>>) -> Vec<Waiting<T>> {
         let lane = if self.waiting.iter().any(|waiting| waiting.lane == Lane::Interactive) {
             Lane::Interactive
         } else {

@@ -12,7 +12,7 @@ use super::super::EngineError;
 
 /// How a call is fitted into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Pictures at once.
     pub pictures: usize,
     /// Whether text encoders are unloaded when the text is read.
@@ -48,7 +48,7 @@ impl fmt::Display for Plan {
 }
 
 /// A number of bytes as people say it.
-pub struct Bytes(pub u64);
+pub(crate) struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,14 +61,14 @@ impl fmt::Display for Bytes {
 }
 
 /// What a plan would take.
-pub type Needs<'a> = &'a dyn Fn(&Plan) -> Result<u64, EngineError>;
+pub(crate) type Needs<'a> = &'a dyn Fn(&Plan) -> Result<u64, EngineError>;
 
 /// The first plan of the ladder that fits into `free_bytes`. `tiled_vae` says whether tiles are used: a decision that has
 /// been made, since it changes pixels.
 ///
 /// # Errors
 /// [`EngineError::OutOfMemory`] with what the smallest plan takes, or why `needs` cannot say.
-pub fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Needs<'_>) -> Result<Plan, EngineError> {
+pub(crate) fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Needs<'_>) -> Result<Plan, EngineError> {
     let mut least = u64::MAX;
     // Fewer pictures first: the same work in more calls. Unloading costs a loading, and two calls cost time.
     let counts = std::iter::successors(Some(pictures.max(1)), |count| (*count > 1).then_some(count / 2));
@@ -100,7 +100,9 @@ mod tests {
         };
         let said = match fit(4, tiled, free, &needs) {
             Ok(plan) => format!("{} {} {} {}", plan.pictures, plan.text_leaves, plan.apart, plan.needed_bytes),
-            Err(EngineError::OutOfMemory { needed_bytes, free_bytes }) => format!("needs {needed_bytes} of {free_bytes}"),
+            Err(EngineError::OutOfMemory { needed_bytes, free_bytes }) => {
+                format!("needs {needed_bytes} of {free_bytes}")
+            }
             Err(other) => other.to_string(),
         };
         assert_eq!(said, expected);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use thumbforge_core::id::ContentHash;
@@ -12,10 +13,13 @@ use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::recipe::{Dtype, MaskMode, Noise, Operation};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 use thumbforge_diffusion::cpu::{Cpu, Kernels};
-use thumbforge_diffusion::device::{Device, DeviceClass};
+use thumbforge_diffusion::device::{Bases, Device, DeviceClass, Span};
 use thumbforge_diffusion::dtype::Precision;
+use thumbforge_diffusion::graph::{Builder, Element};
 use thumbforge_diffusion::noise::NoiseKind;
+use thumbforge_diffusion::param::{Param, Params, Tensor};
 use thumbforge_diffusion::pipeline::{self, Guided, Keep, Layout, Model, Prompts, Request, Seeds};
+use thumbforge_diffusion::plan::{Program, aligned, bytes};
 use thumbforge_diffusion::sampler::{Defaults, Guidance, Method, SkipLayers};
 use thumbforge_diffusion::text::encode::T5_TOKENS;
 use thumbforge_diffusion::text::tokenizer::Truncated;
@@ -24,7 +28,7 @@ use thumbforge_diffusion::weights::{self as files, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
 use super::super::EngineError;
-use super::asked::{Asked, Files, Source, Weight};
+use super::asked::{Asked, Files, Shape, Source, Weight};
 use super::hashes::Hashes;
 use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
@@ -39,8 +43,6 @@ use crate::weights::{self, Part};
 const TILE: usize = 128;
 /// Overlap of such tiles.
 const TILE_OVERLAP: usize = 32;
-/// What diffusers draws a model with of which nobody knows a card.
-const UNKNOWN: LocalDefaults = LocalDefaults { steps: 28, guidance_milli: 7000, shift_milli: 3000 };
 
 /// The engine of this machine.
 ///
@@ -165,17 +167,14 @@ impl Here {
     }
 }
 
-/// What a model's card says: by its id in the catalogue, or what diffusers does with any model.
+/// What a model's card says: by its id in the catalogue, or by what its tensors look like.
 fn defaults(id: Option<&str>, weights: &Weights) -> LocalDefaults {
     let shift_milli = (f64::from(weights.scheduler.shift) * 1e3).round() as u32;
-    let card = id.and_then(|id| id.strip_prefix("sd")).and_then(|id| Defaults::of(&format!("stable-diffusion-{id}")));
-    match card {
-        Some(card) => LocalDefaults {
-            steps: u32::try_from(card.steps).unwrap_or(UNKNOWN.steps),
-            guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
-            shift_milli,
-        },
-        None => LocalDefaults { shift_milli, ..UNKNOWN },
+    let card = id.and_then(Defaults::of_id).unwrap_or_else(|| Defaults::of(weights.kind));
+    LocalDefaults {
+        steps: u32::try_from(card.steps).unwrap_or(u32::MAX),
+        guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
+        shift_milli,
     }
 }
 
@@ -263,15 +262,84 @@ fn fit(model: &mut Pipeline<Cpu>, asked: &Asked, pictures: usize, held: u64) -> 
     })
 }
 
-/// What a picture of this kind takes: bytes, and multiplications and additions; for whoever tells people.
+/// What a picture of a model takes on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Figures {
+    /// Pixels of its sides.
+    pub(crate) side: u32,
+    /// Steps, as the model's card says.
+    pub(crate) steps: u32,
+    /// The most that is held at any time, weights included.
+    pub(crate) needed_bytes: u64,
+    /// What is free.
+    pub(crate) free_bytes: u64,
+    /// How long it is expected to take, in milliseconds: its products at the speed of a small one.
+    pub(crate) expected_ms: u64,
+}
+
+/// What a picture of a model takes, as large as the model likes it and as its card says, at `rate` multiplications and
+/// additions a second.
 ///
 /// # Errors
-/// What is wrong with the model's files.
-pub(crate) fn figures(files: &Files, asked: &Asked) -> Result<(u64, u64, u64), EngineError> {
-    let mut model = open(files)?;
-    let request = request(model.model(), asked, vec![0])?;
-    let estimate = model.estimate(&request, &Layout::widest(1)).map_err(told)?;
-    Ok((estimate.peak_bytes, estimate.flops, model.device().free_bytes()))
+/// [`EngineError::OutOfMemory`], or what is wrong with the model's files.
+pub(crate) fn figures(files: &Arc<Files>, model: &LocalModel, dtype: Dtype, rate: f64) -> Result<Figures, EngineError> {
+    let mut pipeline = open(files)?;
+    let side = u32::try_from(pipeline.model().side_max()).unwrap_or(SIDE_USUAL).min(SIDE_USUAL);
+    let shape = Shape {
+        prompt: "a picture".to_owned(),
+        negative: String::new(),
+        size: Extent { width: side, height: side },
+        steps: model.defaults.steps,
+        guidance: model.defaults.guidance(),
+        shift: model.defaults.shift(),
+        sampler: Method::Euler.word().to_owned(),
+        dtype,
+        noise: Noise::Philox,
+        slg: None,
+        tiled_vae: false,
+    };
+    let asked = Asked { files: files.clone(), shape, seed: 0, source: None };
+    let plan = fit(&mut pipeline, &asked, 1, 0)?;
+    let request = request(pipeline.model(), &asked, vec![0])?;
+    let flops = pipeline.estimate(&request, &layout(&plan)).map_err(told)?.flops;
+    let Plan { needed_bytes, free_bytes, .. } = plan;
+    let expected_ms = (flops as f64 / rate * 1e3) as u64;
+    Ok(Figures { side, steps: model.defaults.steps, needed_bytes, free_bytes, expected_ms })
+}
+
+/// Sides of the pictures that SD3.5 was made for.
+const SIDE_USUAL: u32 = 1024;
+
+/// How many multiplications and additions a second this machine does, by a product of matrices that takes milliseconds.
+///
+/// # Errors
+/// When the device fails.
+pub(crate) fn rate(dtype: Dtype) -> Result<f64, EngineError> {
+    const ROWS: usize = 256;
+    const COLS: usize = 1024;
+    const TRIES: usize = 5;
+    let precision = if dtype == Dtype::F32 { Precision::F32 } else { Precision::Bf16 };
+    let device = Cpu::new().map_err(told)?;
+    let mut builder = Builder::new();
+    let x = builder.input("x", ROWS, COLS, Element::Act);
+    let y = builder.linear(x, "w", COLS, false);
+    builder.output("y", y);
+    let program = Program::new(builder.finish(), precision);
+    let weight = Param::whole(Tensor::of_f32(vec![COLS, COLS], &vec![0.5; COLS * COLS]));
+    let model = device.load(&Params([("w.weight".to_owned(), weight)].into())).map_err(told)?;
+    // The two kept buffers stand one after the other, then what the program works in.
+    let each = aligned(bytes(ROWS, COLS, Element::Act, precision));
+    let mut memory = device.reserve(2 * each + program.scratch_bytes).map_err(told)?;
+    let bases = Bases { scratch: 2 * each, kept: &[0, each] };
+    let span = Span { offset: 0, len: ROWS * COLS, element: Element::Act, precision };
+    device.write(&mut memory, span, &vec![0.5; ROWS * COLS]).map_err(told)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..TRIES {
+        let began = Instant::now();
+        device.run(&program, &model, &mut memory, bases, &|| false).map_err(told)?;
+        best = best.min(began.elapsed().as_secs_f64());
+    }
+    Ok(pipeline::flops(&program) as f64 / best.max(1e-9))
 }
 
 fn layout(plan: &Plan) -> Layout {
@@ -395,7 +463,9 @@ fn note(code: FindingCode, severity: Severity, message: String) -> Finding {
 /// The engine's error for one of the model's.
 fn told(err: DiffusionError) -> EngineError {
     match err {
-        DiffusionError::OutOfMemory { needed_bytes, free_bytes } => EngineError::OutOfMemory { needed_bytes, free_bytes },
+        DiffusionError::OutOfMemory { needed_bytes, free_bytes } => {
+            EngineError::OutOfMemory { needed_bytes, free_bytes }
+        }
         DiffusionError::File { .. } => EngineError::Weights(err.to_string()),
         DiffusionError::Missing(message) => EngineError::Missing(message),
         DiffusionError::Request(message) => EngineError::Recipe(message),
@@ -419,6 +489,8 @@ impl pipeline::Watch for Watched<'_> {
 
 #[cfg(test)]
 mod tests {
+    use thumbforge_core::model::{Catalogue, Family};
+
     use super::*;
 
     #[test]
@@ -441,7 +513,6 @@ mod tests {
 
     #[test]
     fn every_sampler_of_the_table_is_one_that_the_model_has() {
-        use thumbforge_core::model::{Catalogue, Family};
         use thumbforge_core::recipe::Settings;
         use thumbforge_core::sampling::Table;
         let (table, catalogue) = (Table::built_in(), Catalogue::built_in());
@@ -455,8 +526,9 @@ mod tests {
 
     #[test]
     fn cards_are_found_by_the_catalogue_s_ids() {
-        for id in ["sd3.5-medium", "sd3.5-large", "sd3.5-large-turbo"] {
-            assert!(Defaults::of(&format!("stable-diffusion-{}", &id[2..])).is_some(), "{id}");
+        let catalogue = Catalogue::built_in();
+        for row in catalogue.rows().iter().filter(|row| row.family == Family::Local) {
+            assert!(Defaults::of_id(row.id.as_str()).is_some(), "{}", row.id);
         }
     }
 }

@@ -2,11 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use thumbforge_core::image::Extent;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use thumbforge_core::image::{Extent, ImageBuf};
+use thumbforge_core::job::Lane;
 use thumbforge_core::recipe::{Dtype, Noise};
 
+use super::super::{Cancel, EngineError};
 use super::asked::{Asked, Files, Shape};
+use super::painter::{Painted, Painter, Watch};
+use super::room::{self, Plan};
+use super::thread::{Ask, Model, Reply};
 
 /// A picture of a model by its name.
 pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
@@ -14,7 +22,7 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
         prompt: prompt.to_owned(),
         negative: String::new(),
         size: Extent { width: 16, height: 16 },
-        steps: 4,
+        steps: 2,
         guidance: 4.5,
         shift: 3.0,
         sampler: "Euler (flow)".to_owned(),
@@ -25,4 +33,252 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
     };
     let files = Files { model: PathBuf::from(model), ..Files::default() };
     Asked { files: Arc::new(files), shape, seed, source: None }
+}
+
+/// Paints pictures of one colour: the seed's. Prompts are orders: `panic`, `memory` (runs out with more than one), `gate`
+/// (waits for a word before every step).
+struct Fake {
+    /// Everything that happened, in order.
+    told: Sender<String>,
+    gate: Receiver<()>,
+    free: Arc<AtomicU64>,
+}
+
+/// An open model; it says when it is closed.
+struct Open(String, Sender<String>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = self.1.send(format!("close {}", self.0));
+    }
+}
+
+impl Painter for Fake {
+    type Model = Open;
+
+    fn open(&self, files: &Files) -> Result<Open, EngineError> {
+        let name = files.model.display().to_string();
+        if name == "broken" {
+            return Err(EngineError::Weights("read broken: it is no model".to_owned()));
+        }
+        let _ = self.told.send(format!("open {name}"));
+        Ok(Open(name, self.told.clone()))
+    }
+
+    fn fit(&self, _: &mut Open, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
+        let free = self.free.load(Ordering::SeqCst);
+        let fitted = room::fit(pictures, asked.shape.tiled_vae, free, &|plan| Ok(10 * plan.pictures as u64));
+        if fitted.is_err() {
+            let _ = self.told.send("no room".to_owned());
+        }
+        fitted
+    }
+
+    fn draw(
+        &self,
+        model: &mut Open,
+        asked: &[&Asked],
+        plan: &Plan,
+        watch: &dyn Watch,
+    ) -> Result<Vec<Painted>, EngineError> {
+        let seeds: Vec<String> = asked.iter().map(|asked| asked.seed.to_string()).collect();
+        let _ = self.told.send(format!("draw {} {} by {}", model.0, seeds.join("+"), plan.pictures));
+        let shape = &asked[0].shape;
+        if shape.prompt == "panic" {
+            panic!("told to");
+        }
+        if shape.prompt == "memory" && asked.len() > 1 {
+            return Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 });
+        }
+        for step in 1..=shape.steps {
+            if shape.prompt == "gate" {
+                let _ = self.gate.recv();
+            }
+            if watch.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            watch.step(step, shape.steps);
+        }
+        let picture = |asked: &&Asked| {
+            let image = ImageBuf::from_rgba(shape.size, vec![asked.seed as u8; shape.size.pixels() * 4]);
+            Painted { image: image.expect("the right length"), findings: Vec::new() }
+        };
+        Ok(asked.iter().map(picture).collect())
+    }
+}
+
+/// A model thread and everything that a test holds of it.
+struct Rig {
+    asks: Sender<Ask>,
+    told: Receiver<String>,
+    gate: Sender<()>,
+    free: Arc<AtomicU64>,
+}
+
+/// Someone who waits.
+struct Waits {
+    cancel: Cancel,
+    heard: Receiver<Reply>,
+}
+
+const SOON: Duration = Duration::from_secs(30);
+
+impl Rig {
+    fn new(idle: Duration) -> Self {
+        let ((told, heard), (gate, gated), (asks, receiver)) = (unbounded(), bounded(100), bounded(100));
+        let free = Arc::new(AtomicU64::new(1000));
+        let fake = Fake { told, gate: gated, free: free.clone() };
+        std::thread::spawn(move || Model::new(fake, receiver, idle).run());
+        Self { asks, told: heard, gate, free }
+    }
+
+    fn ask(&self, asked: Asked, lane: Lane, per_call: usize) -> Waits {
+        let (reply, heard) = bounded(64);
+        let cancel = Cancel::default();
+        let ask = Ask { asked, lane, per_call, cancel: cancel.clone(), reply };
+        self.asks.send(ask).expect("a thread");
+        Waits { cancel, heard }
+    }
+
+    /// A picture of model `a`, in a call of its own.
+    fn alone(&self, prompt: &str, seed: u64) -> Waits {
+        self.ask(asked("a", prompt, seed), Lane::Batch, 1)
+    }
+
+    #[track_caller]
+    fn told(&self, expected: &[&str]) {
+        for expected in expected {
+            assert_eq!(self.told.recv_timeout(SOON).expect("something happens"), *expected);
+        }
+    }
+}
+
+impl Waits {
+    /// Steps and the end, in words.
+    fn end(&self) -> String {
+        let mut said = Vec::new();
+        loop {
+            match self.heard.recv_timeout(SOON).expect("an answer") {
+                Reply::Step(done, of) => said.push(format!("{done}/{of}")),
+                Reply::Done(Ok(painted)) => said.push(format!("seed {}", painted.image.pixels()[0])),
+                Reply::Done(Err(err)) => said.push(err.to_string()),
+            }
+            if !said.last().is_some_and(|last| last.contains('/')) {
+                return said.join(" ");
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_are_told_and_pictures_come() {
+    let rig = Rig::new(SOON);
+    assert_eq!(rig.alone("p", 7).end(), "1/2 2/2 seed 7");
+    rig.told(&["open a", "draw a 7 by 1"]);
+    // The model stays open for the next.
+    assert_eq!(rig.alone("p", 8).end(), "1/2 2/2 seed 8");
+    rig.told(&["draw a 8 by 1"]);
+}
+
+#[test]
+fn one_model_is_closed_before_another_is_opened() {
+    let rig = Rig::new(SOON);
+    rig.alone("p", 1).end();
+    rig.ask(asked("b", "p", 2), Lane::Batch, 1).end();
+    rig.told(&["open a", "draw a 1 by 1", "close a", "open b", "draw b 2 by 1"]);
+}
+
+#[test]
+fn a_model_that_nobody_draws_with_is_closed_and_opened_again() {
+    let rig = Rig::new(Duration::from_millis(1));
+    rig.alone("p", 1).end();
+    rig.told(&["open a", "draw a 1 by 1", "close a"]);
+    rig.alone("p", 2).end();
+    rig.told(&["open a", "draw a 2 by 1", "close a"]);
+}
+
+#[test]
+fn one_of_a_call_that_is_cancelled_stops_no_other() {
+    let rig = Rig::new(SOON);
+    // While the first is drawn the others gather.
+    let first = rig.alone("gate", 1);
+    rig.told(&["open a", "draw a 1 by 1"]);
+    let others: Vec<Waits> = (2..5).map(|seed| rig.ask(asked("a", "gate", seed), Lane::Batch, 3)).collect();
+    (0..2).for_each(|_| rig.gate.send(()).expect("a gate"));
+    assert_eq!(first.end(), "1/2 2/2 seed 1");
+    rig.told(&["draw a 2+3+4 by 3"]);
+    others[1].cancel.raise();
+    (0..2).for_each(|_| rig.gate.send(()).expect("a gate"));
+    assert_eq!(others[0].end(), "1/2 2/2 seed 2");
+    assert_eq!(others[1].end(), "1/2 2/2 draw: it was cancelled");
+    assert_eq!(others[2].end(), "1/2 2/2 seed 4");
+}
+
+#[test]
+fn a_call_that_nobody_wants_ends_at_its_next_step() {
+    let rig = Rig::new(SOON);
+    let drawing = rig.alone("gate", 1);
+    rig.told(&["open a", "draw a 1 by 1"]);
+    let waiting = rig.alone("gate", 2);
+    waiting.cancel.raise();
+    drawing.cancel.raise();
+    rig.gate.send(()).expect("a gate");
+    assert_eq!(drawing.end(), "draw: it was cancelled");
+    assert_eq!(waiting.end(), "draw: it was cancelled");
+    // Nothing was drawn for the one that waited.
+    assert_eq!(rig.alone("p", 3).end(), "1/2 2/2 seed 3");
+    rig.told(&["draw a 3 by 1"]);
+}
+
+#[test]
+fn a_panic_ends_its_call_and_nothing_else() {
+    let rig = Rig::new(SOON);
+    let said = rig.alone("panic", 1).end();
+    assert_eq!(said, "finish a drawing, a fault of Thumbforge: told to");
+    assert_eq!(rig.alone("p", 2).end(), "1/2 2/2 seed 2");
+    // What was half changed is opened anew.
+    rig.told(&["open a", "draw a 1 by 1", "close a", "open a", "draw a 2 by 1"]);
+}
+
+#[test]
+fn files_that_are_no_model_fail_their_call_alone() {
+    let rig = Rig::new(SOON);
+    assert_eq!(rig.ask(asked("broken", "p", 1), Lane::Batch, 1).end(), "read broken: it is no model");
+    assert_eq!(rig.alone("p", 2).end(), "1/2 2/2 seed 2");
+}
+
+#[test]
+fn where_memory_runs_out_after_all_half_as_many_are_drawn_at_once() {
+    let rig = Rig::new(SOON);
+    let first = rig.alone("gate", 0);
+    rig.told(&["open a", "draw a 0 by 1"]);
+    let others: Vec<Waits> = (1..4).map(|seed| rig.ask(asked("a", "memory", seed), Lane::Batch, 3)).collect();
+    (0..2).for_each(|_| rig.gate.send(()).expect("a gate"));
+    first.end();
+    let ends: Vec<String> = others.iter().map(Waits::end).collect();
+    assert_eq!(ends, ["1/2 2/2 seed 1", "1/2 2/2 seed 2", "1/2 2/2 seed 3"]);
+    rig.told(&["draw a 1+2+3 by 3", "draw a 1 by 1", "draw a 2+3 by 2", "draw a 2 by 1", "draw a 3 by 1"]);
+}
+
+#[test]
+fn a_call_waits_for_memory_that_others_hold() {
+    let rig = Rig::new(SOON);
+    rig.free.store(0, Ordering::SeqCst);
+    let waits = rig.alone("p", 1);
+    rig.told(&["open a", "no room"]);
+    rig.free.store(1000, Ordering::SeqCst);
+    // Whatever comes makes it look again at once.
+    let other = rig.alone("p", 2);
+    assert_eq!(waits.end(), "1/2 2/2 seed 1");
+    assert_eq!(other.end(), "1/2 2/2 seed 2");
+}
+
+#[test]
+fn what_waits_for_memory_can_be_cancelled() {
+    let rig = Rig::new(SOON);
+    rig.free.store(0, Ordering::SeqCst);
+    let waits = rig.alone("p", 1);
+    rig.told(&["open a", "no room"]);
+    waits.cancel.raise();
+    assert_eq!(waits.end(), "draw: it was cancelled");
 }

@@ -279,17 +279,7 @@ fn grey(bytes: &[u8], size: Extent) -> Result<Vec<u8>, Refusal> {
         let message = "use the mask: nothing in it is transparent; what is to be drawn anew must be transparent in it";
         return Err(Refusal::field("mask", message));
     }
-    let mut png = Vec::new();
-    let mut encoder = ::png::Encoder::new(&mut png, size.width, size.height);
-    encoder.set_color(::png::ColorType::Grayscale);
-    encoder.set_depth(::png::BitDepth::Eight);
-    encoder.set_compression(::png::Compression::Fast);
-    let written = encoder.write_header().and_then(|mut writer| {
-        writer.write_image_data(&anew)?;
-        writer.finish()
-    });
-    written.map_err(|err| internal(&err))?;
-    Ok(png)
+    png::encode_grey(size, &anew).map_err(|err| internal(&err))
 }
 
 fn internal(err: &dyn std::error::Error) -> Refusal {
