@@ -348,6 +348,23 @@ fn every_step_is_told() {
 }
 
 #[test]
+fn a_preview_is_what_the_model_sees_in_the_first_picture() {
+    let request = request(&[1, 2]);
+    let plan = Plan::new(&model(), &request, &Layout::widest(2)).expect("a plan");
+    let pixels = 12 * 8;
+    let (mut latents, mut velocity) = (vec![0.0; 2 * plan.each()], vec![0.0; 2 * plan.each()]);
+    // Channel 5 of the third pixel, less half of its velocity; the second picture is something else.
+    (latents[2 * 16 + 5], velocity[2 * 16 + 5]) = (5.0, 2.0);
+    latents[plan.each()..].fill(3.0);
+    let call = crate::sampler::Call { index: 0, row: 0, sigma: 0.5, time: 500.0 };
+    let seen = plan.preview(&latents, &velocity, call).expect("a preview");
+    let mut planes = vec![0.0; plan.each()];
+    planes[5 * pixels + 2] = 4.0;
+    assert_eq!(Some(seen.rgb8), crate::preview::rgb8(&planes, pixels));
+    assert_eq!((seen.width, seen.height), (12, 8));
+}
+
+#[test]
 fn it_can_be_stopped_within_a_step() {
     let request = request(&[1]);
     let noting = Noting::default();
