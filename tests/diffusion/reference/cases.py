@@ -117,7 +117,8 @@ def table(more):
         side = known[name]["mmdit"]["position_side"]
         latent = lambda: 2 * chance.randint(1, min(side, 12))
         factor = 1 << (len(known[name]["vae"]["channels"]) - 1)
-        size = [factor * max(latent(), 4), factor * max(latent(), 4)]
+        # The program draws nothing smaller than 16 pixels.
+        size = [max(factor * latent(), 16), max(factor * latent(), 16)]
         slg = {"slg": {"layers": [chance.randrange(depth)], "scale": 2.5, "start": 0.0, "stop": 0.7}}
         again = {"image": 3, "strength": chance.uniform(0.3, 1.0)}
         within = again | {"mask": [1, 1, size[1] // 2 + 2, size[0] - 1]}
