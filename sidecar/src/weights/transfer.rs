@@ -341,6 +341,8 @@ pub(super) fn disk(path: &str, err: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::single_range_in_vec_init, reason = "lists of ranges, of which some have one")]
+
     use super::*;
 
     #[test]
