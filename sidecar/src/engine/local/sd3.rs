@@ -24,7 +24,7 @@ use thumbforge_diffusion::sampler::{Defaults, Guidance, Method, SkipLayers};
 use thumbforge_diffusion::text::encode::T5_TOKENS;
 use thumbforge_diffusion::text::tokenizer::Truncated;
 use thumbforge_diffusion::vae::tiles::Tiles;
-use thumbforge_diffusion::weights::{self as files, Sources, Weights};
+use thumbforge_diffusion::weights::{self as files, ModelKind, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
 use super::super::EngineError;
@@ -43,8 +43,6 @@ use crate::weights::{self, Part};
 const TILE: usize = 128;
 /// Overlap of such tiles.
 const TILE_OVERLAP: usize = 32;
-/// What diffusers draws a model with of which nobody knows a card.
-const UNKNOWN: LocalDefaults = LocalDefaults { steps: 28, guidance_milli: 7000, shift_milli: 3000 };
 
 /// The engine of this machine.
 ///
@@ -169,17 +167,23 @@ impl Here {
     }
 }
 
-/// What a model's card says: by its id in the catalogue, or what diffusers does with any model.
+/// What a model's card says: of the one that somebody registered it as, or of what its files look like.
 fn defaults(id: Option<&str>, weights: &Weights) -> LocalDefaults {
-    let shift_milli = (f64::from(weights.scheduler.shift) * 1e3).round() as u32;
-    let card = id.and_then(|id| id.strip_prefix("sd")).and_then(|id| Defaults::of(&format!("stable-diffusion-{id}")));
-    match card {
-        Some(card) => LocalDefaults {
-            steps: u32::try_from(card.steps).unwrap_or(UNKNOWN.steps),
-            guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
-            shift_milli,
-        },
-        None => LocalDefaults { shift_milli, ..UNKNOWN },
+    let card = Defaults::of(id.and_then(kind).unwrap_or(weights.kind));
+    LocalDefaults {
+        steps: u32::try_from(card.steps).unwrap_or(1),
+        guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
+        shift_milli: (f64::from(weights.scheduler.shift) * 1e3).round() as u32,
+    }
+}
+
+/// Which card a model of the catalogue has.
+fn kind(id: &str) -> Option<ModelKind> {
+    match id {
+        "sd3.5-medium" => Some(ModelKind::Medium),
+        "sd3.5-large" => Some(ModelKind::Large),
+        "sd3.5-large-turbo" => Some(ModelKind::Turbo),
+        _ => None,
     }
 }
 
@@ -527,9 +531,11 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_found_by_the_catalogue_s_ids() {
-        for id in ["sd3.5-medium", "sd3.5-large", "sd3.5-large-turbo"] {
-            assert!(Defaults::of(&format!("stable-diffusion-{}", &id[2..])).is_some(), "{id}");
+    fn every_local_model_of_the_catalogue_has_a_card() {
+        use thumbforge_core::model::{Catalogue, Family};
+        let catalogue = Catalogue::built_in();
+        for row in catalogue.rows().iter().filter(|row| row.family == Family::Local) {
+            assert!(kind(row.id.as_str()).is_some(), "{}", row.id);
         }
     }
 }
