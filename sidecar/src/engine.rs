@@ -210,7 +210,8 @@ pub struct Engines {
 impl Engines {
     /// Every engine that this build has and this machine can run.
     pub fn discover(store: &Store, data_dir: &Path, market: &Market) -> Self {
-        let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(builtin::Builtin), Box::new(file::File::new(store.clone()))];
+        let mut engines: Vec<Box<dyn Engine>> =
+            vec![Box::new(builtin::Builtin), Box::new(file::File::new(store.clone()))];
         match local::sd3::engine(store, data_dir, market) {
             Ok(local) => engines.push(Box::new(local)),
             Err(err) => tracing::warn!("there are no local models: {err}"),

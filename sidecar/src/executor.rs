@@ -141,7 +141,8 @@ impl Acts for Executor {
         let worker = self.worker.clone();
         let began = std::thread::Builder::new().name("picture".to_owned());
         if let Err(err) = began.spawn(move || worker.draw(job, attempt, &route, &cancel)) {
-            let failure = Failure::new(ErrorCode::EngineFailed, format!("failed to start a thread for a picture: {err}"));
+            let failure =
+                Failure::new(ErrorCode::EngineFailed, format!("failed to start a thread for a picture: {err}"));
             self.running.lock().remove(&job);
             let (dispatcher, result) = (self.dispatcher.clone(), Err((Outcome::Failed, failure)));
             tokio::spawn(async move { dispatcher.tell(Event::Drawn { job, attempt, result }).await });

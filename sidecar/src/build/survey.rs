@@ -28,7 +28,13 @@ pub struct Survey {
 }
 
 /// Looks at the outputs of `project` and plans.
-pub fn survey(project: &mut Project, cards: &router::EnginesHere, force: bool, upgrade: bool, now: SystemTime) -> Survey {
+pub fn survey(
+    project: &mut Project,
+    cards: &router::EnginesHere,
+    force: bool,
+    upgrade: bool,
+    now: SystemTime,
+) -> Survey {
     let wanted = &project.expansion.wanted;
     let outputs: Vec<&str> = wanted.iter().map(|wanted| wanted.output.as_str()).collect();
     let observed = observe_all(&project.root, &outputs, &mut project.stat_cache, now);

@@ -67,7 +67,9 @@ pub fn look(data_dir: &Path, market: Result<&Market, &str>, today: Day) -> Vec<L
     lines.push(Line {
         what: "text reader",
         ok: false,
-        says: "none in this version: words are checked for place, size and contrast, not read back".to_owned(), figures: None });
+        says: "none in this version: words are checked for place, size and contrast, not read back".to_owned(),
+        figures: None,
+    });
     lines
 }
 
@@ -108,5 +110,7 @@ fn fonts() -> Line {
     Line {
         what: "fonts",
         ok: true,
-        says: format!("{count} packaged, {mib:.1} MiB; fonts of the system are never used"), figures: None }
+        says: format!("{count} packaged, {mib:.1} MiB; fonts of the system are never used"),
+        figures: None,
+    }
 }

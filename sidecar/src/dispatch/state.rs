@@ -442,7 +442,11 @@ impl State {
     /// The journal failed: this process lets go of the job, and the next one finds it as it was last written.
     fn unrecorded(&mut self, record: &Record, failure: Failure, effects: &mut Vec<Effect>) {
         let job = record.job();
-        if self.jobs.get(&job).is_some_and(|entry| matches!(entry.phase, Phase::Starting { .. } | Phase::Drawing { .. })) {
+        if self
+            .jobs
+            .get(&job)
+            .is_some_and(|entry| matches!(entry.phase, Phase::Starting { .. } | Phase::Drawing { .. }))
+        {
             self.leave_slot(job);
         }
         let Some(entry) = self.jobs.remove(&job) else { return };

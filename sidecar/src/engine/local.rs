@@ -109,7 +109,8 @@ impl<P: Painter> Local<P> {
             })?,
         };
         if weights != order.realisation.weights {
-            let message = format!("draw with {model}: its weights changed since this was planned; run the same command again");
+            let message =
+                format!("draw with {model}: its weights changed since this was planned; run the same command again");
             return Err(EngineError::Missing(message));
         }
         if order.recipe.adapters.is_empty() {
@@ -160,7 +161,9 @@ impl<P: Painter> Local<P> {
             match asks.try_send(ask) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(_)) => {
-                    return Err(EngineError::Failed("draw: the model has too many pictures waiting; try again".to_owned()));
+                    return Err(EngineError::Failed(
+                        "draw: the model has too many pictures waiting; try again".to_owned(),
+                    ));
                 }
                 Err(TrySendError::Disconnected(back)) => {
                     ask = back;

@@ -352,7 +352,9 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
                     settings.insert("memory".to_owned(), route.memory.clone());
                 }
                 connection
-                    .prepare_cached("UPDATE attempts SET wire_model = ?3, seed = ?4, settings = ?5 WHERE job_id = ?1 AND n = ?2")?
+                    .prepare_cached(
+                        "UPDATE attempts SET wire_model = ?3, seed = ?4, settings = ?5 WHERE job_id = ?1 AND n = ?2",
+                    )?
                     .execute((
                         job.0,
                         attempt,

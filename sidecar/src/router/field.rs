@@ -28,7 +28,10 @@ impl EngineCard {
             (None, None) => true,
             _ => false,
         };
-        models && self.version == other.version && self.device_class == other.device_class && self.honours == other.honours
+        models
+            && self.version == other.version
+            && self.device_class == other.device_class
+            && self.honours == other.honours
     }
 }
 

@@ -115,7 +115,8 @@ impl LocalAsking {
         if named.strength.is_some() && edit.is_none() {
             lacks.push(Lacks::new("strength", "no picture is changed"));
         }
-        for (field, named) in [("mask_feather", named.mask_feather.is_some()), ("mask_mode", named.mask_mode.is_some())] {
+        for (field, named) in [("mask_feather", named.mask_feather.is_some()), ("mask_mode", named.mask_mode.is_some())]
+        {
             if named && !masked {
                 lacks.push(Lacks::new(field, "there is no mask"));
             }
@@ -153,7 +154,8 @@ const UPSCALE_STRENGTH: f64 = 0.3;
 /// What people should know of the settings that they named: a sampler that is another one here, numbers out of range.
 pub fn notes(recipe: &Recipe, row: &ModelRow) -> Vec<String> {
     if row.id.as_str().starts_with(OWN_MODEL) {
-        let sampler = thumbforge_core::recipe::Settings { sampler: recipe.settings.sampler.clone(), ..Default::default() };
+        let sampler =
+            thumbforge_core::recipe::Settings { sampler: recipe.settings.sampler.clone(), ..Default::default() };
         return SAMPLING.translate(row, &sampler).notes;
     }
     SAMPLING.translate(row, &recipe.settings).notes

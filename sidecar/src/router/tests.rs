@@ -842,7 +842,11 @@ fn what_a_local_model_is_asked_is_in_the_key() {
     check(that(|_| ()), &card, "cpu-bf16");
     check(steps(), &[("steps", "20")], "cpu-bf16");
     check(recipe(|r| r.settings.dtype = Some(Dtype::F32)), &[("dtype", "f32")], "cpu-f32");
-    check(recipe(|r| r.settings.sampler = Some("euler_a".into())), &[("sampler", "Euler ancestral (flow)")], "cpu-bf16");
+    check(
+        recipe(|r| r.settings.sampler = Some("euler_a".into())),
+        &[("sampler", "Euler ancestral (flow)")],
+        "cpu-bf16",
+    );
     check(recipe(|r| r.settings.noise = Some(Noise::TorchCpu)), &[("noise", "torch-cpu")], "cpu-bf16");
     let slg = "7,8:2.8:0.01:0.2";
     check(recipe(move |r| r.settings.slg = slg.parse().ok()), &[("slg", slg)], "cpu-bf16");

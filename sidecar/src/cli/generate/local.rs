@@ -177,9 +177,8 @@ fn grey(path: &Path, size: Extent) -> Result<Vec<u8>, Failure> {
         return Err(unusable(path, &reason));
     }
     // ITU-R BT.601 in sixteen bits, as Pillow makes a picture grey, which diffusers reads masks with.
-    let luma = |p: &[u8]| {
-        ((u32::from(p[0]) * 19595 + u32::from(p[1]) * 38470 + u32::from(p[2]) * 7471 + 0x8000) >> 16) as u8
-    };
+    let luma =
+        |p: &[u8]| ((u32::from(p[0]) * 19595 + u32::from(p[1]) * 38470 + u32::from(p[2]) * 7471 + 0x8000) >> 16) as u8;
     let pixels: Vec<u8> = mask.pixels().chunks_exact(4).map(luma).collect();
     if pixels.iter().all(|grey| *grey < 128) {
         return Err(unusable(path, "nothing in the mask is white; what is to be drawn anew must be"));

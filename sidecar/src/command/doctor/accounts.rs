@@ -17,7 +17,9 @@ pub(super) fn look(market: &Market, today: Day) -> Vec<Line> {
     lines.extend(market.unused_keys.iter().map(|name| Line {
         what: "account",
         ok: false,
-        says: format!("{name} is set and not used: in CI that takes --ambient-keys, or an account of the settings"), figures: None }));
+        says: format!("{name} is set and not used: in CI that takes --ambient-keys, or an account of the settings"),
+        figures: None,
+    }));
     lines.extend(market.budgets.iter().map(|budget| {
         let period = match budget.period {
             Period::Ever => "ever",
@@ -26,7 +28,12 @@ pub(super) fn look(market: &Market, today: Day) -> Vec<Line> {
         };
         Line { what: "budget", ok: true, says: format!("{}: {} {period}", budget.scope, budget.micros), figures: None }
     }));
-    lines.extend(market.problems.iter().map(|problem| Line { what: "settings", ok: false, says: problem.clone(), figures: None }));
+    lines.extend(market.problems.iter().map(|problem| Line {
+        what: "settings",
+        ok: false,
+        says: problem.clone(),
+        figures: None,
+    }));
     lines
 }
 
@@ -49,10 +56,15 @@ fn overall(market: &Market, today: Day) -> Line {
             says: format!(
                 "{says}; prices of {} are from {day} and may have changed: rows in models.toml beside the settings go over them",
                 row.id
-            ), figures: None },
-        Some((day, _)) => {
-            Line { what: "hosted models", ok: true, says: format!("{says}, at prices from {day} or later"), figures: None }
-        }
+            ),
+            figures: None,
+        },
+        Some((day, _)) => Line {
+            what: "hosted models",
+            ok: true,
+            says: format!("{says}, at prices from {day} or later"),
+            figures: None,
+        },
         None => Line { what: "hosted models", ok: true, says, figures: None },
     }
 }

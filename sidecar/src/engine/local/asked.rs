@@ -121,7 +121,9 @@ impl Asked {
 /// The setting of `name` in the realisation.
 fn setting<T: std::str::FromStr>(realisation: &Realisation, name: &str) -> Result<T, EngineError> {
     let said = realisation.settings.get(name).and_then(|value| value.parse().ok());
-    said.ok_or_else(|| EngineError::Recipe(format!("draw with weights: the route has no sound {name:?}; plan it again")))
+    said.ok_or_else(|| {
+        EngineError::Recipe(format!("draw with weights: the route has no sound {name:?}; plan it again"))
+    })
 }
 
 impl Shape {

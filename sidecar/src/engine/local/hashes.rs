@@ -69,7 +69,8 @@ impl HashCache for Hashes {
         let written = serde_json::to_vec_pretty(&known).ok().map(|text| {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder).and_then(|()| {
-                write_atomic(&self.path, &text, &Patience::usual()).map_err(|err| std::io::Error::other(err.to_string()))
+                write_atomic(&self.path, &text, &Patience::usual())
+                    .map_err(|err| std::io::Error::other(err.to_string()))
             })
         });
         if let Some(Err(err)) = written {

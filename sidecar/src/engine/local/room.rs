@@ -100,7 +100,9 @@ mod tests {
         };
         let said = match fit(4, tiled, free, &needs) {
             Ok(plan) => format!("{} {} {} {}", plan.pictures, plan.text_leaves, plan.apart, plan.needed_bytes),
-            Err(EngineError::OutOfMemory { needed_bytes, free_bytes }) => format!("needs {needed_bytes} of {free_bytes}"),
+            Err(EngineError::OutOfMemory { needed_bytes, free_bytes }) => {
+                format!("needs {needed_bytes} of {free_bytes}")
+            }
             Err(other) => other.to_string(),
         };
         assert_eq!(said, expected);

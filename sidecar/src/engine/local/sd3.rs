@@ -472,7 +472,9 @@ fn note(code: FindingCode, severity: Severity, message: String) -> Finding {
 /// The engine's error for one of the model's.
 fn told(err: DiffusionError) -> EngineError {
     match err {
-        DiffusionError::OutOfMemory { needed_bytes, free_bytes } => EngineError::OutOfMemory { needed_bytes, free_bytes },
+        DiffusionError::OutOfMemory { needed_bytes, free_bytes } => {
+            EngineError::OutOfMemory { needed_bytes, free_bytes }
+        }
         DiffusionError::File { .. } => EngineError::Weights(err.to_string()),
         DiffusionError::Missing(message) => EngineError::Missing(message),
         DiffusionError::Request(message) => EngineError::Recipe(message),

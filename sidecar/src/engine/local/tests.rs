@@ -74,7 +74,13 @@ impl Painter for Fake {
         fitted
     }
 
-    fn draw(&self, model: &mut Open, asked: &[&Asked], plan: &Plan, watch: &dyn Watch) -> Result<Vec<Painted>, EngineError> {
+    fn draw(
+        &self,
+        model: &mut Open,
+        asked: &[&Asked],
+        plan: &Plan,
+        watch: &dyn Watch,
+    ) -> Result<Vec<Painted>, EngineError> {
         let seeds: Vec<String> = asked.iter().map(|asked| asked.seed.to_string()).collect();
         let _ = self.told.send(format!("draw {} {} by {}", model.0, seeds.join("+"), plan.pictures));
         let shape = &asked[0].shape;

@@ -218,8 +218,7 @@ pub(super) fn settings(fields: &mut Fields) -> Result<Settings, Refusal> {
         noise: fields::word(fields, "noise", "philox or torch-cpu")?,
         dtype: fields::word(fields, "dtype", "f32 or bf16")?,
         slg: fields::word(fields, "slg", "LAYERS:SCALE:START:STOP, as in 7,8,9:2.8:0.01:0.2")?,
-        mask_feather: fields::count(fields, &["mask_feather"])?
-            .map(|pixels| u32::try_from(pixels).unwrap_or(u32::MAX)),
+        mask_feather: fields::count(fields, &["mask_feather"])?.map(|pixels| u32::try_from(pixels).unwrap_or(u32::MAX)),
         mask_mode: fields::word(fields, "mask_mode", "keep or diffusers")?,
     })
 }
