@@ -199,7 +199,7 @@ impl Shared {
         let (mut tries, mut best, mut next) = (Tries::of_bytes(), 0, Some(first));
         loop {
             let came = match next.take() {
-                Some(opened) => Came::Bytes(opened),
+                Some(opened) => Came::Bytes(Box::new(opened)),
                 None => self.ask(None).await?,
             };
             let (why, after) = match came {
