@@ -100,7 +100,7 @@ pub const TF_PROVIDER_FAILED: u32 = 41;
 pub const TF_PROVIDER_AUTH: u32 = 42;
 /// Status: the account has no credit left.
 pub const TF_OUT_OF_FUNDS: u32 = 43;
-/// The picture needs more memory than this machine has for it.
+/// Status: the picture needs more memory than this machine has for it.
 pub const TF_OUT_OF_MEMORY: u32 = 44;
 
 /// `TfOptions.flags`: adopt a session of the same data directory and project even if nobody relinquished it.

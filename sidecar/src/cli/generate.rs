@@ -1,5 +1,6 @@
 //! `thumbforge generate PROMPT`: one picture, now.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -8,7 +9,7 @@ use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Gate, JobSpec, Lane};
+use thumbforge_core::job::{Gate, JobSpec, JobState, Lane};
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
 use thumbforge_core::model::{Catalogue, Family, ModelRow};
 use thumbforge_core::money::Micros;
@@ -22,6 +23,7 @@ use crate::build::{BuildError, Item, ItemState, Report};
 use crate::command::batch::write_text;
 use crate::maker::Maker;
 use crate::output::write::{Patience, write_atomic};
+use crate::publish::Progress;
 use crate::router;
 use local::{Brought, LocalArgs};
 
@@ -96,7 +98,8 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     let item = Item::new(&wanted, ItemState::Planned);
     let item = runtime()?.block_on(async {
         let (maker, app) = maker(context, &client, None, args.no_sidecar).await?;
-        let item = make(&maker, spec, brought, item, &path).await;
+        let told = !context.quiet && std::io::stderr().is_terminal();
+        let item = make(&maker, spec, brought, item, &path, told).await;
         if let Some(app) = app {
             app.drain().await;
         }
@@ -198,10 +201,18 @@ async fn make(
     brought: Brought,
     item: Item,
     path: &std::path::Path,
+    told: bool,
 ) -> Result<Item, Failure> {
     // They stay until the job has ended.
     let _kept = brought.keep(maker).await?;
-    let made = maker.make(spec, &interruption()).await?;
+    // A model on a processor takes minutes, and whoever waits wants to see that it goes on.
+    let steps = |progress: Progress| {
+        if progress.steps > 0 && progress.state == JobState::Running {
+            let end = if progress.step == progress.steps { "\n" } else { "" };
+            eprint!("\rstep {} of {}{end}", progress.step, progress.steps);
+        }
+    };
+    let made = maker.make_heard(spec, &interruption(), told.then_some(&steps as _)).await?;
     if let Some(bytes) = &made.png {
         write_atomic(path, bytes, &Patience::usual())
             .map_err(|err| Failure::new(err.code(), format!("failed to {}", thumbforge_core::error::chain(&err))))?;

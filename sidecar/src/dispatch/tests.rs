@@ -228,7 +228,7 @@ fn draw_locally(id: u64) -> Event {
 
 /// As many jobs at the model as it has slots, and `more` that wait for one; all are of a build.
 fn full(more: u64) -> State {
-    let mut state = State::new(2);
+    let mut state = State::new(3);
     let slots = thumbforge_core::limits::MODEL_SLOTS as u64;
     for id in 1..=slots + more {
         assert_eq!(
