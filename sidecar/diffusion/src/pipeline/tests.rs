@@ -176,6 +176,8 @@ fn company<D: Device>(device: impl Fn() -> D, noise: NoiseKind, precision: Preci
     let skip = SkipLayers { layers: vec![1], scale: 2.0, start: 0.1, stop: 0.9 };
     let mut request = Request { noise, precision, vae_precision: precision, ..request(&[5, 6, 7]) };
     request.guidance.skip = Some(skip);
+    // Each has its own of the latents that the source may stand for.
+    request.source = (noise == NoiseKind::TorchCpu).then(|| source(0.9, None));
     let drawn = |request: &Request, layout: &Layout| {
         let outcome = draw_with(&mut Engine::new(device(), model()), request, layout);
         outcome.pictures
@@ -676,6 +678,9 @@ fn a_text_is_read_once_and_what_it_takes_is_known() {
     let other = |text: &str| Request { prompt: Prompts::all(text), ..request.clone() };
     let (loaded, reserved, drawn) = loads(&mut engine, &other("a red castle"), stays);
     assert_eq!((loaded, reserved), (0, 2));
+    assert_eq!(engine.texts.present(), 3);
+    assert_eq!(loads(&mut engine, &request, leaves).0, 0);
+    assert_eq!(engine.texts.present(), 0, "they leave though the text is known");
     assert!(apart(&drawn.pictures[0].picture, &first.pictures[0].picture) > 1e-3);
     assert_eq!(loads(&mut engine, &other("a blue castle"), leaves).0, 5);
     assert_eq!(loads(&mut engine, &other("a green castle"), leaves).0, 5);

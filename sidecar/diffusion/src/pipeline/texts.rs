@@ -69,6 +69,12 @@ impl<D: Device> Texts<D> {
         self.loaded.clear();
     }
 
+    /// How many encoders are loaded.
+    #[cfg(test)]
+    pub(crate) fn present(&self) -> usize {
+        self.loaded.encoders().len()
+    }
+
     /// The encoders of a request, planned.
     pub(crate) fn encoders(&mut self, model: &Model, request: &Request) -> Result<Arc<Encoders>, DiffusionError> {
         let way = Way::of(request);
