@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::job::Lane;
 use thumbforge_core::recipe::{Dtype, Noise};
@@ -125,7 +125,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 impl Rig {
     fn new(idle: Duration) -> Self {
-        let ((told, heard), (gate, gated), (asks, receiver)) = (unbounded(), bounded(100), bounded(100));
+        let ((told, heard), (gate, gated), (asks, receiver)) = (bounded(1000), bounded(100), bounded(100));
         let free = Arc::new(AtomicU64::new(1000));
         let fake = Fake { told, gate: gated, free: free.clone() };
         std::thread::spawn(move || Model::new(fake, receiver, idle).run());
