@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use thumbforge_diffusion::dtype::DType;
@@ -32,8 +32,9 @@ fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [verb, path] if verb == "make" => make(Path::new(path)),
-        [verb, path] if verb == "open" => open(Path::new(path)),
-        _ => Err("write: load make PATH, or load open PATH".into()),
+        [verb, path] if verb == "open" => open(Path::new(path), None),
+        [verb, path, tokenizers] if verb == "open" => open(Path::new(path), Some(tokenizers.into())),
+        _ => Err("write: load make PATH, or load open PATH [TOKENIZERS]".into()),
     }
 }
 
@@ -117,10 +118,10 @@ fn report(what: &str, since: Instant) {
     println!("{what}: {:.3} s, own {} MB, of files {} MB", since.elapsed().as_secs_f64(), own >> 20, file >> 20);
 }
 
-fn open(path: &Path) -> Outcome {
+fn open(path: &Path, tokenizers: Option<PathBuf>) -> Outcome {
     let before = memory();
     let start = Instant::now();
-    let opened = weights::open(&Sources { model: path.to_path_buf(), ..Sources::default() })?;
+    let opened = weights::open(&Sources { model: path.to_path_buf(), tokenizers, ..Sources::default() })?;
     let took = start.elapsed();
     report("opened", start);
     let config = &opened.mmdit.config;

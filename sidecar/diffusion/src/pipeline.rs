@@ -216,7 +216,8 @@ impl<D: Device> Engine<D> {
     pub fn estimate(&mut self, request: &Request, layout: &Layout) -> Result<Estimate, DiffusionError> {
         let plan = self.plan(request, layout)?;
         let encoders = self.texts.encoders(&self.model, request)?;
-        Ok(plan.estimate(&self.device, &self.model, &encoders.needs(&self.device), layout))
+        let needs = encoders.needs(&self.device);
+        Ok(plan.estimate(&self.device, &self.model, (&needs, texts::flops(&encoders)), layout))
     }
 
     /// Unloads all weights; the next picture loads them again.
@@ -352,6 +353,7 @@ pub fn estimate<D: Device>(
     request: &Request,
     layout: &Layout,
 ) -> Result<Estimate, DiffusionError> {
-    let needs = texts::encoders(model, request)?.needs(device);
-    Ok(Plan::new(model, request, layout)?.estimate(device, model, &needs, layout))
+    let encoders = texts::encoders(model, request)?;
+    let needs = encoders.needs(device);
+    Ok(Plan::new(model, request, layout)?.estimate(device, model, (&needs, texts::flops(&encoders)), layout))
 }

@@ -151,17 +151,18 @@ impl Matrix {
     }
 }
 
-/// Eight sums side by side, so that the compiler may add eight at once.
+/// Sums in doubles, so that what others are held against errs by no more than the rounding of what is stored. Eight side by
+/// side, so that the compiler may add eight at once.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
+    let mut sums = [0.0f64; 8];
     let (mut left, mut right) = (a.chunks_exact(8), b.chunks_exact(8));
     for (a, b) in left.by_ref().zip(right.by_ref()) {
         for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
+            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
         }
     }
-    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
+    let rest = left.remainder().iter().zip(right.remainder());
+    (sums.iter().sum::<f64>() + rest.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()) as f32
 }
 
 /// An activation of one number.
@@ -495,10 +496,14 @@ impl Run<'_> {
                             let own = value.rows() / batch;
                             (0..own).map(move |token| value.row(picture * own + token))
                         });
-                        let to = &mut y.row_mut(row)[features.clone()];
+                        let mut sums = vec![0.0f64; *head];
                         for (share, value) in scores.iter().zip(seen) {
-                            to.iter_mut().zip(&value[features.clone()]).for_each(|(to, value)| *to += share * value);
+                            let products =
+                                value[features.clone()].iter().map(|value| f64::from(*share) * f64::from(*value));
+                            sums.iter_mut().zip(products).for_each(|(sum, product)| *sum += product);
                         }
+                        let to = &mut y.row_mut(row)[features.clone()];
+                        to.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum as f32);
                     }
                 }
                 self.store(*out, &y)?;
@@ -532,7 +537,7 @@ fn pixel(at: usize, height: usize, width: usize) -> (usize, usize, usize) {
 fn softmax(scores: &mut [f32]) {
     let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     scores.iter_mut().for_each(|score| *score = (*score - most).exp());
-    let sum: f32 = scores.iter().sum();
+    let sum = scores.iter().map(|score| f64::from(*score)).sum::<f64>() as f32;
     scores.iter_mut().for_each(|score| *score /= sum);
 }
 

@@ -50,8 +50,8 @@ pub fn decode(config: &VaeConfig, batch: usize, height: usize, width: usize) -> 
     let mut half = Half::new(config, "decoder");
     let size = Size { batch, height, width };
     let x = half.latents_in(size);
-    let x = half.from_latents(x, size);
-    let picture = half.to_picture(x, size);
+    let x = half.features_of_latents(x, size);
+    let picture = half.picture_of(x, size);
     half.b.output(PICTURE, picture);
     half.b.finish()
 }
@@ -61,7 +61,7 @@ pub fn decode_middle(config: &VaeConfig, batch: usize, height: usize, width: usi
     let mut half = Half::new(config, "decoder");
     let size = Size { batch, height, width };
     let x = half.latents_in(size);
-    let features = half.from_latents(x, size);
+    let features = half.features_of_latents(x, size);
     half.b.output(FEATURES, features);
     half.b.finish()
 }
@@ -70,7 +70,7 @@ pub fn decode_middle(config: &VaeConfig, batch: usize, height: usize, width: usi
 pub fn decode_levels(config: &VaeConfig, batch: usize, height: usize, width: usize) -> Graph {
     let mut half = Half::new(config, "decoder");
     let x = half.b.input(FEATURES, batch * height * width, half.top(), Element::Act);
-    let picture = half.to_picture(x, Size { batch, height, width });
+    let picture = half.picture_of(x, Size { batch, height, width });
     half.b.output(PICTURE, picture);
     half.b.finish()
 }
@@ -79,8 +79,8 @@ pub fn decode_levels(config: &VaeConfig, batch: usize, height: usize, width: usi
 pub fn encode(config: &VaeConfig, batch: usize, height: usize, width: usize) -> Graph {
     let mut half = Half::new(config, "encoder");
     let x = half.picture_in(Size { batch, height, width });
-    let x = half.from_picture(x, Size { batch, height, width });
-    let moments = half.to_moments(x, Size { batch, height, width });
+    let x = half.features_of_picture(x, Size { batch, height, width });
+    let moments = half.moments_of(x, Size { batch, height, width });
     half.b.output(MOMENTS, moments);
     half.b.finish()
 }
@@ -89,7 +89,7 @@ pub fn encode(config: &VaeConfig, batch: usize, height: usize, width: usize) -> 
 pub fn encode_levels(config: &VaeConfig, batch: usize, height: usize, width: usize) -> Graph {
     let mut half = Half::new(config, "encoder");
     let x = half.picture_in(Size { batch, height, width });
-    let features = half.from_picture(x, Size { batch, height, width });
+    let features = half.features_of_picture(x, Size { batch, height, width });
     half.b.output(FEATURES, features);
     half.b.finish()
 }
@@ -98,7 +98,7 @@ pub fn encode_levels(config: &VaeConfig, batch: usize, height: usize, width: usi
 pub fn encode_middle(config: &VaeConfig, batch: usize, height: usize, width: usize) -> Graph {
     let mut half = Half::new(config, "encoder");
     let x = half.b.input(FEATURES, batch * height * width, half.top(), Element::Act);
-    let moments = half.to_moments(x, Size { batch, height, width });
+    let moments = half.moments_of(x, Size { batch, height, width });
     half.b.output(MOMENTS, moments);
     half.b.finish()
 }
@@ -126,12 +126,12 @@ impl<'a> Half<'a> {
         self.b.input(PICTURE, size.times(self.config.factor()).pixels(), 3, Element::Act)
     }
 
-    fn from_latents(&mut self, latents: View, size: Size) -> View {
+    fn features_of_latents(&mut self, latents: View, size: Size) -> View {
         let x = self.conv(latents, "conv_in", self.top(), size.kernel(3));
         self.middle(x, size)
     }
 
-    fn to_picture(&mut self, features: View, mut size: Size) -> View {
+    fn picture_of(&mut self, features: View, mut size: Size) -> View {
         let mut x = features;
         for (level, channels) in self.config.channels.iter().enumerate().rev() {
             for block in 0..=self.config.layers {
@@ -147,7 +147,7 @@ impl<'a> Half<'a> {
     }
 
     /// `size` is that of the latents.
-    fn from_picture(&mut self, picture: View, size: Size) -> View {
+    fn features_of_picture(&mut self, picture: View, size: Size) -> View {
         let (levels, mut size) = (self.config.channels.len(), size.times(self.config.factor()));
         let first = self.config.channels.first().copied().unwrap_or(0);
         let mut x = self.conv(picture, "conv_in", first, size.kernel(3));
@@ -165,7 +165,7 @@ impl<'a> Half<'a> {
         x
     }
 
-    fn to_moments(&mut self, features: View, size: Size) -> View {
+    fn moments_of(&mut self, features: View, size: Size) -> View {
         let x = self.middle(features, size);
         self.out(x, 2 * self.config.latent, size)
     }

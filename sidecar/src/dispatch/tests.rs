@@ -231,7 +231,11 @@ fn full(more: u64) -> State {
     let mut state = State::new(3);
     let slots = thumbforge_core::limits::MODEL_SLOTS as u64;
     for id in 1..=slots + more {
-        assert_eq!(planned(&state.apply(Event::Accepted(job(id, Lane::Batch, "night")), 0)), [id], "no worker is taken");
+        assert_eq!(
+            planned(&state.apply(Event::Accepted(job(id, Lane::Batch, "night")), 0)),
+            [id],
+            "no worker is taken"
+        );
         let effects = state.apply(draw_locally(id), 0);
         if id <= slots {
             state.apply(durable(&effects), 0);

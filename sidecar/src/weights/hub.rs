@@ -73,7 +73,7 @@ pub struct Hub {
 /// How a request for bytes ended.
 pub(super) enum Came {
     /// With bytes.
-    Bytes(Opened),
+    Bytes(Box<Opened>),
     /// With nothing, and the next time may be better.
     Nothing {
         /// In words.
@@ -220,7 +220,7 @@ impl Hub {
                 Ok(Came::Nothing { why, after: head.retry_after })
             };
             return match head.status {
-                200 | 206 => Ok(Came::Bytes(opened)),
+                200 | 206 => Ok(Came::Bytes(Box::new(opened))),
                 401 | 403 | 404 if head.at_home && !with_token && self.show_token()? => continue,
                 401 | 403 if head.at_home => Err(self.denied(repo, head, with_token)),
                 // An address of the store that has run out; the hub makes a new one.

@@ -39,7 +39,7 @@ impl Spans {
         let to = self.0.partition_point(|span| span.start <= range.end);
         let start = self.0[from..to].first().map_or(range.start, |span| span.start.min(range.start));
         let end = self.0[from..to].last().map_or(range.end, |span| span.end.max(range.end));
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, std::iter::once(start..end));
     }
 
     /// How many bytes they have.
@@ -259,6 +259,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::single_range_in_vec_init, reason = "lists of ranges, of which some have one")]
+
     use std::io::{Seek, SeekFrom, Write};
 
     use proptest::prelude::*;

@@ -199,7 +199,7 @@ impl Shared {
         let (mut tries, mut best, mut next) = (Tries::of_bytes(), 0, Some(first));
         loop {
             let came = match next.take() {
-                Some(opened) => Came::Bytes(opened),
+                Some(opened) => Came::Bytes(Box::new(opened)),
                 None => self.ask(None).await?,
             };
             let (why, after) = match came {
@@ -341,6 +341,8 @@ pub(super) fn disk(path: &str, err: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::single_range_in_vec_init, reason = "lists of ranges, of which some have one")]
+
     use super::*;
 
     #[test]

@@ -117,7 +117,14 @@ def table(more):
         side = known[name]["mmdit"]["position_side"]
         latent = lambda: 2 * chance.randint(1, min(side, 12))
         factor = 1 << (len(known[name]["vae"]["channels"]) - 1)
-        size = [factor * latent(), factor * latent()]
+        # The program draws nothing smaller than 16 pixels.
+        size = [max(factor * latent(), 16), max(factor * latent(), 16)]
+        slg = {"slg": {"layers": [chance.randrange(depth)], "scale": 2.5, "start": 0.0, "stop": 0.7}}
+        again = {"image": 3, "strength": chance.uniform(0.3, 1.0)}
+        within = again | {"mask": [1, 1, size[1] // 2 + 2, size[0] - 1]}
+        adapted = {"lora": {"seed": place, "rank": 4, "alpha": 3.0, "weight": 1.2}}
+        # Left-out layers need a guidance above 1, which every third has.
+        kinds = (slg, again, within, {}, adapted, within, slg, adapted)
         found += [
             mmdit(name, name, [latent(), latent()], 77 + chance.choice((0, 77, 256)), batch=chance.randint(1, 3),
                   timestep=chance.uniform(1, 1000), skip=chance.choice(([], [], [chance.randrange(depth)]))),
@@ -127,12 +134,8 @@ def table(more):
             sampler(chance.choice(("euler", "heun", "dpmpp_2m", "euler_ancestral")), chance.randint(2, 50),
                     known[name]["shift"]),
             randn(chance.randrange(1 << 53), 1000 * chance.randint(1, 90) + 7, *(chance.randint(1, 200) for _ in range(6))),
-            image(name, name, chance.randint(2, 28), size, guidance=chance.choice((1.0, 3.5, 7.0)),
-                  seed=chance.randrange(1 << 50), t5=chance.random() < 0.7, **chance.choice((
-                      {}, {"image": 3, "strength": chance.uniform(0.3, 1.0)},
-                      {"image": 3, "strength": chance.uniform(0.3, 1.0), "mask": [0, 3, size[1] // 2 + 1, size[0] - 5]},
-                      {"slg": {"layers": [chance.randrange(depth)], "scale": 2.5, "start": 0.0, "stop": 0.7}},
-                      {"lora": {"seed": place, "rank": 4, "alpha": 3.0, "weight": 1.2}}))),
+            image(name, name, chance.randint(2, 28), size, guidance=chance.choice((1.0, 3.5, 7.0)) if place % 3 else 5.0,
+                  seed=chance.randrange(1 << 50), t5=chance.random() < 0.7, **kinds[place]),
         ]
     return known, found
 

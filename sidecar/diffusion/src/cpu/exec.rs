@@ -33,10 +33,12 @@ fn need_of(program: &Program, op: &Op, tile: &Tile, threads: usize) -> Need {
     };
     let vectors = |weights: &[Option<Weight>]| weights.iter().flatten().map(numbers).sum::<usize>();
     let (own, shared) = match op {
-        Op::Linear { x, bias, out, .. } => (product::need(tile, x.rows, out.cols, x.cols, threads), vectors(&[*bias])),
+        Op::Linear { x, bias, out, .. } => {
+            (product::need(tile, x.rows, out.cols, x.cols, threads, false), vectors(&[*bias]))
+        }
         Op::Conv { x, bias, geometry, out, .. } => {
             let k = x.cols * geometry.kernel * geometry.kernel;
-            (product::need(tile, out.rows, out.cols, k, threads), vectors(&[*bias]))
+            (product::need(tile, out.rows, out.cols, k, threads, true), vectors(&[*bias]))
         }
         Op::Norm { weight, bias, .. } => (Need::default(), vectors(&[*weight, *bias])),
         Op::GroupNorm { x, batch, groups, weight, bias, .. } => {

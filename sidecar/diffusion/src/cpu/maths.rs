@@ -58,7 +58,7 @@ pub(super) fn act(act: Act, x: f32) -> f32 {
         Act::QuickGelu => x / (1.0 + exp(-1.702 * x)),
         Act::Gelu => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
         // (1 + tanh u) / 2 = 1 / (1 + e^(-2u))
-        Act::GeluTanh => x / (1.0 + exp(-1.595_769_1 * (x + 0.044_715 * x * x * x))),
+        Act::GeluTanh => x / (1.0 + exp(-1.595_769 * (x + 0.044_715 * x * x * x))),
     }
 }
 

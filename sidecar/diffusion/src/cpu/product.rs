@@ -40,9 +40,9 @@ const SLAB_COLS: usize = 512;
 /// 1 MiB.
 const CHUNK_ROWS: usize = 224;
 
-/// Rows below which the outcome is not cut between threads while columns can be: packing weights for fewer costs more than
-/// idle threads.
-const LEAST_ROWS: usize = 512;
+/// Rows of a part at least, where rows are cut to have tasks for all threads: packing weights for fewer costs more than it
+/// gains. Kernels of convolutions cost more to pack, because they are stored with their taps innermost.
+const LEAST_ROWS: [usize; 2] = [512, 2048];
 
 /// Where the rows of the left side come from.
 #[derive(Clone, Copy)]
@@ -82,14 +82,14 @@ struct Cut {
 }
 
 impl Cut {
-    fn of(tile: &Tile, m: usize, n: usize, k: usize, threads: usize) -> Self {
+    fn of(tile: &Tile, m: usize, n: usize, k: usize, threads: usize, pixels: bool) -> Self {
         let units = k.div_ceil(tile.per_unit()).max(1);
         let stretches = units.div_ceil(DEPTH);
         let depth = units.div_ceil(stretches);
         let most = (SLAB_BYTES / 4 / units / tile.nr * tile.nr).clamp(tile.nr, SLAB_COLS);
         // Some tasks for each thread, so that one that is held up does not hold up all.
         let tasks = if threads == 1 { 1 } else { 4 * threads };
-        let parts = tasks.div_ceil(n.div_ceil(most)).min(m / LEAST_ROWS).max(1);
+        let parts = tasks.div_ceil(n.div_ceil(most)).min(m / LEAST_ROWS[usize::from(pixels)]).max(1);
         let cols = n.div_ceil(tasks.div_ceil(parts)).next_multiple_of(tile.nr).max(4 * tile.nr);
         let cols = cols.max(if parts == 1 { 0 } else { most }).min(most).min(n.next_multiple_of(tile.nr));
         let rows = CHUNK_ROWS.min(m).next_multiple_of(tile.mr);
@@ -108,14 +108,15 @@ impl Cut {
 }
 
 /// What a product of these sides works in.
-pub(super) fn need(tile: &Tile, m: usize, n: usize, k: usize, threads: usize) -> Need {
-    Need { own: Cut::of(tile, m, n, k, threads).need(tile), shared: 0 }
+pub(super) fn need(tile: &Tile, m: usize, n: usize, k: usize, threads: usize, pixels: bool) -> Need {
+    Need { own: Cut::of(tile, m, n, k, threads, pixels).need(tile), shared: 0 }
 }
 
 /// Computes a product.
 pub(super) fn run(team: &Team<'_>, product: &Product<'_>) {
     let tile = Tile::of(team.kernels, product.precision);
-    let cut = Cut::of(&tile, product.m, product.n, product.k, team.threads());
+    let pixels = matches!(product.rows, Rows::Pixels(..));
+    let cut = Cut::of(&tile, product.m, product.n, product.k, team.threads(), pixels);
     let part = product.m.div_ceil(cut.parts).next_multiple_of(tile.mr);
     let slabs = product.n.div_ceil(cut.cols);
     team.each(slabs * cut.parts, |task, room| {

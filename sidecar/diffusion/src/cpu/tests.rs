@@ -32,9 +32,9 @@ fn threads_and_repetition_change_no_bit() {
     let teams: Vec<Vec<Cpu>> = [1, 2, 3].map(devices).into_iter().collect();
     for case in conformance::cases() {
         for precision in [Precision::F32, Precision::Bf16] {
-            for at in 0..teams[0].len() {
-                let alone = bits(&teams[0][at], &case, precision);
-                for device in [&teams[0][at], &teams[1][at], &teams[2][at]] {
+            for ((one, two), three) in teams[0].iter().zip(&teams[1]).zip(&teams[2]) {
+                let alone = bits(one, &case, precision);
+                for device in [one, two, three] {
                     assert!(bits(device, &case, precision) == alone, "{}: {device:?} {precision:?}", case.name);
                 }
             }

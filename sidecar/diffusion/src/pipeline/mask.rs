@@ -71,3 +71,52 @@ fn shares(mask: &[f32], width: usize, feather: usize) -> Vec<f32> {
     };
     (0..mask.len()).map(share).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(mask: &[&str], feather: usize, expected: &[&str]) {
+        let digit = |of: char| of.to_digit(10).map_or(0.0, |digit| digit as f32 / 9.0);
+        let pixels: Vec<f32> = mask.iter().flat_map(|row| row.chars()).map(digit).collect();
+        let shares = shares(&pixels, mask[0].len(), feather);
+        let shown: String = shares.iter().map(|share| (share * 9.0).round().to_string()).collect();
+        assert_eq!(shown, expected.concat(), "{feather}");
+    }
+
+    #[test]
+    fn edges_fade_inwards_from_what_is_kept() {
+        check(&["0099", "5599"], 0, &["0099", "5599"]);
+        // Half, and then all of the way. The edge of the picture is none.
+        check(&["099999"], 1, &["059999"]);
+        check(&["9", "9", "0"], 1, &["9", "5", "0"]);
+        check(&["999990"], 1, &["999950"]);
+        // A corner is the root of two away.
+        check(&["0999", "9999", "9999"], 1, &["0599", "5799", "9999"]);
+        // From both sides, and in the middle of the far reach of neither.
+        check(&["0999990"], 3, &["0158510"]);
+        // What is half masked is half of that.
+        check(&["0699"], 1, &["0399"]);
+    }
+
+    #[test]
+    fn what_is_half_masked_is_half_drawn() {
+        let source = Picture { width: 2, height: 1, pixels: vec![0.1; 6] };
+        let mask = Mask { pixels: vec![0.5, 1.0], mode: MaskMode::Keep { feather_px: 0 } };
+        let mut drawn = vec![0.9; 6];
+        mask.lay(&source, &mut drawn);
+        assert!((drawn[0] - 0.5).abs() < 1e-6 && drawn[3] == 0.9, "{drawn:?}");
+        Mask { mode: MaskMode::Diffusers, ..mask }.lay(&source, &mut drawn);
+        assert_eq!(drawn[3], 0.9);
+    }
+
+    #[test]
+    fn a_wide_edge_is_bounded() {
+        let source = Picture { width: 600, height: 1, pixels: vec![0.0; 1800] };
+        let pixels = (0..600).map(|x| if x == 0 { 0.0 } else { 1.0 }).collect();
+        let mask = Mask { pixels, mode: MaskMode::Keep { feather_px: usize::MAX } };
+        let mut drawn = vec![1.0; 1800];
+        mask.lay(&source, &mut drawn);
+        assert!(drawn[3 * FEATHER_PX_MAX] < 1.0 && drawn[3 * (FEATHER_PX_MAX + 1)] == 1.0);
+    }
+}

@@ -129,8 +129,14 @@ impl Plan {
         )))
     }
 
-    /// What all phases take, with text encoders of these `needs`.
-    pub(crate) fn estimate<D: Device>(&self, device: &D, model: &Model, needs: &[Need], layout: &Layout) -> Estimate {
+    /// What all phases take, with text encoders of these `needs` and so many multiplications and additions.
+    pub(crate) fn estimate<D: Device>(
+        &self,
+        device: &D,
+        model: &Model,
+        (needs, text_flops): (&[Need], u64),
+        layout: &Layout,
+    ) -> Estimate {
         let pixels = device.model_bytes(&model.mmdit.params) + device.model_bytes(&model.vae.params);
         let of_text = needs.iter().map(|need| need.model_bytes);
         let (text_weights, weights_bytes) = match layout.text {
@@ -147,7 +153,7 @@ impl Plan {
             weights_bytes: text_weights,
             arena_bytes: most(|need| need.memory_bytes),
             workspace_bytes: most(|need| need.workspace_bytes),
-            flops: 0,
+            flops: text_flops * self.denoiser.prompts() as u64,
         };
         let phase = |kind: PhaseKind, workspace_bytes: u64, flops: u64| Phase {
             kind,

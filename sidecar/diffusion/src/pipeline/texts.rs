@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::pipeline::request::{Keep, Layout, Prompts, Request};
-use crate::pipeline::{Model, Watch};
+use crate::pipeline::{Model, Watch, estimate};
 use crate::text::cache::Cache;
 use crate::text::encode::{Encoded, Encoders, Loaded, Reading, Stay, Work};
 
@@ -139,4 +139,9 @@ pub(crate) fn encoders(model: &Model, request: &Request) -> Result<Encoders, Dif
         pooled: model.mmdit.config.pooled,
     };
     Encoders::new(parts, reading)
+}
+
+/// Multiplications and additions of all encoders for one prompt.
+pub(crate) fn flops(encoders: &Encoders) -> u64 {
+    encoders.programs().map(|(_, program)| estimate::flops(program)).sum()
 }

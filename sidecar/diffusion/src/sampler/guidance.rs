@@ -66,6 +66,9 @@ impl Guidance {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
+    /// The models that it is the card of, as the catalogue calls them.
+    #[serde(default)]
+    pub ids: Vec<String>,
     /// Steps.
     pub steps: usize,
     /// Guidance.
@@ -87,17 +90,26 @@ struct Table {
 
 impl Defaults {
     /// Those of a kind of model, from `defaults.toml`.
-    ///
-    /// # Panics
-    /// Never in a build whose tests passed: the embedded file is read by one.
     pub fn of(kind: ModelKind) -> Self {
-        #[expect(clippy::expect_used, reason = "the embedded table is read by a unit test")]
-        let table: Table = toml::from_str(DEFAULTS).expect("the embedded table is read by a unit test");
+        let table = Table::read();
         match kind {
             ModelKind::Medium => table.medium,
             ModelKind::Large => table.large,
             ModelKind::Turbo => table.turbo,
             ModelKind::Other => table.other,
         }
+    }
+
+    /// Those of a model that the catalogue knows.
+    pub fn of_id(id: &str) -> Option<Self> {
+        let Table { medium, large, turbo, other } = Table::read();
+        [medium, large, turbo, other].into_iter().find(|card| card.ids.iter().any(|known| known == id))
+    }
+}
+
+impl Table {
+    fn read() -> Self {
+        #[expect(clippy::expect_used, reason = "the embedded table is read by a unit test")]
+        toml::from_str(DEFAULTS).expect("the embedded table is read by a unit test")
     }
 }

@@ -64,8 +64,9 @@ pub(crate) fn parts(files: &Files) -> Vec<Found> {
             found.push(Found { kind: Kind::T5, layout: Layout::Llama, prefix: String::new() });
         }
     }
-    // A Stable Diffusion of the first generations keeps a CLIP and an autoencoder under the same names.
-    if stranger_base(files).is_some() { Vec::new() } else { found }
+    // Older Stable Diffusions keep a CLIP and an autoencoder under the same names, but no such transformer.
+    let ours = found.iter().any(|found| found.kind == Kind::Mmdit) || stranger_base(files).is_none();
+    if ours { found } else { Vec::new() }
 }
 
 fn any(files: &Files, test: impl Fn(&str) -> bool) -> bool {

@@ -167,23 +167,14 @@ impl Here {
     }
 }
 
-/// What a model's card says: of the one that somebody registered it as, or of what its files look like.
+/// What a model's card says: by its id in the catalogue, or by what its tensors look like.
 fn defaults(id: Option<&str>, weights: &Weights) -> LocalDefaults {
-    let card = Defaults::of(id.and_then(kind).unwrap_or(weights.kind));
+    let shift_milli = (f64::from(weights.scheduler.shift) * 1e3).round() as u32;
+    let card = id.and_then(Defaults::of_id).unwrap_or_else(|| Defaults::of(weights.kind));
     LocalDefaults {
-        steps: u32::try_from(card.steps).unwrap_or(1),
+        steps: u32::try_from(card.steps).unwrap_or(u32::MAX),
         guidance_milli: (f64::from(card.guidance) * 1e3).round() as u32,
-        shift_milli: (f64::from(weights.scheduler.shift) * 1e3).round() as u32,
-    }
-}
-
-/// Which card a model of the catalogue has.
-fn kind(id: &str) -> Option<ModelKind> {
-    match id {
-        "sd3.5-medium" => Some(ModelKind::Medium),
-        "sd3.5-large" => Some(ModelKind::Large),
-        "sd3.5-large-turbo" => Some(ModelKind::Turbo),
-        _ => None,
+        shift_milli,
     }
 }
 
@@ -498,6 +489,8 @@ impl pipeline::Watch for Watched<'_> {
 
 #[cfg(test)]
 mod tests {
+    use thumbforge_core::model::{Catalogue, Family};
+
     use super::*;
 
     #[test]
@@ -520,7 +513,6 @@ mod tests {
 
     #[test]
     fn every_sampler_of_the_table_is_one_that_the_model_has() {
-        use thumbforge_core::model::{Catalogue, Family};
         use thumbforge_core::recipe::Settings;
         use thumbforge_core::sampling::Table;
         let (table, catalogue) = (Table::built_in(), Catalogue::built_in());
@@ -533,11 +525,10 @@ mod tests {
     }
 
     #[test]
-    fn every_local_model_of_the_catalogue_has_a_card() {
-        use thumbforge_core::model::{Catalogue, Family};
+    fn cards_are_found_by_the_catalogue_s_ids() {
         let catalogue = Catalogue::built_in();
         for row in catalogue.rows().iter().filter(|row| row.family == Family::Local) {
-            assert!(kind(row.id.as_str()).is_some(), "{}", row.id);
+            assert!(Defaults::of_id(row.id.as_str()).is_some(), "{}", row.id);
         }
     }
 }

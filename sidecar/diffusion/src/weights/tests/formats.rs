@@ -5,7 +5,7 @@ use crate::weights::write::{Value, encode};
 
 /// A transformer in GGUF, matrices in `dtype`.
 fn put_gguf(path: &Path, tensors: &[Values], dtype: DType, values: &[(String, Value)]) {
-    let fits = |tensor: &Values| tensor.shape.len() == 2 && tensor.shape[1] % dtype.block_len() == 0;
+    let fits = |tensor: &Values| tensor.shape.len() == 2 && tensor.shape[1].is_multiple_of(dtype.block_len());
     let heads: Vec<Head> = tensors
         .iter()
         .map(|tensor| Head::new(&tensor.name, if fits(tensor) { dtype } else { DType::F32 }, &tensor.shape))
