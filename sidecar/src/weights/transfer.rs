@@ -195,11 +195,11 @@ impl Shared {
     }
 
     /// Reads the whole file in one answer, from a server that knows nothing else.
-    async fn carry_whole(&self, first: Opened) -> Result<(), Stop> {
+    async fn carry_whole(&self, first: Box<Opened>) -> Result<(), Stop> {
         let (mut tries, mut best, mut next) = (Tries::of_bytes(), 0, Some(first));
         loop {
             let came = match next.take() {
-                Some(opened) => Came::Bytes(Box::new(opened)),
+                Some(opened) => Came::Bytes(opened),
                 None => self.ask(None).await?,
             };
             let (why, after) = match came {
@@ -261,7 +261,7 @@ impl Shared {
     }
 
     /// Writes an answer to `start..end`, at most. Gives how many bytes came, and why no more, if less.
-    async fn stream(&self, mut opened: Opened, start: u64, end: u64) -> Result<(u64, Option<String>), Stop> {
+    async fn stream(&self, mut opened: Box<Opened>, start: u64, end: u64) -> Result<(u64, Option<String>), Stop> {
         let most = BUFFER_BYTES.min(usize::try_from(self.part.checkpoint_bytes()).unwrap_or(BUFFER_BYTES));
         let (mut at, mut buffer, mut why) = (start, Vec::with_capacity(most), None);
         let mut file = Some(self.part.handle().map_err(|err| disk(&self.target, &err))?);

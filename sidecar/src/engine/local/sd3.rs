@@ -24,7 +24,7 @@ use thumbforge_diffusion::sampler::{Defaults, Guidance, Method, SkipLayers};
 use thumbforge_diffusion::text::encode::T5_TOKENS;
 use thumbforge_diffusion::text::tokenizer::Truncated;
 use thumbforge_diffusion::vae::tiles::Tiles;
-use thumbforge_diffusion::weights::{self as files, ModelKind, Sources, Weights};
+use thumbforge_diffusion::weights::{self as files, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
 use super::super::EngineError;
