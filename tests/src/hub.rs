@@ -307,15 +307,13 @@ fn commit(repo: &Repo) -> String {
 
 /// What the store answers.
 fn give(mut stream: &TcpStream, asked: &Asked, act: &Act, shared: &Shared) -> std::io::Result<()> {
-    let found = {
-        let repos = lock(&shared.repos);
-        let path = asked.path.trim_start_matches("/content/");
-        let found = repos.iter().find_map(|(name, repo)| {
-            let file = path.strip_prefix(name.as_str())?.strip_prefix('/')?;
-            repo.files.get(file).cloned()
-        });
-        found
-    };
+    let path = asked.path.trim_start_matches("/content/");
+    let repos = lock(&shared.repos);
+    let found = repos.iter().find_map(|(name, repo)| {
+        let file = path.strip_prefix(name.as_str())?.strip_prefix('/')?;
+        repo.files.get(file).cloned()
+    });
+    drop(repos);
     let Some(bytes) = found else { return stream.write_all(&plain("404 Not Found", "", "")) };
     let bytes = if let Act::Bytes(other) = act { other.clone() } else { bytes };
     let tag = match act {

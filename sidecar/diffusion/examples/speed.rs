@@ -1,118 +1,48 @@
-//! How fast the processor is at the operations of SD3.5 Medium and its decoder, at their real shapes.
+//! How fast the processor is at one call of SD3.5 Medium and at its decoder, by kind of operation.
 //!
 //! ```text
-//! cargo run --release -p thumbforge-diffusion --example speed -- [f32|bf16] [forward|decode] [threads] [runs]
+//! cargo run --release -p thumbforge-diffusion --example speed -- [f32|bf16] [forward|decode] [shapes] [avx2|portable] [f16] [threads] [runs]
 //! ```
-//! Weights are random. Figures are CPU-seconds of this process, the least of several runs, by kind of operation.
+//! Weights are random, stored as they are computed with or as halves. Figures are CPU-seconds of this process, the least of several runs, by kind of operation.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use thumbforge_diffusion::config::{MmditConfig, VaeConfig};
 use thumbforge_diffusion::cpu::{Cpu, Kernels};
 use thumbforge_diffusion::device::{Bases, Device};
 use thumbforge_diffusion::dtype::{DType, Precision, f32_to_bf16};
-use thumbforge_diffusion::graph::{Act, Builder, Element, Geometry, Graph, Mask, NormKind, Op, Tokens, View};
+use thumbforge_diffusion::graph::{Graph, Op};
+use thumbforge_diffusion::mmdit::{self, Shape};
 use thumbforge_diffusion::param::{Param, Params, Tensor};
 use thumbforge_diffusion::plan::{Program, aligned};
+use thumbforge_diffusion::vae;
 
-/// Tokens of a picture of 512 × 512, and of its text.
-const IMAGE: usize = 1024;
-const TEXT: usize = 333;
-const HIDDEN: usize = 1536;
-const HEADS: usize = 24;
-
-/// The blocks of Medium, without what a step computes once.
+/// One call of Medium for a picture of 512 × 512 pixels and 333 text tokens.
 fn forward() -> Graph {
-    let mut b = Builder::new();
-    let mut x = b.input("x", IMAGE, HIDDEN, Element::Act);
-    let mut c = b.input("c", TEXT, HIDDEN, Element::Act);
-    let table = b.input("table", 1, 9 * HIDDEN, Element::Act);
-    for block in 0..24 {
-        let name = |part: &str| format!("{block}.{part}");
-        let at = |index: usize| table.chunk(index, 9);
-        let qkv = |b: &mut Builder, x: View, part: &str, shift: usize| {
-            let normed = b.norm(x, NormKind::Layer, 1e-6);
-            let normed = b.modulate(normed, at(shift), at(shift + 1));
-            let qkv = b.linear(normed, &format!("{block}.{part}.qkv"), 3 * HIDDEN, true);
-            let head = HIDDEN / HEADS;
-            let norms = ["ln_q", "ln_k"].map(|norm| b.param(&format!("{block}.{part}.{norm}.weight"), &[head]));
-            Tokens { query_norm: Some(norms[0]), key_norm: Some(norms[1]), ..Tokens::of(qkv) }
-        };
-        let last = block == 23;
-        let (of_c, of_x) = (qkv(&mut b, c, "context", 0), qkv(&mut b, x, "x", 0));
-        let of_c = Tokens { query: of_c.query.filter(|_| !last), ..of_c };
-        let outs = b.attention(&[of_c, of_x], 1, HEADS, 0.125, 1e-6, Mask::Full);
-        let (mut attended, first) = (b.linear(outs[outs.len() - 1], &name("x.proj"), HIDDEN, true), outs[0]);
-        attended = b.gated(x, at(2), attended);
-        if block < 13 {
-            let second = qkv(&mut b, x, "x2", 6);
-            let outs = b.attention(&[second], 1, HEADS, 0.125, 1e-6, Mask::Full);
-            let second = b.linear(outs[0], &name("x2.proj"), HIDDEN, true);
-            attended = b.gated(attended, at(8), second);
-        }
-        x = attended;
-        let mlp = |b: &mut Builder, x: View, part: &str| {
-            let normed = b.norm(x, NormKind::Layer, 1e-6);
-            let normed = b.modulate(normed, at(3), at(4));
-            let inner = b.linear(normed, &format!("{block}.{part}.fc1"), 4 * HIDDEN, true);
-            let inner = b.activate(inner, Act::GeluTanh);
-            let inner = b.linear(inner, &format!("{block}.{part}.fc2"), HIDDEN, true);
-            b.gated(x, at(5), inner)
-        };
-        x = mlp(&mut b, x, "x");
-        if !last {
-            let attended = b.linear(first, &name("context.proj"), HIDDEN, true);
-            c = b.gated(c, at(2), attended);
-            c = mlp(&mut b, c, "context");
-        }
-    }
-    b.output("y", x);
-    b.finish()
+    let config = MmditConfig {
+        depth: 24,
+        hidden: 1536,
+        heads: 24,
+        dual: (0..13).collect(),
+        qk_norm: true,
+        position_side: 384,
+        patch: 2,
+        in_channels: 16,
+        out_channels: 16,
+        context: 4096,
+        pooled: 2048,
+    };
+    let shape = Shape { batch: 1, conditions: 1, height: 64, width: 64, text: 333 };
+    mmdit::step(&config, shape, &[]).expect("a size that the model has")
 }
 
-/// The decoder from 64 × 64 latents.
+/// The decoder of a picture of 512 × 512 pixels.
 fn decode() -> Graph {
-    let mut b = Builder::new();
-    let mut side = 64;
-    let z = b.input("z", side * side, 16, Element::Act);
-    let mut x = b.conv(z, "conv_in", 512, Geometry::same(1, side, side, 3));
-    let residual = |b: &mut Builder, x: View, name: &str, features: usize, side: usize| {
-        let inner = b.group_norm(x, &format!("{name}.norm1"), 1, 32, 1e-6);
-        let inner = b.activate(inner, Act::Silu);
-        let inner = b.conv(inner, &format!("{name}.conv1"), features, Geometry::same(1, side, side, 3));
-        let inner = b.group_norm(inner, &format!("{name}.norm2"), 1, 32, 1e-6);
-        let inner = b.activate(inner, Act::Silu);
-        let inner = b.conv(inner, &format!("{name}.conv2"), features, Geometry::same(1, side, side, 3));
-        let short = match x.cols == features {
-            true => x,
-            false => b.linear(x, &format!("{name}.short"), features, true),
-        };
-        b.add(short, inner)
-    };
-    x = residual(&mut b, x, "mid.1", 512, side);
-    let normed = b.group_norm(x, "mid.norm", 1, 32, 1e-6);
-    let qkv = ["q", "k", "v"].map(|name| b.linear(normed, &format!("mid.{name}"), 512, true));
-    let tokens = Tokens { query: Some(qkv[0]), key: qkv[1], value: qkv[2], query_norm: None, key_norm: None };
-    let attended = b.attention(&[tokens], 1, 1, 1.0 / 512f32.sqrt(), 1e-6, Mask::Full)[0];
-    let attended = b.linear(attended, "mid.proj", 512, true);
-    x = b.add(x, attended);
-    x = residual(&mut b, x, "mid.2", 512, side);
-    for (level, features) in [512, 512, 256, 128].into_iter().enumerate() {
-        for at in 0..3 {
-            x = residual(&mut b, x, &format!("up.{level}.{at}"), features, side);
-        }
-        if level < 3 {
-            x = b.upsample(x, 1, side, side);
-            side *= 2;
-            x = b.conv(x, &format!("up.{level}.upsample"), features, Geometry::same(1, side, side, 3));
-        }
-    }
-    let x = b.group_norm(x, "norm_out", 1, 32, 1e-6);
-    let x = b.activate(x, Act::Silu);
-    let y = b.conv(x, "conv_out", 3, Geometry::same(1, side, side, 3));
-    b.output("y", y);
-    b.finish()
+    let channels = vec![128, 256, 512, 512];
+    let config = VaeConfig { channels, layers: 2, groups: 32, latent: 16, scaling: 1.5305, shift: 0.0609 };
+    vae::decode(&config, 1, 64, 64)
 }
 
 /// Multiplications and additions of an operation's products.
@@ -131,23 +61,21 @@ fn operations(op: &Op) -> f64 {
     }
 }
 
-/// Random weights, stored as the precision computes: bf16 for bf16, singles for singles.
-fn params(program: &Program) -> Params {
+/// Random weights.
+fn params(program: &Program, dtype: DType) -> Params {
     let mut params = Params::default();
     let mut state = 1u32;
-    let dtype = if program.precision == Precision::Bf16 { DType::Bf16 } else { DType::F32 };
     for wanted in &program.weights {
         let count: usize = wanted.shape.iter().product();
         let scale = if wanted.shape.len() > 1 { 1.0 / (wanted.row_len() as f32).sqrt() } else { 0.3 };
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
         let mut bytes: Vec<u8> = Vec::with_capacity(count * 4);
         for _ in 0..count {
-            let number = next() * 1.7 * scale;
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let number = ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * 1.7 * scale;
             match dtype {
                 DType::Bf16 => bytes.extend(f32_to_bf16(number).to_le_bytes()),
+                // Of halves any small exponent will do: 2^-7 to 2^-4, the sign and the fraction at random.
+                DType::F16 => bytes.extend(((state >> 16) as u16 & 0xAFFF | 0x2000).to_le_bytes()),
                 _ => bytes.extend(number.to_le_bytes()),
             }
         }
@@ -194,7 +122,12 @@ fn main() {
     let (what, graph) = if has("decode") { ("decode", decode()) } else { ("forward", forward()) };
     let program = Program::new(graph, precision);
     let device = Cpu::with(kernels, threads).expect("threads");
-    let model = params(&program);
+    let dtype = match precision {
+        _ if has("f16") => DType::F16,
+        Precision::Bf16 => DType::Bf16,
+        Precision::F32 => DType::F32,
+    };
+    let model = params(&program, dtype);
     let before = status("VmRSS");
     let mut kept = Vec::new();
     let mut end = 0;

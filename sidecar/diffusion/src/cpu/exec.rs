@@ -1,7 +1,7 @@
 //! Runs the operations of a program: checks every view and shape once, then hands addresses to the loops.
 //!
-//! A program, its bases and its memory come from safe code that may be wrong. What the loops rely on is therefore looked
-//! at here, per operation and before any address is made: a fault is an error that says which operation, not a read
+//! A program, its bases and its memory come from safe code that may be wrong. What the loops rely on is therefore
+//! looked at here, per operation and before any address is made: a fault is an error that says which operation, not a read
 //! beyond a buffer.
 
 use crate::device::Bases;
@@ -454,8 +454,8 @@ impl<'a> Run<'a> {
         Ok(Mat { at, rows: view.rows, cols: view.cols, stride: buffer.cols, size })
     }
 
-    /// Whether what is written lies apart from what is read and from what else is written, or exactly on the one thing that
-    /// is read element by element.
+    /// Whether what is written lies apart from what is read and from what else is written, or exactly on the one thing
+    /// that is read element by element.
     fn check_apart(&self, op: &Op) -> Result<(), DiffusionError> {
         let (reads, writes) = (op.reads(), op.writes());
         for (index, out) in writes.iter().enumerate() {
@@ -498,8 +498,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether each number of the view at `read` of [`Op::reads`] is read before the same place is written, by the same thread,
-/// and never again.
+/// Whether each number of the view at `read` of [`Op::reads`] is read before the same place is written, by the same
+/// thread, and never again.
 fn elementwise(op: &Op, read: usize) -> bool {
     match op {
         // The rows of a product are read by all of its tasks; of what follows it a gate is read for many rows.
