@@ -252,6 +252,11 @@ extern "C" {
 #define TF_OUT_OF_FUNDS ((uint32_t) 43)
 
 /**
+ *  Status: the picture needs more memory than this machine has for it.
+ */
+#define TF_OUT_OF_MEMORY ((uint32_t) 44)
+
+/**
  *  `TfOptions.flags`: adopt a session of the same data directory and project even if nobody relinquished it.
  */
 #define TF_OPEN_TAKE_OVER ((uint32_t) 1)

@@ -97,6 +97,8 @@
 
 #define LayoutTF_OUT_OF_FUNDS 43
 
+#define LayoutTF_OUT_OF_MEMORY 44
+
 #define LayoutTF_OPEN_TAKE_OVER 1
 
 #define LayoutTF_REQUEST_SEED 1

@@ -72,12 +72,12 @@ fn files_that_nobody_registered_are_drawn_with_as_they_are() {
     assert_eq!(second["attempts"], 0, "it was taken from the store: {second:#}");
 
     // The same in words that say what drew it.
-    let shown = rig.run(&["show", "a.png", "--json"]).expect(0).json();
-    let settings = &shown["realisation"]["settings"];
+    let shown = rig.run(&["show", "a.png", "--json"]).expect(0).json()[0]["provenance"].clone();
+    let settings = &shown["settings"];
     for (name, value) in [("steps", "2"), ("dtype", "f32"), ("noise", "torch-cpu"), ("encoders", "clip_l+clip_g+t5")] {
         assert_eq!(settings[name], value, "{settings:#}");
     }
-    assert!(shown["realisation"]["weights"].is_string(), "{shown:#}");
+    assert!(shown["weights"].is_string(), "{shown:#}");
     assert!(!shown.to_string().contains("moved"), "no path is told: {shown:#}");
 
     // Without tokenizers the encoder that lacks one is named.

@@ -336,6 +336,9 @@ namespace Thumbforge.Editor.Native
         /// <summary>Status: the account has no credit left.</summary>
         internal const uint TF_OUT_OF_FUNDS = 43;
 
+        /// <summary>Status: the picture needs more memory than this machine has for it.</summary>
+        internal const uint TF_OUT_OF_MEMORY = 44;
+
         /// <summary><c>TfOptions.flags</c>: adopt a session of the same data directory and project even if nobody relinquished it.</summary>
         internal const uint TF_OPEN_TAKE_OVER = 1;
 
