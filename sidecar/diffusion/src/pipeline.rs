@@ -84,7 +84,7 @@ impl Model {
                 t5: weights.t5.as_ref().map(|part| encoder(part, folders.t5.as_ref())),
                 identity,
             },
-            shift: f64::from(weights.scheduler.shift),
+            shift: weights.scheduler.shift,
         })
     }
 }

@@ -86,7 +86,7 @@ pub struct Component<C> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scheduler {
     /// The shift of the schedule towards noise; 3 for all of SD3.5.
-    pub shift: f32,
+    pub shift: f64,
     /// Steps of the training's schedule, 1000.
     pub train_steps: u32,
 }

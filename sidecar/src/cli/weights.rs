@@ -65,7 +65,7 @@ struct ListArgs {
 #[command(after_help = "Examples:
   thumbforge weights add sd3.5_medium.safetensors
   thumbforge weights add ~/stable-diffusion-3.5-large --model sd3.5-large-turbo --name turbo
-  thumbforge weights add /mnt/usb/t5xxl_fp16.safetensors --copy
+  thumbforge weights add D:/models/t5xxl_fp16.safetensors --copy
 
 The file stays where it is unless --copy is said; its hash is written down, so `thumbforge weights verify` sees changes.")]
 struct AddArgs {

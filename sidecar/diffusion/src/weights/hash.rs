@@ -66,8 +66,9 @@ impl FileKey {
 const SPAN_BYTES: usize = 8 << 20;
 
 impl Weights {
-    /// What the model is: a hash over its parts and the hashes of their files, LoRAs aside. Reads every file that `cache`
-    /// does not know, and finds numbers that are none in them.
+    /// What the model is: a hash over its parts, the hashes of their files, what configurations say of them, and the files
+    /// of its tokenizers; LoRAs aside. Reads every file of weights that `cache` does not know, and finds numbers that are
+    /// none in them.
     pub fn hash(&self, cache: &dyn HashCache) -> Result<Hash, DiffusionError> {
         let mut list = Vec::new();
         let mut known: Vec<(&Path, Hash)> = Vec::new();
@@ -88,6 +89,20 @@ impl Weights {
             // Parts' names are of letters, so a zero ends them.
             hasher.update(part.as_bytes()).update(&[0]).update(&hash);
         }
+        // The same tensors split into other heads or groups are another model.
+        let configs = format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            self.mmdit.config,
+            self.vae.as_ref().map(|part| &part.config),
+            self.clip_l.as_ref().map(|part| &part.config),
+            self.clip_g.as_ref().map(|part| &part.config),
+            self.t5.as_ref().map(|part| &part.config),
+            self.scheduler,
+        );
+        hasher.update(blake3::hash(configs.as_bytes()).as_bytes());
+        for folder in [&self.tokenizers.clip_l, &self.tokenizers.clip_g, &self.tokenizers.t5] {
+            hasher.update(&rules(folder.as_deref())?);
+        }
         Ok(hasher.finalize().into())
     }
 
@@ -95,6 +110,28 @@ impl Weights {
     pub fn lora_hashes(&self, cache: &dyn HashCache) -> Result<Vec<Hash>, DiffusionError> {
         self.adapters.iter().map(|file| of(file, cache)).collect()
     }
+}
+
+/// Files of a tokenizer, as far as one has them.
+const TOKENIZER_FILES: [&str; 6] =
+    ["merges.txt", "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json", "vocab.json"];
+
+/// The largest file of a tokenizer; T5's is 2.4 MB.
+const TOKENIZER_BYTES_MAX: u64 = 64 << 20;
+
+/// The hash of a tokenizer: other tokens are another picture.
+fn rules(folder: Option<&Path>) -> Result<Hash, DiffusionError> {
+    let mut hasher = blake3::Hasher::new();
+    for name in TOKENIZER_FILES {
+        let Some(path) = folder.map(|folder| folder.join(name)).filter(|path| path.is_file()) else { continue };
+        let fail = |err: std::io::Error| refuse(&path, err.to_string());
+        if std::fs::metadata(&path).map_err(fail)?.len() > TOKENIZER_BYTES_MAX {
+            return Err(refuse(&path, format!("it is larger than {TOKENIZER_BYTES_MAX} bytes: no tokenizer is")));
+        }
+        let bytes = std::fs::read(&path).map_err(fail)?;
+        hasher.update(name.as_bytes()).update(&[0]).update(blake3::hash(&bytes).as_bytes());
+    }
+    Ok(hasher.finalize().into())
 }
 
 /// The hash of a file: from the cache, or by reading it once.

@@ -352,7 +352,7 @@ pub(crate) fn t5(path: &Path) -> Result<T5Config, DiffusionError> {
 pub(crate) fn scheduler(path: &Path) -> Result<Scheduler, DiffusionError> {
     #[derive(Deserialize)]
     struct Raw {
-        shift: Option<f32>,
+        shift: Option<f64>,
         num_train_timesteps: Option<u32>,
         #[serde(default)]
         use_dynamic_shifting: bool,

@@ -169,7 +169,7 @@ impl Here {
 
 /// What a model's card says: by its id in the catalogue, or by what its tensors look like.
 fn defaults(id: Option<&str>, weights: &Weights) -> LocalDefaults {
-    let shift_milli = (f64::from(weights.scheduler.shift) * 1e3).round() as u32;
+    let shift_milli = (weights.scheduler.shift * 1e3).round() as u32;
     let card = id.and_then(Defaults::of_id).unwrap_or_else(|| Defaults::of(weights.kind));
     LocalDefaults {
         steps: u32::try_from(card.steps).unwrap_or(u32::MAX),

@@ -55,6 +55,29 @@ fn a_file_is_read_once_until_it_changes() {
 }
 
 #[test]
+fn other_tokens_and_other_heads_are_another_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small().write_single(folder.path(), Encoders::Apart).unwrap();
+    let rules = folder.path().join("rules");
+    fs::create_dir_all(rules.join("tokenizer")).unwrap();
+    let merges = |text: &str| {
+        fs::write(rules.join("tokenizer/vocab.json"), "{}").unwrap();
+        fs::write(rules.join("tokenizer/merges.txt"), text).unwrap();
+        let weights = open(&Sources { tokenizers: Some(rules.clone()), ..sources(&path) }).unwrap();
+        (weights.tokenizers.clip_l.is_some(), weights.hash(&NoCache).unwrap())
+    };
+    let (found, first) = merges("a b");
+    assert!(found, "the folder's tokenizer is the one of the model");
+    assert_ne!(first, merges("a c").1);
+    assert_eq!(first, merges("a b").1);
+
+    let mut weights = open(&sources(&path)).unwrap();
+    let one = weights.hash(&NoCache).unwrap();
+    weights.clip_l.as_mut().unwrap().config.heads += 1;
+    assert_ne!(weights.hash(&NoCache).unwrap(), one);
+}
+
+#[test]
 fn the_same_file_as_another_part_is_another_model() {
     let folder = tempfile::tempdir().unwrap();
     let mut tiny = small();
