@@ -115,7 +115,10 @@ def write(folder):
     """The three folders, named as diffusers names them. The sizes of the vocabularies of CLIP and T5."""
     clip = write_clip(folder / "tokenizer", "<|endoftext|>")
     write_clip(folder / "tokenizer_2", "!")
-    return clip, write_t5(folder / "tokenizer_3")
+    t5 = write_t5(folder / "tokenizer_3")
+    for path in folder.glob("*/*.json"):
+        path.write_text(path.read_text().rstrip("\n") + "\n")
+    return clip, t5
 
 
 def read(folder):

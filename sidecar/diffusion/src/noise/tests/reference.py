@@ -40,7 +40,7 @@ def main():
         rows += [row(seed, [1 << 20, 3, (1 << 20) + 5]) for seed in range(100, 108)]
         rows += [row(seed, [9, 40, 9, 1, 1, 100]) for seed in range(2000)]
         rows += [row(3000, [11] * 20000)]
-    json.dump(rows, sys.stdout, separators=(",", ":"))
+    print(json.dumps(rows, separators=(",", ":")))
 
 
 main()

@@ -95,7 +95,7 @@ def main():
         walks += [(n, s, g / 20) for n in MAKE for s in range(2, 60) for g in range(1, 20) if int(s * g / 20) > 0]
     out = {"schedules": [schedule(n, s, f) for n in MAKE for s in steps for f in shifts],
            "walks": [walk(n, s, 3.0, g) for n, s, g in walks] + [ancestral(s, 3.0) for s in (1, 2, 6)]}
-    json.dump(out, sys.stdout, separators=(",", ":"))
+    print(json.dumps(out, separators=(",", ":")))
 
 
 main()
