@@ -13,7 +13,6 @@
 mod coder;
 mod denoise;
 mod estimate;
-mod fit;
 mod given;
 mod mask;
 mod plan;
@@ -42,7 +41,6 @@ use crate::text::tokenizer::Truncated;
 use crate::weights::{Component, Weights};
 
 pub use self::estimate::{Estimate, Phase, PhaseKind, flops};
-pub use self::fit::{Choice, Fit, Limits, Unfit, fit};
 pub use self::mask::FEATHER_PX_MAX;
 pub use self::request::{
     Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,

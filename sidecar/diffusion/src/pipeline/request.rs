@@ -214,8 +214,6 @@ pub enum Keep {
 pub enum Lossy {
     /// The autoencoder sees tiles.
     TiledVae,
-    /// Weights of fewer bits.
-    QuantisedWeights,
 }
 
 impl Lossy {
@@ -223,7 +221,6 @@ impl Lossy {
     pub const fn word(self) -> &'static str {
         match self {
             Self::TiledVae => "tiled-vae",
-            Self::QuantisedWeights => "quantised-weights",
         }
     }
 }
