@@ -166,6 +166,25 @@ impl Tokenizer {
     }
 }
 
+/// Every file that decides what a tokenizer of either kind reads.
+const FILES: [&str; 6] =
+    ["merges.txt", "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json", "vocab.json"];
+
+/// What the tokenizer in `folder` is: a hash over its files.
+///
+/// # Errors
+/// When a file is there and cannot be read.
+pub fn hash(folder: &Path) -> Result<[u8; 32], DiffusionError> {
+    let mut hasher = blake3::Hasher::new();
+    for name in FILES {
+        if let Some((_, bytes)) = files::bytes(folder, name)? {
+            // Names are of letters, so a zero ends them.
+            hasher.update(name.as_bytes()).update(&[0]).update(blake3::hash(&bytes).as_bytes());
+        }
+    }
+    Ok(hasher.finalize().into())
+}
+
 /// Where the word at `at` begins. Only words of ASCII letters and digits are made whole: elsewhere a run of letters can
 /// be a whole sentence.
 fn word_start(text: &str, at: usize) -> usize {

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::{ClipConfig, T5Config, VaeConfig};
 use crate::dtype::DType;
 use crate::error::DiffusionError;
+use crate::text::tokenizer;
 use crate::weights::file::Stored;
-use crate::weights::{Weights, refuse};
+use crate::weights::{Encoder, Weights, refuse};
 
 /// A BLAKE3 hash.
 pub type Hash = [u8; 32];
@@ -66,8 +68,9 @@ impl FileKey {
 const SPAN_BYTES: usize = 8 << 20;
 
 impl Weights {
-    /// What the model is: a hash over its parts and the hashes of their files, LoRAs aside. Reads every file that `cache`
-    /// does not know, and finds numbers that are none in them.
+    /// What the model is: a hash over its parts and the hashes of their files, over what configurations say that no tensor
+    /// shows, and over its tokenizers; LoRAs aside. Reads every file of weights that `cache` does not know, and finds
+    /// numbers that are none in them.
     pub fn hash(&self, cache: &dyn HashCache) -> Result<Hash, DiffusionError> {
         let mut list = Vec::new();
         let mut known: Vec<(&Path, Hash)> = Vec::new();
@@ -88,7 +91,43 @@ impl Weights {
             // Parts' names are of letters, so a zero ends them.
             hasher.update(part.as_bytes()).update(&[0]).update(&hash);
         }
+        hasher.update(b"settings\0").update(blake3::hash(self.settings().as_bytes()).as_bytes());
+        for (word, folder) in self.tokenizers_read() {
+            hasher.update(word.as_bytes()).update(b" tokenizer\0").update(&tokenizer::hash(folder)?);
+        }
         Ok(hasher.finalize().into())
+    }
+
+    /// What decides pixels and leaves no trace in tensors: two folders may differ in their JSON alone.
+    fn settings(&self) -> String {
+        let mut said = vec![format!("mmdit {}", self.mmdit.config.heads)];
+        if let Some(part) = &self.vae {
+            let VaeConfig { groups, scaling, shift, .. } = &part.config;
+            said.push(format!("vae {groups} {scaling} {shift}"));
+        }
+        for (encoder, part) in [(Encoder::ClipL, &self.clip_l), (Encoder::ClipG, &self.clip_g)] {
+            if let Some(part) = part {
+                let ClipConfig { heads, act, end, .. } = &part.config;
+                said.push(format!("{} {heads} {act:?} {end}", encoder.word()));
+            }
+        }
+        if let Some(part) = &self.t5 {
+            let T5Config { heads, distance, eps, .. } = &part.config;
+            said.push(format!("t5 {heads} {distance} {eps}"));
+        }
+        said.join("\n")
+    }
+
+    /// The folders of tokenizers that an encoder reads by.
+    fn tokenizers_read(&self) -> Vec<(&'static str, &Path)> {
+        let paths = &self.tokenizers;
+        let read = [
+            (Encoder::ClipL, self.clip_l.is_some(), &paths.clip_l),
+            (Encoder::ClipG, self.clip_g.is_some(), &paths.clip_g),
+            (Encoder::T5, self.t5.is_some(), &paths.t5),
+        ];
+        let read = read.into_iter().filter(|(_, reads, _)| *reads);
+        read.filter_map(|(encoder, _, folder)| Some((encoder.word(), folder.as_deref()?))).collect()
     }
 
     /// The hash of every LoRA's file, in their order.
