@@ -98,6 +98,24 @@ fn the_same_file_as_another_part_is_another_model() {
 }
 
 #[test]
+fn tokenizers_and_configurations_are_part_of_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small().write_single(folder.path(), Encoders::Apart).unwrap();
+    let hash = || open(&sources(&path)).unwrap().hash(&NoCache).unwrap();
+    let bare = hash();
+    let tokens = folder.path().join("tokenizer_2");
+    fs::create_dir(&tokens).unwrap();
+    fs::write(tokens.join("vocab.json"), "{}").unwrap();
+    let one = hash();
+    assert_ne!(one, bare);
+    fs::write(tokens.join("vocab.json"), "{ }").unwrap();
+    assert_ne!(hash(), one);
+    fs::write(tokens.join("vocab.json"), "{}").unwrap();
+    fs::write(tokens.join("README.md"), "nobody reads it").unwrap();
+    assert_eq!(hash(), one);
+}
+
+#[test]
 fn numbers_that_are_none_are_found_while_hashing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
