@@ -27,6 +27,16 @@ pub(crate) struct Files {
     pub vae: Option<PathBuf>,
     /// Adapters and their weights, in the order they apply.
     pub loras: Vec<(PathBuf, Weight)>,
+    /// What they hold, once somebody has looked: a model whose files were replaced is another one, and opened anew.
+    pub weights: Option<ContentHash>,
+}
+
+impl Files {
+    /// Every place, adapters aside.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &PathBuf> {
+        let Self { model, tokenizers, clip_l, clip_g, t5, vae, loras: _, weights: _ } = self;
+        std::iter::once(model).chain(tokenizers).chain(clip_l).chain(clip_g).chain(t5).chain(vae)
+    }
 }
 
 /// The weight of an adapter, compared by its bits.

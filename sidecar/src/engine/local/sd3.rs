@@ -114,6 +114,7 @@ impl Registry for Here {
                 t5: set.t5,
                 vae: set.vae,
                 loras: Vec::new(),
+                weights: None,
             }),
             Ok(None) => Err(EngineError::Missing(
                 "files of its weights are gone or changed; `thumbforge weights list` says which".to_owned(),
@@ -190,13 +191,16 @@ fn lacking_tokenizer(weights: &Weights) -> Option<&'static str> {
 }
 
 fn open_weights(from: &Files) -> Result<Weights, EngineError> {
-    let Files { model, tokenizers, clip_l, clip_g, t5, vae, loras } = from.clone();
+    let Files { model, tokenizers, clip_l, clip_g, t5, vae, loras, weights: _ } = from.clone();
     let loras = loras.into_iter().map(|(path, Weight(weight))| (path, weight)).collect();
     files::open(&Sources { model, tokenizers, clip_l, clip_g, t5, vae, loras }).map_err(told)
 }
 
 fn open(files: &Files) -> Result<Pipeline<Cpu>, EngineError> {
     let weights = open_weights(files)?;
+    // The model's own files were read whole when they were looked at, and adapters by nobody: numbers that are none would
+    // draw a black picture.
+    weights.lora_hashes(&files::NoCache).map_err(told)?;
     // Embeddings are remembered by it within this pipeline, which has one model: any value will do.
     let model = Model::of(&weights, [0; 32]).map_err(told)?;
     Ok(Pipeline::new(Cpu::new().map_err(told)?, model))

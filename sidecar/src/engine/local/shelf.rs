@@ -1,7 +1,7 @@
 //! Which models are here: what the weights store has registered, and files that a job brings, each by the hash of its weights.
 //!
 //! A look costs the reading of headers, and a whole reading of files that were never hashed. So it is looked again only when
-//! the registry has changed, and what was found of a job's own files holds while their times and lengths do.
+//! the registry has changed, or times and lengths of the files that a model is read from.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,8 @@ pub(crate) struct Shelf {
 struct State {
     /// `None` before the first look.
     seen: Option<(Instant, Stamp)>,
+    /// Of the files of all models.
+    stamps: Vec<(PathBuf, Stamp)>,
     models: Arc<LocalModels>,
     files: BTreeMap<ModelId, Arc<Files>>,
 }
@@ -79,7 +81,7 @@ impl Shelf {
             class_f32: classes.f32.clone(),
             class_bf16: classes.bf16.clone(),
         };
-        let state = State { seen: None, models: Arc::new(models), files: BTreeMap::new() };
+        let state = State { seen: None, stamps: Vec::new(), models: Arc::new(models), files: BTreeMap::new() };
         Self { registry, classes, state: Mutex::new(state), own: Mutex::new(Vec::new()) }
     }
 
@@ -105,15 +107,20 @@ impl Shelf {
             return state;
         }
         let stamp = self.registry.stamp();
-        if state.seen.as_ref().is_none_or(|(_, seen)| *seen != stamp) {
-            let (mut models, mut places) = (BTreeMap::new(), BTreeMap::new());
+        if state.seen.as_ref().is_none_or(|(_, seen)| *seen != stamp) || !hold(&state.stamps) {
+            let (mut models, mut places, mut stamps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
             for (name, files) in self.registry.models() {
                 // What is said of it decides nothing but the id, which is the catalogue's.
                 let id = ModelRow::bare(&name, thumbforge_core::model::Family::Local).id;
+                // Before they are read: what changes meanwhile is seen the next time.
+                if let Ok(files) = &files {
+                    stamps.extend(stamps_of(files.places()));
+                }
                 match files.and_then(|files| self.registry.look(Some(&name), &files)) {
                     Ok((files, model)) => {
-                        models.insert(id.clone(), Local::Ready(model));
-                        places.insert(id, Arc::new(files));
+                        stamps.extend(stamps_of(files.tokenizers.iter()));
+                        places.insert(id.clone(), Arc::new(Files { weights: Some(model.weights), ..files }));
+                        models.insert(id, Local::Ready(model));
                     }
                     Err(err) => _ = models.insert(id, Local::Lacking(err.to_string())),
                 }
@@ -121,6 +128,7 @@ impl Shelf {
             let Classes { dtype, f32, bf16 } = self.classes.clone();
             state.models = Arc::new(LocalModels { models, dtype, class_f32: f32, class_bf16: bf16 });
             state.files = places;
+            state.stamps = stamps;
         }
         state.seen = Some((now, stamp));
         state
@@ -134,15 +142,16 @@ impl Shelf {
         // Held while it is read: the second of two jobs waits for the first instead of reading it too.
         let mut own = self.own.lock();
         if let Some(at) = own.iter().position(|own| own.named == *named) {
-            if own[at].stamps.iter().all(|(path, seen)| stamp(path) == *seen) {
+            if hold(&own[at].stamps) {
                 return Ok((own[at].files.clone(), own[at].model.clone()));
             }
             own.remove(at);
         }
-        let stamps = stamps(named);
+        let mut stamps = stamps_of(std::iter::once(&named.model).chain(&named.tokenizers));
         let files = Files { model: named.model.clone(), tokenizers: named.tokenizers.clone(), ..Files::default() };
         let (files, model) = self.registry.look(None, &files)?;
-        let files = Arc::new(files);
+        stamps.extend(stamps_of(files.tokenizers.iter()));
+        let files = Arc::new(Files { weights: Some(model.weights), ..files });
         if own.len() >= OWN_MAX {
             own.remove(0);
         }
@@ -151,18 +160,28 @@ impl Shelf {
     }
 }
 
-/// Most files of a job's own model that are looked at: those of a sharded diffusers folder, twice over.
+/// Most files of a model that are looked at: those of a sharded diffusers folder, twice over.
 const FILES_MAX: usize = 256;
 
-/// Stamps of everything that a job's own model is read from.
-fn stamps(named: &LocalFiles) -> Vec<(PathBuf, Stamp)> {
+/// Whether all are as they were.
+fn hold(stamps: &[(PathBuf, Stamp)]) -> bool {
+    stamps.iter().all(|(path, seen)| stamp(path) == *seen)
+}
+
+/// Stamps of everything that is read of these places.
+fn stamps_of<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<(PathBuf, Stamp)> {
     let mut stamps = Vec::new();
     let mut folders = Vec::new();
-    for path in std::iter::once(&named.model).chain(&named.tokenizers) {
+    for path in places {
         stamps.push((path.clone(), stamp(path)));
-        folders.push((path.clone(), 0));
+        match path.parent() {
+            // What a file lacks is looked for beside it, and in folders there.
+            Some(folder) if !path.is_dir() => folders.push((folder.to_path_buf(), 1)),
+            _ => folders.push((path.clone(), 0)),
+        }
     }
     while let Some((folder, depth)) = folders.pop() {
+        stamps.push((folder.clone(), stamp(&folder)));
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if depth < 2 && path.is_dir() {
