@@ -63,7 +63,7 @@ impl Model {
     /// Out of opened weights; `identity` is their hash.
     ///
     /// # Errors
-    /// [`DiffusionError::Missing`] without an autoencoder.
+    /// [`DiffusionError::Missing`] without an autoencoder, [`DiffusionError::Request`] for a scheduler of another kind.
     pub fn of(weights: &Weights, identity: [u8; 32]) -> Result<Self, DiffusionError> {
         let vae = weights.vae.clone().ok_or_else(|| {
             DiffusionError::Missing(
@@ -72,6 +72,13 @@ impl Model {
                     .to_owned(),
             )
         })?;
+        // Every time that the model is told is a thousand times a sigma, see the schedule.
+        let steps = weights.scheduler.train_steps;
+        if steps != 1000 {
+            return Err(DiffusionError::Request(format!(
+                "draw with a scheduler of {steps} training steps (num_train_timesteps): 1000 are expected"
+            )));
+        }
         let folders = &weights.tokenizers;
         Ok(Self {
             mmdit: weights.mmdit.clone(),

@@ -40,7 +40,7 @@ mod thread;
 #[cfg(test)]
 pub(super) mod tests;
 
-/// Raised when the sidecar's part of a drawing changes a pixel.
+/// Raised when a change of the sidecar or of `thumbforge-diffusion` changes a pixel: it is the only version in the key.
 const VERSION: u32 = 1;
 /// How long a model stays open that nobody draws with: a person who looks at a draft asks for the next within minutes.
 pub(crate) const IDLE: Duration = Duration::from_secs(300);

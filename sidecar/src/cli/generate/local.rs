@@ -108,8 +108,10 @@ impl LocalArgs {
     pub(super) fn files(&self) -> Result<Option<LocalFiles>, Failure> {
         let Some(model) = &self.weights else { return Ok(None) };
         let absolute = |path: &PathBuf| {
-            // A sidecar runs elsewhere, and links are another name of the same.
-            std::fs::canonicalize(path).map_err(|err| unusable(path, &err.to_string()))
+            // A sidecar runs elsewhere. Links are not followed: in a hub's cache the file behind one has neither its name
+            // nor its neighbours.
+            let there = std::fs::metadata(path).and_then(|_| std::path::absolute(path));
+            there.map_err(|err| unusable(path, &err.to_string()))
         };
         let tokenizers = self.tokenizers.as_ref().map(absolute).transpose()?;
         Ok(Some(LocalFiles { model: absolute(model)?, tokenizers }))
