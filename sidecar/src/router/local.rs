@@ -7,6 +7,7 @@ use thumbforge_core::id::ContentHash;
 use thumbforge_core::model::{ModelId, ModelRow};
 use thumbforge_core::recipe::{Dtype, MaskMode, Operation, Recipe};
 use thumbforge_core::sampling::Table;
+use thumbforge_diffusion::pipeline::FEATHER_PX_MAX;
 
 use super::Lacks;
 
@@ -120,6 +121,10 @@ impl LocalAsking {
             if named && !masked {
                 lacks.push(Lacks::new(field, "there is no mask"));
             }
+        }
+        if let Some(feather) = named.mask_feather.filter(|feather| *feather as usize > FEATHER_PX_MAX) {
+            lacks
+                .push(Lacks::new("mask_feather", format!("it softens {FEATHER_PX_MAX} pixels at most, not {feather}")));
         }
         let dtype = named.dtype.unwrap_or(models.dtype);
         let mut settings = BTreeMap::new();

@@ -113,7 +113,12 @@ impl<P: Painter> Model<P> {
 
     /// Draws one call, in parts where memory ran out after all.
     fn draw(&mut self, mut call: Vec<Waiting<Owner>>) {
-        match self.attempt(&call) {
+        let drawn = match self.ready(&call) {
+            Ok(plan) => self.attempt(&call, &plan),
+            // Waited for already, and with one picture at a time: fewer of them would wait as long for nothing.
+            Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
+        };
+        match drawn {
             Ok(pictures) => {
                 for (waiting, picture) in call.iter().zip(pictures) {
                     let cancelled = waiting.owner.cancel.is_raised();
@@ -131,8 +136,9 @@ impl<P: Painter> Model<P> {
         }
     }
 
-    fn attempt(&mut self, call: &[Waiting<Owner>]) -> Result<Vec<Painted>, EngineError> {
-        let Some(first) = call.first() else { return Ok(Vec::new()) };
+    /// Opens the model of a call and fits the call into memory.
+    fn ready(&mut self, call: &[Waiting<Owner>]) -> Result<Plan, EngineError> {
+        let Some(first) = call.first() else { return Err(EngineError::Internal("a call has no picture".to_owned())) };
         let files = first.asked.files.clone();
         if self.open.as_ref().is_none_or(|(open, _)| *open != files) {
             // Closed first: there may be no room for two.
@@ -141,11 +147,14 @@ impl<P: Painter> Model<P> {
             let model = contained(|| painter.open(&files))?;
             self.open = Some((files, model));
         }
-        let plan = self.fit(call)?;
+        self.fit(call)
+    }
+
+    fn attempt(&mut self, call: &[Waiting<Owner>], plan: &Plan) -> Result<Vec<Painted>, EngineError> {
         tracing::info!(pictures = call.len(), %plan, "draws");
         let (painter, Some((_, model))) = (&self.painter, &mut self.open) else { return Ok(Vec::new()) };
         let asked: Vec<&Asked> = call.iter().map(|waiting| &waiting.asked).collect();
-        let drawn = contained(|| painter.draw(model, &asked, &plan, &Call(call)));
+        let drawn = contained(|| painter.draw(model, &asked, plan, &Call(call)));
         if matches!(drawn, Err(EngineError::Internal(_))) {
             // Whoever panicked may have left it half changed.
             self.open = None;
