@@ -1,7 +1,7 @@
 //! Views of buffers as addresses, made once per operation after every check; what is done with a product's rows.
 //!
 //! Threads write to rows and columns of one buffer side by side, which references cannot say, so a [`Mat`] holds a
-//! pointer. [`super::check`] makes them: each lies inside of the memory of the run, at a multiple of its numbers' size,
+//! pointer. [`super::exec`] makes them: each lies inside of the memory of the run, at a multiple of its numbers' size,
 //! and what an operation writes overlaps nothing that it reads, except where it lies on it exactly and every number is
 //! read before it is written, by the same thread.
 

@@ -208,7 +208,7 @@ fn open(files: &Files) -> Result<Pipeline<Cpu>, EngineError> {
 
 /// Draws on the processor.
 pub(crate) struct Sd3 {
-    /// Bytes that the drawing under way holds.
+    /// Bytes that the drawing under way holds and will give back.
     held: Arc<AtomicU64>,
 }
 
@@ -233,7 +233,7 @@ impl Painter for Sd3 {
         let Some(first) = asked.first() else { return Ok(Vec::new()) };
         let seeds = asked.iter().map(|asked| asked.seed).collect();
         let request = request(model.model(), first, seeds)?;
-        self.held.store(plan.needed_bytes, Ordering::Relaxed);
+        self.held.store(plan.needed_bytes.saturating_sub(mapped(model)), Ordering::Relaxed);
         // Given back also where it panics, or everything after would be thought to have room that it has not.
         let _held = Held(&self.held);
         let outcome = model.draw(&request, &layout(plan), &Watched(watch)).map_err(told)?;
@@ -245,6 +245,19 @@ impl Painter for Sd3 {
         });
         pictures.collect()
     }
+}
+
+/// Bytes of weights that the system counts as free while they are drawn with, since it can drop them: to count them as
+/// given back too would be to count them twice. Windows counts them as taken.
+fn mapped(pipeline: &Pipeline<Cpu>) -> u64 {
+    if cfg!(windows) {
+        return 0;
+    }
+    let (device, model) = (pipeline.device(), pipeline.model());
+    let clips = model.text.clip_l.iter().chain(&model.text.clip_g).map(|part| &part.params);
+    let text = clips.chain(model.text.t5.iter().map(|part| &part.params));
+    let all = [&model.mmdit.params, &model.vae.params].into_iter().chain(text);
+    all.map(|params| device.model_bytes(params)).sum()
 }
 
 struct Held<'a>(&'a AtomicU64);
