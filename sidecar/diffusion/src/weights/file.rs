@@ -86,6 +86,7 @@ fn mistaken(bytes: &[u8]) -> Option<String> {
             "it is a Python pickle (.ckpt, .pt): such a file can run code when it is read, so it is not; convert it".into()
         }
         [0x1F, 0x8B, ..] => "it is a gzip archive: unpack it".into(),
+        [0x89, b'P', b'N', b'G', ..] | [0xFF, 0xD8, 0xFF, ..] => "it is a picture".into(),
         _ if text.starts_with("version https://git-lfs") => {
             let size = text.lines().find_map(|line| line.strip_prefix("size "));
             let size = size.and_then(|size| size.trim().parse::<u64>().ok());

@@ -31,6 +31,7 @@ fn what_is_no_file_of_weights_says_what_it_is() {
     check(b"\x80\x02}q\x00(X\x0a\x00\x00\x00state_dict", &["pickle"]);
     check(b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00}", &["pickle"]);
     check(b"\x1f\x8b\x08\x00", &["gzip"]);
+    check(b"\x89PNG\r\n\x1a\n", &["picture"]);
     check(lfs.as_bytes(), &["git-lfs", "5107103872 bytes", "git lfs pull"]);
     check(b"<!DOCTYPE html><html>", &["page of the web"]);
     check(b"\n  <html>Sign in</html>", &["page of the web"]);
