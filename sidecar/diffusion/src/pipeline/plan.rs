@@ -192,6 +192,12 @@ impl Plan {
             _ => vae::unscale(config, &mut latents),
         }
         let mut pixels = self.decoder.decode(running, config, self.size, &latents)?;
+        if pixels.iter().any(|number| number.is_nan()) {
+            let reason = "the picture came out as numbers that are none: the weights are damaged, or overflow this number \
+                          format";
+            let device = running.device.class(request.vae_precision).to_string();
+            return Err(DiffusionError::Device { device, reason: reason.to_owned() });
+        }
         pixels.iter_mut().for_each(|number| *number = (*number * 0.5 + 0.5).clamp(0.0, 1.0));
         if let Some((source, mask)) = mask {
             mask.lay(&source.picture, &mut pixels);

@@ -18,13 +18,16 @@ use super::asked;
 use super::body::Name;
 use super::refusal::Refusal;
 use super::{Door, body, fields};
-use crate::intake::Intake;
+use crate::intake::{Intake, in_thread};
 
 /// `GET /v1/models`.
-pub(super) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
-    let market = door.intake.market();
-    let data: Vec<Value> = market.catalogue.rows().iter().map(|row| view(&door.intake, row)).collect();
-    Json(json!({ "object": "list", "data": data }))
+///
+/// Whether a model is here may take the reading of files of weights, so it is asked on a thread.
+pub(super) async fn list(State(door): State<Arc<Door>>) -> Result<Json<Value>, Refusal> {
+    let (intake, market) = (door.intake.clone(), door.intake.market());
+    let views = move || Ok(market.catalogue.rows().iter().map(|row| view(&intake, row)).collect::<Vec<Value>>());
+    let data = in_thread(views).await?;
+    Ok(Json(json!({ "object": "list", "data": data })))
 }
 
 /// `GET /v1/models/{name}`, by any spelling.
@@ -35,7 +38,8 @@ pub(super) async fn one(State(door): State<Arc<Door>>, Name(name): Name) -> Resu
             .with_param("model")
             .with_status(StatusCode::NOT_FOUND)
     })?;
-    Ok(Json(view(&door.intake, row)))
+    let (intake, row) = (door.intake.clone(), row.clone());
+    Ok(Json(in_thread(move || Ok(view(&intake, &row))).await?))
 }
 
 fn view(intake: &Intake, row: &ModelRow) -> Value {
@@ -86,8 +90,12 @@ pub(super) async fn sample(State(door): State<Arc<Door>>, request: Request<Body>
     {
         return Err(Refusal::field("sampler", format!("find the sampler: there are {}", table.names().join(", "))));
     }
-    let rows = market.catalogue.rows().iter().filter(|row| only.as_ref().is_none_or(|only| row.id == *only));
-    let models: Vec<Value> = rows.map(|row| translated(&door.intake, row, &settings, &table)).collect();
+    let (intake, asked) = (door.intake.clone(), settings.clone());
+    let models = in_thread(move || {
+        let rows = market.catalogue.rows().iter().filter(|row| only.as_ref().is_none_or(|only| row.id == *only));
+        Ok(rows.map(|row| translated(&intake, row, &asked, &table)).collect::<Vec<Value>>())
+    });
+    let models = models.await?;
     Ok(Json(json!({ "asked": settings, "models": models })))
 }
 
