@@ -3,13 +3,16 @@
 //! One row, odd sides, sums that fill no vector, batches, views of wider buffers, residuals that are written over, rows of
 //! larger parameters. Numbers are seeded by the name of the case, so that devices on two machines see the same ones.
 
+use std::sync::Arc;
+
 use crate::device::{Bases, Device, Span};
-use crate::dtype::{DType, Precision, f32_to_bf16};
+use crate::dtype::{DType, Precision};
 use crate::error::DiffusionError;
 use crate::graph::{Act, Builder, Element, Geometry, Mask, NormKind, Tokens, View};
-use crate::param::{Param, Params, Tensor};
+use crate::param::{LowRank, Param, Params, Tensor};
 use crate::plain::Plain;
 use crate::plan::{Program, aligned};
+use crate::weights::write::encode;
 
 /// What a case may differ from the plain device by.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,8 @@ pub struct Case {
     build: Box<dyn Fn(&mut Builder)>,
     /// How its parameters are stored.
     dtype: DType,
+    /// Rank of a LoRA that is added to every parameter of a product; 0 for none.
+    rank: usize,
 }
 
 /// splitmix64 (Steele, Lea and Flood 2014), enough for test numbers.
@@ -70,11 +75,11 @@ impl Seeded {
 }
 
 fn case(name: &'static str, build: impl Fn(&mut Builder) + 'static) -> Case {
-    Case { name, build: Box::new(build), dtype: DType::F32 }
+    Case { name, build: Box::new(build), dtype: DType::F32, rank: 0 }
 }
 
 fn stored(name: &'static str, dtype: DType, build: impl Fn(&mut Builder) + 'static) -> Case {
-    Case { name, build: Box::new(build), dtype }
+    Case { name, build: Box::new(build), dtype, rank: 0 }
 }
 
 fn linear(rows: usize, k: usize, n: usize) -> impl Fn(&mut Builder) {
@@ -345,6 +350,16 @@ pub fn cases() -> Vec<Case> {
         stored("linear: bf16 parameters", DType::Bf16, linear(20, 160, 70)),
         stored("linear: bf16 parameters, odd k", DType::Bf16, linear(20, 161, 70)),
         stored("conv: bf16 parameters", DType::Bf16, conv(same(1, 8, 8, 3), 32, 33)),
+        stored("conv: f16 parameters", DType::F16, conv(same(1, 8, 8, 3), 32, 33)),
+        stored("linear: f16 parameters", DType::F16, linear(20, 161, 70)),
+        stored("linear: fp8 parameters", DType::F8E4M3, linear(20, 161, 70)),
+        stored("linear: blocks of q8_0", DType::Q8_0, linear(20, 160, 70)),
+        stored("linear: blocks of q4_0", DType::Q4_0, linear(20, 160, 70)),
+        stored("linear: blocks of q5_1", DType::Q5_1, linear(20, 160, 70)),
+        stored("linear: blocks of q4_k", DType::Q4K, linear(20, 512, 70)),
+        stored("linear: blocks of q6_k", DType::Q6K, linear(20, 512, 70)),
+        Case { rank: 5, ..case("linear: with a LoRA", linear(20, 161, 70)) },
+        Case { rank: 5, ..stored("linear: blocks of q8_0 with a LoRA", DType::Q8_0, linear(300, 160, 70)) },
     ];
     for (name, act) in [
         ("activate: silu", Act::Silu),
@@ -365,28 +380,53 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Parameters for all that `program` reads, as numbers that keep sums near one.
-fn params(program: &Program, dtype: DType, seeded: &mut Seeded) -> Params {
+fn params(program: &Program, case: &Case, seeded: &mut Seeded) -> Params {
     let mut params = Params::default();
     for wanted in &program.weights {
         if params.has(&wanted.name) {
             continue;
         }
-        let scale = if wanted.shape.len() > 1 { 1.0 / (wanted.row_len() as f32).sqrt() } else { 1.0 };
+        let product = wanted.shape.len() > 1;
+        let scale = if product { 1.0 / (wanted.row_len() as f32).sqrt() } else { 1.0 };
         let count: usize = wanted.shape.iter().product();
         let numbers: Vec<f32> = (0..count).map(|_| seeded.number() * scale).collect();
-        let tensor = match dtype {
-            DType::Bf16 => {
-                let bytes: Vec<u8> = numbers.iter().flat_map(|number| f32_to_bf16(*number).to_le_bytes()).collect();
-                let range = 0..bytes.len();
-                Tensor::new(DType::Bf16, wanted.shape.clone(), std::sync::Arc::new(bytes), range)
-            }
-            _ => Some(Tensor::of_f32(wanted.shape.clone(), &numbers)),
-        };
-        if let Some(tensor) = tensor {
-            params.0.insert(wanted.name.clone(), Param::whole(tensor));
+        // Vectors are stored as singles in files of blocks.
+        let dtype = if product { case.dtype } else { DType::F32 };
+        let bytes = encode(dtype, &numbers).unwrap_or_else(|| blocks(dtype, count, seeded));
+        let range = 0..bytes.len();
+        let Some(tensor) = Tensor::new(dtype, wanted.shape.clone(), Arc::new(bytes), range) else { continue };
+        let mut param = Param::whole(tensor);
+        if product && case.rank > 0 {
+            let mut of = |rows: usize, cols: usize| {
+                let numbers: Vec<f32> = (0..rows * cols).map(|_| seeded.number() * 0.1).collect();
+                Tensor::of_f32(vec![rows, cols], &numbers)
+            };
+            // Of some rows, as that of one third of q, k and v is.
+            let rows = param.rows() / 3..param.rows() - 1;
+            let (down, up) = (of(case.rank, wanted.row_len()), of(rows.len(), case.rank));
+            param.adapters.push(LowRank { down, up, scale: 0.7, rows });
         }
+        params.0.insert(wanted.name.clone(), param);
     }
     params
+}
+
+/// Blocks of any bits whose scales, of halves at the places that formats have them, are a few thousandths.
+fn blocks(dtype: DType, count: usize, seeded: &mut Seeded) -> Vec<u8> {
+    let scales: &[usize] = match dtype {
+        DType::Q4_1 | DType::Q5_1 | DType::Q4K | DType::Q5K => &[0, 2],
+        DType::Q6K => &[208],
+        _ => &[0],
+    };
+    let mut bytes: Vec<u8> = (0..dtype.bytes(count).unwrap_or(0)).map(|_| seeded.next() as u8).collect();
+    for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+        for at in scales {
+            // 2⁻⁹ to 2⁻⁸ as a half; the k formats multiply it with another 6 or 8 bits.
+            let small = if dtype.block_len() == 256 { 0x0800 } else { 0x1800 };
+            block[*at..at + 2].copy_from_slice(&(small | (seeded.next() as u16 & 0x03FF)).to_le_bytes());
+        }
+    }
+    bytes
 }
 
 /// What a case gave: every kept buffer by name.
@@ -406,7 +446,7 @@ pub fn outcome<D: Device>(
     (case.build)(&mut builder);
     let program = Program::new(builder.finish(), precision);
     let mut seeded = Seeded::of(case.name);
-    let model = device.load(&params(&program, case.dtype, &mut seeded))?;
+    let model = device.load(&params(&program, case, &mut seeded))?;
     // Scratch behind the kept buffers, and a little before all, so that an offset left out is found.
     let mut end = 128;
     let mut kept = Vec::new();
