@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! all pictures at once ─► fewer at once ─► one at a time
-//!     └─► text encoders leave after the text ─► with and without the prompt in turn ─► (tiled autoencoder, if allowed) ─► refused
+//!     └─► text encoders leave after the text: all at once, fewer, one ─► with and without the prompt in turn
+//!             └─► (tiled autoencoder, if allowed) ─► refused
 //! ```
 //! Only the tiled autoencoder changes pixels; it makes another realised key, and is decided before the drawing begins.
 
@@ -71,9 +72,10 @@ pub(crate) type Needs<'a> = &'a dyn Fn(&Plan) -> Result<u64, EngineError>;
 pub(crate) fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Needs<'_>) -> Result<Plan, EngineError> {
     let mut least = u64::MAX;
     // Fewer pictures first: the same work in more calls. Unloading costs a loading, and two calls cost time.
-    let counts = std::iter::successors(Some(pictures.max(1)), |count| (*count > 1).then_some(count / 2));
-    let whole = counts.map(|pictures| (pictures, false, false));
-    for (pictures, text_leaves, apart) in whole.chain([(1, true, false), (1, true, true)]) {
+    let counts = || std::iter::successors(Some(pictures.max(1)), |count| (*count > 1).then_some(count / 2));
+    let whole = counts().map(|pictures| (pictures, false, false));
+    let leaving = counts().map(|pictures| (pictures, true, false));
+    for (pictures, text_leaves, apart) in whole.chain(leaving).chain([(1, true, true)]) {
         let plan = Plan { pictures, text_leaves, apart, tiled_vae, needed_bytes: 0, free_bytes };
         let needed_bytes = needs(&plan)?;
         if needed_bytes <= free_bytes {
@@ -111,12 +113,12 @@ mod tests {
     #[test]
     fn least_is_given_up_first() {
         check(60, false, "4 false false 60");
-        check(59, false, "1 true false 40");
+        check(59, false, "4 true false 40");
         check(39, false, "needs 40 of 39");
         check(60, true, "4 false false 60");
         check(59, true, "2 false false 40");
         check(39, true, "1 false false 30");
-        check(29, true, "1 true false 20");
+        check(29, true, "2 true false 20");
         check(19, true, "needs 20 of 19");
     }
 
