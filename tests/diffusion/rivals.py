@@ -110,7 +110,7 @@ def main():
     lines = [
         "# SD3.5 on the processor, beside PyTorch", "",
         f"torch {torch.__version__}, diffusers {diffusers.__version__}; {args.threads} threads of "
-        f"{cpu.group(1) if cpu else platform.processor()}; the least of {args.rounds} rounds, which took turns.",
+        f"{cpu.group(1) if cpu else platform.processor()}; the least of {args.rounds * 2} runs each, which took turns.",
         "Ours leaves out what it computes once for all steps (the modulation of blocks by time and prompt), which torch",
         "computes in every call; for one step that is a product of one row with a billion weights.", "",
         "| what | numbers | Thumbforge CPU-s | wall s | PyTorch CPU-s | wall s | times as fast |", "|---|---|---|---|---|---|---|",
