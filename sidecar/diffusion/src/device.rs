@@ -114,3 +114,14 @@ pub trait Device: Send + Sync {
         stop: &dyn Fn() -> bool,
     ) -> Result<(), DiffusionError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_written_as_in_keys() {
+        assert_eq!(DeviceClass::Cpu { kernels: "avx512bf16" }.to_string(), "cpu-avx512bf16");
+        assert_eq!(DeviceClass::Cuda { capability: 90 }.to_string(), "cuda-sm90");
+    }
+}
