@@ -78,11 +78,11 @@ def theirs(dtype, what, threads):
     return tuple(map(float, out.split()[-2:]))
 
 
-def ours(dtype, what, threads):
-    out = subprocess.run([OURS, dtype, what, str(threads), "2"], check=True, capture_output=True, text=True).stdout
+def ours(program, dtype, what, threads):
+    out = subprocess.run([program, dtype, what, str(threads), "2"], check=True, capture_output=True, text=True).stdout
     found = re.search(r"total: ([\d.]+) CPU-s, ([\d.]+) s", out)
     if not found:
-        raise SystemExit(f"no figures in the output of {OURS}:\n{out}")
+        raise SystemExit(f"no figures in the output of {program}:\n{out}")
     return tuple(map(float, found.groups()))
 
 
@@ -90,6 +90,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--ours", type=pathlib.Path, default=OURS, help="the example `speed`, built")
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--torch", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -99,7 +100,7 @@ def main():
     rows = []
     for what, name in (("forward", "Medium, one call, 512 x 512"), ("decode", "decode to 512 x 512")):
         for dtype in ("f32", "bf16"):
-            pairs = [(ours(dtype, what, args.threads), theirs(dtype, what, args.threads)) for _ in range(args.rounds)]
+            pairs = [(ours(args.ours, dtype, what, args.threads), theirs(dtype, what, args.threads)) for _ in range(args.rounds)]
             (mine, my_wall), (other, other_wall) = (min(side) for side in zip(*pairs))
             rows.append((name, dtype, mine, my_wall, other, other_wall, other / mine))
             print(*rows[-1], flush=True)

@@ -41,7 +41,7 @@ pub(super) struct LocalArgs {
     /// Folder of tokenizers, for weights that have none beside them
     #[arg(long, value_name = "DIR", requires = "weights")]
     tokenizers: Option<PathBuf>,
-    /// Where noise comes from: philox, or torch-cpu for the picture that a seed has in diffusers and ComfyUI
+    /// Where noise comes from: philox, or torch-cpu for the noise that a seed has in diffusers and ComfyUI
     #[arg(long, value_name = "KIND")]
     noise: Option<Noise>,
     /// Number format of the model: f32 or bf16 [default: the faster]
