@@ -15,6 +15,7 @@
 
 pub mod approvals;
 pub mod colour;
+pub mod criteria;
 pub mod day;
 pub mod error;
 pub mod id;
@@ -29,6 +30,7 @@ pub mod model;
 pub mod money;
 pub mod plan;
 pub mod recipe;
+pub mod repair;
 pub mod routing;
 pub mod sampling;
 pub mod terms;

@@ -12,6 +12,8 @@ pub const PROMPT_BYTES_MAX: usize = 16 * 1024;
 pub const LAYER_TEXT_BYTES_MAX: usize = 2 * 1024;
 /// Most text layers of one recipe: each is shaped and checked pairwise.
 pub const LAYERS_MAX: usize = 16;
+/// Most pictures drawn for one job, and most repairs that its terms list: each costs as much as the first.
+pub const REPAIRS_MAX: usize = 16;
 /// Largest seed: the largest integer that JSON readers in every language keep exactly, 2^53 - 1.
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 /// Most adapters (LoRA files) of one recipe.

@@ -23,6 +23,7 @@ use canon::Canon;
 
 mod canon;
 mod local;
+mod words;
 
 pub use local::{Dtype, FEATHER_MAX, MaskMode, Noise, SKIPPED_LAYERS_MAX, SkipLayers};
 

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::criteria::Criteria;
 use crate::limits;
 use crate::model::{ModelId, ModelRow};
 use crate::money::Micros;
+use crate::repair::Repair;
 
 /// The terms of one job. The default allows every provider of the user's accounts and has no budget.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -56,6 +58,12 @@ pub struct Terms {
     /// pixels and so stands in the realised key; where they lie does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<LocalFiles>,
+    /// What the finished picture is held to.
+    #[serde(skip_serializing_if = "Criteria::is_default")]
+    pub criteria: Criteria,
+    /// What is done about a picture that the checks refuse; absent means nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
     /// Most pictures of one call of a local model; absent means 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images_per_call: Option<u32>,
@@ -115,6 +123,8 @@ impl Terms {
         {
             return Err(format!("draw {images} pictures in one call: 1 to {} are", limits::IMAGES_PER_CALL_MAX));
         }
+        self.criteria.check()?;
+        self.repair.iter().try_for_each(Repair::check)?;
         for (name, limits) in &self.limits {
             if [limits.images_in_flight, limits.images_per_minute].contains(&Some(0)) {
                 return Err(format!("lower the limits of account {name:?} to nothing: name other providers instead"));
@@ -253,6 +263,14 @@ mod tests {
         check(r#"{"images_per_call":65}"#, "draw 65 pictures");
         let absolute = if cfg!(windows) { "C:/m" } else { "/m" };
         check(&format!("{{\"weights\":{{\"model\":{absolute:?}}}}}"), "");
+        check(r#"{"criteria":{"presence":0.9}}"#, "");
+        check(r#"{"criteria":{"presence":1.5}}"#, "judge by presence = 1.5: it goes from 0 to 1");
+        check(
+            r#"{"criteria":{"required":["a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a"]}}"#,
+            "look for",
+        );
+        check(r#"{"repair":{"attempts_max":16}}"#, "");
+        check(r#"{"repair":{"attempts_max":17}}"#, "repair a picture that often: at most 16");
         check(r#"{"weights":{"model":"m.safetensors"}}"#, "take the weights m.safetensors: name them by an absolute");
         check(
             r#"{"rows":[{"id":"m","name":"M","family":"hosted"}]}"#,

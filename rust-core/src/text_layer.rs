@@ -18,8 +18,40 @@ pub struct TextLayer {
     pub text: String,
     /// BCP 47 tag of the words ("zh-Hans"); chooses fonts, direction and line breaking.
     pub locale: String,
+    /// Who draws the words.
+    #[serde(default, skip_serializing_if = "TextMode::is_composite")]
+    pub mode: TextMode,
     /// How it is set.
     pub style: TextStyle,
+}
+
+/// Who draws the words of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextMode {
+    /// They are set over the art in true type.
+    #[default]
+    Composite,
+    /// The model draws them into the art.
+    Model,
+    /// The model draws them; where it cannot get them right, they are set in true type over art without words.
+    Auto,
+}
+
+impl TextMode {
+    /// The word in manifests and reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Composite => "composite",
+            Self::Model => "model",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// Whether the words are set in true type from the start.
+    pub const fn is_composite(&self) -> bool {
+        matches!(self, Self::Composite)
+    }
 }
 
 /// How a layer's words are set.

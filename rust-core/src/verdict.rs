@@ -11,13 +11,16 @@ pub struct Verdict {
     pub passed: bool,
     /// In the order the checks ran.
     pub findings: Vec<Finding>,
+    /// What read the words, with versions and language data; empty where nothing was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<String>,
 }
 
 impl Verdict {
     /// Folds findings into a verdict.
     pub fn of(findings: Vec<Finding>) -> Self {
         let passed = findings.iter().all(|finding| finding.severity != Severity::Error);
-        Self { passed, findings }
+        Self { passed, findings, readers: Vec::new() }
     }
 }
 
@@ -73,6 +76,14 @@ pub enum FindingCode {
     TextTooSmall,
     /// Words were asked for and no reader could check them.
     TextUnverified,
+    /// Words that were asked for are not there, or not as they were asked.
+    TextMismatch,
+    /// Words are there, and hard to read.
+    TextIllegible,
+    /// Words are there that nobody asked for.
+    TextUnexpected,
+    /// A brand colour is missing, or nearly.
+    BrandColour,
     /// The end of the prompt was left out: a text encoder reads no more.
     PromptTruncated,
     /// The model drew a larger picture, and its middle was cut out.

@@ -24,12 +24,13 @@ const ONLY: [(&str, &[&str]); 11] = [
 ];
 
 /// Which of our own crates each may name.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("thumbforge-core", &[]),
     ("thumbforge-hosted", &["thumbforge-core"]),
     ("thumbforge-channel", &["thumbforge-core"]),
     ("thumbforge-art", &["thumbforge-core"]),
     ("thumbforge-diffusion", &["thumbforge-core"]),
+    ("thumbforge-reader", &["thumbforge-core"]),
     ("thumbforge-cuda", &["thumbforge-diffusion"]),
     ("thumbforge-ffi", &["thumbforge-core", "thumbforge-channel"]),
     // It reads the ABI's source and belongs to no product.
@@ -42,6 +43,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "thumbforge-art",
             "thumbforge-hosted",
             "thumbforge-diffusion",
+            "thumbforge-reader",
             "thumbforge-cuda",
         ],
     ),
@@ -53,6 +55,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "thumbforge-art",
             "thumbforge-hosted",
             "thumbforge-diffusion",
+            "thumbforge-reader",
             "thumbforge-cuda",
             "thumbforge-ffi",
             "thumbforge-bindgen",

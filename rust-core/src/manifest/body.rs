@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::colour::Rgb;
 use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
 use crate::recipe::{Intent, PostStep, Settings, Tier};
-use crate::text_layer::TextStyle;
+use crate::text_layer::{TextMode, TextStyle};
 
 /// Which images exist: templates, assets, locales and where the files go.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -408,6 +408,10 @@ pub struct Layer {
     /// Whether an image without this string simply lacks the layer.
     #[serde(default)]
     pub optional: bool,
+    /// Who draws the words: "composite" sets them in true type, "model" asks the model to draw them, "auto" asks the model
+    /// and sets them where it cannot get them right.
+    #[serde(default)]
+    pub mode: TextMode,
     /// How the words are set.
     #[serde(flatten)]
     pub style: TextStyle,

@@ -812,6 +812,7 @@ impl<'m, 'e> Expander<'m, 'e> {
                 name: layer.body.name.clone(),
                 text,
                 locale: locale.to_owned(),
+                mode: layer.body.mode,
                 style: layer.style.clone(),
             };
             if layer.body.string.is_none() {

@@ -122,6 +122,9 @@ pub(super) fn settings(canon: &mut Canon, settings: &Settings) {
 pub(super) fn text_layer(canon: &mut Canon, layer: &TextLayer) {
     canon.text("layer", &layer.text);
     canon.text("layer.locale", &layer.locale);
+    if !layer.mode.is_composite() {
+        canon.text("layer.mode", layer.mode.word());
+    }
     let default = TextStyle::default();
     // Destructured, so that a new field does not compile until it is written here.
     let TextStyle {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::Catalogue;
-use crate::text_layer::{Align, Fill, FontFile, Outline, Plate, Shadow, TextStyle, VerticalAlign, Weight};
+use crate::text_layer::{Align, Fill, FontFile, Outline, Plate, Shadow, TextMode, TextStyle, VerticalAlign, Weight};
 
 fn size() -> Extent {
     Extent { width: 512, height: 512 }
@@ -18,6 +18,7 @@ fn full() -> Recipe {
             name: "title".into(),
             text: "SALE".into(),
             locale: "en".into(),
+            mode: TextMode::default(),
             style: TextStyle::default(),
         }],
         ..Recipe::from_prompt("a sword on a table", size())

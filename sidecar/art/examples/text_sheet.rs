@@ -8,7 +8,9 @@ use std::time::Instant;
 use thumbforge_art::text::{self, FontBook};
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::image::{Extent, ImageBuf};
-use thumbforge_core::text_layer::{Align, Fill, Outline, Plate, Shadow, TextLayer, TextStyle, VerticalAlign, Weight};
+use thumbforge_core::text_layer::{
+    Align, Fill, Outline, Plate, Shadow, TextLayer, TextMode, TextStyle, VerticalAlign, Weight,
+};
 
 /// Side of one picture in pixels.
 const TILE: u32 = 512;
@@ -217,7 +219,13 @@ fn faces(fonts: &FontBook) -> Result<ImageBuf, Box<dyn Error>> {
 }
 
 fn layer(name: &str, locale: &str, text: &str, style: TextStyle) -> TextLayer {
-    TextLayer { name: name.to_owned(), text: text.to_owned(), locale: locale.to_owned(), style }
+    TextLayer {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        locale: locale.to_owned(),
+        mode: TextMode::default(),
+        style,
+    }
 }
 
 fn timed(what: &str, image: &mut ImageBuf, layers: &[TextLayer], fonts: &FontBook) -> Result<(), Box<dyn Error>> {

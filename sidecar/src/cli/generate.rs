@@ -15,7 +15,7 @@ use thumbforge_core::model::{Catalogue, Family, ModelRow};
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Intent, Recipe, one_line};
 use thumbforge_core::terms::{Budget, Period, Scope, Terms};
-use thumbforge_core::text_layer::{TextLayer, TextStyle};
+use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
 
 use super::batch::RecipeArgs;
 use super::{Context, exit, interruption, maker, pretty, print_out, runtime};
@@ -143,6 +143,7 @@ fn spec(args: &GenerateArgs, brought: &Brought, catalogue: &Catalogue) -> Result
         name: "text".to_owned(),
         text: words.clone(),
         locale: args.locale.clone(),
+        mode: TextMode::default(),
         style: TextStyle::default(),
     });
     let recipe = Recipe {

@@ -5,7 +5,7 @@ use std::path::Path;
 use thumbforge_art::text::{self, FontBook};
 use thumbforge_core::error::{Failure, chain};
 use thumbforge_core::image::{ImageBuf, PixelBox};
-use thumbforge_core::text_layer::{Align, Fill, TextLayer, TextStyle, VerticalAlign, Weight};
+use thumbforge_core::text_layer::{Align, Fill, TextLayer, TextMode, TextStyle, VerticalAlign, Weight};
 use thumbforge_core::verdict::Severity;
 
 use crate::build::{Item, ItemState, Project, Report};
@@ -67,6 +67,7 @@ fn line(image: &mut ImageBuf, area: PixelBox, words: &str, style: Style, fonts: 
         name: "caption".to_owned(),
         text,
         locale: "en".to_owned(),
+        mode: TextMode::Composite,
         style: TextStyle {
             area: [
                 f64::from(area.x) / width,

@@ -2,7 +2,7 @@
 
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::image::{Extent, ImageBuf, PixelBox};
-use thumbforge_core::text_layer::{Fill, Outline, Plate, TextLayer, TextStyle, Weight};
+use thumbforge_core::text_layer::{Fill, Outline, Plate, TextLayer, TextMode, TextStyle, Weight};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 
 use super::{Checks, bounds, contrast};
@@ -29,7 +29,13 @@ fn busy() -> ImageBuf {
 }
 
 fn layer(name: &str, text: &str, style: TextStyle) -> TextLayer {
-    TextLayer { name: name.to_owned(), text: text.to_owned(), locale: "en".to_owned(), style }
+    TextLayer {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        locale: "en".to_owned(),
+        mode: TextMode::default(),
+        style,
+    }
 }
 
 fn plain() -> TextStyle {

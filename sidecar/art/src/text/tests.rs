@@ -7,7 +7,7 @@ mod shape;
 mod wrap;
 
 use thumbforge_core::image::{Extent, ImageBuf};
-use thumbforge_core::text_layer::{TextLayer, TextStyle};
+use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
 
 use super::{FontBook, SetLayer, TextError, set};
 
@@ -17,7 +17,13 @@ fn picture(side: u32) -> ImageBuf {
 }
 
 fn layer(locale: &str, text: &str, style: TextStyle) -> TextLayer {
-    TextLayer { name: "title".to_owned(), text: text.to_owned(), locale: locale.to_owned(), style }
+    TextLayer {
+        name: "title".to_owned(),
+        text: text.to_owned(),
+        locale: locale.to_owned(),
+        mode: TextMode::default(),
+        style,
+    }
 }
 
 /// Sets one layer at 256 pixels with the packaged fonts.

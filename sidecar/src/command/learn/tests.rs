@@ -132,7 +132,7 @@ impl Desk {
             model: id(model),
             placeholder_for: None,
             replaces: None,
-            verdict: Verdict { passed, findings: Vec::new() },
+            verdict: Verdict { passed, ..Verdict::default() },
             latency_ms: 1,
             cost_micros_usd: 0,
         }

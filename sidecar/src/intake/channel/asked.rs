@@ -6,7 +6,7 @@ use thumbforge_core::job::{AssetRef, JobSpec};
 use thumbforge_core::model::{Catalogue, ModelId};
 use thumbforge_core::recipe::{Recipe, Settings};
 use thumbforge_core::terms::Terms;
-use thumbforge_core::text_layer::{TextLayer, TextStyle};
+use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
 use thumbforge_core::wire::message::{Brief, RecipeForm, Request};
 
 /// Locale of words that come without one.
@@ -68,6 +68,7 @@ fn short(catalogue: &Catalogue, brief: &Brief<'_>, locale: &str) -> Result<Recip
         name: "text".to_owned(),
         text: brief.text.to_owned(),
         locale: if locale.is_empty() { LOCALE_DEFAULT } else { locale }.to_owned(),
+        mode: TextMode::default(),
         style: TextStyle::default(),
     });
     Ok(Recipe {

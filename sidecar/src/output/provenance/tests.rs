@@ -3,7 +3,7 @@
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
 use thumbforge_core::recipe::ArtFile;
-use thumbforge_core::text_layer::{FontFile, TextLayer, TextStyle};
+use thumbforge_core::text_layer::{FontFile, TextLayer, TextMode, TextStyle};
 
 use super::*;
 
@@ -31,6 +31,7 @@ pub(crate) fn recipe() -> Recipe {
         name: "title".into(),
         text: "大セール 50 %".into(),
         locale: "ja".into(),
+        mode: TextMode::default(),
         style: TextStyle::default(),
     });
     recipe

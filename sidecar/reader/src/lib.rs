@@ -1,0 +1,96 @@
+//! Reading the words of a picture, and comparing them with those that were asked for.
+//!
+//! ```text
+//! picture ─► passes (grey, inverted, max; scales; rotations) ─► OCR ─► words ─► normalise ─► scores
+//! ```
+//! Two numbers for every expected string: *legibility* is what a viewer sees without help (the plain pass), *presence* the
+//! best of all passes. Words that nobody expected are told as well. What follows from them is decided elsewhere.
+//!
+//! It knows no jobs, recipes, files of pictures or policies.
+
+use thiserror::Error;
+use thumbforge_core::image::{ImageBuf, PixelBox};
+
+/// Words that should be in a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    /// The words.
+    pub text: String,
+    /// BCP 47 tag; chooses the language data.
+    pub locale: String,
+    /// Where they should be, in pixels; anywhere when absent.
+    pub place: Option<PixelBox>,
+}
+
+/// What to look for in a picture.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ask {
+    /// Words that should be there.
+    pub expected: Vec<Expected>,
+    /// Whether to look for words that nobody expected; it needs every pass over the whole picture.
+    pub unexpected: bool,
+    /// BCP 47 tags to read by where nothing is expected.
+    pub locales: Vec<String>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    /// For each expected string, in order, what was found of it; or why nobody could look.
+    pub found: Vec<Result<Found, ReadError>>,
+    /// Words that nobody expected; empty unless they were asked for.
+    pub unexpected: Vec<Word>,
+    /// What read, with its version and the language data by hash, as in "tesseract 5.3.0", "eng 7d4322bd2a7749724879683fc3912cb542f19906c83bcc1a52132556427170b2".
+    pub readers: Vec<String>,
+}
+
+/// What was found of an expected string.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// 0 to 1: how much of it the plain pass reads.
+    pub legibility: f64,
+    /// 0 to 1: how much of it the best pass reads; 1 is every letter.
+    pub presence: f64,
+    /// What was read where it fits best; empty when nothing was.
+    pub read: String,
+    /// Where that is, in pixels of the picture.
+    pub place: Option<PixelBox>,
+}
+
+/// A word that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// As it was read.
+    pub text: String,
+    /// How sure the reader is, 0 to 100.
+    pub confidence: f64,
+    /// Where, in pixels of the picture.
+    pub place: PixelBox,
+}
+
+/// Why words could not be read. It fits behind "failed to".
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ReadError {
+    /// The library or the data of a language is not on this machine.
+    #[error("read words in {locale:?}: {missing} is not on this machine; {install}")]
+    Missing {
+        /// What was to be read.
+        locale: String,
+        /// What is missing, as in "the language data jpn".
+        missing: String,
+        /// What to do, as in "install tesseract-ocr-jpn".
+        install: String,
+    },
+    /// The library is there and does not do what it should.
+    #[error("read words: {0}")]
+    Failed(String),
+}
+
+/// Reads pictures. Implementations are called from worker threads, several at once.
+pub trait TextReader: Send + Sync {
+    /// Reads `image` with `ask` in mind.
+    ///
+    /// # Errors
+    /// Only what concerns the whole picture; what one language lacks stands in [`Reading::found`].
+    fn read(&self, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError>;
+}
