@@ -257,9 +257,8 @@ impl Look<'_, '_> {
         if let Some((_, degrees)) = self.slopes.iter().find(|(known, _)| *known == area) {
             return *degrees;
         }
-        let plane = Plane::of(self.image, area, Channel::Grey).map(|plane| plane.scaled(1.0, SIDE_MAX));
-        let slope = |side| plane.as_ref().and_then(|plane| letters::slope(&letters::cut(plane, side)));
-        let degrees = slope(Side::Bright).or_else(|| slope(Side::Dark)).unwrap_or(0.0);
+        let plane = Plane::of(self.image, area, Channel::Grey);
+        let degrees = plane.map_or(0.0, |plane| letters::slope(&plane.scaled(1.0, SIDE_MAX)));
         self.slopes.push((area, degrees));
         degrees
     }
@@ -280,7 +279,8 @@ impl Look<'_, '_> {
 
     fn expected(&mut self, expected: &Expected) -> Result<Found, ReadError> {
         let mut search = Search::new(normalise(&expected.text, &expected.locale));
-        if let Some(place) = expected.place {
+        // A box that lies outside of the picture says nothing of where the words are.
+        if let Some(place) = expected.place.and_then(|place| place.intersection(self.image.extent().bounds())) {
             self.passes(&mut search, margined(place), &expected.locale)?;
         }
         let mut near = None;
@@ -292,8 +292,8 @@ impl Look<'_, '_> {
                 let found = self.find(&page, &search.expected);
                 search.take(&page, &found, pass.source == GREY);
             }
-            // Once it is known where the words are, a look at them alone is cheaper, and less disturbed by what is around.
-            if near.is_none() && !search.done && search.located() {
+            // Once two passes say where the words are, a look at them alone is cheaper, and less disturbed by what is around.
+            if at > 0 && near.is_none() && !search.done && search.located() {
                 near = search.best.as_ref().and_then(|best| best.place);
                 if let Some(near) = near {
                     let area = roomy(near, search.lines);
@@ -320,7 +320,7 @@ impl Look<'_, '_> {
 
     /// Words on the pages that no expected string explains.
     fn unexpected(&mut self, ask: &Ask, locale: &str) -> Result<Vec<Word>, ReadError> {
-        for at in 0..2 {
+        for at in 0..3 {
             self.page(at, locale)?;
         }
         let all: Vec<Vec<char>> =
@@ -356,7 +356,7 @@ impl Look<'_, '_> {
                 let known = all.iter().any(|expected| {
                     let text: Vec<matching::Letter> =
                         expected.iter().map(|&c| matching::Letter { c, starts_word: false }).collect();
-                    matching::find(&letters, &text, false).distance * 3 <= letters.len()
+                    matching::find(&letters, &text, false).distance * 4 <= letters.len()
                 });
                 let Some(place) = around(open.iter().map(|&at| page.places[at])) else { continue };
                 if !known && !words.iter().any(|word| covered(place, &[word.place])) {
@@ -368,10 +368,10 @@ impl Look<'_, '_> {
     }
 }
 
-/// A box with room for what a pass may have lost at the ends of lines: a character and a half, or the rise of a line.
+/// A box with room for what a pass may have lost: a character and a half at the ends of lines, and a line above and below.
 fn roomy(place: PixelBox, lines: Lines) -> PixelBox {
-    let margin = (place.w / 6).max(lines.px.map_or(16, |px| (px * 1.6) as u32)).max(16);
-    let (across, along) = (margin as i32, margin as i32 / 2);
+    let px = lines.px.map_or(16, |px| px as u32);
+    let (across, along) = ((place.w / 6).max(px * 2).max(16) as i32, (px * 3 / 2).max(16) as i32);
     PixelBox {
         x: place.x.saturating_sub(across),
         y: place.y.saturating_sub(along),
