@@ -9,13 +9,14 @@
 //! which come in through [`Files`]. Errors name file, line, key and what to do, and come up to twenty at once.
 
 use crate::colour::Rgb;
+use crate::criteria::Criteria;
 use crate::error::ErrorCode;
 use crate::id::ContentHash;
 use crate::image::Extent;
 use crate::limits;
 use crate::locale::{Strings, is_locale, same_locale};
 use crate::manifest::body::Body;
-use crate::recipe::Tier;
+use crate::recipe::{Intent, Tier};
 use crate::terms::Licences;
 
 pub mod body;
@@ -259,6 +260,7 @@ impl Manifest {
             self.check_input(&mut gathered, &["tier_file"], path);
         }
         self.check_spending(&mut gathered);
+        self.check_criteria(&mut gathered);
         for (name, template) in &body.templates {
             self.check_template(&mut gathered, name, template);
         }
@@ -326,9 +328,13 @@ impl Manifest {
             let fix = format!("at most {} fit", limits::BUDGETS_MAX / 4);
             gathered.push(self.error(&["accounts"], message, &fix));
         }
+        const ROW: &str =
+            "write \"preview\", \"production\", or a tier and an intent in quotes: \"production.typography\"";
         for key in body.routes.keys().filter(|key| expand::route_of(key).is_none()) {
-            let fix = "write \"preview\", \"production\", or a tier and an intent in quotes: \"production.typography\"";
-            gathered.push(self.error(&["routes", key], "no such route", fix));
+            gathered.push(self.error(&["routes", key], "no such route", ROW));
+        }
+        for key in body.criteria.rows.keys().filter(|key| expand::route_of(key).is_none()) {
+            gathered.push(self.error(&["criteria", key], "criteria for no tier or intent that there is", ROW));
         }
         let licences = Licences { allow: body.policy.licences.allow.clone(), deny: body.policy.licences.deny.clone() };
         for (name, template) in &body.templates {
@@ -350,6 +356,21 @@ impl Manifest {
         for (name, asset) in &body.assets {
             self.check_fallback(gathered, "assets", name, asset.fallback.as_deref());
         }
+    }
+
+    /// Criteria that the schema takes and no picture can be held to.
+    fn check_criteria(&self, gathered: &mut Gathered) {
+        let body = &self.body;
+        let mut check = |path: &[&str], criteria: &Criteria| {
+            if let Err(message) = criteria.check() {
+                let (message, fix) = message.split_once(": ").unwrap_or((&message, ""));
+                gathered.push(self.error(path, format!("cannot {message}"), fix));
+            }
+        };
+        check(&["criteria"], &body.criteria.all);
+        body.criteria.rows.iter().for_each(|(key, row)| check(&["criteria", key], row));
+        body.templates.iter().for_each(|(name, template)| check(&["templates", name, "criteria"], &template.criteria));
+        body.assets.iter().for_each(|(name, asset)| check(&["assets", name, "criteria"], &asset.criteria));
     }
 
     fn check_fallback(&self, gathered: &mut Gathered, table: &str, owner: &str, models: Option<&[String]>) {
@@ -572,6 +593,15 @@ impl Manifest {
     /// Margin that words keep from the edge, as a fraction of the shorter side.
     pub fn safe_area(&self) -> Option<f64> {
         self.body.output.safe_area
+    }
+
+    /// What pictures of a tier and an intent are held to, as `[criteria]` has it.
+    pub fn criteria(&self, tier: Tier, intent: Intent) -> Criteria {
+        let table = &self.body.criteria;
+        let rows = [None, Some(intent)].map(|intent| {
+            table.rows.iter().find(|(key, _)| expand::route_of(key) == Some((tier, intent))).map(|(_, row)| row)
+        });
+        rows.into_iter().flatten().fold(table.all.clone(), |all, row| all.overlaid(row))
     }
 
     /// Brand colours of a template, or the manifest's.
