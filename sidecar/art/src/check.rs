@@ -5,7 +5,7 @@
 
 mod blank;
 pub mod bounds;
-mod contrast;
+pub(crate) mod contrast;
 mod layout;
 
 #[cfg(test)]

@@ -14,18 +14,33 @@ use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 use super::{bounds, finding};
 use crate::text::{Coverage, SetLayer};
 
-/// Finds layers whose worst tenth falls short of WCAG.
-pub(super) fn check(finished: &ImageBuf, layer: &SetLayer) -> Option<Finding> {
+/// Contrast of a layer as it was measured, and as it has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) ratio: f64,
+    pub(crate) least: f64,
+}
+
+impl Measured {
+    pub(crate) fn is_enough(self) -> bool {
+        // A hair, since 3:1 itself is enough and colours are whole numbers.
+        self.ratio >= self.least - 0.005
+    }
+}
+
+/// Measures a layer in a picture that it was set in; `None` where nothing surrounds its letters.
+pub(crate) fn measured(finished: &ImageBuf, layer: &SetLayer) -> Option<Measured> {
     let large = match layer.weight {
         Weight::Bold => layer.size_px >= bounds::LARGE_BOLD_PX,
         Weight::Regular => layer.size_px >= bounds::LARGE_PX,
     };
     let least = if large { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
-    let ratio = worst(finished, layer)?;
-    // A hair, since 3:1 itself is enough and colours are whole numbers.
-    if ratio >= least - 0.005 {
-        return None;
-    }
+    Some(Measured { ratio: worst(finished, layer)?, least })
+}
+
+/// Finds layers whose worst tenth falls short of WCAG.
+pub(super) fn check(finished: &ImageBuf, layer: &SetLayer) -> Option<Finding> {
+    let Measured { ratio, least } = measured(finished, layer).filter(|measured| !measured.is_enough())?;
     let mend = match layer.outline {
         Some((_, reach)) if reach < bounds::OUTLINE_PX_MIN => "widen the outline, which is too thin to be seen here",
         Some(_) => "give letters and outline colours further apart, add a plate, or move the area",
@@ -127,7 +142,7 @@ fn luminance(Rgb([r, g, b]): Rgb) -> f64 {
     0.2126 * linear[usize::from(r)] + 0.7152 * linear[usize::from(g)] + 0.0722 * linear[usize::from(b)]
 }
 
-#[cfg(test)]
-pub(super) fn contrast(a: Rgb, b: Rgb) -> f64 {
+/// Contrast ratio of two colours.
+pub(crate) fn contrast(a: Rgb, b: Rgb) -> f64 {
     ratio(luminance(a), luminance(b))
 }
