@@ -210,6 +210,7 @@ fn bounds_are_told_by_name() {
     assert!(refused(|r| r.settings.steps = Some(0)).contains("steps"));
     assert!(refused(|r| r.text[0].style.area = [0.9, 0.0, 0.2, 0.1]).contains("\"title\""));
     assert!(refused(|r| r.text[0].style.size = 0.0).contains("size"));
+    assert!(refused(|r| r.text[0].style.arc = 181.0).contains("arc of the text layer"));
     assert!(refused(|r| r.text[0].text = "x".repeat(4096)).contains("2048 bytes"));
 }
 

@@ -11,14 +11,14 @@ use crate::check::bounds::SAFE_INSET;
 
 /// Cells along the longer side: places are found to a sixty-fourth of it, and a table of 64 × 64 stays in the cache.
 const CELLS: u32 = 64;
-/// Weight of edges against the spread of brightness: a wide soft gradient takes nothing from words, texture does.
-const EDGE_WEIGHT: u64 = 4;
-/// Most that the middle of the picture counts, on the scale of brightness: as much as texture of 16 levels.
-const MIDDLE_WEIGHT: u64 = 64;
+/// Weight of edges against the spread of brightness: a wide soft gradient takes little from words, texture much.
+const EDGE_WEIGHT: u64 = 12;
+/// Most that the middle of the picture counts, on the scale of brightness: as much as texture of ten levels.
+const MIDDLE_WEIGHT: u64 = 120;
 /// How far the middle reaches to each side, in hundredths of the picture.
-const MIDDLE_REACH: i64 = 36;
+const MIDDLE_REACH: i64 = 30;
 /// Places whose figures differ by less look alike; of those the one nearest to the template's wins.
-const ALIKE: u64 = 6;
+const ALIKE: u64 = 10;
 
 /// The box of every layer: where its area says, or the calmest one of that size.
 ///
@@ -48,7 +48,7 @@ struct Sums {
     pixels: u64,
     luma: u64,
     luma_squared: u64,
-    /// Squares of the steps to the neighbours on the right and below.
+    /// Squares of the steps to the pixels on the right and below.
     edges: u64,
     /// How near to the middle, 0 to 255, times pixels.
     middle: u64,
@@ -66,7 +66,7 @@ impl Sums {
         }
     }
 
-    /// How little words would be seen here: 0 is calm. In levels of brightness, about 0 to 2,000.
+    /// How little words would be seen here: 0 is calm. About 0 to 4,000.
     fn unrest(self) -> u64 {
         let pixels = self.pixels.max(1);
         let mean = self.luma / pixels;
@@ -93,41 +93,30 @@ impl Table {
         let cell = extent.width.max(extent.height).div_ceil(CELLS).max(1);
         let (columns, rows) = (extent.width.div_ceil(cell) as usize, extent.height.div_ceil(cell) as usize);
         let mut cells = vec![Sums::default(); columns * rows];
-        let row_bytes = extent.width as usize * 4;
-        let luma_row = |row: &[u8], into: &mut Vec<u8>| {
-            into.clear();
-            into.extend(row.as_chunks::<4>().0.iter().map(luma));
-        };
-        let (mut now, mut below) = (Vec::new(), Vec::new());
-        let mut lines = image.pixels().chunks_exact(row_bytes.max(4)).peekable();
-        if let Some(first) = lines.peek() {
-            luma_row(first, &mut below);
-        }
-        for y in 0..extent.height as usize {
-            lines.next();
-            std::mem::swap(&mut now, &mut below);
-            match lines.peek() {
-                Some(next) => luma_row(next, &mut below),
-                None => below.clone_from(&now),
-            }
-            let cells = &mut cells[y / cell as usize * columns..][..columns];
-            let spans = now.chunks(cell as usize).zip(below.chunks(cell as usize));
-            for (at, (sums, (span, under))) in cells.iter_mut().zip(spans).enumerate() {
-                let next = now.get((at + 1) * cell as usize).or(span.last()).copied().unwrap_or(0);
-                let right = span.iter().skip(1).copied().chain([next]);
-                let (mut luma, mut squares, mut edges) = (0_u32, 0_u32, 0_u32);
-                for ((&own, right), &under) in span.iter().zip(right).zip(under) {
-                    let own = u32::from(own);
-                    let (across, down) = (own.abs_diff(u32::from(right)), own.abs_diff(u32::from(under)));
-                    luma += own;
-                    squares += own * own;
+        let row_bytes = (extent.width as usize * 4).max(4);
+        let mut rows_of_pixels = image.pixels().chunks_exact(row_bytes).map(|row| row.as_chunks::<4>().0).peekable();
+        let mut y = 0;
+        while let Some(row) = rows_of_pixels.next() {
+            // Beyond the border the picture goes on as it ends.
+            let under = rows_of_pixels.peek().copied().unwrap_or(row);
+            let beside = row.iter().skip(1).chain(row.last());
+            let mut steps = row.iter().zip(beside).zip(under);
+            for sums in &mut cells[y / cell as usize * columns..][..columns] {
+                let (mut pixels, mut bright, mut squares, mut edges) = (0_u32, 0_u32, 0_u32, 0_u32);
+                for ((own, beside), under) in steps.by_ref().take(cell as usize) {
+                    let luma = luma(own);
+                    let (across, down) = (step(own, beside), step(own, under));
+                    pixels += 1;
+                    bright += luma;
+                    squares += luma * luma;
                     edges += across * across + down * down;
                 }
-                sums.pixels += span.len() as u64;
-                sums.luma += u64::from(luma);
+                sums.pixels += u64::from(pixels);
+                sums.luma += u64::from(bright);
                 sums.luma_squared += u64::from(squares);
                 sums.edges += u64::from(edges);
             }
+            y += 1;
         }
         let mut corners = vec![Sums::default(); (columns + 1) * (rows + 1)];
         for row in 0..rows {
@@ -185,8 +174,13 @@ impl Table {
 }
 
 /// Rec. 709 luma in eight bits.
-fn luma(&[r, g, b, _]: &[u8; 4]) -> u8 {
-    ((u32::from(r) * 54 + u32::from(g) * 183 + u32::from(b) * 19) >> 8) as u8
+fn luma(&[r, g, b, _]: &[u8; 4]) -> u32 {
+    (u32::from(r) * 54 + u32::from(g) * 183 + u32::from(b) * 19) >> 8
+}
+
+/// How far two pixels lie apart: by the channel that differs most, since red on brown is an edge too.
+fn step([r, g, b, _]: &[u8; 4], other: &[u8; 4]) -> u32 {
+    u32::from(r.abs_diff(other[0]).max(g.abs_diff(other[1])).max(b.abs_diff(other[2])))
 }
 
 /// How near a cell is to the middle of its side, 0 to 255.

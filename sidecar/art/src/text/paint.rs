@@ -84,7 +84,7 @@ fn paint_plate(image: &mut ImageBuf, plate: Plate, ink: PixelBox, fitted: &Fitte
         Some(bent) => bent.clone(),
         None => plate_path(plate, ink, fitted.size_px)?,
     };
-    let place = outset(path.bounds(), 0.0)?.intersection(image.extent().bounds())?;
+    let place = outset(path.compute_tight_bounds()?, 0.0)?.intersection(image.extent().bounds())?;
     tint(image, &Coverage::of(&path, place), plate.opacity, |_| plate.colour);
     Some(place)
 }
