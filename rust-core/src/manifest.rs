@@ -365,6 +365,7 @@ impl Manifest {
             ["templates", name].iter().chain(rest).map(|part| (*part).to_owned()).collect()
         };
         self.check_size(gathered, &at(&["size"]), template.size.as_deref());
+        self.check_size(gathered, &at(&["draft", "size"]), template.draft.as_ref().map(|draft| draft.size.as_str()));
         self.check_seed(gathered, &at(&["seed"]), template.seed);
         self.check_profile(gathered, &at(&["profile"]), template.profile.as_deref());
         self.check_vars(gathered, "templates", name, template.vars.keys());
@@ -428,6 +429,10 @@ impl Manifest {
             let message = "nothing says what the picture shows";
             let fix = "add a template that has a prompt, or prompt = \"…\", or art = \"Art/picture.png\"";
             gathered.push(self.error(&["assets", name], message, fix));
+        }
+        if let Some(draft) = &asset.draft {
+            let path = ["assets", name, "draft", "size"].map(str::to_owned);
+            self.check_size(gathered, &path, Some(&draft.size));
         }
         self.check_size(gathered, &at("size"), asset.size.as_deref());
         self.check_seed(gathered, &at("seed"), asset.seed);

@@ -22,9 +22,11 @@ use crate::text_layer::TextLayer;
 use canon::Canon;
 
 mod canon;
+mod draft;
 mod local;
 mod words;
 
+pub use draft::{Draft, Enlarge};
 pub use local::{Dtype, FEATHER_MAX, MaskMode, Noise, SKIPPED_LAYERS_MAX, SkipLayers};
 
 /// Everything that decides the pixels, as far as a person decides them.
@@ -64,6 +66,9 @@ pub struct Recipe {
     /// Pictures that are changed, in place of drawing from nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
+    /// The draft that the picture is made from, where it is drawn small first and enlarged once that is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Draft>,
     /// Brand colours that the picture keeps to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brand: Vec<Rgb>,
@@ -340,6 +345,17 @@ pub enum RecipeError {
     /// More than [`limits::ADAPTERS_MAX`].
     #[error("apply {0} adapters: at most {max} fit", max = limits::ADAPTERS_MAX)]
     TooManyAdapters(usize),
+    /// A draft that is no smaller than its final, or of another shape.
+    #[error("make {last} from a draft of {draft}: a draft is smaller than its final and has the same shape")]
+    DraftSize {
+        /// Size of the draft.
+        draft: Extent,
+        /// Size of the final.
+        last: Extent,
+    },
+    /// A draft of a picture that is not drawn from nothing.
+    #[error("draw a draft first: a picture that changes another, or is a file, has none")]
+    DraftOfEdit,
     /// None, or more than [`limits::EDIT_IMAGES_MAX`].
     #[error("change {0} pictures at once: name one to {max}", max = limits::EDIT_IMAGES_MAX)]
     EditImages(usize),
@@ -371,6 +387,7 @@ impl Recipe {
             adapters: Vec::new(),
             art: None,
             edit: None,
+            draft: None,
             brand: Vec::new(),
             text: Vec::new(),
             post: Vec::new(),
@@ -404,6 +421,9 @@ impl Recipe {
         }
         if let Some(seed) = self.seed.filter(|seed| *seed > limits::SEED_MAX) {
             return Err(RecipeError::Seed(seed));
+        }
+        if let Some(draft) = &self.draft {
+            draft.check(&self)?;
         }
         self.check_numbers()?;
         self.prompt = one_line(&self.prompt);
@@ -449,6 +469,9 @@ impl Recipe {
                 f64::from(FEATHER_MAX),
                 "a mask's feather goes from 0 to 1024 pixels",
             )?;
+        }
+        if let Some(strength) = self.draft.as_ref().and_then(|draft| draft.strength) {
+            number(("draft.strength", None), strength, 0.0, 1.0, "strength goes from 0 to 1")?;
         }
         for adapter in &self.adapters {
             number(("adapter weight", None), adapter.weight, -10.0, 10.0, "weights go from -10 to 10")?;
@@ -554,6 +577,9 @@ impl Recipe {
                 canon.bytes("edit.mask", mask.as_bytes());
             }
         }
+        if let Some(draft) = &self.draft {
+            draft.write(&mut canon);
+        }
         for colour in &self.brand {
             canon.bytes("brand", &colour.0);
         }
@@ -574,8 +600,11 @@ impl Recipe {
     }
 
     /// The seed to draw with: the one that was named, or one that follows from the art key,
-    /// so that all locales of an asset show the same art under their words.
+    /// so that all locales of an asset show the same art under their words. A picture made from a draft has the draft's.
     pub fn drawing_seed(&self) -> u64 {
+        if let Some(draft) = self.as_draft() {
+            return draft.drawing_seed();
+        }
         self.seed.unwrap_or_else(|| {
             let mut bytes = [0_u8; 8];
             bytes.copy_from_slice(&self.art_key().0[..8]);

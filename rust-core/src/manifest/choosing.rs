@@ -75,6 +75,8 @@ impl Noticed {
 pub(super) struct Wish {
     /// The model that is named; kept only where rows of the project's own may come along for it.
     pub(super) model: Option<ModelId>,
+    /// The model that enlarges a draft; kept where such rows may come along.
+    pub(super) enlarger: Option<ModelId>,
     pub(super) pin: bool,
     pub(super) allow_lossy: Vec<Lossy>,
     pub(super) fallback: Vec<ModelId>,
@@ -134,7 +136,7 @@ impl<'m> Terming<'m> {
             max_latency_ms: row.max_latency_ms.filter(|_| wish.auto.is_some()),
             ..self.base.clone()
         };
-        terms.rows = self.own_rows(wish.model.iter().chain(&terms.models).chain(&terms.fallback));
+        terms.rows = self.own_rows(wish.model.iter().chain(&wish.enlarger).chain(&terms.models).chain(&terms.fallback));
         let terms = Arc::new(terms);
         self.made.insert(wish, terms.clone());
         Ok(terms)

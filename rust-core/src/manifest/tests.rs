@@ -566,6 +566,34 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
     assert_eq!(wanted.recipe.settings.steps, Some(4));
 }
 
+/// What a person accepted of tier `preview` is what the final is made from: to the key.
+#[test]
+fn a_final_is_made_from_the_very_draft_that_tier_preview_draws() {
+    let text = "[tiers.preview]\nmodel='sd3.5_turbo'\nsteps=4\n[tiers.production]\nmodel='sd3.5-large'\nsteps=40\n\
+                [templates.t]\nprompt='p'\nsize='2048x2048'\ndraft={ enlarge='lanczos' }\n\
+                [assets.a]\ntemplate='t'\n[assets.b]\ntemplate='t'\ndraft={ size='256x256', model='sd3.5-large', strength=0.2 }\n";
+    let of = |tier| {
+        let overrides = Overrides { tier: Some(tier), ..Overrides::default() };
+        expanded(text, &shelf(), &overrides).expect("a good manifest").wanted
+    };
+    let (drafts, finals) = (of(Tier::Preview), of(Tier::Production));
+    for (draft, last) in drafts.iter().zip(&finals) {
+        assert_eq!(draft.recipe.draft, None);
+        assert_eq!(last.recipe.as_draft().as_ref(), Some(&draft.recipe));
+        assert_eq!(last.recipe.size.to_string(), "2048x2048");
+        assert_eq!(last.recipe.settings.steps, Some(4));
+    }
+    assert_eq!(drafts.iter().map(|draft| draft.recipe.size.to_string()).collect::<Vec<_>>(), ["512x512", "256x256"]);
+    let enlarger = finals[1].recipe.draft.as_ref().and_then(|draft| draft.model.clone());
+    assert_eq!(enlarger.map(|model| model.to_string()), Some("sd3.5-large".to_owned()));
+    check(
+        "[assets.a]\nprompt='p'\nsize='1024x512'\ndraft={}\n",
+        ErrorCode::InvalidRequest,
+        &["asset \"a\" cannot be drawn: make 1024x512 from a draft of 512x512"],
+    );
+    check("[assets.a]\nprompt='p'\ndraft={ size='big' }\n", ErrorCode::InvalidRequest, &["\"big\" is no size"]);
+}
+
 #[test]
 fn a_prompt_file_is_one_picture_per_line() {
     let text = "\u{feff}# posters\r\nstudio photo of sword on table, cinematic lighting\r\n\r\n  鋼の剣\r\n";

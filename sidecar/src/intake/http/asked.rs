@@ -112,7 +112,8 @@ fn recipe(fields: &mut Fields, terms: &Terms<'_>) -> Result<Recipe, Refusal> {
             RecipeError::PromptTooLong { .. } => refusal.with_param("negative"),
             RecipeError::Seed(_) => refusal.with_param("seed"),
             RecipeError::Number { field, .. } => refusal.with_param(&field),
-            RecipeError::EditImages(_) => refusal.with_param("image"),
+            RecipeError::EditImages(_) | RecipeError::DraftOfEdit => refusal.with_param("image"),
+            RecipeError::DraftSize { .. } => refusal.with_param("size"),
             RecipeError::TooMuchText | RecipeError::TooManyAdapters(_) => refusal,
         }
     })
