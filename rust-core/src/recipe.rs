@@ -510,6 +510,7 @@ impl Recipe {
             number(("lines_max", Some(layer)), f64::from(style.lines_max), 1.0, 20.0, "1 to 20 lines")?;
             number(("line_height", Some(layer)), style.line_height, 0.5, 4.0, "line heights go from 0.5 to 4")?;
             number(("tracking", Some(layer)), style.tracking, -0.2, 2.0, "tracking goes from -0.2 to 2")?;
+            number(("arc", Some(layer)), style.arc, -180.0, 180.0, "arcs go from -180 to 180 degrees")?;
             if let Some(outline) = style.outline {
                 number(("outline.width", Some(layer)), outline.width, 0.0, 0.5, "outlines go from 0 to 0.5")?;
             }
