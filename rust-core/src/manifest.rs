@@ -9,14 +9,13 @@
 //! which come in through [`Files`]. Errors name file, line, key and what to do, and come up to twenty at once.
 
 use crate::colour::Rgb;
-use crate::criteria::Criteria;
 use crate::error::ErrorCode;
 use crate::id::ContentHash;
 use crate::image::Extent;
 use crate::limits;
 use crate::locale::{Strings, is_locale, same_locale};
 use crate::manifest::body::Body;
-use crate::recipe::{Intent, Tier};
+use crate::recipe::Tier;
 use crate::terms::Licences;
 
 pub mod body;
@@ -24,6 +23,7 @@ mod choosing;
 mod error;
 mod expand;
 pub mod path;
+mod policy;
 mod prompts;
 mod shape;
 mod source;
@@ -36,6 +36,7 @@ mod wanted;
 pub use choosing::Known;
 pub use error::{ERRORS_MAX, ManifestError, ManifestErrors};
 pub use expand::{Expanded, Share, expand, expand_share, join};
+pub use policy::PolicyFile;
 pub use prompts::PromptFile;
 pub use tiers::TierFile;
 pub use wanted::{Expansion, NamedProfile, Overrides, Scope, Skipped, Wanted, Warning};
@@ -120,12 +121,18 @@ pub enum InputKind {
 
 /// The JSON Schema of the manifest, for editors; committed as `docs/thumbforge.schema.json`.
 pub fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft07();
-    let mut schema = settings.into_generator().into_root_schema_for::<Body>().to_value();
-    without_null(&mut schema);
+    let mut schema = schema_of::<Body>();
     if let Some(root) = schema.as_object_mut() {
         root.insert("$id".to_owned(), "thumbforge.schema.json".into());
     }
+    schema
+}
+
+/// The JSON Schema of a file that is read into `T`.
+fn schema_of<T: schemars::JsonSchema>() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft07();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    without_null(&mut schema);
     schema
 }
 
@@ -172,18 +179,8 @@ impl Manifest {
             return Err(syntax_errors(label, text, &mistakes));
         }
         shape::check(&schema(), label, text, tree.get_ref()).or(())?;
-        let body: Body = serde::Deserialize::deserialize(toml::de::Deserializer::from(tree)).map_err(|err| {
-            let place = err.span().map(|span| position(text, span.start));
-            ManifestErrors::from(ManifestError {
-                code: ErrorCode::InvalidManifest,
-                file: label.to_owned(),
-                line: place.map(|place| place.0),
-                column: place.map(|place| place.1),
-                key: String::new(),
-                message: err.message().to_owned(),
-                fix: String::new(),
-            })
-        })?;
+        let body: Body = serde::Deserialize::deserialize(toml::de::Deserializer::from(tree))
+            .map_err(|err| unreadable(label, text, &err))?;
         let manifest = Self { source, body };
         manifest.check()?;
         Ok(manifest)
@@ -328,13 +325,8 @@ impl Manifest {
             let fix = format!("at most {} fit", limits::BUDGETS_MAX / 4);
             gathered.push(self.error(&["accounts"], message, &fix));
         }
-        const ROW: &str =
-            "write \"preview\", \"production\", or a tier and an intent in quotes: \"production.typography\"";
         for key in body.routes.keys().filter(|key| expand::route_of(key).is_none()) {
-            gathered.push(self.error(&["routes", key], "no such route", ROW));
-        }
-        for key in body.criteria.rows.keys().filter(|key| expand::route_of(key).is_none()) {
-            gathered.push(self.error(&["criteria", key], "criteria for no tier or intent that there is", ROW));
+            gathered.push(self.error(&["routes", key], "no such route", policy::ROW));
         }
         let licences = Licences { allow: body.policy.licences.allow.clone(), deny: body.policy.licences.deny.clone() };
         for (name, template) in &body.templates {
@@ -361,16 +353,13 @@ impl Manifest {
     /// Criteria that the schema takes and no picture can be held to.
     fn check_criteria(&self, gathered: &mut Gathered) {
         let body = &self.body;
-        let mut check = |path: &[&str], criteria: &Criteria| {
-            if let Err(message) = criteria.check() {
-                let (message, fix) = message.split_once(": ").unwrap_or((&message, ""));
-                gathered.push(self.error(path, format!("cannot {message}"), fix));
-            }
-        };
-        check(&["criteria"], &body.criteria.all);
-        body.criteria.rows.iter().for_each(|(key, row)| check(&["criteria", key], row));
-        body.templates.iter().for_each(|(name, template)| check(&["templates", name, "criteria"], &template.criteria));
-        body.assets.iter().for_each(|(name, asset)| check(&["assets", name, "criteria"], &asset.criteria));
+        policy::check_table(&self.source, &["criteria"], &body.criteria, gathered);
+        for (name, template) in &body.templates {
+            policy::check(&self.source, &["templates", name, "criteria"], &template.criteria, gathered);
+        }
+        for (name, asset) in &body.assets {
+            policy::check(&self.source, &["assets", name, "criteria"], &asset.criteria, gathered);
+        }
     }
 
     fn check_fallback(&self, gathered: &mut Gathered, table: &str, owner: &str, models: Option<&[String]>) {
@@ -600,15 +589,6 @@ impl Manifest {
         self.body.output.safe_area
     }
 
-    /// What pictures of a tier and an intent are held to, as `[criteria]` has it.
-    pub fn criteria(&self, tier: Tier, intent: Intent) -> Criteria {
-        let table = &self.body.criteria;
-        let rows = [None, Some(intent)].map(|intent| {
-            table.rows.iter().find(|(key, _)| expand::route_of(key) == Some((tier, intent))).map(|(_, row)| row)
-        });
-        rows.into_iter().flatten().fold(table.all.clone(), |all, row| all.overlaid(row))
-    }
-
     /// Brand colours of a template, or the manifest's.
     fn brand<'a>(&'a self, template: Option<&'a body::Template>) -> &'a [Rgb] {
         template.and_then(|template| template.brand.as_deref()).unwrap_or(&self.body.brand)
@@ -695,6 +675,20 @@ fn check_bindings(source: &Source, tree: &toml::de::DeTable<'_>) -> Result<(), M
 
 /// Keys that bind an account to a secret or an address.
 const BINDINGS: [&str; 8] = ["key", "api_key", "token", "base_url", "url", "protocol", "options", "allow_private"];
+
+/// What a reader says of a file that its schema took.
+fn unreadable(label: &str, text: &str, err: &toml::de::Error) -> ManifestErrors {
+    let place = err.span().map(|span| position(text, span.start));
+    ManifestErrors::from(ManifestError {
+        code: ErrorCode::InvalidManifest,
+        file: label.to_owned(),
+        line: place.map(|place| place.0),
+        column: place.map(|place| place.1),
+        key: String::new(),
+        message: err.message().to_owned(),
+        fix: String::new(),
+    })
+}
 
 fn syntax_errors(label: &str, text: &str, mistakes: &[toml::de::Error]) -> ManifestErrors {
     let mut gathered = Gathered::default();

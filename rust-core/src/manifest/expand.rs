@@ -713,7 +713,7 @@ impl<'m, 'e> Expander<'m, 'e> {
             size: recipe.draft.as_ref().map_or(recipe.size, |draft| draft.size),
             quality: recipe.settings.quality.clone(),
         });
-        let criteria = self.manifest.criteria(recipe.tier, recipe.intent);
+        let criteria = self.manifest.body.criteria.of(recipe.tier, recipe.intent);
         let of_template = template.map(|template| &template.body.criteria);
         let criteria = of_template.into_iter().chain([&asset.criteria]).fold(criteria, |all, over| all.overlaid(over));
         let wish = Wish {

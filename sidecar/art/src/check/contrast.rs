@@ -154,7 +154,7 @@ pub fn within(image: &ImageBuf, place: PixelBox) -> Option<f64> {
     };
     let parted = (1..64).filter_map(|at| {
         let ((dark, low), (light, high)) = (mean(&counts[..at], 0), mean(&counts[at..], at));
-        (dark > 0 && light > 0).then(|| (at, (dark as f64 * light as f64) * (high - low) * (high - low)))
+        (dark > 0 && light > 0).then_some((at, (dark as f64 * light as f64) * (high - low) * (high - low)))
     });
     let (at, _) = parted.max_by(|one, other| one.1.total_cmp(&other.1))?;
     let dark: u64 = counts[..at].iter().sum();
