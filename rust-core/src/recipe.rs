@@ -6,6 +6,7 @@
 //! Keys are BLAKE3 over a canonical form written by hand ([`canon`]), not over a serialisation:
 //! a later field that nobody set is not written, so an upgrade does not change the keys of old recipes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -327,7 +328,7 @@ pub enum RecipeError {
     /// More than [`limits::PROMPT_BYTES_MAX`].
     #[error("read a {what} of {bytes} bytes: at most {max} are read", max = limits::PROMPT_BYTES_MAX)]
     PromptTooLong {
-        /// "prompt" or "negative prompt".
+        /// "prompt", "negative prompt", or the prompt with the words that the model draws.
         what: &'static str,
         /// Its length.
         bytes: usize,
@@ -437,6 +438,12 @@ impl Recipe {
             layer.text = lines(&layer.text);
         }
         self.text.retain(|layer| !layer.text.is_empty());
+        if let Cow::Owned(asked) = self.for_model()
+            && asked.prompt.len() > limits::PROMPT_BYTES_MAX
+        {
+            let what = "prompt with the words that the model draws";
+            return Err(RecipeError::PromptTooLong { what, bytes: asked.prompt.len() });
+        }
         Ok(self)
     }
 
