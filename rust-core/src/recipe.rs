@@ -6,6 +6,7 @@
 //! Keys are BLAKE3 over a canonical form written by hand ([`canon`]), not over a serialisation:
 //! a later field that nobody set is not written, so an upgrade does not change the keys of old recipes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -327,7 +328,7 @@ pub enum RecipeError {
     /// More than [`limits::PROMPT_BYTES_MAX`].
     #[error("read a {what} of {bytes} bytes: at most {max} are read", max = limits::PROMPT_BYTES_MAX)]
     PromptTooLong {
-        /// "prompt" or "negative prompt".
+        /// "prompt", "negative prompt", or the prompt with the words that the model draws.
         what: &'static str,
         /// Its length.
         bytes: usize,
@@ -437,6 +438,12 @@ impl Recipe {
             layer.text = lines(&layer.text);
         }
         self.text.retain(|layer| !layer.text.is_empty());
+        if let Cow::Owned(asked) = self.for_model()
+            && asked.prompt.len() > limits::PROMPT_BYTES_MAX
+        {
+            let what = "prompt with the words that the model draws";
+            return Err(RecipeError::PromptTooLong { what, bytes: asked.prompt.len() });
+        }
         Ok(self)
     }
 
@@ -510,6 +517,7 @@ impl Recipe {
             number(("lines_max", Some(layer)), f64::from(style.lines_max), 1.0, 20.0, "1 to 20 lines")?;
             number(("line_height", Some(layer)), style.line_height, 0.5, 4.0, "line heights go from 0.5 to 4")?;
             number(("tracking", Some(layer)), style.tracking, -0.2, 2.0, "tracking goes from -0.2 to 2")?;
+            number(("arc", Some(layer)), style.arc, -180.0, 180.0, "arcs go from -180 to 180 degrees")?;
             if let Some(outline) = style.outline {
                 number(("outline.width", Some(layer)), outline.width, 0.0, 0.5, "outlines go from 0 to 0.5")?;
             }

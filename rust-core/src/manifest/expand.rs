@@ -1060,8 +1060,8 @@ fn recipe_place(
 ) -> Vec<String> {
     let owned = |place: &[&str]| place.iter().map(|part| (*part).to_owned()).collect();
     match (err, template) {
-        (RecipeError::EmptyPrompt | RecipeError::PromptTooLong { what: "prompt", .. }, _) => owned(prompt),
-        (RecipeError::PromptTooLong { .. }, _) => owned(negative),
+        (RecipeError::PromptTooLong { what: "negative prompt", .. }, _) => owned(negative),
+        (RecipeError::EmptyPrompt | RecipeError::PromptTooLong { .. }, _) => owned(prompt),
         (RecipeError::Number { field, .. }, Some(template)) => {
             let layer =
                 template.layers.iter().position(|layer| field.ends_with(&format!("text layer {:?}", layer.body.name)));

@@ -7,7 +7,7 @@ mod blank;
 pub mod bounds;
 mod brand;
 mod colour;
-mod contrast;
+pub(crate) mod contrast;
 mod layout;
 
 #[cfg(test)]

@@ -14,20 +14,36 @@ use super::colour::{luminance, ratio};
 use super::{bounds, finding};
 use crate::text::{Coverage, SetLayer};
 
-/// Finds layers whose worst tenth falls short of WCAG, or of what the criteria ask in its place.
-pub(super) fn check(finished: &ImageBuf, layer: &SetLayer, criteria: &Criteria) -> Option<Finding> {
-    let severity = criteria.contrast_level().severity()?;
+/// Contrast of a layer as it was measured, and as it has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) ratio: f64,
+    pub(crate) least: f64,
+}
+
+impl Measured {
+    pub(crate) fn is_enough(self) -> bool {
+        // A hair, since 3:1 itself is enough and colours are whole numbers.
+        self.ratio >= self.least - 0.005
+    }
+}
+
+/// Measures a layer in a picture that it was set in, against WCAG, or against `least` where somebody asks for another
+/// contrast; `None` where nothing surrounds its letters.
+pub(crate) fn measured(finished: &ImageBuf, layer: &SetLayer, least: Option<f64>) -> Option<Measured> {
     let large = match layer.weight {
         Weight::Bold => layer.size_px >= bounds::LARGE_BOLD_PX,
         Weight::Regular => layer.size_px >= bounds::LARGE_PX,
     };
     let usual = if large { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
-    let least = criteria.contrast_min.unwrap_or(usual);
-    let ratio = worst(finished, layer)?;
-    // A hair, since 3:1 itself is enough and colours are whole numbers.
-    if ratio >= least - 0.005 {
-        return None;
-    }
+    Some(Measured { ratio: worst(finished, layer)?, least: least.unwrap_or(usual) })
+}
+
+/// Finds layers whose worst tenth falls short of WCAG, or of what the criteria ask in its place.
+pub(super) fn check(finished: &ImageBuf, layer: &SetLayer, criteria: &Criteria) -> Option<Finding> {
+    let severity = criteria.contrast_level().severity()?;
+    let measured = measured(finished, layer, criteria.contrast_min).filter(|measured| !measured.is_enough())?;
+    let Measured { ratio, least } = measured;
     let mend = match layer.outline {
         Some((_, reach)) if reach < bounds::OUTLINE_PX_MIN => "widen the outline, which is too thin to be seen here",
         Some(_) => "give letters and outline colours further apart, add a plate, or move the area",
@@ -146,7 +162,7 @@ pub fn within(image: &ImageBuf, place: PixelBox) -> Option<f64> {
     Some(ratio(below / dark as f64, above / (all - dark) as f64))
 }
 
-#[cfg(test)]
-pub(super) fn contrast(a: Rgb, b: Rgb) -> f64 {
+/// Contrast ratio of two colours.
+pub(crate) fn contrast(a: Rgb, b: Rgb) -> f64 {
     ratio(luminance(a), luminance(b))
 }

@@ -106,10 +106,8 @@ fn recipe(fields: &mut Fields, terms: &Terms<'_>) -> Result<Recipe, Refusal> {
     recipe.normalised().map_err(|err| {
         let refusal = Refusal::new(ErrorCode::InvalidRequest, format!("failed to {err}"));
         match err {
-            RecipeError::EmptyPrompt | RecipeError::PromptTooLong { what: "prompt", .. } => {
-                refusal.with_param("prompt")
-            }
-            RecipeError::PromptTooLong { .. } => refusal.with_param("negative"),
+            RecipeError::PromptTooLong { what: "negative prompt", .. } => refusal.with_param("negative"),
+            RecipeError::EmptyPrompt | RecipeError::PromptTooLong { .. } => refusal.with_param("prompt"),
             RecipeError::Seed(_) => refusal.with_param("seed"),
             RecipeError::Number { field, .. } => refusal.with_param(&field),
             RecipeError::EditImages(_) | RecipeError::DraftOfEdit => refusal.with_param("image"),
