@@ -68,7 +68,8 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let form = || "write it as X,Y,W,H in pixels from the top left, as in 40,20,400,90".to_owned();
-        let parts: Vec<u32> = text.split(',').map(|part| part.trim().parse().map_err(|_| form())).collect::<Result<_, _>>()?;
+        let parts: Vec<u32> =
+            text.split(',').map(|part| part.trim().parse().map_err(|_| form())).collect::<Result<_, _>>()?;
         let [x, y, w, h] = parts[..] else { return Err(form()) };
         let side_max = limits::SIDE_MAX;
         if w == 0 || h == 0 || [x, y, w, h].iter().any(|side| *side > side_max) {
@@ -207,7 +208,9 @@ fn expected(args: &VerifyArgs) -> Result<Option<Vec<Expected>>, Failure> {
     }
     if ![0, 1, count].contains(&args.lang.len()) {
         let langs = args.lang.len();
-        return Err(invalid(format!("read {count} texts by {langs} languages: name one --lang for all, or one for each")));
+        return Err(invalid(format!(
+            "read {count} texts by {langs} languages: name one --lang for all, or one for each"
+        )));
     }
     if ![0, count].contains(&args.boxes.len()) {
         let boxes = args.boxes.len();
