@@ -19,7 +19,6 @@ use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, R
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::Recipe;
 use thumbforge_core::terms::{Budget, Scope};
-use thumbforge_core::verdict::Severity;
 use thumbforge_hosted::adapter::adapter;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +37,7 @@ use crate::output::provenance::Provenance;
 use crate::publish::Publisher;
 use crate::router::{self, Health};
 use crate::store::Store;
-use crate::verify;
+use crate::verify::{self, Eyes};
 
 /// Everything an attempt needs.
 pub struct Tools {
@@ -54,6 +53,8 @@ pub struct Tools {
     pub engines: Engines,
     /// Fonts of the package and of manifests.
     pub fonts: Fonts,
+    /// What reads words.
+    pub eyes: Eyes,
     /// The time.
     pub clock: Clock,
     /// The revision of the market that the dispatcher knows.
@@ -403,11 +404,8 @@ impl Tools {
             let outcome = if cancel.is_raised() { Outcome::Cancelled } else { Outcome::Failed };
             (outcome, failure)
         })?;
-        if spec.gate == Gate::Enforce && !render.verdict.passed {
-            let worst = render.verdict.findings.iter().find(|finding| finding.severity == Severity::Error);
-            let said = worst.map(|finding| finding.message.clone()).unwrap_or_default();
-            let failure = Failure::new(ErrorCode::VerificationFailed, format!("failed to pass the checks: {said}"));
-            return Err(failed(Failure { findings: render.verdict.findings, ..failure }));
+        if let Some(failure) = verify::refusal(&render.verdict).filter(|_| spec.gate == Gate::Enforce) {
+            return Err(failed(failure));
         }
         Ok(Box::new(render))
     }
@@ -435,7 +433,7 @@ impl Tools {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
         verifying();
-        let verdict = verify::verify(&composed, spec, drawn.findings);
+        let verdict = verify::verify(&composed, spec, &self.eyes, drawn.findings).verdict();
         let realised_key = route.realisation.key(planned);
         let provenance = Provenance::new(
             recipe,

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::colour::Rgb;
+use crate::criteria::{Criteria, CriteriaTable};
 use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
 use crate::recipe::{Enlarge, Intent, PostStep, Settings, Tier};
 use crate::text_layer::{TextMode, TextStyle};
@@ -55,6 +56,9 @@ pub struct Body {
     /// Models by "preview", "production", or "production.typography" (tier and intent, in quotes). They win over [tiers].
     #[serde(default)]
     pub routes: Routes,
+    /// What finished pictures are held to: here for all, in [criteria.preview] or [criteria."production.typography"] for some.
+    #[serde(default)]
+    pub criteria: CriteriaTable,
     /// What `route = "auto"` asks of a model.
     #[serde(default)]
     pub auto: Auto,
@@ -331,6 +335,9 @@ pub struct Template {
     pub output: Option<String>,
     /// Brand colours in place of the manifest's.
     pub brand: Option<Vec<Rgb>>,
+    /// What its pictures are held to, over [criteria].
+    #[serde(default)]
+    pub criteria: Criteria,
     /// Sampling and drawing settings.
     #[serde(default)]
     pub settings: Settings,
@@ -489,6 +496,9 @@ pub struct Asset {
     pub seed: Option<u64>,
     /// Draft or final, in place of the template's.
     pub tier: Option<Tier>,
+    /// What the picture is held to, over the template's.
+    #[serde(default)]
+    pub criteria: Criteria,
     /// Settings over the template's.
     #[serde(default)]
     pub settings: Settings,

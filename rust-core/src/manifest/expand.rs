@@ -16,7 +16,7 @@ use crate::job::AssetRef;
 use crate::limits;
 use crate::locale::{Chain, Strings, same_locale};
 use crate::manifest::body::{self, MissingString, TierRow, Tiers, Variable};
-use crate::manifest::choosing::{Chosen, Known, Noticed, Terming, Wish, left_out};
+use crate::manifest::choosing::{Chosen, Known, Noticed, Terming, Wish, left_out, written};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::path::check_output;
 use crate::manifest::source::{did_you_mean, excerpt, nearest};
@@ -713,7 +713,11 @@ impl<'m, 'e> Expander<'m, 'e> {
             size: recipe.draft.as_ref().map_or(recipe.size, |draft| draft.size),
             quality: recipe.settings.quality.clone(),
         });
+        let criteria = self.manifest.body.criteria.of(recipe.tier, recipe.intent);
+        let of_template = template.map(|template| &template.body.criteria);
+        let criteria = of_template.into_iter().chain([&asset.criteria]).fold(criteria, |all, over| all.overlaid(over));
         let wish = Wish {
+            criteria: written(&criteria),
             model: recipe.model.clone().filter(|_| self.terming.has_own_rows()),
             enlarger: enlarger.cloned().filter(|_| self.terming.has_own_rows()),
             pin,
@@ -722,7 +726,7 @@ impl<'m, 'e> Expander<'m, 'e> {
             auto,
         };
         let row = &self.tiers[usize::from(drawn_as == Tier::Production)];
-        match self.terming.terms(wish, row) {
+        match self.terming.terms(wish, criteria, row) {
             Ok(terms) => Some(terms),
             Err(why) => {
                 let fix = "name a model, lower auto.pass_rate, or let models be measured (`thumbforge models --learn`)";

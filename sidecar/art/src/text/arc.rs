@@ -170,7 +170,7 @@ mod tests {
         assert!(r < 2.0 && (bent(180.0, INK).radius - 2.0).abs() < 1e-6, "{:?}", bent(180.0, INK));
         let third = 60.0_f64.to_radians();
         let radius = 6.0 / third;
-        let (sin, cos) = (third / 2.0).sin_cos();
+        let (sin, cos) = (libm::sin(third / 2.0), libm::cos(third / 2.0));
         check(60.0, (7.0, -0.3), (4.0 + radius * sin, -0.3 + radius * (1.0 - cos)));
         check(-60.0, (7.0, -0.3), (4.0 + radius * sin, -0.3 - radius * (1.0 - cos)));
         // Above the middle it is longer when bent up, shorter when bent down.

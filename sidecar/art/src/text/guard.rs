@@ -46,7 +46,7 @@ pub(super) fn paint(
     let mut attempt = |fitted: &Fitted| {
         image.pixels_mut().copy_from_slice(art.pixels());
         let set = paint::paint(image, fitted);
-        let measured = contrast::measured(image, &set);
+        let measured = contrast::measured(image, &set, None);
         (set, measured)
     };
     let (set, measured) = attempt(&fitted);

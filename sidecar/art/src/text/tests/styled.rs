@@ -197,6 +197,9 @@ fn low_contrast(image: &ImageBuf, style: TextStyle, text: &str) -> usize {
         set: &set,
         safe_inset: 0.0,
         shown_width: image.extent().width,
+        brand: &[],
+        brand_set: &[],
+        criteria: &thumbforge_core::criteria::Criteria::default(),
     };
     checks.run().iter().filter(|finding| finding.code == FindingCode::LowContrast).count()
 }
