@@ -127,6 +127,7 @@ impl App {
             store: store.clone(),
             fonts: Fonts::default(),
             clock: clock.clone(),
+            reader: None,
         });
         let (publisher, metrics) = (Publisher::default(), Arc::new(Metrics::default()));
         // Twice the workers: while one attempt waits for its record to be durable, another draws.
