@@ -26,6 +26,7 @@ use crate::market::Shelf;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::{SharedCache, Store, StoreError};
+use crate::verify::Eyes;
 
 /// Why the sidecar did not start.
 #[derive(Debug, Error)]
@@ -126,8 +127,8 @@ impl App {
             engines: Engines::discover(&store, &config.data_dir, &market),
             store: store.clone(),
             fonts: Fonts::default(),
+            eyes: Eyes::new(&config.ocr),
             clock: clock.clone(),
-            reader: None,
         });
         let (publisher, metrics) = (Publisher::default(), Arc::new(Metrics::default()));
         // Twice the workers: while one attempt waits for its record to be durable, another draws.

@@ -24,17 +24,18 @@ use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, R
 use thumbforge_core::model::ModelId;
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::Recipe;
-use thumbforge_core::repair::{self, Means, Mended, REPAIR_SETTING};
+use thumbforge_core::repair::{self, Means, Mended, REPAIR_SETTING, Trouble};
 use thumbforge_core::terms::{Budget, Scope};
 use thumbforge_core::verdict::Verdict;
 use thumbforge_hosted::adapter::adapter;
-use thumbforge_reader::TextReader;
 use tokio_util::sync::CancellationToken;
 
 use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
+use crate::compose::{self, masked};
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
 use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
+use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
 use crate::journal::{Journal, ops, repairs};
 use crate::market::{Limits, Market, Shelf};
@@ -44,8 +45,7 @@ use crate::output::provenance::{Credit, Provenance};
 use crate::publish::Publisher;
 use crate::router::{self, Health};
 use crate::store::Store;
-use crate::verify;
-use crate::{compose, fonts::Fonts};
+use crate::verify::{self, Eyes};
 use case::{Asked, Case, held_to};
 use mend::{Refused, RefusedArt};
 
@@ -66,10 +66,10 @@ pub struct Tools {
     pub engines: Engines,
     /// Fonts of the package and of manifests.
     pub fonts: Fonts,
+    /// What reads words.
+    pub eyes: Eyes,
     /// The time.
     pub clock: Clock,
-    /// What reads words, where this machine has it.
-    pub reader: Option<Arc<dyn TextReader>>,
     /// The revision of the market that the dispatcher knows.
     pub told: AtomicU64,
 }
@@ -308,8 +308,9 @@ impl Tools {
 
     fn case_of(&self, spec: JobSpec, planned: PlannedKey, repairs: Vec<Mended>) -> Case {
         // What cannot be verified is not asked of a model.
+        let mut drawn = spec.recipe.text.iter().filter(|layer| !layer.mode.is_composite());
         let in_true_type =
-            repair::may_composite(&spec.recipe) && !verify::can_read(&spec.recipe, self.reader.as_deref());
+            repair::may_composite(&spec.recipe) && drawn.any(|layer| self.eyes.can_read(&layer.locale).is_err());
         Case::new(spec, planned, repairs, in_true_type)
     }
 
@@ -504,26 +505,31 @@ impl Tools {
         let Attempt { job, number, case, route, .. } = *attempt;
         let asked = &case.asked.spec.recipe;
         let Made { drawn, file, kept } = self.made(attempt, control)?;
+        let edge = if route.engine == MODEL_ENGINE { masked::Edge::Drawn } else { masked::Edge::Unknown };
+        let file = file.filter(|_| !masked::applies(asked));
+        let art = masked::keep(drawn.image, asked, edge, &self.store)?;
         // A region is drawn anew over pixels that the store has as a file, or else these.
         let image = match (&file, &case.spec.terms.repair) {
-            (None, Some(policy)) if policy.means.contains(&Means::Inpaint) => Some(drawn.image.clone()),
+            (None, Some(policy)) if policy.means.contains(&Means::Inpaint) => Some(art.clone()),
             _ => None,
         };
         let fonts = self.fonts.with(asked, &self.store)?;
-        let composed = compose::compose(drawn.image, asked, &fonts)?;
+        let composed = compose::compose(art, asked, &fonts)?;
         if control.is_cancelled() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
         verifying();
-        let verdict = verify::verify(&composed, &case.judged(), drawn.findings, self.reader.as_deref());
-        if case.spec.gate == Gate::Enforce && !verdict.passed {
+        let judged = verify::verify(&composed, &case.spec, &self.eyes, drawn.findings);
+        let trouble = Trouble::of(&judged.art, &judged.drawn, &judged.set);
+        let verdict = judged.verdict();
+        if let Some(failure) = verify::refusal(&verdict).filter(|_| case.spec.gate == Gate::Enforce) {
             let art = RefusedArt {
                 file: file.as_ref().and(kept.as_ref()).map(|art| art.blob),
                 image,
                 cost: kept.as_ref().map_or(Micros::ZERO, |art| art.cost),
                 latency_ms: kept.as_ref().map_or(0, |art| art.latency_ms),
             };
-            let mended = self.mend(&Refused { job, attempt: number, case, route, art, verdict })?;
+            let mended = self.mend(&Refused { job, attempt: number, case, route, art, verdict, trouble }, failure)?;
             return Ok(Tried::Refused(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
         self.render(attempt, composed.image, verdict, (file, kept, drawn.credits)).map(Tried::Drawn)

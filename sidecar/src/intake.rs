@@ -22,6 +22,7 @@ pub mod channel;
 pub mod http;
 
 mod interest;
+pub(crate) mod words;
 
 /// Largest margin that words keep, as in a manifest.
 const SAFE_INSET_MAX: f64 = 0.25;

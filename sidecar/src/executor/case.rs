@@ -68,13 +68,6 @@ impl Case {
         self.spec.recipe.has_drawn_words() && !self.steps.contains(&Step::Composite)
     }
 
-    /// The job as checks see it: each layer says who drew its words.
-    pub(super) fn judged(&self) -> JobSpec {
-        let composited = self.steps.contains(&Step::Composite);
-        let recipe = if composited { self.spec.recipe.in_true_type() } else { self.spec.recipe.clone() };
-        JobSpec { recipe, ..self.spec.clone() }
-    }
-
     /// Models that stand behind `model`, best first.
     pub(super) fn behind(&self, model: &ModelId) -> Vec<ModelId> {
         behind(&ladder(&self.spec), model).to_vec()

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::error::Failure;
 use thumbforge_core::id::{ContentHash, JobId};
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::job::Route;
@@ -11,7 +11,7 @@ use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::PostStep;
 use thumbforge_core::repair::{self, Decision, Guided, Means, Mended, Offer, Step, Trouble};
 use thumbforge_core::sampling::Table;
-use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
+use thumbforge_core::verdict::Verdict;
 
 use super::case::{Asked, Case};
 use super::{Tools, budgets};
@@ -37,6 +37,8 @@ pub(super) struct Refused<'a> {
     pub(super) route: &'a Route,
     pub(super) art: RefusedArt,
     pub(super) verdict: Verdict,
+    /// What of that decides what is done.
+    pub(super) trouble: Option<Trouble>,
 }
 
 /// Its art, before post steps and words.
@@ -55,16 +57,14 @@ impl Tools {
     /// What is done about a refused picture.
     ///
     /// # Errors
-    /// The failure that the job ends with, where nothing is.
-    pub(super) fn mend(&self, refused: &Refused<'_>) -> Result<Mended, Failure> {
-        let Refused { attempt, case, route, art, verdict, .. } = refused;
-        let trouble = Trouble::of(&verdict.findings, case.draws_words());
-        let decision = match (&case.spec.terms.repair, trouble) {
-            (Some(policy), Some(trouble)) => {
-                repair::next(policy, trouble, &drawn(refused), |means| self.offer(refused, means))
-            }
-            _ => return Err(failure(verdict, case, None)),
-        };
+    /// The failure that the job ends with, where nothing is: `failure`, and what was tried.
+    pub(super) fn mend(&self, refused: &Refused<'_>, failure: Failure) -> Result<Mended, Failure> {
+        let Refused { attempt, case, route, art, verdict, trouble, .. } = refused;
+        let (Some(policy), Some(trouble)) = (&case.spec.terms.repair, *trouble) else { return Err(failure) };
+        if !policy.is_allowed() {
+            return Err(failure);
+        }
+        let decision = repair::next(policy, trouble, &drawn(refused), |means| self.offer(refused, means));
         match decision {
             Decision::Do(step) => Ok(Mended {
                 attempt: *attempt,
@@ -74,7 +74,7 @@ impl Tools {
                 latency_ms: art.latency_ms,
                 step,
             }),
-            Decision::GiveUp(why) => Err(failure(verdict, case, Some(&why))),
+            Decision::GiveUp(why) => Err(given_up(failure, case, &why)),
         }
     }
 
@@ -171,21 +171,10 @@ fn drawn(refused: &Refused<'_>) -> Vec<repair::Drawn> {
     steps.zip(figures).map(|(step, (cost, latency_ms))| repair::Drawn { step, cost, latency_ms }).collect()
 }
 
-/// What a job ends with whose picture the checks refuse.
-fn failure(verdict: &Verdict, case: &Case, why: Option<&str>) -> Failure {
-    let errors = |finding: &&Finding| finding.severity == Severity::Error;
-    let mismatch = verdict.findings.iter().filter(errors).any(|finding| finding.code == FindingCode::TextMismatch);
-    let (code, what) = match mismatch {
-        true => (ErrorCode::RenderedTextMismatch, "draw the words"),
-        false => (ErrorCode::VerificationFailed, "pass the checks"),
-    };
-    let mut message = format!("failed to {what}: {}", repair::said(&verdict.findings));
-    if !case.repairs.is_empty() {
-        let done: Vec<String> = case.repairs.iter().map(|mended| mended.step.said()).collect();
-        message.push_str(&format!("; tried: {}", done.join(", ")));
-    }
-    if let Some(why) = why.filter(|_| case.spec.terms.repair.as_ref().is_some_and(repair::Repair::is_allowed)) {
-        message.push_str(&format!("; {why}"));
-    }
-    Failure { findings: verdict.findings.clone(), ..Failure::new(code, message) }
+/// What a job ends with whose picture nothing mended.
+fn given_up(failure: Failure, case: &Case, why: &str) -> Failure {
+    let done: Vec<String> = case.repairs.iter().map(|mended| mended.step.said()).collect();
+    let tried = if done.is_empty() { String::new() } else { format!("; tried: {}", done.join(", ")) };
+    let message = format!("{}{tried}; {why}", failure.message);
+    Failure { message, ..failure }
 }
