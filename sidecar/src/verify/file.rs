@@ -243,11 +243,7 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
             checked.findings.extend(placed(image, one, place, asked));
         }
     }
-    let told = |word: &Word| UnexpectedWord {
-        text: word.text.clone(),
-        confidence: word.confidence,
-        place: word.place,
-    };
+    let told = |word: &Word| UnexpectedWord { text: word.text.clone(), confidence: word.confidence, place: word.place };
     checked.unexpected = reading.unexpected.iter().map(told).collect();
     let severity = unexpected.severity().into_iter();
     checked.findings.extend(severity.flat_map(|severity| words::too_many(&reading.unexpected, severity)));
@@ -274,7 +270,8 @@ fn placed(image: &ImageBuf, expected: &Expected, place: PixelBox, asked: &Asked)
     let usual = if height >= LARGE_LINE_PX { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
     let least = criteria.contrast_min.unwrap_or(usual);
     let ratio = check::contrast_within(image, place);
-    if let (Some(severity), Some(ratio)) = (criteria.contrast_level().severity(), ratio.filter(|ratio| *ratio < least)) {
+    if let (Some(severity), Some(ratio)) = (criteria.contrast_level().severity(), ratio.filter(|ratio| *ratio < least))
+    {
         let message = format!(
             "'{words}' has a contrast of about {ratio:.1}:1 to what is behind it, and {least}:1 is needed; set it apart with \
              an outline or a plate"
