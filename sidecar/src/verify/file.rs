@@ -200,6 +200,12 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
     if ask.expected.is_empty() && !ask.unexpected {
         return;
     }
+    if ask.expected.is_empty()
+        && let Some(err) = ask.locales.iter().find_map(|locale| eyes.can_read(locale).err())
+    {
+        checked.findings.extend(words::unlooked(unexpected, &err));
+        return;
+    }
     // Who verifies wants an answer: what nobody could read is as bad as what is wrong.
     let unverified = criteria.unverified_level(Gate::Enforce);
     let unread = |expected: &Expected| ExpectedWord {
@@ -215,9 +221,6 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
         Err(err) => {
             checked.words = ask.expected.iter().map(unread).collect();
             checked.findings.extend(ask.expected.iter().filter_map(|one| words::unread(one, unverified, &err)));
-            if ask.expected.is_empty() {
-                checked.findings.extend(words::unlooked(unexpected, &err));
-            }
             return;
         }
     };
@@ -238,19 +241,27 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
             place: found.place,
             ..unread(one)
         });
-        checked.findings.extend(words::right(criteria, one, found));
+        // A box that somebody names is a promise as well; where our own layers were set is a help to the reader.
+        let named = one.place.filter(|_| asked.expected.is_some());
+        let elsewhere = named.zip(found.place).is_some_and(|(named, place)| !mostly(place, named));
+        checked.findings.extend(match elsewhere && found.presence >= criteria.presence_min() {
+            true => criteria.text_level().severity().map(|severity| words::misplaced(one, found, severity)),
+            false => words::right(criteria, one, found),
+        });
         if let Some(place) = found.place.filter(|_| found.presence >= criteria.presence_min()) {
             checked.findings.extend(placed(image, one, place, asked));
         }
     }
-    let told = |word: &Word| UnexpectedWord {
-        text: word.text.clone(),
-        confidence: word.confidence,
-        place: word.place,
-    };
+    let told = |word: &Word| UnexpectedWord { text: word.text.clone(), confidence: word.confidence, place: word.place };
     checked.unexpected = reading.unexpected.iter().map(told).collect();
     let severity = unexpected.severity().into_iter();
     checked.findings.extend(severity.flat_map(|severity| words::too_many(&reading.unexpected, severity)));
+}
+
+/// Whether most of `place` lies within `named`.
+fn mostly(place: PixelBox, named: PixelBox) -> bool {
+    let area = |place: PixelBox| u64::from(place.w) * u64::from(place.h);
+    place.intersection(named).is_some_and(|common| area(common) * 2 > area(place))
 }
 
 /// What can be said of words by the place where they were read.
@@ -274,7 +285,8 @@ fn placed(image: &ImageBuf, expected: &Expected, place: PixelBox, asked: &Asked)
     let usual = if height >= LARGE_LINE_PX { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
     let least = criteria.contrast_min.unwrap_or(usual);
     let ratio = check::contrast_within(image, place);
-    if let (Some(severity), Some(ratio)) = (criteria.contrast_level().severity(), ratio.filter(|ratio| *ratio < least)) {
+    if let (Some(severity), Some(ratio)) = (criteria.contrast_level().severity(), ratio.filter(|ratio| *ratio < least))
+    {
         let message = format!(
             "'{words}' has a contrast of about {ratio:.1}:1 to what is behind it, and {least}:1 is needed; set it apart with \
              an outline or a plate"
