@@ -16,6 +16,7 @@ mod route;
 mod serve;
 mod storage;
 mod terms;
+mod verify;
 mod weights;
 
 /// The binary under test.
