@@ -258,7 +258,7 @@ fn absolute(field: &str, path: &Path) -> Result<(), Failure> {
 }
 
 fn show(file: &Path) -> Result<Value, Failure> {
-    let shown = crate::output::show::describe(file);
+    let shown = crate::output::show::describe(file, None);
     shown.map(|shown| json!(shown)).map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))
 }
 

@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
+use crate::compose::{self, masked};
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
 use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
+use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
 use crate::journal::{Journal, ops};
 use crate::market::{Limits, Market, Shelf};
@@ -36,7 +38,6 @@ use crate::publish::Publisher;
 use crate::router::{self, Health};
 use crate::store::Store;
 use crate::verify::{self, Eyes};
-use crate::{compose, fonts::Fonts};
 
 /// Everything an attempt needs.
 pub struct Tools {
@@ -419,13 +420,15 @@ impl Tools {
             }
             None => self.unwrap_bought(recipe, route).map(|(drawn, bought)| (drawn, Some(bought)))?,
         };
+        let edge = if bought.is_some() { masked::Edge::Unknown } else { masked::Edge::Drawn };
+        let image = masked::keep(drawn.image, recipe, edge, &self.store)?;
         let (bought, as_it_came) = bought.map_or((None, None), |(art, file)| (Some(art), file));
         // Whoever the art was bought for waited for it; for the others it was there.
         let bought = bought.filter(|art| art.job == job);
         // All that the job paid, and not for this picture alone: one before it may have been withheld, and billed.
         let paid = self.journal.read(|connection| ledger::paid(connection, job)).map_err(|err| err.failure())?;
         let fonts = self.fonts.with(recipe, &self.store)?;
-        let composed = compose::compose(drawn.image, recipe, &fonts)?;
+        let composed = compose::compose(image, recipe, &fonts)?;
         if control.is_cancelled() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }

@@ -11,6 +11,8 @@ mod http;
 mod interrupted;
 mod keys;
 mod local;
+mod locales;
+mod masked;
 mod report;
 mod route;
 mod serve;
