@@ -145,11 +145,7 @@ impl Intake {
     pub async fn cached(&self, spec: &JobSpec) -> Result<Option<Cached>, Failure> {
         let (inner, spec) = (self.inner.clone(), spec.clone());
         in_thread(move || {
-            let planned = spec.recipe.planned_key();
-            let route = inner.tools.route(&spec)?;
-            let Some((render, bytes)) = inner.tools.store.render(route.realisation.key(planned)) else {
-                return Ok(None);
-            };
+            let Some((render, bytes)) = inner.tools.finished(&spec)? else { return Ok(None) };
             inner.metrics.cached();
             let (noted, now_ms) = (render.clone(), inner.tools.clock.now_ms());
             let json = ops::spec_to_json(&spec);
