@@ -23,6 +23,7 @@ mod choosing;
 mod error;
 mod expand;
 pub mod mending;
+pub mod exporting;
 pub mod path;
 mod policy;
 mod prompts;

@@ -22,6 +22,7 @@ mod batch;
 mod bench;
 mod costs;
 mod doctor;
+mod export;
 mod generate;
 mod jobs;
 mod learn;
@@ -104,6 +105,8 @@ enum Verb {
     Show(show::ShowArgs),
     /// Read the words of pictures: are they those that were asked for, and can people read them?
     Verify(verify::VerifyArgs),
+    /// Copy pictures for stores, signed if asked, and disclose what models made
+    Export(export::ExportArgs),
     /// List, get, register, check and remove the weights that this machine draws with
     Weights(weights::WeightsArgs),
     /// Print the JSON Schema of thumbforge.toml
@@ -202,6 +205,7 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
         Verb::Verify(args) => verify::verify(&context, &args),
+        Verb::Export(args) => export::export(&context, &args),
         Verb::Weights(args) => weights::weights(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));

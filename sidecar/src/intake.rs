@@ -414,6 +414,11 @@ impl Intake {
         self.inner.publisher.subscribe()
     }
 
+    /// What words are read with, as the settings have it.
+    pub fn ocr(&self) -> crate::config::OcrFile {
+        self.inner.tools.eyes.settings().clone()
+    }
+
     /// The models there are and the accounts that sell some, as they are now.
     pub fn market(&self) -> Arc<crate::market::Market> {
         self.inner.tools.shelf.now()

@@ -20,6 +20,7 @@ pub mod config;
 pub mod dispatch;
 pub mod engine;
 pub mod executor;
+pub mod export;
 pub mod fonts;
 pub mod intake;
 pub mod journal;

@@ -551,6 +551,14 @@ pub fn find_render(connection: &Connection, realised: RealisedKey) -> rusqlite::
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
+/// When a render was first kept, in Unix milliseconds, whether its file is still in the store or not.
+pub fn render_made_ms(connection: &Connection, realised: RealisedKey) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT created_ms FROM renders WHERE realised = ?1")?
+        .query_row([realised.0], |row| row.get(0))
+        .optional()
+}
+
 /// Notes that a file lies in the store.
 pub fn keep_blob(connection: &Connection, hash: ContentHash, size: u64, now_ms: u64) -> rusqlite::Result<()> {
     connection

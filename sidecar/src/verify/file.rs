@@ -200,6 +200,12 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
     if ask.expected.is_empty() && !ask.unexpected {
         return;
     }
+    if ask.expected.is_empty()
+        && let Some(err) = ask.locales.iter().find_map(|locale| eyes.can_read(locale).err())
+    {
+        checked.findings.extend(words::unlooked(unexpected, &err));
+        return;
+    }
     // Who verifies wants an answer: what nobody could read is as bad as what is wrong.
     let unverified = criteria.unverified_level(Gate::Enforce);
     let unread = |expected: &Expected| ExpectedWord {
@@ -215,9 +221,6 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
         Err(err) => {
             checked.words = ask.expected.iter().map(unread).collect();
             checked.findings.extend(ask.expected.iter().filter_map(|one| words::unread(one, unverified, &err)));
-            if ask.expected.is_empty() {
-                checked.findings.extend(words::unlooked(unexpected, &err));
-            }
             return;
         }
     };
@@ -238,7 +241,13 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
             place: found.place,
             ..unread(one)
         });
-        checked.findings.extend(words::right(criteria, one, found));
+        // A box that somebody names is a promise as well; where our own layers were set is a help to the reader.
+        let named = one.place.filter(|_| asked.expected.is_some());
+        let elsewhere = named.zip(found.place).is_some_and(|(named, place)| !mostly(place, named));
+        checked.findings.extend(match elsewhere && found.presence >= criteria.presence_min() {
+            true => criteria.text_level().severity().map(|severity| words::misplaced(one, found, severity)),
+            false => words::right(criteria, one, found),
+        });
         if let Some(place) = found.place.filter(|_| found.presence >= criteria.presence_min()) {
             checked.findings.extend(placed(image, one, place, asked));
         }
@@ -247,6 +256,12 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
     checked.unexpected = reading.unexpected.iter().map(told).collect();
     let severity = unexpected.severity().into_iter();
     checked.findings.extend(severity.flat_map(|severity| words::too_many(&reading.unexpected, severity)));
+}
+
+/// Whether most of `place` lies within `named`.
+fn mostly(place: PixelBox, named: PixelBox) -> bool {
+    let area = |place: PixelBox| u64::from(place.w) * u64::from(place.h);
+    place.intersection(named).is_some_and(|common| area(common) * 2 > area(place))
 }
 
 /// What can be said of words by the place where they were read.

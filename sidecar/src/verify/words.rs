@@ -41,14 +41,17 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     if ask.expected.is_empty() && !ask.unexpected {
         return;
     }
+    if ask.expected.is_empty()
+        && let Err(err) = eyes.can_read(ART_LOCALE)
+    {
+        judged.art.extend(unlooked(level, &err));
+        return;
+    }
     let unverified = criteria.unverified_level(subject.gate);
     let reading = match eyes.read(subject.art, &ask) {
         Ok(reading) => reading,
         Err(err) => {
             told.extend(ask.expected.iter().filter_map(|words| unread(words, unverified, &err)));
-            if ask.expected.is_empty() {
-                judged.art.extend(unlooked(level, &err));
-            }
             return;
         }
     };
@@ -147,6 +150,19 @@ fn mismatch(expected: &Expected, found: &Found, severity: Severity) -> Finding {
     let message = format!("expected '{}' not found{read}", shown(&expected.text));
     Finding {
         place: found.place.or(expected.place),
+        read: Some(found.read.clone()),
+        score: Some(found.presence),
+        ..about(FindingCode::TextMismatch, severity, message, expected)
+    }
+}
+
+/// What is there, and not where it was asked for.
+pub(super) fn misplaced(expected: &Expected, found: &Found, severity: Severity) -> Finding {
+    let wanted = expected.place.map(at).unwrap_or_default();
+    let place = found.place.map(at).unwrap_or_default();
+    let message = format!("expected '{}' not found in {wanted}; it stands at {place}", shown(&expected.text));
+    Finding {
+        place: found.place,
         read: Some(found.read.clone()),
         score: Some(found.presence),
         ..about(FindingCode::TextMismatch, severity, message, expected)
