@@ -25,7 +25,7 @@ pub use step::{
 mod tests;
 
 /// What may be done about a picture that its checks refuse, and when to stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Repair {
     /// Means that may be used, in the order in which they are tried; each as often as it stands here. None forbids repair.
