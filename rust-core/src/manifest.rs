@@ -22,6 +22,7 @@ pub mod body;
 mod choosing;
 mod error;
 mod expand;
+pub mod exporting;
 pub mod path;
 mod policy;
 mod prompts;

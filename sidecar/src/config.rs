@@ -78,6 +78,18 @@ pub struct OcrFile {
     pub pins: BTreeMap<String, ContentHash>,
 }
 
+impl OcrFile {
+    /// The same for the reader.
+    pub fn reader(&self) -> thumbforge_reader::Settings {
+        let mut pins = self.pins.clone();
+        let library_pin = pins.remove(LIBRARY_PIN);
+        thumbforge_reader::Settings { library: self.library.clone(), library_pin, tessdata: self.tessdata.clone(), pins }
+    }
+}
+
+/// The name of the library among pins; no language data is called so.
+const LIBRARY_PIN: &str = "library";
+
 /// `[hub]`: where weights are got, and where the token for it lies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

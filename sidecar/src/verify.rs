@@ -26,9 +26,11 @@ use crate::compose::Composed;
 
 pub mod crop;
 pub mod eyes;
+pub mod file;
 mod words;
 
 pub use eyes::Eyes;
+pub(crate) use words::{at, shown};
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ mod route;
 mod serve;
 mod storage;
 mod terms;
+mod verify;
 mod weights;
 
 /// The binary under test.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::colour::Rgb;
 use crate::criteria::{Criteria, CriteriaTable};
+use crate::manifest::exporting::Export;
 use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
 use crate::recipe::{Enlarge, Intent, PostStep, Settings, Tier};
 use crate::text_layer::{TextMode, TextStyle};
@@ -71,6 +72,9 @@ pub struct Body {
     /// Limits of accounts, below those of the user's settings. Keys and addresses stand there, never here.
     #[serde(default)]
     pub accounts: BTreeMap<String, ProjectAccount>,
+    /// What copies for stores and the press say of whose they are.
+    #[serde(default)]
+    pub export: Export,
     /// Import profiles: what Unity's texture importer is set to.
     #[serde(default)]
     pub profiles: BTreeMap<String, Profile>,

@@ -19,24 +19,19 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// What is wrong, by the errors among `findings`; `None` where there are none. `drawn` says whether a model drew words.
-    pub fn of(findings: &[Finding], drawn: bool) -> Option<Self> {
-        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-        let troubles: Vec<Self> = errors.map(|finding| Self::behind(finding.code, drawn)).collect();
+    /// What is wrong, by the errors among what was found of the art itself, of words in it that a model drew, and of words
+    /// that were set over it; `None` where there are none.
+    pub fn of(art: &[Finding], drawn: &[Finding], set: &[Finding]) -> Option<Self> {
+        let is_error = |finding: &Finding| finding.severity == Severity::Error;
+        let is_unread = |finding: &Finding| is_error(finding) && finding.code == FindingCode::TextUnverified;
         // Art comes before how words are set: it is the same for every locale, and so they all go the same way.
-        let order = [Self::Unread, Self::Words, Self::Art, Self::Setting];
-        order.into_iter().find(|trouble| troubles.contains(trouble))
-    }
-
-    const fn behind(code: FindingCode, drawn: bool) -> Self {
-        use FindingCode::*;
-        match code {
-            TextUnverified if drawn => Self::Unread,
-            TextMismatch | TextIllegible | TextUnexpected if drawn => Self::Words,
-            TextUnexpected | Blank | WrongSize | BrandColour | PromptTruncated | Cropped => Self::Art,
-            TextMismatch | TextIllegible | TextUnverified | TextOutsideBox | TextOutsideSafeArea | TextOverlap
-            | LowContrast | TextTooSmall => Self::Setting,
-        }
+        let found = [
+            (Self::Unread, drawn.iter().any(is_unread)),
+            (Self::Words, drawn.iter().any(is_error)),
+            (Self::Art, art.iter().any(is_error)),
+            (Self::Setting, set.iter().any(is_error)),
+        ];
+        found.into_iter().find(|(_, found)| *found).map(|(trouble, _)| trouble)
     }
 
     /// Whether `means` may mend it.

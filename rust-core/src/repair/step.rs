@@ -109,6 +109,40 @@ pub struct Mended {
     pub step: Step,
 }
 
+impl Mended {
+    /// As a report has it.
+    pub fn told(&self) -> Repaired {
+        Repaired {
+            attempt: self.attempt,
+            model: self.model.to_string(),
+            found: said(&self.verdict.findings),
+            means: self.step.means(),
+            done: self.step.said(),
+            cost_micros_usd: self.cost.0,
+            latency_ms: self.latency_ms,
+        }
+    }
+}
+
+/// A picture that was refused, and what was done about it, in words for people and scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repaired {
+    /// The attempt whose picture was refused, from 1.
+    pub attempt: u32,
+    /// The model that drew it.
+    pub model: String,
+    /// What was found.
+    pub found: String,
+    /// What kind of thing was done.
+    pub means: Means,
+    /// What was done.
+    pub done: String,
+    /// What the refused art cost, in millionths of a US dollar.
+    pub cost_micros_usd: u64,
+    /// How long the refused art took, in milliseconds.
+    pub latency_ms: u64,
+}
+
 /// What the first of `findings` that refuses a picture says, with what was read.
 pub fn said(findings: &[Finding]) -> String {
     let Some(worst) = findings.iter().find(|finding| finding.severity == Severity::Error) else { return String::new() };

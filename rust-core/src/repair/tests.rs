@@ -103,19 +103,17 @@ fn finding(code: FindingCode, severity: Severity) -> Finding {
 #[test]
 fn troubles_follow_from_errors_alone() {
     use FindingCode::*;
-    let check = |codes: &[FindingCode], drawn: bool, expected: Option<Trouble>| {
-        let findings: Vec<Finding> = codes.iter().map(|code| finding(*code, Severity::Error)).collect();
-        assert_eq!(Trouble::of(&findings, drawn), expected, "{codes:?}");
+    let errors = |codes: &[FindingCode]| codes.iter().map(|code| finding(*code, Severity::Error)).collect::<Vec<_>>();
+    let check = |art: &[FindingCode], drawn: &[FindingCode], set: &[FindingCode], expected: Option<Trouble>| {
+        assert_eq!(Trouble::of(&errors(art), &errors(drawn), &errors(set)), expected, "{art:?} {drawn:?} {set:?}");
     };
-    check(&[], true, None);
-    check(&[TextMismatch], true, Some(Trouble::Words));
-    check(&[TextMismatch], false, Some(Trouble::Setting));
-    check(&[Blank, TextMismatch], true, Some(Trouble::Words));
-    check(&[TextUnverified, TextMismatch], true, Some(Trouble::Unread));
-    check(&[TextUnexpected], false, Some(Trouble::Art));
-    check(&[LowContrast, Blank], false, Some(Trouble::Art));
-    check(&[LowContrast], false, Some(Trouble::Setting));
-    assert_eq!(Trouble::of(&[finding(TextMismatch, Severity::Warning)], true), None);
+    check(&[], &[], &[], None);
+    check(&[Blank], &[TextMismatch], &[LowContrast], Some(Trouble::Words));
+    check(&[], &[TextMismatch, TextUnverified], &[], Some(Trouble::Unread));
+    check(&[TextUnexpected], &[], &[LowContrast], Some(Trouble::Art));
+    check(&[], &[], &[TextUnverified], Some(Trouble::Setting));
+    let warned = [finding(TextMismatch, Severity::Warning)];
+    assert_eq!(Trouble::of(&warned, &warned, &warned), None);
     let told = said(&[finding(Blank, Severity::Info), finding(TextMismatch, Severity::Error)]);
     assert_eq!(told, "expected 'SALE' not found (read 'SALF')");
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use thumbforge_core::id::PixelHash;
 use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::limits::SIDE_MIN;
-use thumbforge_reader::{Ask, Expected, ReadError, Reading, TextReader};
+use thumbforge_reader::{Ask, Expected, ReadError, Reading, Tesseract, TextReader};
 
 use crate::config::OcrFile;
 
@@ -25,6 +25,7 @@ type Open = dyn Fn() -> Result<Arc<dyn TextReader>, ReadError> + Send + Sync;
 /// The reader of this process.
 #[derive(Clone)]
 pub struct Eyes {
+    settings: Arc<OcrFile>,
     open: Arc<Open>,
     state: Arc<Mutex<State>>,
 }
@@ -43,14 +44,21 @@ impl fmt::Debug for Eyes {
 }
 
 impl Eyes {
-    /// The reader that the user's settings name, or that of the system.
-    pub fn new(_settings: &OcrFile) -> Self {
-        Self::shut()
+    /// Tesseract, as the user's settings name it or as the system has it.
+    pub fn new(settings: &OcrFile) -> Self {
+        let reader = settings.reader();
+        let eyes = Self::lazy(move || Ok(Arc::new(Tesseract::open(&reader)?)));
+        Self { settings: Arc::new(settings.clone()), ..eyes }
+    }
+
+    /// What the user's settings say of it.
+    pub fn settings(&self) -> &OcrFile {
+        &self.settings
     }
 
     /// Eyes whose reader is opened by `open` when it is needed.
     pub fn lazy(open: impl Fn() -> Result<Arc<dyn TextReader>, ReadError> + Send + Sync + 'static) -> Self {
-        Self { open: Arc::new(open), state: Arc::default() }
+        Self { settings: Arc::default(), open: Arc::new(open), state: Arc::default() }
     }
 
     /// A reader that is here.

@@ -141,7 +141,7 @@ fn words_of_a_model_are_right_when_they_were_read() {
     check(
         Scripted::reading("SALF", 0.75, 0.75),
         &case,
-        &[(TextMismatch, Severity::Error, "expected 'SALE' not found; read 'SALF' at 10,20 100x30")],
+        &[(TextMismatch, Severity::Error, "expected 'SALE' not found; read 'SALF' at 10,20,100,30")],
     );
     check(
         Scripted { read: None, ..Scripted::reading("", 0.0, 0.0) },
@@ -228,7 +228,7 @@ fn words_that_nobody_asked_for_are_found_where_somebody_looks() {
     let scrawl = || Scripted { unexpected: vec!["LOREM", "IPSVM"], ..Scripted::reading("SALE", 1.0, 1.0) };
     let expected = |severity| {
         [
-            (FindingCode::TextUnexpected, severity, "nobody asked for 'LOREM' at 10,20 100x30"),
+            (FindingCode::TextUnexpected, severity, "nobody asked for 'LOREM' at 10,20,100,30"),
             (FindingCode::TextUnexpected, severity, "nobody asked for 'IPSVM'"),
         ]
     };

@@ -1,6 +1,6 @@
 //! From readings to findings: words that a model drew, words that nobody asked for, and words set in true type.
 
-use thumbforge_core::criteria::Level;
+use thumbforge_core::criteria::{Criteria, Level};
 use thumbforge_core::image::PixelBox;
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 use thumbforge_reader::{Ask, Expected, Found, ReadError, Word};
@@ -41,14 +41,17 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     if ask.expected.is_empty() && !ask.unexpected {
         return;
     }
+    if ask.expected.is_empty()
+        && let Err(err) = eyes.can_read(ART_LOCALE)
+    {
+        judged.art.extend(unlooked(level, &err));
+        return;
+    }
     let unverified = criteria.unverified_level(subject.gate);
     let reading = match eyes.read(subject.art, &ask) {
         Ok(reading) => reading,
         Err(err) => {
             told.extend(ask.expected.iter().filter_map(|words| unread(words, unverified, &err)));
-            if ask.expected.is_empty() {
-                judged.art.extend(unlooked(level, &err));
-            }
             return;
         }
     };
@@ -56,10 +59,7 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     for (expected, found) in ask.expected.iter().zip(&reading.found) {
         match found {
             Err(err) => told.extend(unread(expected, unverified, err)),
-            Ok(found) if found.presence < criteria.presence_min() => {
-                told.extend(criteria.text_level().severity().map(|severity| mismatch(expected, found, severity)));
-            }
-            Ok(found) => told.extend(illegible(subject, expected, found)),
+            Ok(found) => told.extend(right(criteria, expected, found)),
         }
     }
     let told = if has_drawn { &mut judged.drawn } else { &mut judged.art };
@@ -77,7 +77,8 @@ pub(super) fn in_true_type(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judg
         place: Some(layer.ink),
     });
     let ask = Ask { expected: expected.collect(), unexpected: false, locales: Vec::new() };
-    let level = subject.criteria.illegible_level();
+    let criteria = subject.criteria;
+    let level = criteria.illegible_level();
     match eyes.read(subject.finished, &ask) {
         Err(err) => judged.set.extend(ask.expected.iter().filter_map(|words| unread(words, level, &err))),
         Ok(reading) => {
@@ -85,7 +86,7 @@ pub(super) fn in_true_type(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judg
             for (expected, found) in ask.expected.iter().zip(&reading.found) {
                 judged.set.extend(match found {
                     Err(err) => unread(expected, level, err),
-                    Ok(found) => illegible(subject, expected, found),
+                    Ok(found) => illegible(criteria, expected, found),
                 });
             }
         }
@@ -97,7 +98,7 @@ fn anywhere(text: &str, locale: &str) -> Expected {
 }
 
 /// Words without the places where they may break.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace('\u{ad}', "")
 }
 
@@ -106,7 +107,7 @@ fn folded(text: &str) -> String {
 }
 
 /// In one line, and not too long.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let line: String = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -114,9 +115,9 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// "12,40 200x48": as `--box` takes it, in pixels from the top left.
-pub(super) fn at(place: PixelBox) -> String {
-    format!("{},{} {}x{}", place.x, place.y, place.w, place.h)
+/// "12,40,200,48": as `--box` takes it, in pixels from the top left.
+pub(crate) fn at(place: PixelBox) -> String {
+    format!("{},{},{},{}", place.x, place.y, place.w, place.h)
 }
 
 fn about(code: FindingCode, severity: Severity, message: String, expected: &Expected) -> Finding {
@@ -131,8 +132,16 @@ fn about(code: FindingCode, severity: Severity, message: String, expected: &Expe
     }
 }
 
+/// What is wrong with words that stand in the art, or hard about them.
+pub(super) fn right(criteria: &Criteria, expected: &Expected, found: &Found) -> Option<Finding> {
+    if found.presence < criteria.presence_min() {
+        return criteria.text_level().severity().map(|severity| mismatch(expected, found, severity));
+    }
+    illegible(criteria, expected, found)
+}
+
 /// What was asked for and is not there. The first words are a promise to scripts that look for them.
-pub(super) fn mismatch(expected: &Expected, found: &Found, severity: Severity) -> Finding {
+fn mismatch(expected: &Expected, found: &Found, severity: Severity) -> Finding {
     let read = match (found.read.trim(), found.place) {
         ("", _) => "; nothing like it was read".to_owned(),
         (read, Some(place)) => format!("; read '{}' at {}", shown(read), at(place)),
@@ -147,10 +156,23 @@ pub(super) fn mismatch(expected: &Expected, found: &Found, severity: Severity) -
     }
 }
 
+/// What is there, and not where it was asked for.
+pub(super) fn misplaced(expected: &Expected, found: &Found, severity: Severity) -> Finding {
+    let wanted = expected.place.map(at).unwrap_or_default();
+    let place = found.place.map(at).unwrap_or_default();
+    let message = format!("expected '{}' not found in {wanted}; it stands at {place}", shown(&expected.text));
+    Finding {
+        place: found.place,
+        read: Some(found.read.clone()),
+        score: Some(found.presence),
+        ..about(FindingCode::TextMismatch, severity, message, expected)
+    }
+}
+
 /// What is there, and hard to read.
-fn illegible(subject: &Subject<'_>, expected: &Expected, found: &Found) -> Option<Finding> {
-    let severity = subject.criteria.illegible_level().severity()?;
-    let least = subject.criteria.legibility_min();
+fn illegible(criteria: &Criteria, expected: &Expected, found: &Found) -> Option<Finding> {
+    let severity = criteria.illegible_level().severity()?;
+    let least = criteria.legibility_min();
     (found.legibility < least).then(|| {
         let message = format!(
             "'{}' is hard to read: a plain look makes out {:.0} % of it, and {:.0} % is asked for; make the letters larger, \
@@ -184,7 +206,7 @@ pub(super) fn unread(expected: &Expected, level: Level, err: &ReadError) -> Opti
 }
 
 /// Nobody could look for words that should not be there.
-fn unlooked(level: Level, err: &ReadError) -> Option<Finding> {
+pub(super) fn unlooked(level: Level, err: &ReadError) -> Option<Finding> {
     level.severity()?;
     let message = format!("nobody looked for words in the art: {}", why(err));
     Some(Finding {
