@@ -377,6 +377,11 @@ fn mistakes_are_told_with_place_and_fix() {
         InvalidManifest,
         &["thumbforge.toml:2:1: criteria.presense: no such key; did you mean \"presence\"?"],
     );
+    check("[repair]\nmeans = ['resed']\n", InvalidManifest, &["repair.means", "did you mean \"reseed\"?"]);
+    check("[repair]\nmeans = []\n", InvalidManifest, &["repair.means: no means at all; name some, or write allow"]);
+    check("[repair]\nbudget = '-1'\n", InvalidManifest, &["repair.budget: no amount: \"-1\""]);
+    check("[repair]\nattempts = 17\n", InvalidManifest, &["repair.attempts: 17 is out of range"]);
+    check(&asset("prompt='p'\nrepair={attempts=0}"), InvalidManifest, &["assets.a.repair.attempts"]);
     check("[criteria]\npresence = 2\n", InvalidManifest, &["criteria.presence: 2 is out of range", "from 0 to 1"]);
     check(
         "[criteria.preview]\ncontrast = 'eror'\n",
