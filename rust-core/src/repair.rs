@@ -17,7 +17,9 @@ mod decide;
 mod step;
 
 pub use decide::{Decision, Drawn, Offer, Trouble, next};
-pub use step::{Guided, Mended, REPAIR_SETTING, Repaired, Step, art_of, effective, may_composite, said, seed, words};
+pub use step::{
+    Enlarger, Guided, Mended, REPAIR_SETTING, Repaired, Step, art_of, effective, may_composite, said, seed, words,
+};
 
 #[cfg(test)]
 mod tests;
