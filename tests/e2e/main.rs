@@ -14,6 +14,7 @@ mod keys;
 mod local;
 mod locales;
 mod masked;
+mod repair;
 mod report;
 mod route;
 mod serve;
