@@ -29,6 +29,7 @@ pub mod market;
 pub mod metrics;
 pub mod output;
 pub mod publish;
+pub mod region;
 pub mod router;
 pub mod store;
 pub mod verify;

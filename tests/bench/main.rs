@@ -37,12 +37,13 @@ type Bench = (&'static str, fn(&mut Board));
 fn main() {
     // Cargo passes `--bench` and the like; words choose.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let all: [Bench; 7] = [
+    let all: [Bench; 8] = [
         ("accept", accept::durably_from_64),
         ("cached", serve::cached_over_http),
         ("idle", serve::memory_when_idle),
         ("planning", planning::a_hundred_thousand),
         ("art", art::builtin_512),
+        ("text", art::words_512),
         ("channel", channel::against_http),
         ("sample", second_run_of_the_sample),
     ];

@@ -24,7 +24,7 @@ fn with_files() -> (Rig, PathBuf) {
 }
 
 /// A rig where the toy is registered as SD3.5 Medium.
-fn registered() -> Rig {
+pub(crate) fn registered() -> Rig {
     let (rig, file) = with_files();
     let file = file.display().to_string();
     rig.run(&["weights", "add", &file, "--model", "sd3.5-medium"]).expect(0);

@@ -12,11 +12,14 @@ mod http;
 mod interrupted;
 mod keys;
 mod local;
+mod locales;
+mod masked;
 mod report;
 mod route;
 mod serve;
 mod storage;
 mod terms;
+mod verify;
 mod weights;
 
 /// The binary under test.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{none, rust, text};
 
 /// What of the world outside one crate alone may name, and which.
-const ONLY: [(&str, &[&str]); 11] = [
+const ONLY: [(&str, &[&str]); 12] = [
     ("tokio", &["thumbforge-sidecar", "thumbforge-hosted"]),
     ("tokio-util", &["thumbforge-sidecar"]),
     ("axum", &["thumbforge-sidecar"]),
@@ -18,6 +18,7 @@ const ONLY: [(&str, &[&str]); 11] = [
     ("rustls", &["thumbforge-hosted"]),
     ("rusqlite", &["thumbforge-sidecar"]),
     ("cudarc", &["thumbforge-cuda"]),
+    ("libloading", &["thumbforge-reader"]),
     ("clap", &["thumbforge-sidecar"]),
     ("safer-ffi", &["thumbforge-bindgen"]),
     ("cbindgen", &["thumbforge-bindgen"]),

@@ -117,7 +117,7 @@ fn nothing_sleeps() {
 
 #[test]
 fn unsafe_code_stays_where_it_is_argued_for() {
-    let may = ["ffi/", "cuda/", "rust-core/channel/", "sidecar/diffusion/"];
+    let may = ["ffi/", "cuda/", "rust-core/channel/", "sidecar/diffusion/", "sidecar/reader/src/tesseract/sys.rs"];
     let (block, function) = (word(["unsafe", " {"]), word(["unsafe", " fn"]));
     let found = rust().into_iter().filter(|path| !may.iter().any(|may| path.starts_with(may))).filter(|path| {
         let text = text(path);

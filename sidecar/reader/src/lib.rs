@@ -8,7 +8,19 @@
 //!
 //! It knows no jobs, recipes, files of pictures or policies.
 
+pub mod language;
+mod matching;
+mod normalise;
+mod page;
+mod plane;
+pub mod read;
+pub mod tesseract;
+mod votes;
+
+pub use tesseract::{Settings, Tesseract};
+
 use thiserror::Error;
+use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::{ImageBuf, PixelBox};
 
 /// Words that should be in a picture.
@@ -80,6 +92,18 @@ pub enum ReadError {
         missing: String,
         /// What to do, as in "install tesseract-ocr-jpn".
         install: String,
+    },
+    /// A file is another than the one that the settings pin.
+    #[error(
+        "read words: {what} has the BLAKE3 hash {found}, and the settings pin {pinned}; install the pinned one or correct the pin"
+    )]
+    Pin {
+        /// The file.
+        what: String,
+        /// Its hash in the settings.
+        pinned: ContentHash,
+        /// Its hash as it is.
+        found: ContentHash,
     },
     /// The library is there and does not do what it should.
     #[error("read words: {0}")]

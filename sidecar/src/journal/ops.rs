@@ -11,10 +11,11 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::limits;
+use thumbforge_core::repair::Mended;
 use thumbforge_core::terms::Budget;
 use thumbforge_core::verdict::Finding;
 
-use super::ledger;
+use super::{ledger, repairs};
 
 /// What became of a request at the door.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +132,15 @@ pub enum Record {
         /// A render that came too late for the job; kept, since it is drawn and perhaps paid for.
         late: Option<Box<Render>>,
     },
+    /// The checks refused a picture, and this is done about it: the job is queued again.
+    Mended {
+        /// The job.
+        job: JobId,
+        /// The step's number within the job, from 1.
+        number: u32,
+        /// What was refused, and what is done.
+        mended: Box<Mended>,
+    },
     /// An attempt ended and the job goes on.
     Returned {
         /// The job.
@@ -150,6 +160,7 @@ impl Record {
             | Self::Called { job, .. }
             | Self::Resent { job }
             | Self::Finished { job, .. }
+            | Self::Mended { job, .. }
             | Self::Returned { job, .. } => *job,
         }
     }
@@ -398,6 +409,11 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
         }
         Record::Returned { job, attempt, outcome } => {
             end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
+            set_state(connection, *job, JobState::Queued, now_ms)?;
+        }
+        Record::Mended { job, number, mended } => {
+            end_attempt(connection, *job, mended.attempt, Outcome::Refused, now_ms)?;
+            repairs::keep(connection, *job, *number, mended, now_ms)?;
             set_state(connection, *job, JobState::Queued, now_ms)?;
         }
         Record::Finished { job, attempt, ending, late } => {
@@ -750,6 +766,9 @@ pub struct JobRow {
     pub realised_key: Option<RealisedKey>,
     /// Why it failed.
     pub error: Option<Failure>,
+    /// Pictures that the checks refused, and what was done about each; told of a job that is asked for by its number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Mended>,
     /// Unix time in milliseconds.
     pub created_ms: u64,
     /// Unix time in milliseconds.
@@ -791,17 +810,20 @@ fn job_from_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         planned_key: PlannedKey(row.get(7)?),
         realised_key: row.get::<_, Option<[u8; 32]>>(8)?.map(RealisedKey),
         error,
+        repairs: Vec::new(),
         created_ms: row.get(11)?,
         updated_ms: row.get(12)?,
     })
 }
 
-/// One job.
+/// One job, with what was repaired of it.
 pub fn job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<JobRow>> {
-    connection
+    let row = connection
         .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
         .query_row([id.0], job_from_row)
-        .optional()
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(JobRow { repairs: repairs::of(connection, id)?, ..row }))
 }
 
 /// The newest jobs, newest first, of one state or of all.

@@ -1,0 +1,68 @@
+//! Where Tesseract and its language data lie on the systems that people have.
+
+use std::path::PathBuf;
+
+/// Names and paths of the library, the likeliest first. A bare name is looked up by the system's loader.
+pub(super) fn libraries() -> Vec<PathBuf> {
+    if cfg!(windows) {
+        let mut places: Vec<PathBuf> = ["libtesseract-5.dll", "tesseract55.dll", "tesseract54.dll", "tesseract53.dll"]
+            .iter()
+            .map(PathBuf::from)
+            .collect();
+        places.extend(program_files().into_iter().map(|folder| folder.join("libtesseract-5.dll")));
+        places
+    } else if cfg!(target_os = "macos") {
+        // Homebrew on Apple's and on Intel's processors, then MacPorts. Programs do not look there by themselves.
+        [
+            "/opt/homebrew/lib/libtesseract.5.dylib",
+            "/usr/local/lib/libtesseract.5.dylib",
+            "/opt/local/lib/libtesseract.5.dylib",
+        ]
+        .iter()
+        .chain(&["libtesseract.5.dylib"])
+        .map(PathBuf::from)
+        .collect()
+    } else {
+        ["libtesseract.so.5", "libtesseract.so.4", "/usr/local/lib/libtesseract.so.5"]
+            .iter()
+            .map(PathBuf::from)
+            .collect()
+    }
+}
+
+/// Folders of language data, the likeliest first, after those that the environment names.
+pub(super) fn data() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    // Tesseract's own variable; before version 4 it named the folder above.
+    if let Some(prefix) = std::env::var_os("TESSDATA_PREFIX").map(PathBuf::from) {
+        folders.push(prefix.clone());
+        folders.push(prefix.join("tessdata"));
+    }
+    if cfg!(windows) {
+        folders.extend(program_files().into_iter().map(|folder| folder.join("tessdata")));
+    } else {
+        let known = [
+            "/usr/share/tesseract-ocr/5/tessdata",
+            "/usr/share/tesseract-ocr/4.00/tessdata",
+            "/usr/share/tesseract/tessdata",
+            "/usr/share/tessdata",
+            "/opt/homebrew/share/tessdata",
+            "/usr/local/share/tessdata",
+            "/opt/local/share/tessdata",
+        ];
+        folders.extend(known.iter().map(PathBuf::from));
+    }
+    folders
+}
+
+/// Where Tesseract's installer for Windows puts it, for all users and for one.
+fn program_files() -> Vec<PathBuf> {
+    let under = |variable: &str, below: &str| {
+        std::env::var_os(variable).map(|folder| PathBuf::from(folder).join(below).join("Tesseract-OCR"))
+    };
+    ["ProgramFiles", "ProgramW6432"]
+        .iter()
+        .filter_map(|variable| under(variable, ""))
+        .chain(under("LOCALAPPDATA", "Programs"))
+        .collect()
+}
