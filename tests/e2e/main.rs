@@ -4,6 +4,7 @@ mod approve;
 mod bad_input;
 mod batch;
 mod beside;
+mod export;
 mod finals;
 mod fixture;
 #[cfg(unix)]
@@ -14,6 +15,7 @@ mod keys;
 mod local;
 mod locales;
 mod masked;
+mod repair;
 mod report;
 mod route;
 mod serve;
