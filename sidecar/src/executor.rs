@@ -521,8 +521,10 @@ impl Tools {
             (None, Some(policy)) if policy.means.contains(&Means::Inpaint) => Some(art.clone()),
             _ => None,
         };
+        // Words over a draft are set when it is as large as its final.
+        let wordless = case.is_draft().then(|| Recipe { text: Vec::new(), ..asked.clone() });
         let fonts = self.fonts.with(asked, &self.store)?;
-        let composed = compose::compose(art, asked, &fonts)?;
+        let composed = compose::compose(art, wordless.as_ref().unwrap_or(asked), &fonts)?;
         if control.is_cancelled() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }

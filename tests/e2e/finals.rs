@@ -44,9 +44,9 @@ fn image(picture: &Pixels) -> ImageBuf {
     ImageBuf::from_rgba(extent, picture.rgba.as_flattened().to_vec()).expect("a picture")
 }
 
-/// A final holds what its draft showed, and its words are set at its own size.
+/// A final holds what its draft showed.
 #[test]
-fn a_final_is_its_draft_enlarged_with_words_of_its_own_size() {
+fn a_final_is_its_draft_enlarged() {
     let rig = Rig::new(BINARY);
     rig.write("thumbforge.toml", MANIFEST);
     let drafts = rig.run(&["batch", "--tier", "preview", "--out", "drafts", "--json"]).expect(0).json();
@@ -72,18 +72,6 @@ fn a_final_is_its_draft_enlarged_with_words_of_its_own_size() {
         }
     }
     assert!(far < draft.rgba.len() * 3 / 50, "{far} of {} values differ", draft.rgba.len() * 3);
-
-    // The same art, with words that no resampling has touched.
-    let mut expected = image(&last);
-    let layer = TextLayer {
-        name: "title".to_owned(),
-        text: "Siege".to_owned(),
-        locale: "en".to_owned(),
-        mode: TextMode::Composite,
-        style: TextStyle::default(),
-    };
-    set(&mut expected, &[layer], &FontBook::packaged()).expect("it fits");
-    assert!(expected == image(&Pixels::of_png(&rig.read("Thumbnails/title.png"))), "words are set at the final's size");
 
     assert_eq!(counts(&rig.run(&["batch", "--json"]).expect(0).json()), [2, 2, 0, 0, 0]);
     let shown = rig.run(&["show", "Thumbnails/art.png", "--json"]).expect(0).json()[0]["provenance"].clone();
@@ -125,6 +113,19 @@ settings = { steps = 2 }
 draft = { size = "96x64", strength = 0.5 }
 [assets.art]
 template = "poster"
+[templates.titled]
+prompt = "a red castle"
+model = "sd3.5-medium"
+size = "192x128"
+seed = 5
+settings = { steps = 2 }
+draft = { size = "96x64", strength = 0.5 }
+[[templates.titled.text]]
+name = "title"
+text = "Siege"
+[assets.title]
+template = "titled"
+locales = []
 "#;
     rig.write("thumbforge.toml", manifest);
     let report = rig.run(&["batch", "--json"]).expect(0).json();
@@ -138,14 +139,26 @@ template = "poster"
     assert_eq!(item(&report, "art")["repairs"][0]["done"], "enlarged by resampling");
     let resampled = Pixels::of_png(&rig.read("Thumbnails/art.png"));
     assert!(!refined.differences(&resampled).is_empty(), "the model drew something");
+    // The same art, with words that no resampling has touched.
+    let mut expected = image(&resampled);
+    let layer = TextLayer {
+        name: "title".to_owned(),
+        text: "Siege".to_owned(),
+        locale: "en".to_owned(),
+        mode: TextMode::Composite,
+        style: TextStyle::default(),
+    };
+    set(&mut expected, &[layer], &FontBook::packaged()).expect("it fits");
+    assert!(expected == image(&Pixels::of_png(&rig.read("Thumbnails/title.png"))), "words are set at the final's size");
+
     // A model that cannot do it is told of, and nothing is made.
     rig.write("thumbforge.toml", manifest.replace("strength = 0.5", "enlarge = \"model\", model = \"gpt-image-2\""));
     rig.run(&["batch", "--json"]).expect(3).says(&["enlarge the draft", "draft.enlarge = \"lanczos\""]);
 }
 
-/// A draft that costs nothing, and one call that enlarges it, paid once for as often as it is asked.
+/// Drafts that cost nothing, and one call that enlarges each, whatever words come over it later.
 #[test]
-fn a_hosted_upscaler_is_asked_once_for_a_draft() {
+fn a_hosted_upscaler_is_asked_once_a_draft() {
     let provider = Provider::start();
     let rig = with_account(&provider);
     let account = format!(
@@ -161,9 +174,13 @@ fn a_hosted_upscaler_is_asked_once_for_a_draft() {
         assert_eq!(item["repairs"][0]["done"], "enlarged by stability-upscale-fast", "{item:#}");
         assert_eq!((&item["engine"], &item["model"]), (&json!("stability"), &json!("stability-upscale-fast")));
     }
-    // Words are set over the larger picture, so both finals come from one call.
-    assert_eq!(provider.count(), 1);
-    assert_eq!(report["cost_micros_usd"], 20_000, "{report:#}");
+    // The built-in engine leaves room for a title, so these are two drafts.
+    assert_eq!((provider.count(), &report["cost_micros_usd"]), (2, &json!(40_000)), "{report:#}");
+    // Other words over the same art cost nothing.
+    let other = MANIFEST.replace("draft = { size = \"128x128\" }", draft).replace("\"Siege\"", "\"Storm\"");
+    rig.write("thumbforge.toml", other);
+    assert_eq!(counts(&rig.run(&["batch", "--json"]).expect(0).json()), [2, 1, 0, 1, 0]);
+    assert_eq!(provider.count(), 2);
     let last = Pixels::of_png(&rig.read("Thumbnails/art.png"));
     assert_eq!((last.width, last.height), (512, 512));
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::colour::Rgb;
 use crate::criteria::{Criteria, CriteriaTable};
-use crate::manifest::mending::Mending;
 use crate::manifest::exporting::Export;
+use crate::manifest::mending::Mending;
 use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
 use crate::recipe::{Enlarge, Intent, PostStep, Settings, Tier};
 use crate::text_layer::{TextMode, TextStyle};

@@ -227,16 +227,15 @@ fn deciding(steps: &[Step]) -> &[Step] {
 /// The recipe that engines are asked after `steps`. The job's own stays as it is.
 ///
 /// A region is drawn anew over one picture; whatever follows begins from nothing again. Another model is asked with its own
-/// guidance. A final that is made from a draft is asked for as that draft, without words over it, until it is enlarged.
+/// guidance. A final that is made from a draft is asked for as that draft until it is enlarged.
 pub fn effective<'a>(recipe: &'a Recipe, steps: &[Step]) -> Cow<'a, Recipe> {
     let steps = deciding(steps);
     // Asked as tier preview asks, so that what it drew is there already.
     let Some(draft) = recipe.as_draft() else { return repaired(recipe, steps) };
     let mut asked = repaired(&draft, steps).into_owned();
     match steps.iter().rev().find_map(|step| if let Step::Enlarge { by } = step { Some(by) } else { None }) {
-        None => asked.text.clear(),
-        // The draft again, which is there; what is resampled is the picture.
-        Some(None) => {}
+        // Resampled it is the draft again, which is there; what becomes larger is the picture.
+        None | Some(None) => {}
         Some(Some(by)) => enlarged(&mut asked, recipe, by),
     }
     Cow::Owned(asked)

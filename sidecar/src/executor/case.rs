@@ -42,7 +42,8 @@ impl Asked {
             asked.terms.fallback = behind(&ladder(spec), model).to_vec();
             asked.terms.weights = None;
         }
-        let seed_is_ours = spec.recipe.seed.is_none();
+        // A draft was drawn with the seed that was asked for; what enlarges it is given that where it takes one.
+        let seed_is_ours = spec.recipe.seed.is_none() || matches!(steps.last(), Some(Step::Enlarge { .. }));
         if seed_is_ours && asked.recipe.seed.is_some() {
             asked.terms.allow_lossy.push("seed".to_owned());
         }

@@ -7,7 +7,7 @@ use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::manifest::exporting::{DataMining, Export};
 use thumbforge_core::model::ModelRow;
 
-use super::picture::{Picture, read};
+use super::picture::{Picture, is_own, read};
 use crate::output::fence::Fence;
 use crate::output::origin::SourceType;
 use crate::output::provenance::Provenance;
@@ -108,13 +108,12 @@ impl Copier {
         picture: &Picture,
         provenance: &Provenance,
     ) -> Result<(Vec<u8>, Option<c2pa::Seal>), String> {
-        use crate::output::origin::Ground;
         let Some(signer) = &self.options.signer else { return Ok((bytes, None)) };
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let title = name(Path::new(&picture.path));
         let source = match &picture.source {
             Some(path) => Some((name(path), read(path).map_err(|err| err.to_string())?)),
-            None if Ground::of(&provenance.realisation.engine, &provenance.recipe) == Ground::OwnPicture => {
+            None if is_own(provenance) => {
                 let why =
                     "the picture that it was made from is not there as it was; build it anew with `thumbforge batch`";
                 return Err(why.to_owned());
@@ -154,7 +153,7 @@ fn packet(
     model: Option<&ModelRow>,
     export: &Export,
 ) -> xmp::Packet {
-    let is_of_model = source_type.is_some_and(SourceType::is_of_model) && provenance.realisation.engine != "file";
+    let is_of_model = source_type.is_some_and(SourceType::is_of_model) && !is_own(provenance);
     let name = model.map_or_else(|| provenance.model.to_string(), |row| row.name.clone());
     let id = |kind: &str, key: &[u8; 32]| {
         // As long as a UUID, which readers of these fields expect.

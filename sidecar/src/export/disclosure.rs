@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::picture::{Made, Picture};
+use super::picture::{Made, Picture, is_own};
 use crate::build::Approved;
-use crate::output::origin::Ground;
 use crate::output::provenance::Credit;
 
 mod markdown;
@@ -215,7 +214,7 @@ impl Row {
         };
         let model = picture.model.as_ref().filter(|_| kind == Kind::Model);
         // The team's own picture that says that a model made it names none that we know.
-        let is_drawn = said.filter(|said| Ground::of(&said.realisation.engine, &said.recipe) != Ground::OwnPicture);
+        let is_drawn = said.filter(|said| !is_own(said));
         let licence = || model.map_or_else(|| "unknown".to_owned(), |row| row.licence().to_owned());
         Self {
             asset: picture.asset.clone(),

@@ -106,7 +106,8 @@ fn picture(
         asset: wanted.asset.name.clone(),
         locale: wanted.asset.locale.clone(),
         path: wanted.output.clone(),
-        model: provenance.as_ref().and_then(|said| catalogue.get(&said.model)).cloned(),
+        // No model of the catalogue has a part in the team's own picture, whatever made that.
+        model: provenance.as_ref().filter(|said| !is_own(said)).and_then(|said| catalogue.get(&said.model)).cloned(),
         made: line.as_ref().and_then(|line| made(reader, line.realised, &file)),
         approval: line.as_ref().and_then(|line| project.approval(&wanted.asset, Some(line.pixels))),
         stale: line.as_ref().is_some_and(|line| line.planned != wanted.planned),
@@ -117,6 +118,11 @@ fn picture(
         source,
         fault,
     }
+}
+
+/// Whether the art is the team's own picture.
+pub(super) fn is_own(said: &Provenance) -> bool {
+    Ground::of(&said.realisation.engine, &said.recipe) == Ground::OwnPicture
 }
 
 /// What the file says of itself, if it is the file that the lock knows.
@@ -166,8 +172,7 @@ fn look(file: &Path, line: Option<&LockLine>, seen: &Observed) -> Result<Provena
 ///
 /// Provenance holds no path, so the manifest says where it lies; it counts only while it is what it was.
 fn own_picture(project: &Project, wanted: &Wanted, said: &Provenance) -> (Option<PathBuf>, Option<String>) {
-    let ground = Ground::of(&said.realisation.engine, &said.recipe);
-    let is_source = ground == Ground::OwnPicture || said.recipe.intent == Intent::Edit;
+    let is_source = is_own(said) || said.recipe.intent == Intent::Edit;
     let (Some(then), Some(art), true) = (&said.recipe.art, &wanted.recipe.art, is_source) else { return (None, None) };
     if then.content != art.content {
         return (None, None);

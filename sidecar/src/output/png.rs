@@ -19,6 +19,8 @@ use super::provenance::{PROVENANCE_VERSION, Provenance};
 
 mod chunks;
 
+#[cfg(any(test, feature = "dist"))]
+pub use chunks::is_intact;
 pub use chunks::{C2PA, has_chunk, with_text};
 
 /// Keyword of the chunk that holds provenance as JSON.

@@ -3,14 +3,17 @@
 use std::io::Cursor;
 
 use c2pa::{BoxedSigner, Builder, Context, Settings, SigningAlg, create_signer};
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
+use thumbforge_core::image::Extent;
 use x509_parser::oid_registry;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::super::origin::SourceType;
+use super::super::png;
 use super::claim::SOURCE_LABEL;
-use super::{Claim, State, verify};
+use super::{Claim, Source, State, verify};
 
 /// Longest chain of certificates that is used: the signer's own, and at most nine that vouch for it.
 const CERTIFICATES_MAX: usize = 10;
@@ -32,8 +35,8 @@ pub enum SignError {
         /// What the library says.
         why: String,
     },
-    /// It signed something that does not hold.
-    #[error("sign {title}: the signature does not hold ({codes}); does the key belong to the certificate?")]
+    /// It signed something that does not hold; a fault of ours, since the key was tried before.
+    #[error("sign {title}: the signature does not hold ({codes})")]
     Broken {
         /// What was signed.
         title: String,
@@ -60,7 +63,37 @@ impl Signer {
         let signer = create_signer::from_keys(chain, key, algorithm, None)
             .map_err(|err| SignError::Key(format!("{err}; it must be the key of the first certificate, in PKCS #8")))?;
         let settings = verify::settings(None).map_err(SignError::Certificate)?;
-        Ok(Self { signer, settings })
+        let signer = Self { signer, settings };
+        signer.check()?;
+        Ok(signer)
+    }
+
+    /// Signs a picture of one pixel: what is wrong with a certificate or its key is told once, before anything is copied.
+    fn check(&self) -> Result<(), SignError> {
+        let action = json!({ "action": "c2pa.created", "digitalSourceType": SourceType::AlgorithmicMedia.uri() });
+        let definition = json!({
+            "claim_generator_info": [{ "name": "Thumbforge" }],
+            "assertions": [{ "label": "c2pa.actions.v2", "data": { "actions": [action] } }],
+        });
+        let refused = |why: String| {
+            SignError::Certificate(format!(
+                "C2PA does not take it ({why}); it must not have expired, and needs the key usage of digital signatures and \
+                 the extended key usage of document signing (1.3.6.1.5.5.7.3.36), of C2PA claims (1.3.6.1.4.1.62558.2.1) or \
+                 of e-mail protection"
+            ))
+        };
+        let signed = self.signed(&one_pixel(), definition, None).map_err(|err| refused(err.to_string()))?;
+        let Some(seal) = verify::look(&signed, None).map_err(SignError::Certificate)? else {
+            return Err(refused("nothing was signed".to_owned()));
+        };
+        let has = |begin: &str| seal.failures.iter().any(|code| code.starts_with(begin));
+        match seal.state {
+            State::Trusted | State::Untrusted => Ok(()),
+            _ if has("claimSignature.") => {
+                Err(SignError::Key("what it signs does not hold; does it belong to the first certificate?".to_owned()))
+            }
+            _ => Err(refused(seal.failures.join(", "))),
+        }
     }
 
     /// `file`, a PNG without a manifest, with one that says `claim`; checked as a stranger would check it.
@@ -69,7 +102,7 @@ impl Signer {
     /// [`SignError::Sign`] and [`SignError::Broken`].
     pub fn sign(&self, file: &[u8], claim: &Claim<'_>) -> Result<Vec<u8>, SignError> {
         let signed = self
-            .signed(file, claim)
+            .signed(file, claim.definition(), claim.source)
             .map_err(|err| SignError::Sign { title: claim.title.to_owned(), why: err.to_string() })?;
         let seal = verify::look(&signed, None).ok().flatten();
         match seal {
@@ -81,10 +114,10 @@ impl Signer {
         }
     }
 
-    fn signed(&self, file: &[u8], claim: &Claim<'_>) -> c2pa::Result<Vec<u8>> {
+    fn signed(&self, file: &[u8], definition: Value, source: Option<Source<'_>>) -> c2pa::Result<Vec<u8>> {
         let context = Context::new().with_settings(&self.settings)?;
-        let mut builder = Builder::from_context(context).with_definition(claim.definition())?;
-        if let Some(source) = claim.source {
+        let mut builder = Builder::from_context(context).with_definition(definition)?;
+        if let Some(source) = source {
             let format = format(source.file);
             let named = json!({ "title": source.title, "relationship": "parentOf", "label": SOURCE_LABEL });
             builder.add_ingredient_from_stream(named.to_string(), format, &mut Cursor::new(source.file))?;
@@ -93,6 +126,13 @@ impl Signer {
         builder.sign(self.signer.as_ref(), "image/png", &mut Cursor::new(file), &mut signed)?;
         Ok(signed.into_inner())
     }
+}
+
+/// A PNG with one grey pixel.
+fn one_pixel() -> Vec<u8> {
+    const SIZE: Extent = Extent { width: 1, height: 1 };
+    // Writing to memory cannot fail; an empty file would be refused as what it is.
+    png::encode_grey(SIZE, &[0]).unwrap_or_default()
 }
 
 /// The media type of a picture, by its first bytes.

@@ -12,6 +12,9 @@ use super::{Seal, State};
 /// Most megabytes that a packed manifest may unpack to; ours has 12 KB.
 const MANIFEST_MB_MAX: u64 = 16;
 
+/// Our own code, beside the standard's: the chunk that holds the manifest is not what its checksum says.
+const DAMAGED: &str = "thumbforge.chunk.damaged";
+
 /// The library's settings: no network, and `anchors` as the roots that are trusted.
 pub(super) fn settings(anchors: Option<&str>) -> Result<Settings, String> {
     let settings = json!({
@@ -29,6 +32,11 @@ pub(super) fn look(file: &[u8], anchors: Option<&str>) -> Result<Option<Seal>, S
     let settings = settings(anchors)?;
     if !png::has_chunk(Cursor::new(file), png::C2PA).unwrap_or(false) {
         return Ok(None);
+    }
+    // The standard lets a signature be padded, and signs neither the padding nor a header beside it: a bit that is changed
+    // there tells no lie, but it is not what was signed. The chunk's checksum knows.
+    if !png::is_intact(file, png::C2PA).unwrap_or(false) {
+        return Ok(Some(Seal { state: State::Invalid, failures: vec![DAMAGED.to_owned()], ..Seal::unchecked() }));
     }
     let read = Context::new()
         .with_settings(&settings)

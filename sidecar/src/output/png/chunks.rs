@@ -60,6 +60,28 @@ pub fn has_chunk(mut source: impl Read + Seek, kind: [u8; 4]) -> Result<bool, Pn
     Ok(false)
 }
 
+/// Whether the checksums of all chunks of this kind hold.
+///
+/// # Errors
+/// [`PngError::NotPng`] and [`PngError::Truncated`].
+#[cfg(any(test, feature = "dist"))]
+pub fn is_intact(file: &[u8], kind: [u8; 4]) -> Result<bool, PngError> {
+    for chunk in Chunks::of(file)? {
+        let chunk = chunk?;
+        if chunk.kind == kind && !chunk.holds() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// CRC-32 as PNG has it (ISO 3309), bit by bit: it is asked of a few kilobytes.
+#[cfg(any(test, feature = "dist"))]
+fn crc(bytes: &[u8]) -> u32 {
+    let round = |crc: u32, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), round))
+}
+
 /// One chunk of a file.
 struct Chunk<'a> {
     kind: [u8; 4],
@@ -68,6 +90,13 @@ struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
+    /// Whether its checksum is that of its kind and data.
+    #[cfg(any(test, feature = "dist"))]
+    fn holds(&self) -> bool {
+        let Some((data, sum)) = self.whole.get(4..).and_then(|rest| rest.split_last_chunk::<4>()) else { return false };
+        crc(data) == u32::from_be_bytes(*sum)
+    }
+
     /// The keyword of a chunk of text.
     fn keyword(&self) -> Option<&'a [u8]> {
         let data = self.whole.get(8..self.whole.len().checked_sub(4)?)?;
@@ -153,6 +182,20 @@ mod tests {
         assert_eq!(read_provenance(&bare).expect("reads"), None);
         assert_eq!(find_text(Cursor::new(&bare), PARAMETERS).expect("reads"), None);
         assert_eq!(decode(&bare, DecodeLimits::ART).expect("decodes"), image);
+    }
+
+    #[test]
+    fn a_checksum_tells_of_any_bit() {
+        let (_, bytes) = file();
+        assert_eq!(crc(b"IEND"), 0xae42_6082);
+        assert!(is_intact(&bytes, *b"iTXt").expect("a PNG"));
+        let at = bytes.windows(4).position(|window| window == b"iTXt").expect("a chunk");
+        for bit in 0..64 {
+            let mut changed = bytes.clone();
+            changed[at + 20 + bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_intact(&changed, *b"iTXt").expect("a PNG"), "{bit}");
+            assert!(is_intact(&changed, *b"IDAT").expect("a PNG"));
+        }
     }
 
     #[test]
