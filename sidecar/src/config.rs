@@ -83,7 +83,12 @@ impl OcrFile {
     pub fn reader(&self) -> thumbforge_reader::Settings {
         let mut pins = self.pins.clone();
         let library_pin = pins.remove(LIBRARY_PIN);
-        thumbforge_reader::Settings { library: self.library.clone(), library_pin, tessdata: self.tessdata.clone(), pins }
+        thumbforge_reader::Settings {
+            library: self.library.clone(),
+            library_pin,
+            tessdata: self.tessdata.clone(),
+            pins,
+        }
     }
 }
 
