@@ -23,6 +23,7 @@ mod choosing;
 mod error;
 mod expand;
 pub mod exporting;
+pub mod mending;
 pub mod path;
 mod policy;
 mod prompts;
@@ -259,6 +260,7 @@ impl Manifest {
         }
         self.check_spending(&mut gathered);
         self.check_criteria(&mut gathered);
+        self.check_repair(&mut gathered);
         for (name, template) in &body.templates {
             self.check_template(&mut gathered, name, template);
         }
@@ -360,6 +362,18 @@ impl Manifest {
         }
         for (name, asset) in &body.assets {
             policy::check(&self.source, &["assets", name, "criteria"], &asset.criteria, gathered);
+        }
+    }
+
+    /// Means that are none, and amounts.
+    fn check_repair(&self, gathered: &mut Gathered) {
+        let body = &self.body;
+        body.repair.check(&self.source, &["repair"], gathered);
+        for (name, template) in &body.templates {
+            template.repair.check(&self.source, &["templates", name, "repair"], gathered);
+        }
+        for (name, asset) in &body.assets {
+            asset.repair.check(&self.source, &["assets", name, "repair"], gathered);
         }
     }
 

@@ -17,13 +17,15 @@ mod decide;
 mod step;
 
 pub use decide::{Decision, Drawn, Offer, Trouble, next};
-pub use step::{Guided, Mended, REPAIR_SETTING, Repaired, Step, art_of, effective, may_composite, said, seed, words};
+pub use step::{
+    Enlarger, Guided, Mended, REPAIR_SETTING, Repaired, Step, art_of, effective, may_composite, said, seed, words,
+};
 
 #[cfg(test)]
 mod tests;
 
 /// What may be done about a picture that its checks refuse, and when to stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Repair {
     /// Means that may be used, in the order in which they are tried; each as often as it stands here. None forbids repair.

@@ -50,6 +50,7 @@ use case::{Asked, Case, held_to};
 use mend::{Refused, RefusedArt};
 
 mod case;
+mod enlarging;
 mod mend;
 
 /// Everything an attempt needs.
@@ -244,7 +245,7 @@ impl Worker {
         let drawn = |result| Event::Drawn { job, attempt, result };
         self.dispatcher.tell_blocking(match tried {
             Ok(Ok(Tried::Drawn(render))) => drawn(Ok(render)),
-            Ok(Ok(Tried::Refused(number, mended))) => Event::Refused { job, number, mended },
+            Ok(Ok(Tried::Further(number, mended))) => Event::Refused { job, number, mended },
             Ok(Err(failed)) => drawn(Err(failed)),
             Err(failure) => drawn(Err((Outcome::Failed, failure))),
         });
@@ -266,8 +267,8 @@ struct Attempt<'a> {
 enum Tried {
     /// A picture.
     Drawn(Box<Render>),
-    /// A picture that the checks refuse; what is done about it, and the number of that.
-    Refused(u32, Box<Mended>),
+    /// A picture that is not the last, refused or an accepted draft; what is done about it, and the number of that.
+    Further(u32, Box<Mended>),
 }
 
 /// Art before words, and what is known of it.
@@ -504,7 +505,14 @@ impl Tools {
     fn try_once(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Tried, Failure> {
         let Attempt { job, number, case, route, .. } = *attempt;
         let asked = &case.asked.spec.recipe;
-        let Made { drawn, file, kept } = self.made(attempt, control)?;
+        let Made { mut drawn, mut file, kept } = self.made(attempt, control)?;
+        let draft = case.is_draft().then(|| drawn.image.clone());
+        if case.enlarged() == Some(None) {
+            // Its pixels are no longer those of its file.
+            file = None;
+            drawn.image = engine::cover(&drawn.image, case.spec.recipe.size)
+                .map_err(|why| Failure::new(ErrorCode::EngineFailed, format!("failed to enlarge the draft: {why}")))?;
+        }
         let edge = if route.engine == MODEL_ENGINE { masked::Edge::Drawn } else { masked::Edge::Unknown };
         let file = file.filter(|_| !masked::applies(asked));
         let art = masked::keep(drawn.image, asked, edge, &self.store)?;
@@ -513,16 +521,22 @@ impl Tools {
             (None, Some(policy)) if policy.means.contains(&Means::Inpaint) => Some(art.clone()),
             _ => None,
         };
+        // Words over a draft are set when it is as large as its final.
+        let wordless = case.is_draft().then(|| Recipe { text: Vec::new(), ..asked.clone() });
         let fonts = self.fonts.with(asked, &self.store)?;
-        let composed = compose::compose(art, asked, &fonts)?;
+        let composed = compose::compose(art, wordless.as_ref().unwrap_or(asked), &fonts)?;
         if control.is_cancelled() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
         verifying();
-        let judged = verify::verify(&composed, &case.spec, &self.eyes, drawn.findings);
+        let judged = verify::verify(&composed, &case.judged(), &self.eyes, drawn.findings);
         let trouble = Trouble::of(&judged.art, &judged.drawn, &judged.set);
         let verdict = judged.verdict();
         if let Some(failure) = verify::refusal(&verdict).filter(|_| case.spec.gate == Gate::Enforce) {
+            if let Some(by) = case.enlarged() {
+                let mended = enlarging::after_refusal(case, by, (number, route), kept.as_ref(), (verdict, failure))?;
+                return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
+            }
             let art = RefusedArt {
                 file: file.as_ref().and(kept.as_ref()).map(|art| art.blob),
                 image,
@@ -530,7 +544,11 @@ impl Tools {
                 latency_ms: kept.as_ref().map_or(0, |art| art.latency_ms),
             };
             let mended = self.mend(&Refused { job, attempt: number, case, route, art, verdict, trouble }, failure)?;
-            return Ok(Tried::Refused(case.repairs.len() as u32 + 1, Box::new(mended)));
+            return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
+        }
+        if let Some(draft) = draft {
+            let mended = self.enlarge(case, (number, route), (&draft, file.is_some(), kept.as_ref()), verdict)?;
+            return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
         self.render(attempt, composed.image, verdict, (file, kept, drawn.credits)).map(Tried::Drawn)
     }

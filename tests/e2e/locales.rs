@@ -4,6 +4,7 @@ use thumbforge_tests::provider::Provider;
 use thumbforge_tests::rig::Rig;
 
 use crate::fixture::{Pixels, counts, with_account};
+use crate::local::registered;
 
 /// Locales, and the words of a title and a badge in each.
 const WORDS: [(&str, &str, &str); 12] = [
@@ -141,4 +142,33 @@ fn calm_and_guarded_words_stand_at_one_place_in_all_locales() {
     assert!(!differ.is_empty());
     let touched = (0..256).filter(|y| rows(*y, y + 1) > 0).count();
     assert!(touched <= TITLE[3] + BADGE[3] + 4 * SHADOW, "words of {touched} rows differ");
+}
+
+#[test]
+fn twelve_locales_of_a_local_model_are_drawn_once() {
+    let rig = registered();
+    // The toy's art is noise; words over it are what is looked at here, and not the art.
+    let mut manifest = manifest("sd3.5-medium", "guard = \"auto\"");
+    manifest = manifest.replace("prompt =", "settings = { steps = 2 }\nprompt =");
+    rig.write("thumbforge.toml", &manifest);
+    rig.write("Shop.csv", table(None));
+    let build = |events: &str| {
+        let report = rig.run(&["batch", "--json", "--events", events]).expect(0).json();
+        let events = String::from_utf8(rig.read(events)).expect("text");
+        let lines = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an event"));
+        // Whoever takes another's art takes no steps.
+        let drew: std::collections::BTreeSet<String> = lines
+            .filter(|line| line["steps"].as_u64().is_some_and(|steps| steps > 0))
+            .map(|line| line["path"].as_str().expect("a path").to_owned())
+            .collect();
+        (counts(&report), drew.len())
+    };
+    assert_eq!(build("first.ndjson"), ([12, 0, 0, 12, 0], 1));
+    let before = made(&rig);
+    share_their_art(&before);
+    rig.write("Shop.csv", table(Some(("ja", "ドラゴン大収穫"))));
+    assert_eq!(build("second.ndjson"), ([12, 11, 0, 1, 0], 0));
+    let differ = |(before, after): (&Pixels, &Pixels)| !before.differences(after).is_empty();
+    let changed: Vec<bool> = before.iter().zip(&made(&rig)).map(differ).collect();
+    assert_eq!(changed.iter().filter(|changed| **changed).count(), 1);
 }

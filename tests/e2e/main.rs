@@ -5,6 +5,7 @@ mod bad_input;
 mod batch;
 mod beside;
 mod export;
+mod finals;
 mod fixture;
 #[cfg(unix)]
 mod hosted;
@@ -14,6 +15,7 @@ mod keys;
 mod local;
 mod locales;
 mod masked;
+mod repair;
 mod report;
 mod route;
 mod serve;

@@ -2,14 +2,21 @@
 
 use std::fs;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use thumbforge_tests::provider::{Provider, Reply, Rule};
 use thumbforge_tests::rig::{Ran, Rig};
 
 use crate::BINARY;
+use crate::fixture::with_account;
 
 /// A rig with `sale.png`, which shows MEGA SALE; `None`, said loudly, where this machine cannot read English.
 fn shop(test: &str) -> Option<Rig> {
-    let rig = Rig::new(BINARY);
+    shop_of(test, Rig::new(BINARY))
+}
+
+fn shop_of(test: &str, rig: Rig) -> Option<Rig> {
     let doctor = rig.run(&["doctor", "--json"]).expect(0).json();
     let reader = doctor.as_array().expect("lines").iter().find(|line| line["what"] == "text reader").expect("a line");
     let says = reader["says"].as_str().unwrap_or_default();
@@ -193,4 +200,54 @@ fn words_and_languages_are_paired_in_their_order() {
     check(&["--expect", "…!"], "a text without a letter or a digit");
     rig.write("policy.toml", "presense = 1\n");
     check(&["--policy", "policy.toml"], "policy.toml:1:1: presense: no such key; did you mean \"presence\"?");
+}
+
+/// A model of a provider that paints what it was told beforehand, whatever it is asked.
+fn paints(provider: &Provider, png: &[u8]) {
+    provider.well();
+    let answer = json!({ "created": 1, "data": [{ "b64_json": BASE64.encode(png) }] });
+    provider.rule(Rule::reply(Reply::json(200, &answer)));
+}
+
+#[test]
+fn words_that_a_model_got_wrong_are_refused_word_for_word() {
+    let provider = Provider::start();
+    let Some(rig) = shop_of("words_that_a_model_got_wrong", with_account(&provider)) else { return };
+    picture(&rig, "salt.png", "MEGA SALT");
+    let sidecar = rig.serve(&[]);
+    let mut client = sidecar.client();
+    let body = |prompt: &str, more: Value| {
+        let mut body = json!({ "prompt": prompt, "model": "gpt-image-2", "size": "512x512", "text": "MEGA SALE" });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        body
+    };
+    paints(&provider, &rig.read("salt.png"));
+    let asked = body("a red potion", json!({ "text_mode": "model" }));
+    let error = client.post("/generate", &asked).expect("an answer").expect(422).json()["error"].clone();
+    assert_eq!(error["code"], "rendered_text_mismatch", "{error}");
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("expected 'MEGA SALE' not found; read '"), "{message}");
+    // Forbidden is forbidden for `auto` as well, and the picture that is known to be wrong is not bought again.
+    let charges = provider.count();
+    let forbidden = body("a red potion", json!({ "text_mode": "auto", "repair": false }));
+    let error = client.post("/generate", &forbidden).expect("an answer").expect(422).json()["error"].clone();
+    assert_eq!(error["code"], "rendered_text_mismatch", "{error}");
+    // Whoever sets the words himself depends on nobody's spelling.
+    let set = body("a red potion", json!({}));
+    let answer = client.post("/generate", &set).expect("an answer").expect(200).json();
+    assert_eq!(answer["status"], "done");
+    paints(&provider, &rig.read("sale.png"));
+    let right = body("a blue potion", json!({ "text_mode": "model" }));
+    client.post("/generate", &right).expect("an answer").expect(200);
+    assert!(provider.count() > charges);
+    drop(sidecar);
+    paints(&provider, &rig.read("salt.png"));
+    let generate = |more: &[&str]| {
+        let mut args = vec!["generate", "a green potion", "--model", "gpt-image-2", "--size", "512x512"];
+        args.extend(["--text", "MEGA SALE", "--text-mode"]);
+        args.extend(more);
+        rig.run(&args)
+    };
+    generate(&["model"]).expect(7).says(&["error[rendered_text_mismatch]: expected 'MEGA SALE' not found; read '"]);
+    generate(&["auto", "--no-repair"]).expect(7).says(&["expected 'MEGA SALE' not found"]);
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::colour::Rgb;
 use crate::criteria::{Criteria, CriteriaTable};
 use crate::manifest::exporting::Export;
+use crate::manifest::mending::Mending;
 use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
 use crate::recipe::{Enlarge, Intent, PostStep, Settings, Tier};
 use crate::text_layer::{TextMode, TextStyle};
@@ -60,6 +61,9 @@ pub struct Body {
     /// What finished pictures are held to: here for all, in [criteria.preview] or [criteria."production.typography"] for some.
     #[serde(default)]
     pub criteria: CriteriaTable,
+    /// What is done about pictures that these refuse.
+    #[serde(default)]
+    pub repair: Mending,
     /// What `route = "auto"` asks of a model.
     #[serde(default)]
     pub auto: Auto,
@@ -342,6 +346,9 @@ pub struct Template {
     /// What its pictures are held to, over [criteria].
     #[serde(default)]
     pub criteria: Criteria,
+    /// What is done about its pictures that are refused, over [repair].
+    #[serde(default)]
+    pub repair: Mending,
     /// Sampling and drawing settings.
     #[serde(default)]
     pub settings: Settings,
@@ -503,6 +510,9 @@ pub struct Asset {
     /// What the picture is held to, over the template's.
     #[serde(default)]
     pub criteria: Criteria,
+    /// What is done about it when it is refused, over the template's.
+    #[serde(default)]
+    pub repair: Mending,
     /// Settings over the template's.
     #[serde(default)]
     pub settings: Settings,

@@ -18,6 +18,7 @@ use crate::manifest::wanted::Warning;
 use crate::model::{Catalogue, Family, ModelId, ModelRow, SeedUse, Standing};
 use crate::money::Micros;
 use crate::recipe::{Recipe, Tier};
+use crate::repair::Repair;
 use crate::routing::{self, Ask, Learned};
 use crate::terms::{AccountLimits, Budget, Licences, Period, Scope, Terms};
 
@@ -76,6 +77,8 @@ impl Noticed {
 pub(super) struct Wish {
     /// What the image is held to, as [`written`]: figures have no hash.
     pub(super) criteria: String,
+    /// What is done about the image when its checks refuse it.
+    pub(super) repair: Option<Repair>,
     /// The model that is named; kept only where rows of the project's own may come along for it.
     pub(super) model: Option<ModelId>,
     /// The model that enlarges a draft; kept where such rows may come along.
@@ -139,6 +142,7 @@ impl<'m> Terming<'m> {
         };
         let mut terms = Terms {
             criteria,
+            repair: wish.repair.clone(),
             models,
             fallback: wish.fallback.clone(),
             pin: wish.pin,

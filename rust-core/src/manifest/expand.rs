@@ -716,8 +716,14 @@ impl<'m, 'e> Expander<'m, 'e> {
         let criteria = self.manifest.body.criteria.of(recipe.tier, recipe.intent);
         let of_template = template.map(|template| &template.body.criteria);
         let criteria = of_template.into_iter().chain([&asset.criteria]).fold(criteria, |all, over| all.overlaid(over));
+        let draws_words =
+            template.is_some_and(|template| template.layers.iter().any(|layer| !layer.body.mode.is_composite()));
+        let of_template = template.map(|template| &template.body.repair);
+        let said = of_template.into_iter().chain([&asset.repair]);
+        let repair = said.fold(self.manifest.body.repair.clone(), |all, over| all.overlaid(over)).repair(draws_words);
         let wish = Wish {
             criteria: written(&criteria),
+            repair,
             model: recipe.model.clone().filter(|_| self.terming.has_own_rows()),
             enlarger: enlarger.cloned().filter(|_| self.terming.has_own_rows()),
             pin,

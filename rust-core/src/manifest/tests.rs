@@ -8,6 +8,7 @@ use super::*;
 use crate::day::Day;
 use crate::model::Catalogue;
 use crate::recipe::Settings;
+use crate::text_layer::{Guard, Place};
 
 /// Files in memory.
 #[derive(Default)]
@@ -59,6 +60,31 @@ fill = "#ffcc00"
 template = "card"
 vars = { subject = "a {{ metal }} sword", metal = "steel" }
 "##;
+
+/// A manifest of one asset whose only layer has this style.
+fn styled(style: &str) -> String {
+    format!(
+        "[templates.card]\nprompt = 'p'\n[[templates.card.text]]\nname = 'title'\ntext = 'Sale'\n{style}\n\
+         [assets.a]\ntemplate = 'card'\nlocales = []\n"
+    )
+}
+
+#[test]
+fn styles_say_how_words_stand() {
+    let style = |text: &str| {
+        let found = expanded(&styled(text), &Shelf::default(), &Overrides::default()).expect("a good manifest");
+        found.wanted[0].recipe.text[0].style.clone()
+    };
+    let (plain, all) = (style(""), style("arc = -40\nplace = 'calm'\nguard = 'auto'"));
+    assert_eq!((plain.arc, plain.place, plain.guard), (0.0, Place::Area, Guard::None));
+    assert_eq!((all.arc, all.place, all.guard), (-40.0, Place::Calm, Guard::Auto));
+    let refused = |text: &str| {
+        let errors = expanded(&styled(text), &Shelf::default(), &Overrides::default()).expect_err("a bad style");
+        errors.to_string()
+    };
+    assert!(refused("arc = 200").contains("arcs go from -180 to 180 degrees"), "{}", refused("arc = 200"));
+    assert!(refused("guard = 'always'").contains("none, outline, plate, auto"), "{}", refused("guard = 'always'"));
+}
 
 fn today() -> Day {
     "2026-11-21".parse().expect("a day")
@@ -377,6 +403,11 @@ fn mistakes_are_told_with_place_and_fix() {
         InvalidManifest,
         &["thumbforge.toml:2:1: criteria.presense: no such key; did you mean \"presence\"?"],
     );
+    check("[repair]\nmeans = ['resed']\n", InvalidManifest, &["repair.means", "did you mean \"reseed\"?"]);
+    check("[repair]\nmeans = []\n", InvalidManifest, &["repair.means: no means at all; name some, or write allow"]);
+    check("[repair]\nbudget = '-1'\n", InvalidManifest, &["repair.budget: no amount: \"-1\""]);
+    check("[repair]\nattempts = 17\n", InvalidManifest, &["repair.attempts: 17 is out of range"]);
+    check(&asset("prompt='p'\nrepair={attempts=0}"), InvalidManifest, &["assets.a.repair.attempts"]);
     check("[criteria]\npresence = 2\n", InvalidManifest, &["criteria.presence: 2 is out of range", "from 0 to 1"]);
     check(
         "[criteria.preview]\ncontrast = 'eror'\n",

@@ -116,8 +116,8 @@ pub fn next(
 /// version writes, leave none.
 fn gone(means: &[Means], drawn: &[Drawn]) -> usize {
     let mut gone = 0;
-    for step in drawn.iter().filter_map(|picture| picture.step.as_ref()) {
-        let at = means[gone..].iter().position(|means| *means == step.means());
+    for taken in drawn.iter().filter_map(|picture| picture.step.as_ref()?.means()) {
+        let at = means[gone..].iter().position(|means| *means == taken);
         gone = at.map_or(means.len(), |at| gone + at + 1);
     }
     gone

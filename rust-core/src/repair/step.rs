@@ -9,7 +9,7 @@ use crate::id::{ContentHash, RealisedKey};
 use crate::limits;
 use crate::model::ModelId;
 use crate::money::Micros;
-use crate::recipe::{Edit, Operation, Realisation, Recipe};
+use crate::recipe::{Edit, Operation, Realisation, Recipe, Settings};
 use crate::text_layer::TextMode;
 use crate::verdict::{Finding, Severity, Verdict};
 
@@ -50,18 +50,34 @@ pub enum Step {
     },
     /// Art without words, and the words in true type.
     Composite,
+    /// A draft that was accepted is made as large as its final: by a model, or else by resampling.
+    Enlarge {
+        /// The model, and the draft's art as PNG.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Enlarger>,
+    },
+}
+
+/// What a model enlarges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Enlarger {
+    /// The model.
+    pub model: ModelId,
+    /// The draft's art, before words and post steps, as PNG.
+    pub image: ContentHash,
 }
 
 impl Step {
-    /// The means that it is.
-    pub const fn means(&self) -> Means {
-        match self {
+    /// The means that it is; none for what mends nothing.
+    pub const fn means(&self) -> Option<Means> {
+        Some(match self {
             Self::Reseed { .. } => Means::Reseed,
             Self::Guidance { .. } => Means::Guidance,
             Self::Inpaint { .. } => Means::Inpaint,
             Self::Escalate { .. } => Means::Escalate,
             Self::Composite => Means::Composite,
-        }
+            Self::Enlarge { .. } => return None,
+        })
     }
 
     /// What people are told was done.
@@ -72,12 +88,14 @@ impl Step {
             Self::Inpaint { .. } => "the region drawn anew".to_owned(),
             Self::Escalate { model } => format!("drawn by {model}"),
             Self::Composite => "words set in true type".to_owned(),
+            Self::Enlarge { by: Some(Enlarger { model, .. }) } => format!("enlarged by {model}"),
+            Self::Enlarge { by: None } => "enlarged by resampling".to_owned(),
         }
     }
 
     /// As it stands in keys.
     fn word(&self) -> String {
-        let means = self.means().word();
+        let means = self.means().map_or("enlarge", Means::word);
         match self {
             Self::Reseed { seed } => format!("{means} {seed}"),
             Self::Guidance { guidance } => format!("{means} {guidance}"),
@@ -87,14 +105,16 @@ impl Step {
             }
             Self::Escalate { model } => format!("{means} {model}"),
             Self::Composite => means.to_owned(),
+            Self::Enlarge { by: Some(Enlarger { model, image }) } => format!("{means} {model} {image}"),
+            Self::Enlarge { by: None } => format!("{means} lanczos"),
         }
     }
 }
 
-/// A picture that was refused, and what was decided about it.
+/// A picture that was not the last of its job, refused or an accepted draft, and what was decided about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mended {
-    /// The attempt whose picture was refused, from 1.
+    /// The attempt that gave the picture, from 1.
     pub attempt: u32,
     /// The model that drew it.
     pub model: ModelId,
@@ -134,7 +154,8 @@ pub struct Repaired {
     /// What was found.
     pub found: String,
     /// What kind of thing was done.
-    pub means: Means,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<Means>,
     /// What was done.
     pub done: String,
     /// What the refused art cost, in millionths of a US dollar.
@@ -183,8 +204,10 @@ impl Guided {
 /// The seed of the step with this number, counted from 1. It follows from the art that was decided, without its words, so
 /// that every locale of an asset takes the same.
 pub fn seed(recipe: &Recipe, number: usize) -> u64 {
+    // A final repairs its draft as tier preview did.
+    let art = recipe.as_draft().map_or_else(|| recipe.art_key(), |draft| draft.art_key());
     let mut hasher = blake3::Hasher::new();
-    hasher.update(b"thumbforge repair").update(recipe.art_key().as_bytes()).update(&(number as u64).to_le_bytes());
+    hasher.update(b"thumbforge repair").update(art.as_bytes()).update(&(number as u64).to_le_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     u64::from_le_bytes(bytes) & limits::SEED_MAX
@@ -204,12 +227,45 @@ fn deciding(steps: &[Step]) -> &[Step] {
 /// The recipe that engines are asked after `steps`. The job's own stays as it is.
 ///
 /// A region is drawn anew over one picture; whatever follows begins from nothing again. Another model is asked with its own
-/// guidance.
+/// guidance. A final that is made from a draft is asked for as that draft until it is enlarged.
 pub fn effective<'a>(recipe: &'a Recipe, steps: &[Step]) -> Cow<'a, Recipe> {
+    let steps = deciding(steps);
+    // Asked as tier preview asks, so that what it drew is there already.
+    let Some(draft) = recipe.as_draft() else { return repaired(recipe, steps) };
+    let mut asked = repaired(&draft, steps).into_owned();
+    match steps.iter().rev().find_map(|step| if let Step::Enlarge { by } = step { Some(by) } else { None }) {
+        // Resampled it is the draft again, which is there; what becomes larger is the picture.
+        None | Some(None) => {}
+        Some(Some(by)) => enlarged(&mut asked, recipe, by),
+    }
+    Cow::Owned(asked)
+}
+
+/// `asked`, a draft's recipe, as its enlargement. A model that did not draw the draft is told nothing of how that was drawn.
+fn enlarged(asked: &mut Recipe, recipe: &Recipe, by: &Enlarger) {
+    asked.seed = Some(asked.drawing_seed());
+    asked.size = recipe.size;
+    asked.tier = recipe.tier;
+    asked.edit = Some(Edit { operation: Operation::Upscale, images: vec![by.image], mask: None });
+    let named = recipe.draft.as_ref().and_then(|draft| draft.model.as_ref());
+    if named.is_some_and(|named| asked.model.as_ref() != Some(named)) {
+        asked.settings = Settings::default();
+        asked.negative.clear();
+        asked.adapters.clear();
+        asked.brand.clear();
+    }
+    asked.settings.strength = recipe.draft.as_ref().and_then(|draft| draft.strength);
+    asked.model = Some(by.model.clone());
+}
+
+fn repaired<'a>(recipe: &'a Recipe, steps: &[Step]) -> Cow<'a, Recipe> {
     let mut asked = recipe.for_model();
-    for step in deciding(steps) {
+    for step in steps {
         if *step == Step::Composite {
             asked = Cow::Owned(recipe.in_true_type());
+            continue;
+        }
+        if matches!(step, Step::Enlarge { .. }) {
             continue;
         }
         let asked = asked.to_mut();
@@ -227,7 +283,7 @@ pub fn effective<'a>(recipe: &'a Recipe, steps: &[Step]) -> Cow<'a, Recipe> {
                 asked.model = Some(model.clone());
                 asked.settings.guidance = recipe.settings.guidance;
             }
-            Step::Composite => {}
+            Step::Composite | Step::Enlarge { .. } => {}
         }
     }
     asked

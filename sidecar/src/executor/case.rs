@@ -1,10 +1,12 @@
 //! A job as it stands: what was asked for, what was repaired so far, and what routers and engines are asked now.
 
+use std::borrow::Cow;
+
 use thumbforge_core::id::PlannedKey;
 use thumbforge_core::job::{Gate, JobSpec, Render};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::Realisation;
-use thumbforge_core::repair::{self, Mended, REPAIR_SETTING, Step};
+use thumbforge_core::repair::{self, Enlarger, Mended, REPAIR_SETTING, Step};
 
 /// A job as it stands.
 pub(super) struct Case {
@@ -40,7 +42,8 @@ impl Asked {
             asked.terms.fallback = behind(&ladder(spec), model).to_vec();
             asked.terms.weights = None;
         }
-        let seed_is_ours = spec.recipe.seed.is_none();
+        // A draft was drawn with the seed that was asked for; what enlarges it is given that where it takes one.
+        let seed_is_ours = spec.recipe.seed.is_none() || matches!(steps.last(), Some(Step::Enlarge { .. }));
         if seed_is_ours && asked.recipe.seed.is_some() {
             asked.terms.allow_lossy.push("seed".to_owned());
         }
@@ -61,6 +64,28 @@ impl Case {
     pub(super) fn after(&self, step: &Step) -> Asked {
         let steps: Vec<Step> = self.steps.iter().chain([step]).cloned().collect();
         Asked::of(&self.spec, &steps)
+    }
+
+    /// Whether the picture that is asked now is a draft, which its final is yet to be made from.
+    pub(super) fn is_draft(&self) -> bool {
+        self.spec.recipe.draft.is_some() && self.enlarged().is_none()
+    }
+
+    /// What enlarged the draft: a model, or none.
+    pub(super) fn enlarged(&self) -> Option<Option<&Enlarger>> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Enlarge { by } => Some(by.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// What the picture that is asked now is judged by. A draft is judged by its art and by the words in it: those that are
+    /// set in true type are set at the size of the final.
+    pub(super) fn judged(&self) -> Cow<'_, JobSpec> {
+        let draft = self.spec.recipe.as_draft().filter(|_| self.is_draft());
+        let Some(mut recipe) = draft else { return Cow::Borrowed(&self.spec) };
+        recipe.text.retain(|layer| !layer.mode.is_composite() && self.draws_words());
+        Cow::Owned(JobSpec { recipe, ..self.spec.clone() })
     }
 
     /// Whether a model draws words of the picture as it is asked now.

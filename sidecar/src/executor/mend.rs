@@ -112,7 +112,7 @@ impl Tools {
             Step::Escalate { model } => is(model),
             // Another model would draw another picture under the words.
             Step::Inpaint { .. } | Step::Guidance { .. } => is(&refused.route.model),
-            Step::Reseed { .. } | Step::Composite => true,
+            Step::Reseed { .. } | Step::Composite | Step::Enlarge { .. } => true,
         };
         if !right || first.placeholder_for != refused.route.placeholder_for {
             return None;
@@ -138,13 +138,15 @@ impl Tools {
         let (least, most) = SAMPLING.guidance(row)?;
         let drawn = refused.route.realisation.settings.get("guidance").and_then(|scale| scale.parse().ok());
         let now = drawn.or(spec.recipe.settings.guidance).unwrap_or(GUIDANCE_USUAL).clamp(least, most);
-        let done = refused.case.steps.iter().filter(|step| step.means() == Means::Guidance).count();
+        let done = refused.case.steps.iter().filter(|step| step.means() == Some(Means::Guidance)).count();
         Guided { least, most, now }.next(done)
     }
 
     /// The art and the mask of what failed in it, in the store.
     fn region(&self, refused: &Refused<'_>) -> Option<(ContentHash, ContentHash)> {
-        let recipe = &refused.case.spec.recipe;
+        // Of the size that was drawn, with the words that a model was asked for.
+        let judged = refused.case.judged();
+        let recipe = &judged.recipe;
         // A picture that is mirrored after it was drawn has its words elsewhere; one that is an edit is begun from another.
         if recipe.post.contains(&PostStep::Mirror) || recipe.edit.is_some() {
             return None;

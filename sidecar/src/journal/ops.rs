@@ -412,7 +412,9 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
             set_state(connection, *job, JobState::Queued, now_ms)?;
         }
         Record::Mended { job, number, mended } => {
-            end_attempt(connection, *job, mended.attempt, Outcome::Refused, now_ms)?;
+            // A draft that is enlarged was accepted.
+            let outcome = if mended.step.means().is_some() { Outcome::Refused } else { Outcome::Rendered };
+            end_attempt(connection, *job, mended.attempt, outcome, now_ms)?;
             repairs::keep(connection, *job, *number, mended, now_ms)?;
             set_state(connection, *job, JobState::Queued, now_ms)?;
         }

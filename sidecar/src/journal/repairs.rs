@@ -54,6 +54,7 @@ pub(super) fn keep(
 fn files(step: &Step) -> impl Iterator<Item = ContentHash> {
     let files = match step {
         Step::Inpaint { image, mask, .. } => vec![*image, *mask],
+        Step::Enlarge { by: Some(by) } => vec![by.image],
         _ => Vec::new(),
     };
     files.into_iter()

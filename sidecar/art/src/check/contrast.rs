@@ -46,8 +46,10 @@ pub(super) fn check(finished: &ImageBuf, layer: &SetLayer, criteria: &Criteria) 
     let Measured { ratio, least } = measured;
     let mend = match layer.outline {
         Some((_, reach)) if reach < bounds::OUTLINE_PX_MIN => "widen the outline, which is too thin to be seen here",
-        Some(_) => "give letters and outline colours further apart, add a plate, or move the area",
-        None => "add an outline or a plate, choose another fill, or move the area",
+        Some(_) => {
+            "give letters and outline colours further apart, add a plate, move the area, or set guard = \"auto\""
+        }
+        None => "add an outline or a plate, choose another fill, move the area, or set guard = \"auto\"",
     };
     let message = format!(
         "letters of layer {:?} have a contrast of {ratio:.1}:1 to the worst tenth of what is behind them, \

@@ -3,6 +3,8 @@
 //! The art is divided into cells. Sums over any box of cells follow from a table of running sums, so that every place
 //! costs four look-ups. All of it is in integers, so any machine finds the same place.
 
+use std::borrow::Cow;
+
 use thumbforge_core::image::{ImageBuf, PixelBox};
 use thumbforge_core::text_layer::{Place, TextLayer};
 
@@ -11,13 +13,15 @@ use crate::check::bounds::SAFE_INSET;
 
 /// Cells along the longer side: places are found to a sixty-fourth of it, and a table of 64 × 64 stays in the cache.
 const CELLS: u32 = 64;
+/// Longer side in pixels at which the art is looked at, so that a draft and its final have their words at one place.
+const SEEN_PX: u32 = 512;
 /// Weight of edges against the spread of brightness: a wide soft gradient takes little from words, texture much.
 const EDGE_WEIGHT: u64 = 12;
 /// Most that the middle of the picture counts, on the scale of brightness: as much as texture of ten levels.
 const MIDDLE_WEIGHT: u64 = 120;
 /// How far the middle reaches to each side, in hundredths of the picture.
 const MIDDLE_REACH: i64 = 30;
-/// Places whose figures differ by less look alike; of those the one nearest to the template's wins.
+/// Places that are calm to within this much of the calmest look alike; of those the one nearest to the template's wins.
 const ALIKE: u64 = 10;
 
 /// The box of every layer: where its area says, or the calmest one of that size.
@@ -80,9 +84,11 @@ impl Sums {
 struct Table {
     width: u32,
     height: u32,
-    /// Side of a cell in pixels.
+    /// Side of a cell in pixels of the picture.
     cell: u32,
     columns: usize,
+    /// Pixels of the picture along a side of one that was looked at.
+    scale: u32,
     /// Sums of everything left of and above each corner of a cell, `columns + 1` in a row.
     corners: Vec<Sums>,
 }
@@ -90,11 +96,13 @@ struct Table {
 impl Table {
     fn new(image: &ImageBuf) -> Self {
         let extent = image.extent();
-        let cell = extent.width.max(extent.height).div_ceil(CELLS).max(1);
-        let (columns, rows) = (extent.width.div_ceil(cell) as usize, extent.height.div_ceil(cell) as usize);
+        let scale = extent.width.max(extent.height).div_ceil(SEEN_PX).max(1);
+        let (width, height) = (extent.width.div_ceil(scale), extent.height.div_ceil(scale));
+        let seen = seen(image, scale as usize);
+        let cell = width.max(height).div_ceil(CELLS).max(1);
+        let (columns, rows) = (width.div_ceil(cell) as usize, height.div_ceil(cell) as usize);
         let mut cells = vec![Sums::default(); columns * rows];
-        let row_bytes = (extent.width as usize * 4).max(4);
-        let mut rows_of_pixels = image.pixels().chunks_exact(row_bytes).map(|row| row.as_chunks::<4>().0).peekable();
+        let mut rows_of_pixels = seen.chunks_exact(width.max(1) as usize).peekable();
         let mut y = 0;
         while let Some(row) = rows_of_pixels.next() {
             // Beyond the border the picture goes on as it ends.
@@ -129,7 +137,7 @@ impl Table {
                     own.figures(|of| of(own) + of(above) + of(left) - of(both));
             }
         }
-        Self { width: extent.width, height: extent.height, cell, columns, corners }
+        Self { width: extent.width, height: extent.height, cell: cell * scale, columns, scale, corners }
     }
 
     /// Sums over the cells that a box touches.
@@ -155,14 +163,21 @@ impl Table {
             dx * dx + dy * dy
         };
         let places = rows.iter().flat_map(|&y| columns.iter().map(move |&x| PixelBox { x, y, ..wanted }));
-        let rank = |place: &PixelBox| (self.sums(*place).unrest() / ALIKE, away(place), place.y, place.x);
-        places.chain([near]).filter(free).min_by_key(rank).unwrap_or(wanted)
+        let ranked: Vec<(u64, PixelBox)> =
+            places.chain([near]).filter(free).map(|place| (self.sums(place).unrest(), place)).collect();
+        let calmest = ranked.iter().map(|(unrest, _)| *unrest).min().unwrap_or(0);
+        let alike = ranked.into_iter().filter(|(unrest, _)| *unrest <= calmest + ALIKE).map(|(_, place)| place);
+        alike.min_by_key(|place| (away(place), place.y, place.x)).unwrap_or(wanted)
     }
 
     /// Where a box of `length` may begin along a side of `whole` pixels, and the nearest of it to where it was wanted.
     fn starts(&self, wanted: i32, length: u32, whole: u32) -> (Vec<i32>, i32) {
-        let inset = libm::ceil(f64::from(whole) * SAFE_INSET) as i32;
-        let last = whole as i32 - inset - length as i32;
+        // In whole pixels of what was looked at, so that a picture of twice the size has twice these places.
+        let scale = self.scale as i32;
+        let (seen, box_seen) = (whole.div_ceil(self.scale), length.div_ceil(self.scale) as i32);
+        let inset = libm::ceil(f64::from(seen) * SAFE_INSET) as i32;
+        let last = ((seen as i32 - inset - box_seen) * scale).min(whole as i32 - length as i32);
+        let inset = inset * scale;
         if last < inset {
             return (vec![wanted], wanted);
         }
@@ -171,6 +186,32 @@ impl Table {
         starts.extend([near, last]);
         (starts, near)
     }
+}
+
+/// The picture, each square of `scale` pixels as one of their mean colour.
+fn seen(image: &ImageBuf, scale: usize) -> Cow<'_, [[u8; 4]]> {
+    let pixels = image.pixels().as_chunks::<4>().0;
+    if scale == 1 {
+        return Cow::Borrowed(pixels);
+    }
+    let width = (image.extent().width as usize).max(1);
+    let mut seen = Vec::new();
+    let mut sums = vec![[0_u32; 4]; width.div_ceil(scale)];
+    for rows in pixels.chunks(width * scale) {
+        sums.fill([0; 4]);
+        for row in rows.chunks_exact(width) {
+            for (sum, square) in sums.iter_mut().zip(row.chunks(scale)) {
+                for &[r, g, b, _] in square {
+                    *sum = [sum[0] + u32::from(r), sum[1] + u32::from(g), sum[2] + u32::from(b), sum[3] + 1];
+                }
+            }
+        }
+        seen.extend(sums.iter().map(|&[r, g, b, count]| {
+            let mean = |sum: u32| ((sum + count / 2) / count.max(1)) as u8;
+            [mean(r), mean(g), mean(b), 255]
+        }));
+    }
+    Cow::Owned(seen)
 }
 
 /// Rec. 709 luma in eight bits.

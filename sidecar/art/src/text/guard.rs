@@ -23,8 +23,10 @@ const OUTLINE_WIDE: f64 = 0.1;
 const OUTLINE_WIDEST: f64 = 0.15;
 /// Contrast between letters and an outline or plate of the style's own colour, below which another colour is taken.
 const OWN_COLOUR_MIN: f64 = 4.5;
+/// The same for the shade that suits the letters less, which stands out where the art is of the better shade itself.
+const OTHER_SHADE_MIN: f64 = 3.0;
 /// Opacities of a plate, from one that lets art through to one that does not.
-const OPACITIES: [f64; 3] = [0.6, 0.82, 1.0];
+const OPACITIES: [f64; 3] = [0.72, 0.88, 1.0];
 /// A plate that the style does not describe: room of a letter's stem around, corners softly rounded.
 const PADDING: [f64; 2] = [0.34, 0.2];
 const RADIUS: f64 = 0.22;
@@ -86,7 +88,7 @@ fn steps(style: &TextStyle, guard: Guard) -> Vec<TextStyle> {
     let width = style.outline.map_or(0.0, |outline| outline.width);
     let mut steps = Vec::new();
     if matches!(guard, Guard::Outline | Guard::Auto) {
-        for colour in own.into_iter().chain([shade]) {
+        for colour in own.into_iter().chain([shade]).chain((apart(other) >= OTHER_SHADE_MIN).then_some(other)) {
             for least in [OUTLINE_WIDE, OUTLINE_WIDEST] {
                 let outline = Some(Outline { colour, width: width.max(least) });
                 if outline != style.outline {

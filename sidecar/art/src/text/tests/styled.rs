@@ -177,6 +177,28 @@ fn places_follow_from_the_art_and_never_from_the_words() {
 }
 
 #[test]
+fn a_final_has_its_words_where_its_draft_has_them() {
+    let draft = art(512, |x, y| {
+        let busy = (x as i32 - 300).pow(2) + (y as i32 - 330).pow(2) < 30_000;
+        if busy { [(scattered(x / 4, y / 4, 9) & 0xFF) as u8; 3] } else { [(x / 4) as u8, (y / 4) as u8, 120] }
+    });
+    let scaled = |times: u32| {
+        art(512 * times, |x, y| {
+            let [r, g, b, _] = draft.pixel(x / times, y / times).expect("a pixel");
+            [r, g, b]
+        })
+    };
+    for area in [[0.1, 0.6, 0.8, 0.2], [0.4, 0.5, 0.3, 0.1]] {
+        let at = areas(&draft, "Sale", &[calm(area)])[0];
+        for times in [2, 3] {
+            let large = areas(&scaled(times), "Sale", &[calm(area)])[0];
+            let away = |small: i32, large: i32| (small * times as i32 - large).abs();
+            assert!(away(at.x, large.x).max(away(at.y, large.y)) <= 8 * times as i32, "{at:?} and {large:?}");
+        }
+    }
+}
+
+#[test]
 fn pictures_of_one_pixel_and_of_odd_sides_have_places() {
     for (width, height) in [(1, 1), (3, 500), (500, 3), (65, 64), (129, 257)] {
         let image = ImageBuf::filled(Extent { width, height }, [1, 2, 3, 255]);
