@@ -175,8 +175,9 @@ fn copy(
     }
     if !context.quiet {
         let signed = done.values().filter(|copied| copied.c2pa.is_some()).count();
-        let root = copier.root().display();
-        eprintln!("{} exported to {root}, {signed} of them signed; {} failed", done.len(), failed.len());
+        let signed = if signed > 0 { format!(", {signed} of them signed") } else { String::new() };
+        let lost = if failed.is_empty() { String::new() } else { format!("; {} failed", failed.len()) };
+        eprintln!("{} exported to {}{signed}{lost}", done.len(), copier.root().display());
     }
     Ok(Copies { root: copier.root().to_owned(), done, failed })
 }

@@ -135,7 +135,6 @@ impl Copier {
 
     /// Nobody signs in this build.
     #[cfg(not(feature = "dist"))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the other build signs here, and may fail to")]
     fn sealed(
         &self,
         bytes: Vec<u8>,

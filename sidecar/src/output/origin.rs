@@ -19,6 +19,7 @@
 
 use serde::Serialize;
 use thumbforge_core::recipe::{Intent, Recipe};
+use thumbforge_core::repair::{Means, REPAIR_SETTING};
 
 use super::provenance::Provenance;
 
@@ -26,8 +27,6 @@ use super::provenance::Provenance;
 const VOCABULARY: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/";
 /// Terms of the vocabulary that say that a trained model had a part.
 const OF_MODELS: [&str; 3] = ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "compositeSynthetic"];
-/// The settings of a realisation that tell what was mended, and the word there for words set in true type.
-const REPAIR: (&str, &str) = ("repair", "composite");
 
 /// A term of IPTC's Digital Source Type that a picture of ours can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -105,7 +104,8 @@ impl Ground {
 
 /// Whether words stand over the art in true type.
 pub fn has_set_words(provenance: &Provenance) -> bool {
-    let mended = provenance.realisation.settings.get(REPAIR.0).is_some_and(|steps| steps.contains(REPAIR.1));
+    let steps = provenance.realisation.settings.get(REPAIR_SETTING).map(String::as_str).unwrap_or_default();
+    let mended = steps.split("; ").any(|step| step == Means::Composite.word());
     provenance.recipe.text.iter().any(|layer| mended || layer.mode.is_composite())
 }
 

@@ -49,10 +49,10 @@ fn studio(rig: &Rig, algorithm: &'static SignatureAlgorithm, slip: Slip) -> Stud
     own.is_ca = IsCa::ExplicitNoCa;
     own.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     own.use_authority_key_identifier_extension = true;
-    // id-kp-documentSigning (RFC 9336), which C2PA's profile of certificates allows.
+    // C2PA's profile allows several, and every verifier takes this one.
     own.extended_key_usages = match slip {
         Slip::Purpose => vec![ExtendedKeyUsagePurpose::ServerAuth],
-        _ => vec![ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 36])],
+        _ => vec![ExtendedKeyUsagePurpose::EmailProtection],
     };
     if slip == Slip::Expired {
         own.not_before = rcgen::date_time_ymd(2020, 1, 1);

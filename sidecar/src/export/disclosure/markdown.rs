@@ -112,17 +112,38 @@ fn table<const N: usize>(text: &mut String, heads: [&str; N], rows: impl Iterato
     }
 }
 
-/// Words of people in a table: what would end the cell or begin something of Markdown's or HTML's own is escaped.
+/// Words of people in a table: what would end the cell or begin something of Markdown's or HTML's own is escaped. A line
+/// below within a name, as in `gem_chest`, means nothing to Markdown and stays readable.
 fn cell(words: &str) -> String {
     let mut text = String::with_capacity(words.len());
-    for c in words.chars() {
+    let mut before = ' ';
+    let mut rest = words.chars().peekable();
+    while let Some(c) = rest.next() {
+        let within = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
             '\n' | '\r' | '\t' => text.push(' '),
+            '_' if within => text.push('_'),
             '|' | '*' | '_' | '`' | '[' | ']' | '\\' => text.extend(['\\', c]),
             '<' => text.push_str("&lt;"),
             '&' => text.push_str("&amp;"),
             c => text.push(c),
         }
+        before = c;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn words_stay_words() {
+        let check = |words: &str, expected: &str| assert_eq!(cell(words), expected);
+        check("gem_chest", "gem_chest");
+        check("_a_ *b* `c`", "\\_a\\_ \\*b\\* \\`c\\`");
+        check("a|b\nc", "a\\|b c");
+        check("<script>&", "&lt;script>&amp;");
+        check("[x](y) \\", "\\[x\\](y) \\\\");
+    }
 }

@@ -78,8 +78,8 @@ impl Signer {
         let refused = |why: String| {
             SignError::Certificate(format!(
                 "C2PA does not take it ({why}); it must not have expired, and needs the key usage of digital signatures and \
-                 the extended key usage of document signing (1.3.6.1.5.5.7.3.36), of C2PA claims (1.3.6.1.4.1.62558.2.1) or \
-                 of e-mail protection"
+                 the extended key usage of e-mail protection, of document signing (1.3.6.1.5.5.7.3.36) or of C2PA claims \
+                 (1.3.6.1.4.1.62558.2.1)"
             ))
         };
         let signed = self.signed(&one_pixel(), definition, None).map_err(|err| refused(err.to_string()))?;

@@ -4,6 +4,7 @@ use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::{ArtFile, Edit, Operation, PostStep, Realisation};
+use thumbforge_core::repair::{self, Step};
 use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
 
 use super::super::provenance::tests::realisation;
@@ -29,7 +30,7 @@ fn edit(operation: Operation) -> Option<Edit> {
 fn check_own(engine: &str, recipe: Recipe, repair: &str, own: Option<&str>, expected: Option<&str>) {
     let mut realisation = Realisation { engine: engine.into(), ..realisation() };
     if !repair.is_empty() {
-        realisation.settings.insert("repair".into(), repair.into());
+        realisation.settings.insert(REPAIR_SETTING.into(), repair.into());
     }
     let provenance = Provenance::new(&recipe, realisation, ModelId::builtin(), None, Vec::new());
     assert_eq!(source_type(&provenance, own).map(SourceType::word), expected);
@@ -64,8 +65,12 @@ fn each_engine_and_layer_has_its_term() {
 #[test]
 fn words_that_a_repair_set_count_as_set() {
     let auto = || Recipe { text: vec![layer(TextMode::Auto)], ..bare() };
-    check_own("local", auto(), "reseed 4", None, Some("trainedAlgorithmicMedia"));
-    check_own("local", auto(), "reseed 4,composite", None, Some("compositeWithTrainedAlgorithmicMedia"));
+    let steps = |steps: &[Step]| repair::words(steps);
+    let (reseed, composite) = (Step::Reseed { seed: 4 }, Step::Composite);
+    check_own("local", auto(), &steps(&[reseed.clone()]), None, Some("trainedAlgorithmicMedia"));
+    check_own("local", auto(), &steps(&[composite, reseed]), None, Some("compositeWithTrainedAlgorithmicMedia"));
+    // A model's name is no step.
+    check_own("local", auto(), "escalate composite-1", None, Some("trainedAlgorithmicMedia"));
     check_own("local", bare(), "composite", None, Some("trainedAlgorithmicMedia"));
 }
 
