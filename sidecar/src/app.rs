@@ -26,7 +26,7 @@ use crate::market::Shelf;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::{SharedCache, Store, StoreError};
-use crate::verify::Eyes;
+use crate::verify::{Album, Eyes};
 
 /// Why the sidecar did not start.
 #[derive(Debug, Error)]
@@ -128,6 +128,7 @@ impl App {
             store: store.clone(),
             fonts: Fonts::default(),
             eyes: Eyes::new(&config.ocr),
+            album: Album::of(&config.data_dir),
             clock: clock.clone(),
         });
         let (publisher, metrics) = (Publisher::default(), Arc::new(Metrics::default()));

@@ -45,7 +45,7 @@ use crate::output::provenance::{Credit, Provenance};
 use crate::publish::Publisher;
 use crate::router::{self, Health};
 use crate::store::Store;
-use crate::verify::{self, Eyes};
+use crate::verify::{self, Album, Eyes};
 use case::{Asked, Case, held_to};
 use mend::{Refused, RefusedArt};
 
@@ -69,6 +69,8 @@ pub struct Tools {
     pub fonts: Fonts,
     /// What reads words.
     pub eyes: Eyes,
+    /// Where refused pictures are kept to be looked at.
+    pub album: Album,
     /// The time.
     pub clock: Clock,
     /// The revision of the market that the dispatcher knows.
@@ -533,6 +535,11 @@ impl Tools {
         let trouble = Trouble::of(&judged.art, &judged.drawn, &judged.set);
         let verdict = judged.verdict();
         if let Some(failure) = verify::refusal(&verdict).filter(|_| case.spec.gate == Gate::Enforce) {
+            let kept_as = self.album.keep(job, number, &composed.image, &failure.findings);
+            let failure = match kept_as {
+                Some(path) => Failure { message: format!("{}; see {}", failure.message, path.display()), ..failure },
+                None => failure,
+            };
             if let Some(by) = case.enlarged() {
                 let mended = enlarging::after_refusal(case, by, (number, route), kept.as_ref(), (verdict, failure))?;
                 return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));

@@ -12,6 +12,8 @@
 //! What art findings say is the same for all pictures that share the art, so whoever acts on them acts alike for each.
 //! Nothing is repaired here.
 
+use std::collections::BTreeSet;
+
 use thumbforge_art::check::{self, Checks, bounds};
 use thumbforge_art::text::SetLayer;
 use thumbforge_core::colour::Rgb;
@@ -24,11 +26,13 @@ use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 
 use crate::compose::Composed;
 
+pub mod album;
 pub mod crop;
 pub mod eyes;
 pub mod file;
 mod words;
 
+pub use album::Album;
 pub use eyes::Eyes;
 pub(crate) use words::{at, shown};
 
@@ -144,8 +148,8 @@ pub fn judge(subject: &Subject<'_>, eyes: &Eyes) -> Judged {
     let mut judged = Judged { art: checks.art(), set: checks.layers(), ..Judged::default() };
     words::in_art(subject, eyes, &mut judged);
     words::in_true_type(subject, eyes, &mut judged);
-    judged.readers.sort();
-    judged.readers.dedup();
+    let mut seen = BTreeSet::new();
+    judged.readers.retain(|reader| seen.insert(reader.clone()));
     judged
 }
 
@@ -162,4 +166,9 @@ pub fn refusal(verdict: &Verdict) -> Option<Failure> {
         }
     };
     Some(Failure { findings: verdict.findings.clone(), ..failure })
+}
+
+/// The word of a code in reports, for names of files.
+pub(crate) fn word(code: FindingCode) -> String {
+    serde_json::to_value(code).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

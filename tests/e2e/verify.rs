@@ -227,6 +227,9 @@ fn words_that_a_model_got_wrong_are_refused_word_for_word() {
     assert_eq!(error["code"], "rendered_text_mismatch", "{error}");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(message.starts_with("expected 'MEGA SALE' not found; read '"), "{message}");
+    // The picture is delivered nowhere, and kept to be looked at.
+    let (_, seen) = message.rsplit_once("; see ").expect("where it is");
+    assert!(fs::read(seen).is_ok_and(|file| file.starts_with(b"\x89PNG")), "{message}");
     // Forbidden is forbidden for `auto` as well, and the picture that is known to be wrong is not bought again.
     let charges = provider.count();
     let forbidden = body("a red potion", json!({ "text_mode": "auto", "repair": false }));

@@ -88,7 +88,7 @@ fn garbled(words: &str, seed: &mut Seed) -> String {
     }
 }
 
-/// The picture of `prompt` with `words` in it, or without any: a slope of two dark colours, large light letters.
+/// The picture of `prompt` with `words` in it, or without any: a slope of two colours, large white letters.
 ///
 /// # Panics
 /// Where the words do not fit, which is a mistake of the test.
@@ -96,7 +96,8 @@ pub fn draw(size: (u32, u32), prompt: &str, words: Option<&str>) -> ImageBuf {
     let extent = Extent { width: size.0, height: size.1 };
     let mixed = prompt.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let mut seed = Seed::new(mixed);
-    let [from, to] = [0; 2].map(|_| [0; 3].map(|_| 10 + seed.below(90) as u32));
+    // Far enough apart that the art without words is not held to be blank.
+    let [from, to] = [10, 90].map(|least| [0; 3].map(|_| least + seed.below(40) as u32));
     let mut image = ImageBuf::filled(extent, [0, 0, 0, 255]);
     for (at, pixel) in image.pixels_mut().chunks_exact_mut(4).enumerate() {
         let (x, y) = (at as u32 % size.0, at as u32 / size.0);
