@@ -195,7 +195,7 @@ impl Guided {
         // Three digits: the scale stands in keys, and nobody sees less.
         let fit = |scale: f64| (scale.clamp(self.least, self.most) * 1e3).round() / 1e3;
         let (more, less) = (fit(self.now * 1.5), fit(self.now / 1.5));
-        let turns = if done % 2 == 0 { [more, less] } else { [less, more] };
+        let turns = if done.is_multiple_of(2) { [more, less] } else { [less, more] };
         // Less than a tenth of a step is the same picture again.
         turns.into_iter().find(|scale| (scale - self.now).abs() > 0.1)
     }

@@ -9,11 +9,12 @@
 //! It knows no jobs, recipes, files of pictures or policies.
 
 pub mod language;
+mod letters;
 mod matching;
 mod normalise;
 mod page;
 mod plane;
-pub mod read;
+mod read;
 pub mod tesseract;
 mod votes;
 
@@ -117,4 +118,17 @@ pub trait TextReader: Send + Sync {
     /// # Errors
     /// Only what concerns the whole picture; what one language lacks stands in [`Reading::found`].
     fn read(&self, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError>;
+}
+
+/// 0 to 1: how much of `expected` stands in `text`, which somebody else read; by the comparison that pictures are held to.
+pub fn compare(expected: &str, text: &str, locale: &str) -> f64 {
+    let expected = normalise::normalise(expected, locale);
+    let word = |word: &str| {
+        let letters = normalise::normalise(word, locale).into_iter().enumerate();
+        letters.map(|(at, c)| matching::Letter { c, starts_word: at == 0 }).collect::<Vec<_>>()
+    };
+    let text: Vec<matching::Letter> = text.split_whitespace().flat_map(word).collect();
+    let spaced = language::of(locale).writing == language::Writing::Spaced;
+    let distance = matching::find(&expected, &text, spaced).distance;
+    1.0 - (distance as f64 / expected.len().max(1) as f64).min(1.0)
 }

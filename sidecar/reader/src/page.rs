@@ -18,6 +18,8 @@ pub(crate) struct Page {
     pub(crate) letters: Vec<Letter>,
     /// The symbol of each letter.
     pub(crate) owners: Vec<usize>,
+    /// Pixels of the plane that was read for each of the picture.
+    scale: f64,
 }
 
 impl Page {
@@ -34,7 +36,21 @@ impl Page {
                 owners.push(at);
             }
         }
-        Self { symbols, places, letters, owners }
+        Self { symbols, places, letters, owners, scale: plane.scale() }
+    }
+
+    /// The lines that these symbols stand in; nothing for no symbols.
+    pub(crate) fn lines(&self, symbols: &[usize]) -> Option<Lines> {
+        let mut lines: Vec<[i32; 2]> = Vec::new();
+        for symbol in symbols.iter().filter_map(|&at| self.symbols.get(at)) {
+            let [_, top, _, bottom] = symbol.place;
+            match lines.last_mut() {
+                Some(line) if !symbol.starts_line => *line = [line[0].min(top), line[1].max(bottom)],
+                _ => lines.push([top, bottom]),
+            }
+        }
+        let tallest = lines.iter().map(|[top, bottom]| bottom - top).max().filter(|px| *px > 0)?;
+        Some(Lines { count: lines.len(), px: Some(f64::from(tallest) / self.scale) })
     }
 
     /// The text of the symbols `from..=to` as it was read, with its spaces.
@@ -48,6 +64,15 @@ impl Page {
         }
         text
     }
+}
+
+/// How many lines there are, and how high.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Lines {
+    /// Zero where nobody knows.
+    pub(crate) count: usize,
+    /// Height of the tallest from its highest to its lowest ink, in pixels of the picture.
+    pub(crate) px: Option<f64>,
 }
 
 /// The box around boxes.

@@ -71,9 +71,26 @@ impl Plane {
         self.height
     }
 
+    /// Its pixels for each of the picture, across or down.
+    pub(crate) fn scale(&self) -> f64 {
+        self.frame.scale
+    }
+
+    /// Mean difference of a pixel to its right neighbour, of 255.
+    pub(crate) fn roughness(&self) -> f64 {
+        let row = |row: &[u8]| row.windows(2).map(|pair| u64::from(pair[0].abs_diff(pair[1]))).sum::<u64>();
+        let sum: u64 = self.pixels.chunks_exact(self.width as usize).map(row).sum();
+        sum as f64 / self.pixels.len().max(1) as f64
+    }
+
     /// `width * height` bytes.
     pub(crate) fn pixels(&self) -> &[u8] {
         &self.pixels
+    }
+
+    /// The same place with other pixels; the same plane where there are not as many.
+    pub(crate) fn repainted(&self, pixels: Vec<u8>) -> Self {
+        if pixels.len() == self.pixels.len() { Self { pixels, ..self.clone() } } else { self.clone() }
     }
 
     /// Its size and everything else, `factor` times as large. Sides are at least a pixel and at most `side_max`.
@@ -104,7 +121,7 @@ impl Plane {
             }
             pixels.extend(sums.iter().map(|sum| (sum + 0.5).clamp(0.0, 255.0) as u8));
         }
-        let scale = f64::from(width) / self.frame.size[0];
+        let scale = self.frame.scale * f64::from(width) / self.frame.size[0];
         let frame = Frame { scale, size: [f64::from(width), f64::from(height)], ..self.frame };
         Self { width, height, pixels, frame }
     }

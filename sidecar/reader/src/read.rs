@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use thumbforge_core::image::{ImageBuf, PixelBox};
 
 use crate::language::{self, Language, Writing};
+use crate::letters::{self, Side};
 use crate::matching::{self, Match, Seen};
 use crate::normalise::normalise;
-use crate::page::{Page, around};
+use crate::page::{Lines, Page, around};
 use crate::plane::{Channel, Plane};
 use crate::tesseract::{Eye, Mode, Tesseract};
 use crate::votes::Votes;
@@ -16,6 +17,10 @@ use crate::{Ask, Expected, Found, ReadError, Reading, Word};
 /// Longest side of a plane that is searched for words, in pixels: a picture of 512 at twice its size. Larger ones are scaled
 /// down to it, since time grows with the area and letters of a title do not need it.
 const SIDE_MAX: u32 = 1024;
+/// Mean difference of neighbouring pixels, of 255, from which a picture is noise. Scenes and photographs have under 20.
+const ROUGH: f64 = 36.0;
+/// Least and greatest scale of a box.
+const SCALES: [f64; 2] = [0.25, 4.0];
 /// Confidence of a word, of 100, from which it may be one that nobody expected.
 const UNEXPECTED_CONFIDENCE: f32 = 60.0;
 /// Letters from which a word that nobody expected is told; edges of things are read as one or two letters all the time.
@@ -26,32 +31,74 @@ const UNEXPECTED_LETTERS_UNSPACED: usize = 2;
 /// How one pass looks at an area.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Pass {
-    channel: Channel,
-    scale: f64,
+    source: Source,
+    scale: Scale,
     mode: Mode,
-    degrees: f64,
+    upright: Upright,
 }
 
-const fn pass(channel: Channel, scale: f64, mode: Mode, degrees: f64) -> Pass {
-    Pass { channel, scale, mode, degrees }
+/// At which size it is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scale {
+    /// So many times its own.
+    Times(f64),
+    /// So that a line has this height in pixels; its own size where no line is known yet.
+    Line(f64),
 }
 
-/// Passes over the whole picture.
-const PAGE: [Pass; 4] = [
-    pass(Channel::Grey, 2.0, Mode::Sparse, 0.0),
-    pass(Channel::Dark, 2.0, Mode::Sparse, 0.0),
-    pass(Channel::Bright, 2.0, Mode::Sparse, 0.0),
-    pass(Channel::Grey, 1.0, Mode::Sparse, 0.0),
+/// Whether a plane is turned until its lines are level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upright {
+    /// It is read as it is.
+    Always,
+    /// It is turned. Where its lines are level already, a pass that was made so before is left out.
+    Turned,
+}
+
+/// What letters are taken from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Source {
+    /// The pixels as they are.
+    Plain(Channel),
+    /// Patches that stand out against a line around them.
+    Cut(Side),
+}
+
+const GREY: Source = Source::Plain(Channel::Grey);
+const DARK: Source = Source::Plain(Channel::Dark);
+const BRIGHT: Source = Source::Plain(Channel::Bright);
+const CUT_BRIGHT: Source = Source::Cut(Side::Bright);
+const CUT_DARK: Source = Source::Cut(Side::Dark);
+
+const fn pass(source: Source, scale: Scale, mode: Mode, upright: Upright) -> Pass {
+    Pass { source, scale, mode, upright }
+}
+
+/// Passes over the whole picture: sparse text, since nothing is known of where it stands.
+const PAGE: [Pass; 7] = [
+    pass(GREY, Scale::Times(1.0), Mode::Sparse, Upright::Always),
+    pass(CUT_BRIGHT, Scale::Times(1.0), Mode::Sparse, Upright::Turned),
+    pass(GREY, Scale::Times(1.0), Mode::Sparse, Upright::Turned),
+    pass(CUT_DARK, Scale::Times(1.0), Mode::Sparse, Upright::Turned),
+    pass(GREY, Scale::Times(2.0), Mode::Sparse, Upright::Turned),
+    pass(DARK, Scale::Times(2.0), Mode::Sparse, Upright::Turned),
+    pass(BRIGHT, Scale::Times(2.0), Mode::Sparse, Upright::Turned),
 ];
-/// Passes over a box.
-const BOX: [Pass; 4] = [
-    pass(Channel::Grey, 2.0, Mode::Block, 0.0),
-    pass(Channel::Dark, 2.0, Mode::Block, 0.0),
-    pass(Channel::Bright, 2.0, Mode::Block, 0.0),
-    pass(Channel::Grey, 1.0, Mode::Block, 0.0),
+/// Passes over a box, where lines are known or likely to be. [`Mode::Line`] is for words that were found in one line, and
+/// stands for [`Mode::Block`] elsewhere: the layout of a block loses single characters at its ends, a line is read as it is.
+const BOX: [Pass; 8] = [
+    pass(GREY, Scale::Line(LINE_PX), Mode::Block, Upright::Always),
+    pass(CUT_BRIGHT, Scale::Line(LINE_PX), Mode::Line, Upright::Turned),
+    pass(GREY, Scale::Line(LINE_PX), Mode::Line, Upright::Turned),
+    pass(CUT_DARK, Scale::Line(LINE_PX), Mode::Line, Upright::Turned),
+    pass(CUT_BRIGHT, Scale::Line(LINE_PX * 1.4), Mode::Block, Upright::Turned),
+    pass(DARK, Scale::Line(LINE_PX), Mode::Block, Upright::Turned),
+    pass(GREY, Scale::Line(LINE_PX * 1.4), Mode::Block, Upright::Turned),
+    pass(BRIGHT, Scale::Line(LINE_PX), Mode::Block, Upright::Turned),
 ];
-/// Angles that are tried when nothing else helped.
-const DEGREES: [f64; 6] = [8.0, -8.0, 20.0, -20.0, 10.0, -10.0];
+/// Height of a line, in pixels, that is read best. The engine scales every line to 36; larger letters than these lose their
+/// first and last characters in Chinese and Japanese, and smaller ones their marks.
+const LINE_PX: f64 = 34.0;
 
 /// Reads `image` with `ask` in mind.
 pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError> {
@@ -71,7 +118,7 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
     let mut strange = Vec::new();
     for (language, locale, members) in groups.values() {
         let look = |eye: &mut Eye<'_>| -> Result<(Vec<Found>, Vec<Word>), ReadError> {
-            let mut look = Look { eye, image, language: *language, pages: Vec::new() };
+            let mut look = Look { eye, image, language: *language, pages: Vec::new(), slopes: Vec::new() };
             let mut found = Vec::new();
             for &at in members {
                 found.push(look.expected(&ask.expected[at])?);
@@ -112,103 +159,160 @@ struct Look<'a, 'b> {
     image: &'a ImageBuf,
     language: Language,
     /// Passes over the whole picture so far, in the order of [`PAGE`].
-    pages: Vec<Page>,
+    pages: Vec<Option<Page>>,
+    /// By how many degrees lines fall, for areas that were looked at.
+    slopes: Vec<(PixelBox, f64)>,
 }
 
 /// What is known of an expected string so far.
 struct Search {
     expected: Vec<char>,
     votes: Votes,
-    legibility: Option<f64>,
-    best: Option<(usize, String, Option<PixelBox>)>,
+    legibility: f64,
+    best: Option<Best>,
+    /// Its lines, by the pass that read most of it.
+    lines: Lines,
     done: bool,
+}
+
+/// The pass that read most of it.
+struct Best {
+    distance: usize,
+    text: String,
+    place: Option<PixelBox>,
 }
 
 impl Search {
     fn new(expected: Vec<char>) -> Self {
         let votes = Votes::new(expected.len());
-        Self { done: expected.is_empty(), expected, votes, legibility: None, best: None }
+        Self { done: expected.is_empty(), expected, votes, legibility: 0.0, best: None, lines: Lines::default() }
     }
 
     /// Takes what a pass found.
-    fn take(&mut self, page: &Page, found: &Match) {
+    fn take(&mut self, page: &Page, found: &Match, plain: bool) {
         let letters = self.expected.len().max(1) as f64;
-        self.legibility.get_or_insert(1.0 - (found.distance as f64 / letters).min(1.0));
+        if plain {
+            self.legibility = self.legibility.max(1.0 - (found.distance as f64 / letters).min(1.0));
+        }
         self.votes.count(found);
-        if self.best.as_ref().is_none_or(|(distance, ..)| found.distance < *distance) {
-            let right = found.seen.contains(&Seen::Right);
+        if self.best.as_ref().is_none_or(|best| found.distance < best.distance) {
             let mut owners: Vec<usize> = page.owners.get(found.part.clone()).unwrap_or_default().to_vec();
             owners.dedup();
+            if !found.seen.contains(&Seen::Right) {
+                owners.clear();
+            }
             let place = around(owners.iter().filter_map(|&at| page.places.get(at).copied()));
-            let text = page.text(&owners);
-            self.best = Some(if right { (found.distance, text, place) } else { (found.distance, String::new(), None) });
+            self.lines = page.lines(&owners).unwrap_or(self.lines);
+            self.best = Some(Best { distance: found.distance, text: page.text(&owners), place });
         }
-        self.done = self.votes.presence() >= 1.0;
+        self.done = self.votes.settled() || self.votes.hopeless();
+    }
+
+    /// Whether a pass read at least half of it.
+    fn located(&self) -> bool {
+        self.best.as_ref().is_some_and(|best| best.distance * 2 <= self.expected.len())
     }
 
     fn found(self) -> Found {
         let presence = if self.expected.is_empty() { 1.0 } else { self.votes.presence() };
-        let (_, read, place) = self.best.unwrap_or((0, String::new(), None));
-        Found { legibility: self.legibility.unwrap_or(presence), presence, read, place }
+        let (read, place) = self.best.map_or((String::new(), None), |best| (best.text, best.place));
+        Found { legibility: if self.expected.is_empty() { 1.0 } else { self.legibility }, presence, read, place }
     }
 }
 
 impl Look<'_, '_> {
-    fn pass(&mut self, area: PixelBox, pass: Pass, locale: &str) -> Result<Option<Page>, ReadError> {
-        let Some(plane) = Plane::of(self.image, area, pass.channel) else { return Ok(None) };
-        let plane = plane.scaled(pass.scale, SIDE_MAX);
-        let plane = if pass.degrees == 0.0 { plane } else { plane.turned(pass.degrees) };
-        let symbols = self.eye.look(&plane, pass.mode)?;
+    /// What a pass over `area` reads; nothing where it would be the same as one before.
+    fn pass(&mut self, area: PixelBox, pass: Pass, lines: Lines, locale: &str) -> Result<Option<Page>, ReadError> {
+        let degrees = match pass.upright {
+            Upright::Always => 0.0,
+            Upright::Turned => self.slope(area),
+        };
+        let first = matches!(pass.scale, Scale::Times(1.0) | Scale::Line(LINE_PX));
+        if pass.upright == Upright::Turned && pass.source == GREY && first && degrees == 0.0 {
+            return Ok(None);
+        }
+        let mode = if pass.mode == Mode::Line && lines.count != 1 { Mode::Block } else { pass.mode };
+        let scale = match (pass.scale, lines.px) {
+            (Scale::Times(times), _) => times,
+            (Scale::Line(wanted), Some(line_px)) => (wanted / line_px.max(1.0)).clamp(SCALES[0], SCALES[1]),
+            (Scale::Line(_), None) => 1.0,
+        };
+        let channel = if let Source::Plain(channel) = pass.source { channel } else { Channel::Grey };
+        let Some(plane) = Plane::of(self.image, area, channel) else { return Ok(None) };
+        let plane = plane.scaled(1.0, SIDE_MAX);
+        // Every speck of noise is a blob to look at: such a page takes seconds, and shows no word.
+        if matches!(pass.source, Source::Plain(_)) && pass.mode == Mode::Sparse && plane.roughness() > ROUGH {
+            return Ok(None);
+        }
+        let plane = if let Source::Cut(side) = pass.source { letters::cut(&plane, side) } else { plane };
+        let plane = plane.scaled(scale, SIDE_MAX);
+        let plane = if degrees == 0.0 { plane } else { plane.turned(degrees) };
+        let symbols = self.eye.look(&plane, mode)?;
         let leftward = matches!(self.language.code, "ara" | "heb" | "fas" | "urd" | "yid" | "pus" | "snd" | "uig");
         Ok(Some(Page::new(symbols, &plane, self.image.extent(), locale, leftward)))
+    }
+
+    /// By how many degrees the lines in `area` fall, looked at once.
+    fn slope(&mut self, area: PixelBox) -> f64 {
+        if let Some((_, degrees)) = self.slopes.iter().find(|(known, _)| *known == area) {
+            return *degrees;
+        }
+        let plane = Plane::of(self.image, area, Channel::Grey).map(|plane| plane.scaled(1.0, SIDE_MAX));
+        let slope = |side| plane.as_ref().and_then(|plane| letters::slope(&letters::cut(plane, side)));
+        let degrees = slope(Side::Bright).or_else(|| slope(Side::Dark)).unwrap_or(0.0);
+        self.slopes.push((area, degrees));
+        degrees
     }
 
     fn find(&self, page: &Page, expected: &[char]) -> Match {
         matching::find(expected, &page.letters, self.language.writing == Writing::Spaced)
     }
 
-    /// The page of pass `at`, read when it is first asked for.
+    /// The page of pass `at`, read when it is first asked for; nothing for a pass that is left out.
     fn page(&mut self, at: usize, locale: &str) -> Result<Option<&Page>, ReadError> {
         while self.pages.len() <= at {
             let Some(&pass) = PAGE.get(self.pages.len()) else { return Ok(None) };
-            let Some(page) = self.pass(self.image.extent().bounds(), pass, locale)? else { return Ok(None) };
+            let page = self.pass(self.image.extent().bounds(), pass, Lines::default(), locale)?;
             self.pages.push(page);
         }
-        Ok(self.pages.get(at))
+        Ok(self.pages.get(at).and_then(Option::as_ref))
     }
 
     fn expected(&mut self, expected: &Expected) -> Result<Found, ReadError> {
         let mut search = Search::new(normalise(&expected.text, &expected.locale));
-        let whole = self.image.extent().bounds();
         if let Some(place) = expected.place {
-            self.passes(&mut search, margined(place), &BOX, &expected.locale)?;
+            self.passes(&mut search, margined(place), &expected.locale)?;
         }
-        for at in 0..PAGE.len() {
+        let mut near = None;
+        for (at, pass) in PAGE.iter().enumerate() {
             if search.done {
                 break;
             }
-            let Some(page) = self.page(at, &expected.locale)? else { break };
-            let page = page.clone();
-            let found = self.find(&page, &search.expected);
-            search.take(&page, &found);
-        }
-        if let Some(place) = search.best.as_ref().and_then(|(_, _, place)| *place) {
-            self.passes(&mut search, margined(place), &BOX, &expected.locale)?;
-        }
-        for degrees in DEGREES {
-            self.passes(&mut search, whole, &[pass(Channel::Grey, 2.0, Mode::Sparse, degrees)], &expected.locale)?;
+            if let Some(page) = self.page(at, &expected.locale)?.cloned() {
+                let found = self.find(&page, &search.expected);
+                search.take(&page, &found, pass.source == GREY);
+            }
+            // Once it is known where the words are, a look at them alone is cheaper, and less disturbed by what is around.
+            if near.is_none() && !search.done && search.located() {
+                near = search.best.as_ref().and_then(|best| best.place);
+                if let Some(near) = near {
+                    let area = roomy(near, search.lines);
+                    self.passes(&mut search, area, &expected.locale)?;
+                }
+            }
         }
         Ok(search.found())
     }
 
-    fn passes(&mut self, search: &mut Search, area: PixelBox, passes: &[Pass], locale: &str) -> Result<(), ReadError> {
-        for &pass in passes {
+    /// The passes over a box, until enough is known.
+    fn passes(&mut self, search: &mut Search, area: PixelBox, locale: &str) -> Result<(), ReadError> {
+        for pass in BOX {
             if search.done {
                 break;
             }
-            if let Some(page) = self.pass(area, pass, locale)? {
+            if let Some(page) = self.pass(area, pass, search.lines, locale)? {
                 let found = self.find(&page, &search.expected);
-                search.take(&page, &found);
+                search.take(&page, &found, pass.source == GREY);
             }
         }
         Ok(())
@@ -216,13 +320,15 @@ impl Look<'_, '_> {
 
     /// Words on the pages that no expected string explains.
     fn unexpected(&mut self, ask: &Ask, locale: &str) -> Result<Vec<Word>, ReadError> {
-        self.page(0, locale)?;
+        for at in 0..2 {
+            self.page(at, locale)?;
+        }
         let all: Vec<Vec<char>> =
             ask.expected.iter().map(|expected| normalise(&expected.text, &expected.locale)).collect();
         let spaced = self.language.writing == Writing::Spaced;
         let least = if spaced { UNEXPECTED_LETTERS } else { UNEXPECTED_LETTERS_UNSPACED };
         let mut words: Vec<Word> = Vec::new();
-        for page in &self.pages {
+        for page in self.pages.iter().flatten() {
             let mut explained = vec![false; page.symbols.len()];
             for expected in &all {
                 let found = self.find(page, expected);
@@ -243,13 +349,14 @@ impl Look<'_, '_> {
                     open.iter().flat_map(|&at| normalise(&page.symbols[at].text, locale)).collect();
                 let Some(first) = open.first() else { continue };
                 let confidence = page.symbols[*first].word_confidence;
-                if letters.len() < least || confidence < UNEXPECTED_CONFIDENCE {
+                let same = letters.windows(2).all(|pair| pair[0] == pair[1]);
+                if letters.len() < least || same || confidence < UNEXPECTED_CONFIDENCE {
                     continue;
                 }
                 let known = all.iter().any(|expected| {
                     let text: Vec<matching::Letter> =
                         expected.iter().map(|&c| matching::Letter { c, starts_word: false }).collect();
-                    matching::find(&letters, &text, false).distance * 2 <= letters.len()
+                    matching::find(&letters, &text, false).distance * 3 <= letters.len()
                 });
                 let Some(place) = around(open.iter().map(|&at| page.places[at])) else { continue };
                 if !known && !words.iter().any(|word| covered(place, &[word.place])) {
@@ -258,6 +365,18 @@ impl Look<'_, '_> {
             }
         }
         Ok(words)
+    }
+}
+
+/// A box with room for what a pass may have lost at the ends of lines: a character and a half, or the rise of a line.
+fn roomy(place: PixelBox, lines: Lines) -> PixelBox {
+    let margin = (place.w / 6).max(lines.px.map_or(16, |px| (px * 1.6) as u32)).max(16);
+    let (across, along) = (margin as i32, margin as i32 / 2);
+    PixelBox {
+        x: place.x.saturating_sub(across),
+        y: place.y.saturating_sub(along),
+        w: place.w.saturating_add(2 * across as u32),
+        h: place.h.saturating_add(2 * along as u32),
     }
 }
 
@@ -270,28 +389,4 @@ fn margined(place: PixelBox) -> PixelBox {
         w: place.w + 2 * margin,
         h: place.h + 2 * margin,
     }
-}
-
-/// Temporary.
-#[doc(hidden)]
-pub fn raw(
-    t: &Tesseract,
-    image: &ImageBuf,
-    locale: &str,
-    area: PixelBox,
-    pass: (u8, f64, u8, f64),
-) -> Vec<(String, f32, [i32; 4], bool, bool)> {
-    let channel = [Channel::Grey, Channel::Dark, Channel::Bright][pass.0 as usize];
-    let mode = [Mode::Block, Mode::Line, Mode::Sparse][pass.2 as usize];
-    let plane = Plane::of(image, area, channel).expect("plane").scaled(pass.1, 4096);
-    let plane = if pass.3 == 0.0 { plane } else { plane.turned(pass.3) };
-    t.with(language::of(locale), locale, |eye| eye.look(&plane, mode))
-        .expect("data")
-        .expect("read")
-        .into_iter()
-        .map(|s| {
-            let p = plane.in_picture(s.place, image.extent());
-            (s.text, s.confidence, [p.x, p.y, p.w as i32, p.h as i32], s.starts_word, s.starts_line)
-        })
-        .collect()
 }

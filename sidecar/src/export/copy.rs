@@ -8,6 +8,7 @@ use thumbforge_core::manifest::exporting::{DataMining, Export};
 use thumbforge_core::model::ModelRow;
 
 use super::picture::{Picture, is_own, read};
+use crate::build;
 use crate::output::fence::Fence;
 use crate::output::origin::SourceType;
 use crate::output::provenance::Provenance;
@@ -85,6 +86,9 @@ impl Copier {
             return Err(failed(ErrorCode::InputFile, "it does not say how it came to be".to_owned()));
         };
         let bytes = read(&original).map_err(|err| failed(ErrorCode::InputFile, err.to_string()))?;
+        if picture.line.as_ref().is_none_or(|line| line.sha256 != build::sha256(&bytes)) {
+            return Err(failed(ErrorCode::InputFile, "it was changed while it was looked at; try again".to_owned()));
+        }
         let packet = packet(provenance, picture.source_type, picture.model.as_ref(), &self.options.export).to_text();
         let without: &[&str] = if self.options.without_recipe { &[png::KEYWORD, png::PARAMETERS] } else { &[] };
         let bytes = png::with_text(&bytes, xmp::KEYWORD, &packet, without)

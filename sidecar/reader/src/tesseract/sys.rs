@@ -106,7 +106,14 @@ pub(super) struct Api {
     monitor_create: unsafe extern "C" fn() -> *mut c_void,
     monitor_delete: unsafe extern "C" fn(*mut c_void),
     monitor_deadline: unsafe extern "C" fn(*mut c_void, c_int),
+    /// How loud the library beneath is on standard error.
+    leptonica_severity: Option<unsafe extern "C" fn(c_int) -> c_int>,
     /// OpenMP's own switch, where the library was built with it.
+    ///
+    /// Tesseract asks for four threads wherever it runs in parallel, whatever `omp_set_num_threads` says, and four threads that
+    /// spin for one another on two busy cores take many times the time of one. `OMP_THREAD_LIMIT=1` would stop them, but OpenMP
+    /// reads it when it is loaded, and a process with threads cannot set its environment safely. With no active level allowed
+    /// every parallel region is run by the thread that meets it; the setting belongs to the calling thread alone.
     omp_levels: Option<unsafe extern "C" fn(c_int)>,
 }
 
@@ -177,7 +184,12 @@ impl Api {
                 monitor_create: find(library, c"TessMonitorCreate")?,
                 monitor_delete: find(library, c"TessMonitorDelete")?,
                 monitor_deadline: find(library, c"TessMonitorSetDeadlineMSecs")?,
-                omp_levels: openmp(library),
+                leptonica_severity: dependency(library, c"setMsgSeverity", &["liblept-5.dll", "libleptonica-6.dll"]),
+                omp_levels: dependency(
+                    library,
+                    c"omp_set_max_active_levels",
+                    &["libgomp-1.dll", "libomp.dll", "vcomp140.dll"],
+                ),
             })
         }
     }
@@ -194,6 +206,10 @@ impl Api {
         let handle = Handle::create(self).ok_or_else(|| LoadError::Unusable("it makes no handle".to_owned()))?;
         // SAFETY: the handle is alive, and both texts end in a zero and are copied by the call.
         unsafe { (self.set_variable)(handle.base.as_ptr(), c"debug_file".as_ptr(), nowhere.as_ptr()) };
+        if let Some(severity) = self.leptonica_severity {
+            // SAFETY: it takes any number, and sets below what nothing is said; 6 is nothing at all.
+            unsafe { severity(6) };
+        }
         Ok(())
     }
 }
@@ -210,28 +226,26 @@ unsafe fn find<T: Copy>(library: &'static Library, name: &CStr) -> Result<T, Loa
     }
 }
 
-/// `omp_set_max_active_levels` of the OpenMP that Tesseract itself uses.
+/// A function of what `library` depends on, which on Windows is found by its file's name.
 ///
-/// Tesseract asks for four threads wherever it runs in parallel, whatever `omp_set_num_threads` says, and four threads that
-/// spin for one another on two busy cores take many times the time of one. `OMP_THREAD_LIMIT=1` would stop them, but OpenMP
-/// reads it when it is loaded, and a process with threads cannot set its environment safely. With no active level allowed
-/// every parallel region is run by the thread that meets it; the setting belongs to the calling thread alone.
-fn openmp(library: &'static Library) -> Option<unsafe extern "C" fn(c_int)> {
-    let name = c"omp_set_max_active_levels";
+/// # Safety
+/// As for [`find`].
+unsafe fn dependency<T: Copy>(library: &'static Library, name: &CStr, dlls: &[&str]) -> Option<T> {
     #[cfg(windows)]
     {
         let _ = library;
-        ["libgomp-1.dll", "libomp.dll", "vcomp140.dll"].iter().find_map(|dll| {
-            let runtime = libloading::os::windows::Library::open_already_loaded(dll).ok()?;
-            let runtime: &'static Library = Box::leak(Box::new(runtime.into()));
-            // SAFETY: OpenMP 3.0 gives the function this type, and the runtime is never unloaded.
-            unsafe { find(runtime, name) }.ok()
+        dlls.iter().find_map(|dll| {
+            let loaded = libloading::os::windows::Library::open_already_loaded(dll).ok()?;
+            let loaded: &'static Library = Box::leak(Box::new(loaded.into()));
+            // SAFETY: the caller vouches for the type.
+            unsafe { find(loaded, name) }.ok()
         })
     }
     #[cfg(not(windows))]
     {
-        // The lookup goes on into what the library itself depends on, so this is the runtime that it calls.
-        // SAFETY: OpenMP 3.0 gives the function this type.
+        // The lookup goes on into what the library itself depends on, so this is the function that it calls.
+        let _ = dlls;
+        // SAFETY: the caller vouches for the type.
         unsafe { find(library, name) }.ok()
     }
 }
