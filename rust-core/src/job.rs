@@ -18,6 +18,7 @@ use crate::image::Extent;
 use crate::model::ModelId;
 use crate::money::Micros;
 use crate::recipe::{Realisation, Recipe};
+use crate::repair::Repaired;
 use crate::terms::Terms;
 use crate::verdict::Verdict;
 
@@ -300,6 +301,8 @@ pub enum OnAmbiguous {
 pub enum Outcome {
     /// It gave a render.
     Rendered,
+    /// It gave a picture that the checks refused.
+    Refused,
     /// It gave an error.
     Failed,
     /// It was stopped because the job was cancelled.
@@ -333,6 +336,7 @@ impl Outcome {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Rendered => "rendered",
+            Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
@@ -379,6 +383,13 @@ pub struct Render {
     pub latency_ms: u64,
     /// What it cost, in millionths of a US dollar.
     pub cost_micros_usd: u64,
+    /// What it was judged by, as a short hash; empty for the checks' own figures. Whoever judges by something else looks
+    /// at it again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub held_to: String,
+    /// Pictures that were refused on the way to it, and what was done about each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repaired>,
 }
 
 /// How a job ended.

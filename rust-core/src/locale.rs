@@ -184,7 +184,7 @@ pub(crate) fn same_locale(a: &str, b: &str) -> bool {
 }
 
 /// Whether this has the form of a BCP 47 tag: letters and digits in groups of one to eight.
-pub(crate) fn is_locale(text: &str) -> bool {
+pub fn is_locale(text: &str) -> bool {
     let mut groups = text.split(['-', '_']);
     let letters = |group: &str| (2..=8).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_alphabetic());
     groups.next().is_some_and(letters)

@@ -22,7 +22,10 @@ pub mod body;
 mod choosing;
 mod error;
 mod expand;
+pub mod exporting;
+pub mod mending;
 pub mod path;
+mod policy;
 mod prompts;
 mod shape;
 mod source;
@@ -35,6 +38,7 @@ mod wanted;
 pub use choosing::Known;
 pub use error::{ERRORS_MAX, ManifestError, ManifestErrors};
 pub use expand::{Expanded, Share, expand, expand_share, join};
+pub use policy::PolicyFile;
 pub use prompts::PromptFile;
 pub use tiers::TierFile;
 pub use wanted::{Expansion, NamedProfile, Overrides, Scope, Skipped, Wanted, Warning};
@@ -119,12 +123,18 @@ pub enum InputKind {
 
 /// The JSON Schema of the manifest, for editors; committed as `docs/thumbforge.schema.json`.
 pub fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft07();
-    let mut schema = settings.into_generator().into_root_schema_for::<Body>().to_value();
-    without_null(&mut schema);
+    let mut schema = schema_of::<Body>();
     if let Some(root) = schema.as_object_mut() {
         root.insert("$id".to_owned(), "thumbforge.schema.json".into());
     }
+    schema
+}
+
+/// The JSON Schema of a file that is read into `T`.
+fn schema_of<T: schemars::JsonSchema>() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft07();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    without_null(&mut schema);
     schema
 }
 
@@ -171,18 +181,8 @@ impl Manifest {
             return Err(syntax_errors(label, text, &mistakes));
         }
         shape::check(&schema(), label, text, tree.get_ref()).or(())?;
-        let body: Body = serde::Deserialize::deserialize(toml::de::Deserializer::from(tree)).map_err(|err| {
-            let place = err.span().map(|span| position(text, span.start));
-            ManifestErrors::from(ManifestError {
-                code: ErrorCode::InvalidManifest,
-                file: label.to_owned(),
-                line: place.map(|place| place.0),
-                column: place.map(|place| place.1),
-                key: String::new(),
-                message: err.message().to_owned(),
-                fix: String::new(),
-            })
-        })?;
+        let body: Body = serde::Deserialize::deserialize(toml::de::Deserializer::from(tree))
+            .map_err(|err| unreadable(label, text, &err))?;
         let manifest = Self { source, body };
         manifest.check()?;
         Ok(manifest)
@@ -259,6 +259,8 @@ impl Manifest {
             self.check_input(&mut gathered, &["tier_file"], path);
         }
         self.check_spending(&mut gathered);
+        self.check_criteria(&mut gathered);
+        self.check_repair(&mut gathered);
         for (name, template) in &body.templates {
             self.check_template(&mut gathered, name, template);
         }
@@ -327,8 +329,7 @@ impl Manifest {
             gathered.push(self.error(&["accounts"], message, &fix));
         }
         for key in body.routes.keys().filter(|key| expand::route_of(key).is_none()) {
-            let fix = "write \"preview\", \"production\", or a tier and an intent in quotes: \"production.typography\"";
-            gathered.push(self.error(&["routes", key], "no such route", fix));
+            gathered.push(self.error(&["routes", key], "no such route", policy::ROW));
         }
         let licences = Licences { allow: body.policy.licences.allow.clone(), deny: body.policy.licences.deny.clone() };
         for (name, template) in &body.templates {
@@ -352,6 +353,30 @@ impl Manifest {
         }
     }
 
+    /// Criteria that the schema takes and no picture can be held to.
+    fn check_criteria(&self, gathered: &mut Gathered) {
+        let body = &self.body;
+        policy::check_table(&self.source, &["criteria"], &body.criteria, gathered);
+        for (name, template) in &body.templates {
+            policy::check(&self.source, &["templates", name, "criteria"], &template.criteria, gathered);
+        }
+        for (name, asset) in &body.assets {
+            policy::check(&self.source, &["assets", name, "criteria"], &asset.criteria, gathered);
+        }
+    }
+
+    /// Means that are none, and amounts.
+    fn check_repair(&self, gathered: &mut Gathered) {
+        let body = &self.body;
+        body.repair.check(&self.source, &["repair"], gathered);
+        for (name, template) in &body.templates {
+            template.repair.check(&self.source, &["templates", name, "repair"], gathered);
+        }
+        for (name, asset) in &body.assets {
+            asset.repair.check(&self.source, &["assets", name, "repair"], gathered);
+        }
+    }
+
     fn check_fallback(&self, gathered: &mut Gathered, table: &str, owner: &str, models: Option<&[String]>) {
         if let Some(models) = models.filter(|models| models.len() > limits::FALLBACKS_MAX) {
             let message = format!("{} models to fall back to", models.len());
@@ -365,6 +390,7 @@ impl Manifest {
             ["templates", name].iter().chain(rest).map(|part| (*part).to_owned()).collect()
         };
         self.check_size(gathered, &at(&["size"]), template.size.as_deref());
+        self.check_size(gathered, &at(&["draft", "size"]), template.draft.as_ref().map(|draft| draft.size.as_str()));
         self.check_seed(gathered, &at(&["seed"]), template.seed);
         self.check_profile(gathered, &at(&["profile"]), template.profile.as_deref());
         self.check_vars(gathered, "templates", name, template.vars.keys());
@@ -428,6 +454,10 @@ impl Manifest {
             let message = "nothing says what the picture shows";
             let fix = "add a template that has a prompt, or prompt = \"…\", or art = \"Art/picture.png\"";
             gathered.push(self.error(&["assets", name], message, fix));
+        }
+        if let Some(draft) = &asset.draft {
+            let path = ["assets", name, "draft", "size"].map(str::to_owned);
+            self.check_size(gathered, &path, Some(&draft.size));
         }
         self.check_size(gathered, &at("size"), asset.size.as_deref());
         self.check_seed(gathered, &at("seed"), asset.seed);
@@ -660,6 +690,20 @@ fn check_bindings(source: &Source, tree: &toml::de::DeTable<'_>) -> Result<(), M
 
 /// Keys that bind an account to a secret or an address.
 const BINDINGS: [&str; 8] = ["key", "api_key", "token", "base_url", "url", "protocol", "options", "allow_private"];
+
+/// What a reader says of a file that its schema took.
+fn unreadable(label: &str, text: &str, err: &toml::de::Error) -> ManifestErrors {
+    let place = err.span().map(|span| position(text, span.start));
+    ManifestErrors::from(ManifestError {
+        code: ErrorCode::InvalidManifest,
+        file: label.to_owned(),
+        line: place.map(|place| place.0),
+        column: place.map(|place| place.1),
+        key: String::new(),
+        message: err.message().to_owned(),
+        fix: String::new(),
+    })
+}
 
 fn syntax_errors(label: &str, text: &str, mistakes: &[toml::de::Error]) -> ManifestErrors {
     let mut gathered = Gathered::default();

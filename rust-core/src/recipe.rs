@@ -6,6 +6,7 @@
 //! Keys are BLAKE3 over a canonical form written by hand ([`canon`]), not over a serialisation:
 //! a later field that nobody set is not written, so an upgrade does not change the keys of old recipes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -22,9 +23,11 @@ use crate::text_layer::TextLayer;
 use canon::Canon;
 
 mod canon;
+mod draft;
 mod local;
 mod words;
 
+pub use draft::{Draft, Enlarge};
 pub use local::{Dtype, FEATHER_MAX, MaskMode, Noise, SKIPPED_LAYERS_MAX, SkipLayers};
 
 /// Everything that decides the pixels, as far as a person decides them.
@@ -64,6 +67,9 @@ pub struct Recipe {
     /// Pictures that are changed, in place of drawing from nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
+    /// The draft that the picture is made from, where it is drawn small first and enlarged once that is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Draft>,
     /// Brand colours that the picture keeps to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brand: Vec<Rgb>,
@@ -322,7 +328,7 @@ pub enum RecipeError {
     /// More than [`limits::PROMPT_BYTES_MAX`].
     #[error("read a {what} of {bytes} bytes: at most {max} are read", max = limits::PROMPT_BYTES_MAX)]
     PromptTooLong {
-        /// "prompt" or "negative prompt".
+        /// "prompt", "negative prompt", or the prompt with the words that the model draws.
         what: &'static str,
         /// Its length.
         bytes: usize,
@@ -340,6 +346,17 @@ pub enum RecipeError {
     /// More than [`limits::ADAPTERS_MAX`].
     #[error("apply {0} adapters: at most {max} fit", max = limits::ADAPTERS_MAX)]
     TooManyAdapters(usize),
+    /// A draft that is no smaller than its final, or of another shape.
+    #[error("make {last} from a draft of {draft}: a draft is smaller than its final and has the same shape")]
+    DraftSize {
+        /// Size of the draft.
+        draft: Extent,
+        /// Size of the final.
+        last: Extent,
+    },
+    /// A draft of a picture that is not drawn from nothing.
+    #[error("draw a draft first: a picture that changes another, or is a file, has none")]
+    DraftOfEdit,
     /// None, or more than [`limits::EDIT_IMAGES_MAX`].
     #[error("change {0} pictures at once: name one to {max}", max = limits::EDIT_IMAGES_MAX)]
     EditImages(usize),
@@ -371,6 +388,7 @@ impl Recipe {
             adapters: Vec::new(),
             art: None,
             edit: None,
+            draft: None,
             brand: Vec::new(),
             text: Vec::new(),
             post: Vec::new(),
@@ -405,6 +423,9 @@ impl Recipe {
         if let Some(seed) = self.seed.filter(|seed| *seed > limits::SEED_MAX) {
             return Err(RecipeError::Seed(seed));
         }
+        if let Some(draft) = &self.draft {
+            draft.check(&self)?;
+        }
         self.check_numbers()?;
         self.prompt = one_line(&self.prompt);
         self.negative = one_line(&self.negative);
@@ -417,6 +438,12 @@ impl Recipe {
             layer.text = lines(&layer.text);
         }
         self.text.retain(|layer| !layer.text.is_empty());
+        if let Cow::Owned(asked) = self.for_model()
+            && asked.prompt.len() > limits::PROMPT_BYTES_MAX
+        {
+            let what = "prompt with the words that the model draws";
+            return Err(RecipeError::PromptTooLong { what, bytes: asked.prompt.len() });
+        }
         Ok(self)
     }
 
@@ -449,6 +476,9 @@ impl Recipe {
                 f64::from(FEATHER_MAX),
                 "a mask's feather goes from 0 to 1024 pixels",
             )?;
+        }
+        if let Some(strength) = self.draft.as_ref().and_then(|draft| draft.strength) {
+            number(("draft.strength", None), strength, 0.0, 1.0, "strength goes from 0 to 1")?;
         }
         for adapter in &self.adapters {
             number(("adapter weight", None), adapter.weight, -10.0, 10.0, "weights go from -10 to 10")?;
@@ -487,6 +517,7 @@ impl Recipe {
             number(("lines_max", Some(layer)), f64::from(style.lines_max), 1.0, 20.0, "1 to 20 lines")?;
             number(("line_height", Some(layer)), style.line_height, 0.5, 4.0, "line heights go from 0.5 to 4")?;
             number(("tracking", Some(layer)), style.tracking, -0.2, 2.0, "tracking goes from -0.2 to 2")?;
+            number(("arc", Some(layer)), style.arc, -180.0, 180.0, "arcs go from -180 to 180 degrees")?;
             if let Some(outline) = style.outline {
                 number(("outline.width", Some(layer)), outline.width, 0.0, 0.5, "outlines go from 0 to 0.5")?;
             }
@@ -553,6 +584,9 @@ impl Recipe {
                 canon.bytes("edit.mask", mask.as_bytes());
             }
         }
+        if let Some(draft) = &self.draft {
+            draft.write(&mut canon);
+        }
         for colour in &self.brand {
             canon.bytes("brand", &colour.0);
         }
@@ -573,8 +607,11 @@ impl Recipe {
     }
 
     /// The seed to draw with: the one that was named, or one that follows from the art key,
-    /// so that all locales of an asset show the same art under their words.
+    /// so that all locales of an asset show the same art under their words. A picture made from a draft has the draft's.
     pub fn drawing_seed(&self) -> u64 {
+        if let Some(draft) = self.as_draft() {
+            return draft.drawing_seed();
+        }
         self.seed.unwrap_or_else(|| {
             let mut bytes = [0_u8; 8];
             bytes.copy_from_slice(&self.art_key().0[..8]);

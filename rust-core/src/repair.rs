@@ -1,4 +1,11 @@
 //! Repair: what may be done about a picture that its checks refuse, and when to stop.
+//!
+//! ```text
+//! picture ─► verdict ─► Trouble ─► next ─┬─► Step ─► effective recipe ─► picture …
+//!                                        └─► give up
+//! ```
+//! Pure: findings, money and what the routes can do come in, the next step comes out. Steps are journalled; the recipe that
+//! they make is followed from them again whenever it is needed, so a job goes on after a crash as it would have.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,8 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 use crate::money::Micros;
 
+mod decide;
+mod step;
+
+pub use decide::{Decision, Drawn, Offer, Trouble, next};
+pub use step::{
+    Enlarger, Guided, Mended, REPAIR_SETTING, Repaired, Step, art_of, effective, may_composite, said, seed, words,
+};
+
+#[cfg(test)]
+mod tests;
+
 /// What may be done about a picture that its checks refuse, and when to stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Repair {
     /// Means that may be used, in the order in which they are tried; each as often as it stands here. None forbids repair.
@@ -38,6 +56,19 @@ pub enum Means {
     Composite,
 }
 
+impl Means {
+    /// The word in manifests and reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reseed => "reseed",
+            Self::Guidance => "guidance",
+            Self::Inpaint => "inpaint",
+            Self::Escalate => "escalate",
+            Self::Composite => "composite",
+        }
+    }
+}
+
 impl Default for Repair {
     /// From what costs least to what is sure.
     fn default() -> Self {
@@ -55,6 +86,11 @@ impl Repair {
     /// No repair at all.
     pub fn forbidden() -> Self {
         Self { means: Vec::new(), ..Self::default() }
+    }
+
+    /// Whether anything may be done at all.
+    pub fn is_allowed(&self) -> bool {
+        !self.means.is_empty() && self.attempts_max > 1
     }
 
     /// What of a client may be worked with.

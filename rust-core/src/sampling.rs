@@ -182,6 +182,18 @@ impl Table {
         to
     }
 
+    /// The least and the most guidance that `row` takes, both finite; `None` where it takes none.
+    pub fn guidance(&self, row: &ModelRow) -> Option<(f64, f64)> {
+        let guides = match row.family {
+            Family::Local => true,
+            Family::Hosted => row.can.guidance,
+            Family::Builtin => false,
+        };
+        let own = self.model.get(row.id.as_str()).and_then(|likes| likes.guidance);
+        let range = own.or_else(|| self.kind(row)?.guidance);
+        guides.then(|| range.map_or((0.0, 100.0), |range| (range.least, range.most)))
+    }
+
     fn kind(&self, row: &ModelRow) -> Option<&Likes> {
         let word = match row.family {
             Family::Local => "flow",

@@ -94,6 +94,24 @@ pub struct TextStyle {
     pub tracking: f64,
     /// Whether words are set in capitals, by the rules of the locale.
     pub uppercase: bool,
+    /// Degrees of a circle that the line is bent over: above 0 its middle stands highest, below 0 lowest. Bent words
+    /// stand in one line. The circle is never narrower than four times the letters' height, so short words bend less.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub arc: f64,
+    /// Whether the box stays where `area` puts it, or goes where the art is calmest.
+    #[serde(skip_serializing_if = "is_default")]
+    pub place: Place,
+    /// What may be added where the letters do not stand out from what is behind them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub guard: Guard,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What TOML can say where it has no null: `false`, or the thing.
@@ -138,6 +156,49 @@ impl Default for TextStyle {
             plate: None,
             tracking: 0.0,
             uppercase: false,
+            arc: 0.0,
+            place: Place::Area,
+            guard: Guard::None,
+        }
+    }
+}
+
+/// Where a layer's box lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Where `area` says.
+    #[default]
+    Area,
+    /// Where the art is calmest and its middle stays free; `area` gives the size, and the place where all are alike.
+    /// It follows from the art and the areas alone, never from the words, so that all locales look alike.
+    Calm,
+}
+
+/// What may be added to letters whose contrast falls short of WCAG: 3 for large letters, 4.5 for others, measured
+/// against the worst tenth of what is behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guard {
+    /// Nothing; the checks find what falls short.
+    #[default]
+    None,
+    /// A wider outline, or one of another colour.
+    Outline,
+    /// A plate, or a denser one.
+    Plate,
+    /// An outline, and a plate where that is not enough.
+    Auto,
+}
+
+impl Guard {
+    /// The word in manifests.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Outline => "outline",
+            Self::Plate => "plate",
+            Self::Auto => "auto",
         }
     }
 }

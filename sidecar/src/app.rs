@@ -26,6 +26,7 @@ use crate::market::Shelf;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::store::{SharedCache, Store, StoreError};
+use crate::verify::{Album, Eyes};
 
 /// Why the sidecar did not start.
 #[derive(Debug, Error)]
@@ -126,6 +127,8 @@ impl App {
             engines: Engines::discover(&store, &config.data_dir, &market),
             store: store.clone(),
             fonts: Fonts::default(),
+            eyes: Eyes::new(&config.ocr),
+            album: Album::of(&config.data_dir),
             clock: clock.clone(),
         });
         let (publisher, metrics) = (Publisher::default(), Arc::new(Metrics::default()));

@@ -22,6 +22,7 @@ use thumbforge_hosted::translate::translate;
 use thumbforge_hosted::{Adapter, Billed, Call, Endpoint, Fault, Range, Usage};
 use tokio_util::sync::CancellationToken;
 
+use crate::compose::masked;
 use crate::dispatch::Called;
 use crate::journal::Journal;
 use crate::journal::ledger::{self, Bought, Settled};
@@ -217,7 +218,7 @@ impl Buyer {
 
 /// Whether `art` is what `recipe` asks for as it is.
 pub fn is_finished(recipe: &Recipe, art: &ImageBuf) -> bool {
-    recipe.text.is_empty() && recipe.post.is_empty() && art.extent() == recipe.size
+    recipe.text.is_empty() && recipe.post.is_empty() && art.extent() == recipe.size && !masked::applies(recipe)
 }
 
 /// What a picture of `recipe` along `route` says of itself.

@@ -22,6 +22,7 @@ mod batch;
 mod bench;
 mod costs;
 mod doctor;
+mod export;
 mod generate;
 mod jobs;
 mod learn;
@@ -32,6 +33,7 @@ mod route;
 mod serve;
 mod show;
 mod table;
+mod verify;
 mod weights;
 
 pub use crate::command::exit;
@@ -101,6 +103,10 @@ enum Verb {
     Route(route::RouteArgs),
     /// Show where a picture came from: its recipe, seed, engine and keys
     Show(show::ShowArgs),
+    /// Read the words of pictures: are they those that were asked for, and can people read them?
+    Verify(verify::VerifyArgs),
+    /// Copy pictures for stores, signed if asked, and disclose what models made
+    Export(export::ExportArgs),
     /// List, get, register, check and remove the weights that this machine draws with
     Weights(weights::WeightsArgs),
     /// Print the JSON Schema of thumbforge.toml
@@ -198,6 +204,8 @@ fn dispatch(cli: Cli) -> Result<u8, BuildError> {
         Verb::Models(args) => models::models(&context, &args),
         Verb::Route(args) => route::route(&context, &args),
         Verb::Show(args) => show::show(&context, &args),
+        Verb::Verify(args) => verify::verify(&context, &args),
+        Verb::Export(args) => export::export(&context, &args),
         Verb::Weights(args) => weights::weights(&context, &args),
         Verb::Schema => {
             print_out(&pretty(&thumbforge_core::manifest::schema()));

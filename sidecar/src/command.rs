@@ -23,6 +23,7 @@ use thumbforge_core::limits;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::OcrFile;
 use crate::journal::JobRow;
 use crate::maker::Maker;
 use crate::market::Market;
@@ -192,14 +193,14 @@ pub async fn run(
             let DoctorOrder {} = order(&verb, fields)?;
             let data_dir = services.data_dir.clone();
             // Only a sidecar's own commands come here; another maker has a sidecar, which has a market of its own.
-            let market = match &services.maker {
-                Maker::Here(intake) => Ok(intake.market()),
-                _ => Err("ask the sidecar that buys them"),
+            let (market, ocr) = match &services.maker {
+                Maker::Here(intake) => (Ok(intake.market()), intake.ocr()),
+                _ => (Err("ask the sidecar that buys them"), OcrFile::default()),
             };
             let today = Day::of_ms(Clock::Machine.now_ms());
             in_thread(move || {
                 let market = market.as_deref().map_err(|problem| *problem);
-                Ok(json!(doctor::look(&data_dir, market, today)))
+                Ok(json!(doctor::look(&data_dir, market, &ocr, today)))
             })
             .await
             .and_then(bounded)
@@ -257,7 +258,7 @@ fn absolute(field: &str, path: &Path) -> Result<(), Failure> {
 }
 
 fn show(file: &Path) -> Result<Value, Failure> {
-    let shown = crate::output::show::describe(file);
+    let shown = crate::output::show::describe(file, None);
     shown.map(|shown| json!(shown)).map_err(|err| Failure::new(err.code(), format!("failed to {}", chain(&err))))
 }
 

@@ -5,6 +5,8 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::recipe::{PostStep, Recipe};
 
+pub mod masked;
+
 /// A finished picture, and what the checks need to know of how it came about.
 pub struct Composed {
     /// Art with text.

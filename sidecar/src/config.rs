@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use thiserror::Error;
+use thumbforge_core::id::ContentHash;
 use thumbforge_core::limits;
 use thumbforge_core::terms::Budget;
 use toml::Spanned;
@@ -38,6 +39,8 @@ pub struct Config {
     pub user_file: Option<PathBuf>,
     /// Whether variables of the environment make accounts.
     pub ambient: Ambient,
+    /// What words are read with.
+    pub ocr: OcrFile,
 }
 
 /// The user's file, `config.toml` in the data directory or where `--config` says.
@@ -59,7 +62,38 @@ pub struct UserFile {
     pub weights_dir: Option<PathBuf>,
     /// Where weights are got.
     pub hub: HubFile,
+    /// What words are read with.
+    pub ocr: OcrFile,
 }
+
+/// `[ocr]`: the library that reads words and its language data. What nobody names is looked for where the system has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OcrFile {
+    /// The library's file, libtesseract.
+    pub library: Option<PathBuf>,
+    /// The folder of language data.
+    pub tessdata: Option<PathBuf>,
+    /// BLAKE3 of files, by "library" and by the name of language data ("eng"): a file that differs reads nothing.
+    pub pins: BTreeMap<String, ContentHash>,
+}
+
+impl OcrFile {
+    /// The same for the reader.
+    pub fn reader(&self) -> thumbforge_reader::Settings {
+        let mut pins = self.pins.clone();
+        let library_pin = pins.remove(LIBRARY_PIN);
+        thumbforge_reader::Settings {
+            library: self.library.clone(),
+            library_pin,
+            tessdata: self.tessdata.clone(),
+            pins,
+        }
+    }
+}
+
+/// The name of the library among pins; no language data is called so.
+const LIBRARY_PIN: &str = "library";
 
 /// `[hub]`: where weights are got, and where the token for it lies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -110,6 +144,7 @@ struct Written {
     budget: BudgetFile,
     weights_dir: Option<PathBuf>,
     hub: HubFile,
+    ocr: OcrFile,
 }
 
 /// A user's file that cannot be read.
@@ -180,11 +215,16 @@ impl UserFile {
                 token: written.hub.token.map(|HubToken(source)| HubToken(beside(source, folder))),
                 ..written.hub
             },
+            ocr: OcrFile {
+                library: written.ocr.library.map(|path| home_or(path, folder)),
+                tessdata: written.ocr.tessdata.map(|path| home_or(path, folder)),
+                ..written.ocr
+            },
         })
     }
 }
 
-/// A folder that the settings name: from the user's home, or from the settings' own folder.
+/// A file or folder that the settings name: from the user's home, or from the settings' own folder.
 fn home_or(dir: PathBuf, folder: &Path) -> PathBuf {
     match dir.strip_prefix("~").ok().zip(directories::BaseDirs::new()) {
         Some((rest, dirs)) => dirs.home_dir().join(rest),
@@ -244,6 +284,7 @@ impl Config {
             open_jobs_max: limits::OPEN_JOBS_MAX,
             user_file: None,
             ambient: Ambient::Ignored,
+            ocr: user.ocr.clone(),
         }
     }
 }

@@ -7,7 +7,15 @@
 //!                                                              └─► Recorded ─► Answer
 //! ```
 //! Nothing is drawn before its attempt is durable, and nobody is told of an ending before it is.
-//! A job whose realised key is being drawn already waits for that drawing and then finds it in the store.
+//! A job whose realised key is being drawn already waits for that drawing and then finds it in the store; so does one whose
+//! art a model draws for another job, and then only its words are set, which takes no place at the model.
+//!
+//! A picture that the checks refuse is mended where its terms say how: the step is durable before anything else is drawn, and
+//! the job takes another turn. `Planned` follows from the steps that are written down, so a job goes on after a crash as it
+//! would have.
+//! ```text
+//! Refused ─► Record(Mended) ─► Recorded ─► [queued] ─► Plan …
+//! ```
 //!
 //! What is bought takes another way from `Planned` on, and holds no slot while it waits for an account or a provider:
 //! ```text

@@ -1,5 +1,9 @@
 //! Worker threads that route, draw, set text, check and encode: one attempt at a time each.
 //!
+//! ```text
+//! spec, journalled steps ─► Case ─► routes ─► art: drawn, bought, or there ─► composed ─► judged ─┬─► render
+//!                                                                                                 └─► mend ─► a step
+//! ```
 //! A worker changes no job's state; it answers the dispatcher with an event.
 //! A panic in one attempt ends that attempt and nothing else.
 
@@ -15,29 +19,39 @@ use parking_lot::Mutex;
 use thumbforge_core::day::Day;
 use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::id::{JobId, PlannedKey, RealisedKey};
+use thumbforge_core::image::ImageBuf;
 use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Outcome, Purchase, Render, Route};
 use thumbforge_core::model::ModelId;
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::Recipe;
+use thumbforge_core::repair::{self, Means, Mended, REPAIR_SETTING, Trouble};
 use thumbforge_core::terms::{Budget, Scope};
-use thumbforge_core::verdict::Severity;
+use thumbforge_core::verdict::Verdict;
 use thumbforge_hosted::adapter::adapter;
 use tokio_util::sync::CancellationToken;
 
 use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
+use crate::compose::{self, masked};
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
 use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
+use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
-use crate::journal::{Journal, ops};
+use crate::journal::{Journal, ops, repairs};
 use crate::market::{Limits, Market, Shelf};
 use crate::metrics::Metrics;
 use crate::output::png::{self, DecodeLimits};
-use crate::output::provenance::Provenance;
+use crate::output::provenance::{Credit, Provenance};
 use crate::publish::Publisher;
 use crate::router::{self, Health};
 use crate::store::Store;
-use crate::verify;
-use crate::{compose, fonts::Fonts};
+use crate::verify::{self, Album, Eyes};
+use case::{Asked, Case, held_to};
+use mend::{Refused, RefusedArt};
+
+mod case;
+mod enlarging;
+mod mend;
 
 /// Everything an attempt needs.
 pub struct Tools {
@@ -53,6 +67,10 @@ pub struct Tools {
     pub engines: Engines,
     /// Fonts of the package and of manifests.
     pub fonts: Fonts,
+    /// What reads words.
+    pub eyes: Eyes,
+    /// Where refused pictures are kept to be looked at.
+    pub album: Album,
     /// The time.
     pub clock: Clock,
     /// The revision of the market that the dispatcher knows.
@@ -64,7 +82,7 @@ const MODEL_ENGINE: &str = "local";
 
 enum Task {
     Plan(JobId),
-    Draw { job: JobId, attempt: u32, route: Box<Route>, cancel: Cancel },
+    Draw { job: JobId, attempt: u32, route: Box<Route>, art: Option<RealisedKey>, cancel: Cancel },
 }
 
 /// What runs for a job, so that it can be stopped.
@@ -129,18 +147,18 @@ impl Acts for Executor {
         self.hand_out(Task::Plan(job));
     }
 
-    fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>) {
+    fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: Option<RealisedKey>) {
         self.publisher.state(job, JobState::Running);
         let cancel = Cancel::default();
         self.running.lock().insert(job, Running::Drawing(cancel.clone()));
-        if route.engine != MODEL_ENGINE {
-            return self.hand_out(Task::Draw { job, attempt, route, cancel });
+        if route.engine != MODEL_ENGINE || art.is_none() {
+            return self.hand_out(Task::Draw { job, attempt, route, art, cancel });
         }
         // It waits for the model far longer than it works, and a worker that waits draws nothing else. The dispatcher has
         // no more of them under way than the model has slots.
         let worker = self.worker.clone();
         let began = std::thread::Builder::new().name("picture".to_owned());
-        if let Err(err) = began.spawn(move || worker.draw(job, attempt, &route, &cancel)) {
+        if let Err(err) = began.spawn(move || worker.draw(job, attempt, (&route, art), &cancel)) {
             let failure =
                 Failure::new(ErrorCode::EngineFailed, format!("failed to start a thread for a picture: {err}"));
             self.running.lock().remove(&job);
@@ -157,10 +175,10 @@ impl Acts for Executor {
         tokio::spawn(async move {
             // A panic must not leave a job waiting for an answer that never comes.
             let called = tokio::spawn(async move {
-                let read = tokio::task::spawn_blocking(move || tools.spec(job));
+                let read = tokio::task::spawn_blocking(move || tools.case(job));
                 match read.await.unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, err.to_string()))) {
-                    Ok((spec, _)) => {
-                        let order = Order { job, attempt, spec, route: *route, art, known_as };
+                    Ok(case) => {
+                        let order = Order { job, attempt, spec: case.asked.spec, route: *route, art, known_as };
                         buyer.buy(order, cancelled).await
                     }
                     Err(failure) => Called::unsent(&failure, known_as),
@@ -217,26 +235,51 @@ impl Worker {
                     }
                     self.dispatcher.tell_blocking(Event::Planned { job, planned });
                 }
-                Task::Draw { job, attempt, route, cancel } => self.draw(job, attempt, &route, &cancel),
+                Task::Draw { job, attempt, route, art, cancel } => self.draw(job, attempt, (&route, art), &cancel),
             }
         }
     }
 
-    fn draw(&self, job: JobId, attempt: u32, route: &Route, cancel: &Cancel) {
-        let result = guarded(|| self.tools.attempt(job, route, cancel, &self.publisher))
-            .unwrap_or_else(|failure| Err((Outcome::Failed, failure)));
+    fn draw(&self, job: JobId, attempt: u32, (route, art): (&Route, Option<RealisedKey>), cancel: &Cancel) {
+        let order = (job, attempt, route, art);
+        let tried = guarded(|| self.tools.attempt(order, cancel, &self.publisher));
         self.running.lock().remove(&job);
-        self.dispatcher.tell_blocking(Event::Drawn { job, attempt, result });
+        let drawn = |result| Event::Drawn { job, attempt, result };
+        self.dispatcher.tell_blocking(match tried {
+            Ok(Ok(Tried::Drawn(render))) => drawn(Ok(render)),
+            Ok(Ok(Tried::Further(number, mended))) => Event::Refused { job, number, mended },
+            Ok(Err(failed)) => drawn(Err(failed)),
+            Err(failure) => drawn(Err((Outcome::Failed, failure))),
+        });
     }
 }
 
 /// One attempt at drawing.
 struct Attempt<'a> {
     job: JobId,
-    spec: &'a JobSpec,
-    planned: PlannedKey,
+    number: u32,
+    case: &'a Case,
     route: &'a Route,
+    /// The key of the art, where a model is to draw it.
+    art: Option<RealisedKey>,
     started: Instant,
+}
+
+/// What an attempt came to.
+enum Tried {
+    /// A picture.
+    Drawn(Box<Render>),
+    /// A picture that is not the last, refused or an accepted draft; what is done about it, and the number of that.
+    Further(u32, Box<Mended>),
+}
+
+/// Art before words, and what is known of it.
+struct Made {
+    drawn: Drawn,
+    /// Its file, where it was neither cut nor scaled.
+    file: Option<Bytes>,
+    /// As the journal has it; absent for what is drawn in no time.
+    kept: Option<Art>,
 }
 
 /// Turns a panic into a failure of this attempt alone.
@@ -259,11 +302,26 @@ impl Tools {
         Ok((ops::spec_from_json(&json)?, planned))
     }
 
+    /// A job as it stands.
+    fn case(&self, job: JobId) -> Result<Case, Failure> {
+        let (spec, planned) = self.spec(job)?;
+        let repairs = self.journal.read(|connection| repairs::of(connection, job)).map_err(|err| err.failure())?;
+        Ok(self.case_of(spec, planned, repairs))
+    }
+
+    fn case_of(&self, spec: JobSpec, planned: PlannedKey, repairs: Vec<Mended>) -> Case {
+        // What cannot be verified is not asked of a model.
+        let mut drawn = spec.recipe.text.iter().filter(|layer| !layer.mode.is_composite());
+        let in_true_type =
+            repair::may_composite(&spec.recipe) && drawn.any(|layer| self.eyes.can_read(&layer.locale).is_err());
+        Case::new(spec, planned, repairs, in_true_type)
+    }
+
     fn plan(&self, job: JobId) -> Planned {
         if let Some(ending) = self.ended(job) {
             return Planned::Ended(ending);
         }
-        self.spec(job).and_then(|(spec, planned)| self.place(&spec, planned)).unwrap_or_else(Planned::Refused)
+        self.case(job).and_then(|case| self.place(&case)).unwrap_or_else(Planned::Refused)
     }
 
     /// What the dispatcher is to hear when settings, models or budgets have changed since it last did.
@@ -277,45 +335,53 @@ impl Tools {
     }
 
     /// From the store, drawn here, or bought.
-    fn place(&self, spec: &JobSpec, planned: PlannedKey) -> Result<Planned, Failure> {
+    fn place(&self, case: &Case) -> Result<Planned, Failure> {
         let market = self.shelf.now();
-        let routes = self.routes(spec, &market)?;
-        let art_key = spec.recipe.art_key();
+        let spec = &case.asked.spec;
+        let routes = self.routes(&case.asked, &market)?;
+        let routes = routes.into_iter().map(|mut route| {
+            case.mark(&mut route.realisation);
+            route
+        });
+        let routes: Vec<Route> = routes.collect();
         let mut no_room = None;
         for route in &routes {
-            let key = route.realisation.key(planned);
-            if let Some((render, _)) = self.store.render(key) {
-                return Ok(Planned::Cached(Box::new(render)));
+            let key = route.realisation.key(case.planned);
+            if let Some(render) = self.answer(case, key) {
+                return Ok(Planned::Cached(render));
             }
-            if route.purchase.is_none() {
-                match self.admitted(spec, route) {
-                    Ok(route) => {
-                        let key = route.realisation.key(planned);
-                        return Ok(match self.store.render(key) {
-                            Some((render, _)) => Planned::Cached(Box::new(render)),
-                            None => Planned::Draw { route: Box::new(route), key },
-                        });
-                    }
-                    // What is named behind it is there for this.
-                    Err(err @ EngineError::OutOfMemory { .. }) => {
-                        tracing::info!(model = %route.model, "{err}");
-                        no_room.get_or_insert(err);
-                        continue;
-                    }
-                    Err(err) => return Err(err.failure()),
-                }
-            }
-            let art = route.realisation.key(art_key);
-            let art = self.journal.read(|connection| ledger::find_art(connection, art)).map_err(|err| err.failure())?;
-            if art.is_some() {
-                // Paid for already, for this job or for one with other words: nothing is bought.
+            let is_model = route.engine == MODEL_ENGINE;
+            if (is_model || route.purchase.is_some()) && self.art(route, spec)?.is_some() {
+                // Paid or drawn already, for this job or for one with other words: nothing is bought, and no model asked.
                 let route = Route { purchase: None, ..route.clone() };
-                return Ok(Planned::Draw { route: Box::new(route), key });
+                return Ok(Planned::Draw { route: Box::new(route), key, art: None });
+            }
+            if route.purchase.is_some() {
+                continue;
+            }
+            match self.admitted(spec, route) {
+                Ok(route) => {
+                    let key = route.realisation.key(case.planned);
+                    if let Some(render) = self.answer(case, key) {
+                        return Ok(Planned::Cached(render));
+                    }
+                    let art = match is_model && self.art(&route, spec)?.is_none() {
+                        true => Some(repair::art_of(&route.realisation, &spec.recipe)),
+                        false => None,
+                    };
+                    return Ok(Planned::Draw { route: Box::new(route), key, art });
+                }
+                // What is named behind it is there for this.
+                Err(err @ EngineError::OutOfMemory { .. }) => {
+                    tracing::info!(model = %route.model, "{err}");
+                    no_room.get_or_insert(err);
+                }
+                Err(err) => return Err(err.failure()),
             }
         }
         let now_ms = self.clock.now_ms();
         let offers = routes.into_iter().filter_map(|route| {
-            let art = route.realisation.key(art_key);
+            let art = repair::art_of(&route.realisation, &spec.recipe);
             let account = market.accounts.get(&route.purchase.as_ref()?.account)?;
             let limits = gate_limits(account.limits);
             let lowered = spec.terms.limits.get(&account.name).map(|less| gate_limits(account.limits.lowered(less)));
@@ -342,6 +408,19 @@ impl Tools {
         Ok(Planned::Buy(Box::new(Offers { offers, budgets, cross_vendor: spec.terms.cross_vendor_refusals })))
     }
 
+    /// A finished picture of this key, where it may be the job's answer. One that was refused, or held to something else, is
+    /// composed and judged again: its art is there.
+    fn answer(&self, case: &Case, key: RealisedKey) -> Option<Box<Render>> {
+        let (render, _) = self.store.render(key)?;
+        case.takes(&render).then(|| Box::new(render))
+    }
+
+    /// Art of a route that was bought or drawn, and is still there.
+    fn art(&self, route: &Route, asked: &JobSpec) -> Result<Option<Art>, Failure> {
+        let key = repair::art_of(&route.realisation, &asked.recipe);
+        self.journal.read(|connection| ledger::find_art(connection, key)).map_err(|err| err.failure())
+    }
+
     /// A route on this machine, with what it gives up to fit into memory.
     fn admitted(&self, spec: &JobSpec, route: &Route) -> Result<Route, EngineError> {
         let Some(engine) = self.engines.get(&route.engine) else { return Ok(route.clone()) };
@@ -353,14 +432,19 @@ impl Tools {
     }
 
     /// Where a job may go, best first; at least one.
-    fn routes(&self, spec: &JobSpec, market: &Market) -> Result<Vec<Route>, Failure> {
+    fn routes(&self, asked: &Asked, market: &Market) -> Result<Vec<Route>, Failure> {
         // How accounts do is the gates' to know; a job that comes to one that is shut goes on to its next route there.
         let well = |_: &str, _: &ModelId| Health::Well;
         let today = Day::of_ms(self.clock.now_ms());
-        let here = self.engines.here_for(spec).map_err(|err| err.failure())?;
-        let choice = router::choose(spec, market, &here, &well, today);
+        let here = self.engines.here_for(&asked.spec).map_err(|err| err.failure())?;
+        let mut choice = router::choose(&asked.spec, market, &here, &well, today);
         for warning in &choice.warnings {
             tracing::debug!(%warning, "a route has a warning");
+        }
+        if asked.seed_is_ours {
+            // Nobody asked for it, so nothing of the recipe was left out.
+            let dropped = choice.routes.iter_mut().map(|route| &mut route.realisation.dropped);
+            dropped.for_each(|dropped| dropped.retain(|field| field != "seed"));
         }
         choice.failure.map_or(Ok(choice.routes), Err)
     }
@@ -379,104 +463,199 @@ impl Tools {
     /// # Errors
     /// As [`router::choose`].
     pub fn route(&self, spec: &JobSpec) -> Result<Route, Failure> {
-        let routes = self.routes(spec, &self.shelf.now())?;
+        let case = self.case_of(spec.clone(), spec.recipe.planned_key(), Vec::new());
+        let routes = self.routes(&case.asked, &self.shelf.now())?;
         let none = || Failure::new(ErrorCode::Internal, "failed to choose a route: the router named none");
-        routes.into_iter().next().ok_or_else(none)
+        let mut route = routes.into_iter().next().ok_or_else(none)?;
+        case.mark(&mut route.realisation);
+        Ok(route)
+    }
+
+    /// A finished picture that answers a job as it is, with its bytes.
+    ///
+    /// # Errors
+    /// As [`Tools::route`].
+    pub fn finished(&self, spec: &JobSpec) -> Result<Option<(Render, Vec<u8>)>, Failure> {
+        let case = self.case_of(spec.clone(), spec.recipe.planned_key(), Vec::new());
+        let route = self.route(spec)?;
+        Ok(self.store.render(route.realisation.key(case.planned)).filter(|(render, _)| case.takes(render)))
     }
 
     fn attempt(
         &self,
-        job: JobId,
-        route: &Route,
+        (job, number, route, art): (JobId, u32, &Route, Option<RealisedKey>),
         cancel: &Cancel,
         publisher: &Publisher,
-    ) -> Result<Box<Render>, (Outcome, Failure)> {
+    ) -> Result<Tried, (Outcome, Failure)> {
         let started = Instant::now();
-        let failed = |failure| (Outcome::Failed, failure);
-        let (spec, planned) = self.spec(job).map_err(failed)?;
+        let case = self.case(job).map_err(|failure| (Outcome::Failed, failure))?;
         let step = |done, steps| publisher.step(job, done, steps);
         let verifying = || publisher.state(job, JobState::Verifying);
         let control = Control::new(cancel, &step);
-        let attempt = Attempt { job, spec: &spec, planned, route, started };
-        let render = self.render(&attempt, &control, &verifying).map_err(|failure| {
-            let outcome = if cancel.is_raised() { Outcome::Cancelled } else { Outcome::Failed };
+        let attempt = Attempt { job, number, case: &case, route, art, started };
+        self.try_once(&attempt, &control, &verifying).map_err(|failure| {
+            let outcome = match failure.code {
+                _ if cancel.is_raised() => Outcome::Cancelled,
+                ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => Outcome::Refused,
+                _ => Outcome::Failed,
+            };
             (outcome, failure)
-        })?;
-        if spec.gate == Gate::Enforce && !render.verdict.passed {
-            let worst = render.verdict.findings.iter().find(|finding| finding.severity == Severity::Error);
-            let said = worst.map(|finding| finding.message.clone()).unwrap_or_default();
-            let failure = Failure::new(ErrorCode::VerificationFailed, format!("failed to pass the checks: {said}"));
-            return Err(failed(Failure { findings: render.verdict.findings, ..failure }));
-        }
-        Ok(Box::new(render))
+        })
     }
 
-    fn render(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Render, Failure> {
-        let Attempt { job, spec, planned, route, started } = *attempt;
-        let recipe = &spec.recipe;
-        let (drawn, bought) = match self.engines.get(&route.engine) {
-            Some(engine) => {
-                let drawn = engine.draw(&engine::Order::new(spec, route), control).map_err(|err| err.failure())?;
-                (drawn, None)
-            }
-            None => self.unwrap_bought(recipe, route).map(|(drawn, bought)| (drawn, Some(bought)))?,
+    /// Makes the picture and judges it.
+    fn try_once(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Tried, Failure> {
+        let Attempt { job, number, case, route, .. } = *attempt;
+        let asked = &case.asked.spec.recipe;
+        let Made { mut drawn, mut file, kept } = self.made(attempt, control)?;
+        let draft = case.is_draft().then(|| drawn.image.clone());
+        if case.enlarged() == Some(None) {
+            // Its pixels are no longer those of its file.
+            file = None;
+            drawn.image = engine::cover(&drawn.image, case.spec.recipe.size)
+                .map_err(|why| Failure::new(ErrorCode::EngineFailed, format!("failed to enlarge the draft: {why}")))?;
+        }
+        let edge = if route.engine == MODEL_ENGINE { masked::Edge::Drawn } else { masked::Edge::Unknown };
+        let file = file.filter(|_| !masked::applies(asked));
+        let art = masked::keep(drawn.image, asked, edge, &self.store)?;
+        // A region is drawn anew over pixels that the store has as a file, or else these.
+        let image = match (&file, &case.spec.terms.repair) {
+            (None, Some(policy)) if policy.means.contains(&Means::Inpaint) => Some(art.clone()),
+            _ => None,
         };
-        let (bought, as_it_came) = bought.map_or((None, None), |(art, file)| (Some(art), file));
-        // Whoever the art was bought for waited for it; for the others it was there.
-        let bought = bought.filter(|art| art.job == job);
-        // All that the job paid, and not for this picture alone: one before it may have been withheld, and billed.
-        let paid = self.journal.read(|connection| ledger::paid(connection, job)).map_err(|err| err.failure())?;
-        let fonts = self.fonts.with(recipe, &self.store)?;
-        let composed = compose::compose(drawn.image, recipe, &fonts)?;
+        // Words over a draft are set when it is as large as its final.
+        let wordless = case.is_draft().then(|| Recipe { text: Vec::new(), ..asked.clone() });
+        let fonts = self.fonts.with(asked, &self.store)?;
+        let composed = compose::compose(art, wordless.as_ref().unwrap_or(asked), &fonts)?;
         if control.is_cancelled() {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
         }
         verifying();
-        let verdict = verify::verify(&composed, spec, drawn.findings);
-        let realised_key = route.realisation.key(planned);
-        let provenance = Provenance::new(
-            recipe,
-            route.realisation.clone(),
-            route.model.clone(),
-            route.placeholder_for.clone(),
-            drawn.credits,
-        );
-        // Where nothing was changed, the provider's own PNG says the same pixels, and was packed with more patience.
-        let untouched = as_it_came.filter(|_| buyer::is_finished(recipe, &composed.image));
+        let judged = verify::verify(&composed, &case.judged(), &self.eyes, drawn.findings);
+        let trouble = Trouble::of(&judged.art, &judged.drawn, &judged.set);
+        let verdict = judged.verdict();
+        if let Some(failure) = verify::refusal(&verdict).filter(|_| case.spec.gate == Gate::Enforce) {
+            let kept_as = self.album.keep(job, number, &composed.image, &failure.findings);
+            let failure = match kept_as {
+                Some(path) => Failure { message: format!("{}; see {}", failure.message, path.display()), ..failure },
+                None => failure,
+            };
+            if let Some(by) = case.enlarged() {
+                let mended = enlarging::after_refusal(case, by, (number, route), kept.as_ref(), (verdict, failure))?;
+                return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
+            }
+            let art = RefusedArt {
+                file: file.as_ref().and(kept.as_ref()).map(|art| art.blob),
+                image,
+                cost: kept.as_ref().map_or(Micros::ZERO, |art| art.cost),
+                latency_ms: kept.as_ref().map_or(0, |art| art.latency_ms),
+            };
+            let mended = self.mend(&Refused { job, attempt: number, case, route, art, verdict, trouble }, failure)?;
+            return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
+        }
+        if let Some(draft) = draft {
+            let mended = self.enlarge(case, (number, route), (&draft, file.is_some(), kept.as_ref()), verdict)?;
+            return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
+        }
+        self.render(attempt, composed.image, verdict, (file, kept, drawn.credits)).map(Tried::Drawn)
+    }
+
+    /// Keeps a picture that is finished.
+    fn render(
+        &self,
+        attempt: &Attempt<'_>,
+        image: ImageBuf,
+        verdict: Verdict,
+        (file, kept, credits): (Option<Bytes>, Option<Art>, Vec<Credit>),
+    ) -> Result<Box<Render>, Failure> {
+        let Attempt { job, case, route, started, .. } = *attempt;
+        let (realisation, model) = (route.realisation.clone(), route.model.clone());
+        let provenance = Provenance::new(&case.spec.recipe, realisation, model, route.placeholder_for.clone(), credits);
+        // Where nothing was changed, the art's own PNG says the same pixels; a provider's was packed with more patience.
+        let untouched = file.filter(|_| buyer::is_finished(&case.asked.spec.recipe, &image));
         let stamped = untouched.map(|file| png::stamp(&file, &provenance)).transpose();
         let bytes = match stamped.map(Option::flatten) {
             Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => png::encode(&composed.image, &provenance),
+            Ok(None) => png::encode(&image, &provenance),
             Err(err) => Err(err),
         };
         let bytes = bytes.map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
         let (blob, _pin) = self.store.put(&bytes).map_err(|err| err.failure())?;
+        // Whoever the art was bought for waited for it; for the others it was there.
+        let waited = kept.filter(|art| art.job == job && attempt.art.is_none());
+        // All that the job paid, and not for this picture alone: one before it may have been withheld, and billed.
+        let paid = self.journal.read(|connection| ledger::paid(connection, job)).map_err(|err| err.failure())?;
         let render = Render {
-            planned_key: planned,
-            realised_key,
+            planned_key: case.planned,
+            realised_key: route.realisation.key(case.planned),
             blob,
-            pixels: composed.image.hash(),
-            size: recipe.size,
+            pixels: image.hash(),
+            size: case.spec.recipe.size,
             realisation: route.realisation.clone(),
             model: route.model.clone(),
             placeholder_for: route.placeholder_for.clone(),
             replaces: route.replaces.clone(),
             verdict,
-            latency_ms: started.elapsed().as_millis() as u64 + bought.as_ref().map_or(0, |art| art.latency_ms),
+            latency_ms: started.elapsed().as_millis() as u64 + waited.map_or(0, |art| art.latency_ms),
             cost_micros_usd: paid.0,
+            held_to: held_to(&case.spec),
+            repairs: case.repairs.iter().map(Mended::told).collect(),
         };
         self.store.share(&render, &bytes);
-        Ok(render)
+        Ok(Box::new(render))
     }
 
-    /// The art that was bought along this route, cut and scaled to the recipe's size; with its file where that was not
-    /// needed.
-    fn unwrap_bought(&self, recipe: &Recipe, route: &Route) -> Result<(Drawn, (Art, Option<Bytes>)), Failure> {
-        let key = route.realisation.key(recipe.art_key());
+    /// The art of an attempt: drawn now, or there.
+    fn made(&self, attempt: &Attempt<'_>, control: &Control<'_>) -> Result<Made, Failure> {
+        let Attempt { case, route, .. } = *attempt;
+        let spec = &case.asked.spec;
+        let Some(engine) = self.engines.get(&route.engine) else { return self.unwrap_art(&spec.recipe, route) };
+        let is_model = route.engine == MODEL_ENGINE;
+        if is_model && attempt.art.is_none() {
+            match self.unwrap_art(&spec.recipe, route) {
+                Ok(made) => return Ok(made),
+                // Given up by the store a moment ago: it is drawn again.
+                Err(failure) => tracing::warn!("{failure}"),
+            }
+        }
+        let began = Instant::now();
+        let drawn = engine.draw(&engine::Order::new(spec, route), control).map_err(|err| err.failure())?;
+        if !is_model {
+            return Ok(Made { drawn, file: None, kept: None });
+        }
+        let (art, file) = self.keep_art(attempt, &drawn, began.elapsed().as_millis() as u64)?;
+        Ok(Made { drawn, file: Some(file), kept: Some(art) })
+    }
+
+    /// Keeps what a model drew, durably: the other locales of an asset set their words over it, and what is repaired is
+    /// drawn once, whoever comes to it.
+    fn keep_art(&self, attempt: &Attempt<'_>, drawn: &Drawn, latency_ms: u64) -> Result<(Art, Bytes), Failure> {
+        let Attempt { job, case, route, .. } = *attempt;
+        let asked = &case.asked.spec.recipe;
+        let key = repair::art_of(&route.realisation, asked);
+        // The art knows nothing of the steps that led to it.
+        let mut unmarked = route.clone();
+        unmarked.realisation.settings.remove(REPAIR_SETTING);
+        let provenance = buyer::provenance(asked, &unmarked);
+        let bytes = png::encode(&drawn.image, &provenance)
+            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
+        // Until its row is there, nobody else knows of it.
+        let (blob, _pin) = self.store.put(&bytes).map_err(|err| err.failure())?;
+        let art = Art { blob, job, cost: Micros::ZERO, latency_ms, findings: drawn.findings.clone() };
+        let (kept, seed, now_ms) = (art.clone(), route.realisation.seed, self.clock.now_ms());
+        let written =
+            self.journal.write(move |connection| ledger::keep_art(connection, key, &kept, Some(seed), now_ms));
+        written.durable_blocking().map_err(|err| err.failure())?;
+        Ok((art, Bytes::from(bytes)))
+    }
+
+    /// The art that was bought or drawn along this route, cut and scaled to the recipe's size; with its file where that was
+    /// not needed.
+    fn unwrap_art(&self, asked: &Recipe, route: &Route) -> Result<Made, Failure> {
+        let key = repair::art_of(&route.realisation, asked);
         let art = self.journal.read(|connection| ledger::find_art(connection, key)).map_err(|err| err.failure())?;
         let gone = || {
-            let message =
-                format!("failed to find the picture that was bought from {}: the store gave it up", route.engine);
+            let message = format!("failed to find the picture that came from {}: the store gave it up", route.engine);
             Failure::new(ErrorCode::Storage, message)
         };
         let art = art.ok_or_else(gone)?;
@@ -490,12 +669,12 @@ impl Tools {
                 (png::decode(&file, DecodeLimits::ART).map_err(|err| unusable(chain(&err)))?, file)
             }
         };
-        let drawn = |image| Drawn { image, credits: Vec::new(), findings: Vec::new() };
-        if image.extent() == recipe.size {
-            return Ok((drawn(image), (art, Some(file))));
+        let drawn = |image| Drawn { image, credits: Vec::new(), findings: art.findings.clone() };
+        if image.extent() == asked.size {
+            return Ok(Made { drawn: drawn(image), file: Some(file), kept: Some(art) });
         }
-        let image = engine::cover(&image, recipe.size).map_err(unusable)?;
-        Ok((drawn(image), (art, None)))
+        let image = engine::cover(&image, asked.size).map_err(unusable)?;
+        Ok(Made { drawn: drawn(image), file: None, kept: Some(art) })
     }
 }
 

@@ -22,6 +22,7 @@ pub mod channel;
 pub mod http;
 
 mod interest;
+pub(crate) mod words;
 
 /// Largest margin that words keep, as in a manifest.
 const SAFE_INSET_MAX: f64 = 0.25;
@@ -144,11 +145,7 @@ impl Intake {
     pub async fn cached(&self, spec: &JobSpec) -> Result<Option<Cached>, Failure> {
         let (inner, spec) = (self.inner.clone(), spec.clone());
         in_thread(move || {
-            let planned = spec.recipe.planned_key();
-            let route = inner.tools.route(&spec)?;
-            let Some((render, bytes)) = inner.tools.store.render(route.realisation.key(planned)) else {
-                return Ok(None);
-            };
+            let Some((render, bytes)) = inner.tools.finished(&spec)? else { return Ok(None) };
             inner.metrics.cached();
             let (noted, now_ms) = (render.clone(), inner.tools.clock.now_ms());
             let json = ops::spec_to_json(&spec);
@@ -415,6 +412,11 @@ impl Intake {
     /// Listens to job events from now on.
     pub fn subscribe(&self) -> tokio::sync::broadcast::Receiver<JobEvent> {
         self.inner.publisher.subscribe()
+    }
+
+    /// What words are read with, as the settings have it.
+    pub fn ocr(&self) -> crate::config::OcrFile {
+        self.inner.tools.eyes.settings().clone()
     }
 
     /// The models there are and the accounts that sell some, as they are now.

@@ -16,6 +16,7 @@ pub mod costs;
 pub mod learned;
 pub mod ledger;
 pub mod ops;
+pub mod repairs;
 mod writer;
 
 pub use ops::{Accepted, Applied, Held, JobRow, Open, Record};
@@ -23,11 +24,12 @@ pub use writer::Pending;
 
 /// What makes each schema version out of the one before, from an empty file on. A new journal goes the same way as an
 /// old one, so that both end with the same schema.
-const VERSIONS: [&str; 4] = [
+const VERSIONS: [&str; 5] = [
     include_str!("journal/version-1.sql"),
     include_str!("journal/version-2.sql"),
     include_str!("journal/version-3.sql"),
     include_str!("journal/version-4.sql"),
+    include_str!("journal/version-5.sql"),
 ];
 /// The schema version that this build writes, in SQLite's `user_version`.
 const SCHEMA_VERSION: i64 = VERSIONS.len() as i64;

@@ -18,6 +18,10 @@ pub mod vcs;
 pub mod png;
 pub mod provenance;
 
+pub mod c2pa;
+pub mod origin;
+pub mod xmp;
+
 pub mod meta;
 pub mod profiles;
 pub mod write;

@@ -24,6 +24,7 @@ mod asking;
 mod candidate;
 mod field;
 mod local;
+mod masked;
 mod price;
 mod rank;
 mod rows;

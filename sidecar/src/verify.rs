@@ -1,48 +1,169 @@
-//! The checks of a finished picture, folded into a verdict.
+//! The checks of a picture, folded into a verdict: the same for a job's picture and for any file of a disk.
 //!
-//! Pixels and layout are judged here; reading the words back (OCR) joins behind [`TextReader`].
+//! ```text
+//! art ──────► blank? size? brand? ──────────────────────────────► art findings
+//!   └──────► Eyes ─► words that a model drew, words too many ────► drawn findings
+//! finished ─► Eyes ─► words set in true type, if they are read ──┐
+//!   └──────► areas, safe area, contrast, heights, overlaps ──────┴► set findings
+//! ```
+//! How bad a finding is follows from who drew the words. Words set in true type are right by construction, and reading them
+//! judges legibility; words that a model drew are right when they were read, and unverified when nobody could read them.
+//!
+//! What art findings say is the same for all pictures that share the art, so whoever acts on them acts alike for each.
+//! Nothing is repaired here.
 
-use thumbforge_art::check::{Checks, bounds};
-use thumbforge_core::image::ImageBuf;
-use thumbforge_core::job::JobSpec;
-use thumbforge_core::recipe::Recipe;
+use std::collections::BTreeSet;
+
+use thumbforge_art::check::{self, Checks, bounds};
+use thumbforge_art::text::SetLayer;
+use thumbforge_core::colour::Rgb;
+use thumbforge_core::criteria::Criteria;
+use thumbforge_core::error::{ErrorCode, Failure};
+use thumbforge_core::image::{Extent, ImageBuf};
+use thumbforge_core::job::{Gate, JobSpec};
+use thumbforge_core::text_layer::{Fill, TextLayer};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 
 use crate::compose::Composed;
 
-/// Reads the words of a picture and compares them with those asked for.
-pub trait TextReader: Send + Sync {
-    /// What it found wrong, or could not check.
-    fn read(&self, image: &ImageBuf, recipe: &Recipe) -> Vec<Finding>;
+pub mod album;
+pub mod crop;
+pub mod eyes;
+pub mod file;
+mod words;
+
+pub use album::Album;
+pub use eyes::Eyes;
+pub(crate) use words::{at, shown};
+
+#[cfg(test)]
+mod tests;
+
+/// What the checks found, by what would have to be mended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// The art itself, without a look at words that were asked for: the same for every picture that shares it.
+    pub art: Vec<Finding>,
+    /// Words in the art: those that a model drew or should have drawn, and those that nobody asked for.
+    pub drawn: Vec<Finding>,
+    /// Layers set in true type, and how they came out on this art.
+    pub set: Vec<Finding>,
+    /// What read, with versions and language data; empty where nothing was read.
+    pub readers: Vec<String>,
 }
 
-/// What the checks say of a finished picture, behind what was `known` of it when it was drawn.
-pub fn verify(composed: &Composed, spec: &JobSpec, known: Vec<Finding>) -> Verdict {
-    let checks = Checks {
+impl Judged {
+    /// All of it as one verdict.
+    pub fn verdict(self) -> Verdict {
+        let Self { art, drawn, set, readers } = self;
+        let findings = art.into_iter().chain(drawn).chain(set).collect();
+        Verdict { readers, ..Verdict::of(findings) }
+    }
+}
+
+/// A picture, and what it is held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The picture before words were set over it.
+    pub art: &'a ImageBuf,
+    /// The picture with its words.
+    pub finished: &'a ImageBuf,
+    /// The size that was asked for.
+    pub size: Extent,
+    /// Every layer that was asked for, whoever draws it.
+    pub layers: &'a [TextLayer],
+    /// Those that were set in true type, by their names; a model drew the others.
+    pub set: &'a [SetLayer],
+    /// Colours that the picture keeps to.
+    pub brand: &'a [Rgb],
+    /// Share of each side that words keep clear of.
+    pub safe_inset: f64,
+    /// Whether words set in true type are read back, and the art is read for words that nobody asked for.
+    pub read: bool,
+    /// Whether errors will fail the picture.
+    pub gate: Gate,
+    /// How bad what is.
+    pub criteria: &'a Criteria,
+}
+
+impl Subject<'_> {
+    /// Layers that a model was to draw.
+    fn drawn(&self) -> impl Iterator<Item = &TextLayer> {
+        self.layers.iter().filter(|layer| !self.set.iter().any(|set| set.name == layer.name))
+    }
+
+    /// The colours of letters, outlines and plates that were set.
+    fn colours_set(&self) -> Vec<Rgb> {
+        let layers = self.layers.iter().filter(|layer| self.set.iter().any(|set| set.name == layer.name));
+        let colours = layers.flat_map(|layer| {
+            let style = &layer.style;
+            let fill = match style.fill {
+                Fill::Solid(one) => [one, one],
+                Fill::Gradient(both) => both,
+            };
+            let outline = style.outline.map(|outline| outline.colour);
+            fill.into_iter().chain(outline).chain(style.plate.map(|plate| plate.colour))
+        });
+        colours.collect()
+    }
+}
+
+/// What the checks say of a finished picture of a job, behind what was `known` of it when it was drawn.
+pub fn verify(composed: &Composed, spec: &JobSpec, eyes: &Eyes, known: Vec<Finding>) -> Judged {
+    let criteria = &spec.terms.criteria;
+    let subject = Subject {
         art: &composed.art,
         finished: &composed.image,
-        expected: spec.recipe.size,
+        size: spec.recipe.size,
+        layers: &spec.recipe.text,
         set: &composed.layers,
+        brand: &spec.recipe.brand,
         safe_inset: spec.safe_inset.unwrap_or(bounds::SAFE_INSET),
-        shown_width: spec.recipe.size.width,
+        read: criteria.read.unwrap_or(spec.read_back),
+        gate: spec.gate,
+        criteria,
     };
-    let mut findings = known;
-    findings.extend(checks.run());
-    if spec.read_back {
-        findings.extend(unread(spec));
-    }
-    Verdict::of(findings)
+    let mut judged = judge(&subject, eyes);
+    judged.art.splice(0..0, known);
+    judged
 }
 
-/// Words that were to be read back and that nobody here can read: unverified, which is a finding and never a pass.
-fn unread(spec: &JobSpec) -> impl Iterator<Item = Finding> + '_ {
-    spec.recipe.text.iter().map(|layer| Finding {
-        code: FindingCode::TextUnverified,
-        severity: Severity::Warning,
-        message: format!("the words of layer {:?} were not read back: this version has no text reader", layer.name),
-        place: None,
-        expected: Some(layer.text.clone()),
-        read: None,
-        score: None,
-    })
+/// What the checks say of a picture.
+pub fn judge(subject: &Subject<'_>, eyes: &Eyes) -> Judged {
+    let near = subject.criteria.brand_delta_e_max();
+    let worn = subject.colours_set();
+    let (brand_set, brand): (Vec<Rgb>, Vec<Rgb>) =
+        subject.brand.iter().partition(|colour| worn.iter().any(|own| check::alike(*own, **colour, near)));
+    let checks = Checks {
+        expected: subject.size,
+        art: subject.art,
+        finished: subject.finished,
+        set: subject.set,
+        safe_inset: subject.safe_inset,
+        shown_width: subject.size.width,
+        brand: &brand,
+        brand_set: &brand_set,
+        criteria: subject.criteria,
+    };
+    let mut judged = Judged { art: checks.art(), set: checks.layers(), ..Judged::default() };
+    words::in_art(subject, eyes, &mut judged);
+    words::in_true_type(subject, eyes, &mut judged);
+    let mut seen = BTreeSet::new();
+    judged.readers.retain(|reader| seen.insert(reader.clone()));
+    judged
+}
+
+/// Why a picture with this verdict is withheld where errors fail it; `None` for one that passes. Wrong words are told before
+/// anything else: they are what people look for in a log.
+pub fn refusal(verdict: &Verdict) -> Option<Failure> {
+    let errors = || verdict.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let mismatch = errors().find(|finding| finding.code == FindingCode::TextMismatch);
+    let failure = match mismatch {
+        Some(finding) => Failure::new(ErrorCode::RenderedTextMismatch, finding.message.clone()),
+        None => {
+            let message = format!("failed to pass the checks: {}", errors().next()?.message);
+            Failure::new(ErrorCode::VerificationFailed, message)
+        }
+    };
+    Some(Failure { findings: verdict.findings.clone(), ..failure })
 }

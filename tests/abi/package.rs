@@ -10,13 +10,13 @@ use thumbforge_bindgen::{PACKAGE, meta, pack};
 
 use crate::root;
 
-/// Programs that do nothing, where a build would have put real ones.
+/// Programs that do nothing, where a build would have put real ones; by their mark they were built with C2PA.
 fn programs(folder: &Path) -> [PathBuf; 2] {
     let put = |system: &str, names: [&str; 2]| {
         let folder = folder.join(system);
         fs::create_dir_all(&folder).expect("made");
         for name in names {
-            fs::write(folder.join(name), format!("stands in for {name}")).expect("written");
+            fs::write(folder.join(name), format!("stands in for {name} with c2pa.actions.v2")).expect("written");
         }
         folder
     };
@@ -53,7 +53,7 @@ fn an_archive_holds_all_that_an_editor_needs() {
     let folder = tempfile::tempdir().expect("a folder");
     let [linux, windows] = programs(folder.path());
     let pack = |out: &str, linux, windows| {
-        let options = pack::Options { root: root(), linux, windows, out: folder.path().join(out) };
+        let options = pack::Options { root: root(), linux, windows, out: folder.path().join(out), plain: false };
         pack::pack(&options).expect("packed")
     };
     let packed = pack("out", Some(linux.clone()), Some(windows.clone()));
@@ -98,7 +98,7 @@ fn an_archive_holds_all_that_an_editor_needs() {
         assert_eq!(fs::metadata(&files[path]).expect("there").permissions().mode() & 0o777, mode, "{path}");
     }
     let crates = fs::read_to_string(package.join("Licences~/crates.txt")).expect("the crates' licences");
-    for of in ["\ntokio ", "\nrusqlite ", "\nskrifa ", "Permission is hereby granted", "Apache License"] {
+    for of in ["\ntokio ", "\nrusqlite ", "\nskrifa ", "\nc2pa ", "Permission is hereby granted", "Apache License"] {
         assert!(crates.contains(of), "{of}");
     }
     assert!(!crates.contains("\ncbindgen "), "what only builds is in no program");
@@ -116,8 +116,9 @@ fn an_archive_holds_all_that_an_editor_needs() {
             .and_then(|there| there.modified())
             .expect("a time")
     };
-    let before = fs::read(linux.join("thumbforge")).expect("there");
-    fs::write(linux.join("thumbforge"), before.iter().rev().copied().collect::<Vec<u8>>()).expect("written");
+    let mut bytes = fs::read(linux.join("thumbforge")).expect("there");
+    bytes[0] ^= 1;
+    fs::write(linux.join("thumbforge"), bytes).expect("written");
     let other = unpacked(&pack("other", Some(linux), None).file, &folder.path().join("other"));
     assert_ne!(time(&package), time(&other));
 }
@@ -136,7 +137,8 @@ fn refused(change: impl FnOnce(&Path), words: &str) {
     let git = Command::new("git").arg("-C").arg(&copy).args(["init", "-q"]).status().expect("git runs");
     assert!(git.success(), "{git}");
     change(&copy.join(PACKAGE));
-    let options = pack::Options { root: copy, linux: Some(linux), windows: None, out: folder.path().join("out") };
+    let options =
+        pack::Options { root: copy, linux: Some(linux), windows: None, out: folder.path().join("out"), plain: false };
     let said = pack::pack(&options).expect_err("it should be refused").to_string();
     assert!(said.contains(words), "{said}");
     assert!(!folder.path().join("out").exists(), "something was written");
@@ -167,12 +169,28 @@ fn what_would_not_work_in_an_editor_is_refused() {
 fn an_archive_without_programs_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let pack = |linux| {
-        let options = pack::Options { root: root(), linux, windows: None, out: folder.path().join("out") };
+        let options =
+            pack::Options { root: root(), linux, windows: None, out: folder.path().join("out"), plain: false };
         pack::pack(&options).expect_err("refused").to_string()
     };
     assert!(pack(None).contains("cargo build --release"), "it says how to get them");
     let half = folder.path().join("half");
     fs::create_dir_all(&half).expect("made");
-    fs::write(half.join("thumbforge"), "stands in").expect("written");
+    fs::write(half.join("thumbforge"), "stands in with c2pa.actions.v2").expect("written");
     assert!(pack(Some(half)).contains("libthumbforge.so"), "it names what lacks");
+}
+
+#[test]
+fn programs_without_c2pa_are_taken_only_when_that_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [linux, _] = programs(folder.path());
+    fs::write(linux.join("thumbforge"), "stands in").expect("written");
+    let pack = |plain| {
+        let out = folder.path().join("out");
+        pack::pack(&pack::Options { root: root(), linux: Some(linux.clone()), windows: None, out, plain })
+    };
+    let said = pack(false).expect_err("refused").to_string();
+    assert!(said.contains("--features thumbforge-sidecar/dist") && said.contains("--plain"), "{said}");
+    let notes = pack(true).expect("packed").notes;
+    assert!(notes.iter().any(|note| note.contains("without C2PA")), "{notes:?}");
 }

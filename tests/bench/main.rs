@@ -44,6 +44,7 @@ fn main() {
         ("idle", serve::memory_when_idle),
         ("planning", planning::a_hundred_thousand),
         ("art", art::builtin_512),
+        ("text", art::words_512),
         ("channel", channel::against_http),
         ("text", text::verified),
         ("sample", second_run_of_the_sample),

@@ -24,7 +24,7 @@ fn with_files() -> (Rig, PathBuf) {
 }
 
 /// A rig where the toy is registered as SD3.5 Medium.
-fn registered() -> Rig {
+pub(crate) fn registered() -> Rig {
     let (rig, file) = with_files();
     let file = file.display().to_string();
     rig.run(&["weights", "add", &file, "--model", "sd3.5-medium"]).expect(0);
@@ -294,4 +294,52 @@ fn a_local_model_draws_over_http() {
     let absent = json!({ "model": "sd3-large", "prompt": "p" });
     let refused = client.post("/generate", &absent).expect("an answer").expect(503).json();
     assert_eq!(refused["error"]["code"], "model_unavailable", "{refused:#}");
+}
+
+#[test]
+fn words_over_art_that_a_model_drew_ask_it_no_more() {
+    let rig = registered();
+    let manifest = r#"project = "com.example.locales"
+[locales]
+list = ["en", "de", "fr", "tr", "es", "it"]
+strings = ["Shop.csv"]
+[output]
+path = "Out/{{ asset }}.{{ locale }}.png"
+[templates.card]
+prompt = "a red castle"
+model = "sd3.5-medium"
+size = "128x96"
+settings = { steps = 2, dtype = "f32" }
+[[templates.card.text]]
+name = "title"
+string = "castle.title"
+area = [0.05, 0.1, 0.9, 0.5]
+size = 0.3
+[criteria]
+contrast = "ignore"
+[assets.castle]
+template = "card"
+"#;
+    rig.write("thumbforge.toml", manifest);
+    rig.write("Shop.csv", "Key,en,de,fr,tr,es,it\ncastle.title,Castle,Burg,Fort,Kale,Castillo,Castello\n");
+    let build = || counts(&rig.run(&["batch", "--json"]).expect(0).json());
+    assert_eq!(build(), [6, 0, 0, 6, 0]);
+    let number = |sql: &str| {
+        thumbforge_tests::rig::journal::open(&rig.journal()).query_row(sql, [], |row| row.get::<_, u64>(0)).expect(sql)
+    };
+    // The model was asked once: five of six set their words over what it drew.
+    assert_eq!(number("SELECT count(*) FROM arts"), 1);
+    assert_eq!(number("SELECT count(*) FROM attempts WHERE json_extract(settings, '$.memory') IS NOT NULL"), 1);
+    assert_eq!(number("SELECT count(*) FROM attempts WHERE outcome = 'rendered' AND engine = 'local'"), 6);
+    let made = |locale: &str| pixels(&rig, &format!("Out/castle.{locale}.png"));
+    let below = |pixels: &[u8]| pixels[pixels.len() * 8 / 10..].to_vec();
+    let en = made("en");
+    for locale in ["de", "fr", "tr", "es", "it"] {
+        assert!(made(locale) != en && below(&made(locale)) == below(&en), "{locale}");
+    }
+    // Other words are other pictures over the same art.
+    rig.write("Shop.csv", "Key,en,de,fr,tr,es,it\ncastle.title,Keep,Burg,Fort,Kale,Castillo,Castello\n");
+    assert_eq!(build(), [6, 5, 0, 1, 0]);
+    assert_eq!(number("SELECT count(*) FROM arts"), 1);
+    assert_eq!(below(&made("en")), below(&en));
 }

@@ -4,6 +4,8 @@ mod approve;
 mod bad_input;
 mod batch;
 mod beside;
+mod export;
+mod finals;
 mod fixture;
 #[cfg(unix)]
 mod hosted;
@@ -11,11 +13,15 @@ mod http;
 mod interrupted;
 mod keys;
 mod local;
+mod locales;
+mod masked;
+mod repair;
 mod report;
 mod route;
 mod serve;
 mod storage;
 mod terms;
+mod verify;
 mod weights;
 
 /// The binary under test.

@@ -1,5 +1,5 @@
 //! Dispatcher and journal in a seeded world: crashes, failed writes, failed and slow drawings, duplicates,
-//! requests sent again, cancels and deadlines, thousands of schedules. The state machine and the SQL are the real ones.
+//! requests sent again, refused and mended pictures, cancels and deadlines, thousands of schedules. The state machine and the SQL are the real ones.
 //!
 //! A schedule that breaks an invariant panics with its seed; `THUMBFORGE_SEED=n` runs that one alone.
 
@@ -33,6 +33,9 @@ fn no_schedule_loses_doubles_or_starves_a_job() {
         assert!(seen.crashes > SCHEDULES && seen.unrecorded > SCHEDULES / 10 && seen.cancelled > SCHEDULES / 10);
         assert!(seen.resent_open > SCHEDULES && seen.resent_ended > SCHEDULES);
         assert!(seen.cached > SCHEDULES && seen.failed > SCHEDULES / 2 && seen.deadlines > SCHEDULES / 20);
+        let garbled = &seen.garbled;
+        assert!(garbled.mended > SCHEDULES && garbled.repaired > SCHEDULES / 4 && garbled.given_up > SCHEDULES / 5);
+        assert!(garbled.shared > SCHEDULES / 20);
         let bought = &seen.bought;
         assert!(bought.billed > SCHEDULES && bought.unknown > SCHEDULES / 5 && bought.asked > SCHEDULES / 20);
         assert!(bought.held > SCHEDULES / 20 && bought.resent > SCHEDULES / 20 && bought.over_budget > SCHEDULES / 20);

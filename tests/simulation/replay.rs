@@ -109,7 +109,7 @@ impl Night {
                 let called = Box::new(Called { call, retry_after_ms, account_wide: false });
                 self.after(took, Event::Called { job, attempt, called });
             }
-            Effect::Draw { job, attempt, route } => {
+            Effect::Draw { job, attempt, route, .. } => {
                 let result = Ok(Box::new(self.render(job, &route)));
                 self.after(5, Event::Drawn { job, attempt, result });
             }
@@ -125,7 +125,7 @@ impl Night {
         let art = route.realisation.key(spec.recipe.art_key());
         if ledger::find_art(&self.disk, art).expect("reads").is_some() {
             let key = route.realisation.key(spec.recipe.planned_key());
-            return Planned::Draw { route: Box::new(Route { purchase: None, ..route }), key };
+            return Planned::Draw { route: Box::new(Route { purchase: None, ..route }), key, art: None };
         }
         let limits = GateLimits { in_flight: IN_FLIGHT, per_minute: None, burst: 1 };
         let offers = vec![Offer { route: Box::new(route), art, limits, lowered: None }];
@@ -148,6 +148,8 @@ impl Night {
             verdict: Verdict::of(Vec::new()),
             latency_ms: 1,
             cost_micros_usd: PRICE.0,
+            held_to: String::new(),
+            repairs: Vec::new(),
         }
     }
 

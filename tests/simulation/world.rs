@@ -6,17 +6,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Realisation, Recipe};
+use thumbforge_core::repair::{self, REPAIR_SETTING, Step};
+use thumbforge_core::terms::Terms;
 use thumbforge_core::verdict::Verdict;
 use thumbforge_sidecar::dispatch::{Effect, Event, Planned, State};
-use thumbforge_sidecar::journal::{Accepted, Applied, Record, in_memory, ops};
+use thumbforge_sidecar::journal::{Accepted, Applied, Record, in_memory, ledger, ops};
 use thumbforge_tests::seed::Seed;
 
+use checks::Garbled;
 use provider::{Bought, PRICE, Provider};
 
+mod checks;
 mod provider;
 
 /// What happened over many worlds, so that a run can show that it was rough.
@@ -36,6 +40,8 @@ pub(crate) struct Tally {
     pub(crate) resent_ended: u64,
     /// What became of purchases.
     pub(crate) bought: Bought,
+    /// What became of pictures that their checks refuse.
+    pub(crate) garbled: Garbled,
 }
 
 impl Tally {
@@ -52,6 +58,7 @@ impl Tally {
         self.resent_open += other.resent_open;
         self.resent_ended += other.resent_ended;
         self.bought.add(&other.bought);
+        self.garbled.add(&other.garbled);
     }
 }
 
@@ -83,6 +90,8 @@ pub(crate) struct World {
     /// What clients asked, and which job each request was told; they know it longer than the process lives.
     requests: BTreeMap<RequestKey, (Box<JobSpec>, JobId)>,
     drawing: HashMap<JobId, RealisedKey>,
+    /// Art that a model draws in this life.
+    at_model: HashMap<JobId, RealisedKey>,
     stopped: HashSet<JobId>,
     answered: HashSet<JobId>,
     /// Jobs that this life of the dispatcher holds.
@@ -111,6 +120,7 @@ impl World {
             lanes: HashMap::new(),
             requests: BTreeMap::new(),
             drawing: HashMap::new(),
+            at_model: HashMap::new(),
             stopped: HashSet::new(),
             answered: HashSet::new(),
             held: HashSet::new(),
@@ -182,11 +192,20 @@ impl World {
         match coming {
             Coming::Event(Event::Drawn { job, attempt, result }) => {
                 self.drawing.remove(&job);
+                match &result {
+                    Err((Outcome::Failed, _)) => _ = self.at_model.remove(&job),
+                    _ => self.keep_art(job),
+                }
                 if let Ok(render) = &result {
                     // The store writes file and row before the worker answers.
                     ops::keep_blob(&self.disk, render.blob, 1, self.now_ms).expect("a blob row");
                 }
                 self.tell(Event::Drawn { job, attempt, result });
+            }
+            Coming::Event(Event::Refused { job, number, mended }) => {
+                self.drawing.remove(&job);
+                self.keep_art(job);
+                self.tell(Event::Refused { job, number, mended });
             }
             Coming::Event(Event::Called { job, attempt, called }) => {
                 self.provider.calls.remove(&job);
@@ -284,6 +303,8 @@ impl World {
                 Coming::Write(record) if self.seed.chance(50) => {
                     ops::apply(&self.disk, &record, self.now_ms).expect("a record applies");
                 }
+                // So may art that a model drew.
+                Coming::Event(Event::Refused { job, .. }) if self.seed.chance(50) => self.keep_art(job),
                 // A file may have reached the store although its attempt was not written down.
                 Coming::Event(Event::Drawn { result: Ok(render), .. }) if self.seed.chance(50) => {
                     ops::keep_blob(&self.disk, render.blob, 1, self.now_ms).expect("a blob row");
@@ -292,6 +313,7 @@ impl World {
             }
         }
         self.drawing.clear();
+        self.at_model.clear();
         self.provider.calls.clear();
         self.provider.asked.clear();
         self.waived.clear();
@@ -344,7 +366,7 @@ impl World {
                 self.waiting_interactive.remove(&record.job());
                 self.within(8, Coming::Write(record));
             }
-            Effect::Draw { job, attempt, route } => self.draw(job, attempt, &route),
+            Effect::Draw { job, attempt, route, art } => self.draw(job, attempt, &route, art),
             Effect::Call { job, attempt, route, art } => self.call(job, attempt, &route, art),
             Effect::Ask { job, attempt, route, art, id } => self.ask(job, attempt, &route, art, &id),
             Effect::Moved(job, JobState::Queued) => self.waive(job),
@@ -394,35 +416,48 @@ impl World {
         }
         let (json, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
         let spec = ops::spec_from_json(&json).expect("its own spec");
+        let steps = self.steps(job);
         if spec.recipe.prompt.starts_with("bought") {
-            let planned = self.shop(&spec, planned);
+            let planned = self.shop(&spec, &steps, planned);
             return self.within(4, Coming::Event(Event::Planned { job, planned }));
         }
-        let route = route(&spec.recipe);
+        let route = route(&spec.recipe, &steps);
         let key = route.realisation.key(planned);
         let planned = if spec.recipe.prompt.starts_with("refused") {
             Planned::Refused(Failure::new(ErrorCode::ModelUnavailable, "no such engine"))
-        } else if let Some(render) = ops::find_render(&self.disk, key).expect("reads") {
-            Planned::Cached(Box::new(render))
+        } else if let Some(render) = self.accepted(&spec, key) {
+            Planned::Cached(render)
         } else {
-            Planned::Draw { route: Box::new(route), key }
+            let art = repair::art_of(&route.realisation, &repair::effective(&spec.recipe, &steps));
+            let kept = ledger::find_art(&self.disk, art).expect("reads").is_some();
+            self.tally.garbled.shared += u64::from(kept);
+            let art = (route.engine == "local" && !kept).then_some(art);
+            Planned::Draw { route: Box::new(route), key, art }
         };
         self.within(4, Coming::Event(Event::Planned { job, planned }));
     }
 
-    fn draw(&mut self, job: JobId, attempt: u32, route: &Route) {
-        let (_, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
+    fn draw(&mut self, job: JobId, attempt: u32, route: &Route, art: Option<RealisedKey>) {
+        let (json, planned) = ops::spec(&self.disk, job).expect("reads").expect("a spec");
+        let spec = ops::spec_from_json(&json).expect("its own spec");
         let key = route.realisation.key(planned);
         assert!(!self.drawing.values().any(|other| *other == key), "key {key} is drawn by two at once");
         self.drawing.insert(job, key);
-        assert!(self.drawing.len() <= self.slots, "more drawings than slots");
-        let result = if self.faults && self.seed.chance(10) {
-            Err((Outcome::Failed, Failure::new(ErrorCode::EngineFailed, "the engine failed")))
-        } else {
-            Ok(Box::new(render(planned, key, route)))
-        };
+        if let Some(art) = art {
+            assert!(!self.at_model.values().any(|other| *other == art), "art {art} is drawn by two at once");
+            assert!(ledger::find_art(&self.disk, art).expect("reads").is_none(), "art {art} is drawn once more");
+            self.at_model.insert(job, art);
+        }
+        let workers = self.drawing.keys().filter(|job| !self.at_model.contains_key(job)).count();
+        assert!(workers <= self.slots, "more drawings than slots");
         let slow = if self.seed.chance(10) { 300 } else { 30 };
-        self.within(slow, Coming::Event(Event::Drawn { job, attempt, result }));
+        if self.faults && self.seed.chance(10) {
+            let failure = Failure::new(ErrorCode::EngineFailed, "the engine failed");
+            let result = Err((Outcome::Failed, failure));
+            return self.within(slow, Coming::Event(Event::Drawn { job, attempt, result }));
+        }
+        let event = self.judged(&spec, (job, attempt), (planned, route));
+        self.within(slow, Coming::Event(event));
     }
 
     fn within(&mut self, span_ms: u64, coming: Coming) {
@@ -435,9 +470,11 @@ impl World {
         let word = match self.seed.below(100) {
             0..5 => "refused",
             5..45 => "bought",
+            45..58 => "model",
             _ => "picture",
         };
-        let prompt = format!("{word} {}", self.seed.below(self.provider.pictures.max(10)));
+        let kind = if self.seed.chance(30) { "garbled " } else { "" };
+        let prompt = format!("{word} {kind}{}", self.seed.below(self.provider.pictures.max(10)));
         let lane = if self.seed.chance(30) { Lane::Interactive } else { Lane::Batch };
         let size = Extent { width: 64, height: 64 };
         let client = format!("client {}", self.seed.below(3));
@@ -445,6 +482,8 @@ impl World {
             asset: AssetRef { name: format!("asset {}", self.seed.below(5)), locale: String::new() },
             priority: self.seed.below(3) as i32,
             deadline_ms: self.seed.chance(10).then(|| 1_000 + self.seed.below(600)),
+            gate: if self.seed.chance(20) { Gate::Report } else { Gate::Enforce },
+            terms: Terms { repair: self.some_repair(), ..Terms::default() },
             ..JobSpec::new(Recipe::from_prompt(&prompt, size), lane, client)
         })
     }
@@ -478,6 +517,7 @@ impl World {
         self.tally.cached += count("SELECT count(*) FROM jobs WHERE cached = 1");
         assert_eq!(self.state.open(), 0, "the dispatcher still holds jobs");
         self.check_money();
+        self.check_repairs();
         self.check_requests();
     }
 
@@ -504,21 +544,24 @@ impl World {
     }
 }
 
-fn route(recipe: &Recipe) -> Route {
+/// Where a recipe goes after `steps`: the built-in engine, or a model on this machine for prompts that say so.
+fn route(recipe: &Recipe, steps: &[Step]) -> Route {
+    let engine = if recipe.prompt.starts_with("model") { "local" } else { "builtin" };
+    let words = repair::words(steps);
     let realisation = Realisation {
-        engine: "builtin".into(),
+        engine: engine.into(),
         engine_version: "1".into(),
         wire_model: "builtin".into(),
         weights: None,
         device_class: "any".into(),
-        seed: recipe.drawing_seed(),
-        settings: BTreeMap::new(),
+        seed: repair::effective(recipe, steps).drawing_seed(),
+        settings: (!words.is_empty()).then(|| (REPAIR_SETTING.to_owned(), words)).into_iter().collect(),
         dropped: Vec::new(),
     };
     Route::here(ModelId::builtin(), None, realisation)
 }
 
-fn render(planned: PlannedKey, key: RealisedKey, route: &Route) -> Render {
+fn render(planned: PlannedKey, key: RealisedKey, route: &Route, verdict: Verdict) -> Render {
     Render {
         planned_key: planned,
         realised_key: key,
@@ -529,8 +572,10 @@ fn render(planned: PlannedKey, key: RealisedKey, route: &Route) -> Render {
         model: route.model.clone(),
         placeholder_for: None,
         replaces: None,
-        verdict: Verdict::of(Vec::new()),
+        verdict,
         latency_ms: 1,
         cost_micros_usd: 0,
+        held_to: String::new(),
+        repairs: Vec::new(),
     }
 }

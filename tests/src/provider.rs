@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 mod book;
 mod control;
 mod dialect;
+pub mod lettering;
 pub mod picture;
 mod record;
 mod rule;
@@ -31,6 +32,7 @@ mod server;
 mod tests;
 
 pub use book::{Book, Charge};
+pub use lettering::{Lettered, Lettering};
 pub use record::{Field, Payload, Recorded};
 pub use rule::{Act, Answer, Delivery, Gate, Reply, Rule};
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub urls: bool,
     /// Whether requests are remembered; benchmarks do without.
     pub record: bool,
+    /// Whether the words that prompts quote are drawn, and how well; absent means pictures without any.
+    pub lettering: Option<Lettering>,
 }
 
 impl Options {
@@ -70,6 +74,7 @@ impl Options {
             polls: 1,
             urls: false,
             record: true,
+            lettering: None,
         }
     }
 }

@@ -215,6 +215,14 @@ fn sqlite_stays_in_the_journal() {
 }
 
 #[test]
+fn c2pa_is_known_by_one_module_and_built_by_packaged_builds_alone() {
+    absent("sidecar/src/", &["use c2pa::", "x509_parser"], &["sidecar/src/output/c2pa"]);
+    let crates = crates();
+    let built = crates.closure("thumbforge-sidecar");
+    assert!(built.contains("png") && !built.contains("c2pa"), "a plain build has c2pa in it");
+}
+
+#[test]
 fn the_machines_clock_is_read_in_few_places() {
     // Job times come from `clock`; the others compare files' times or give a build its moment.
     let places = [

@@ -82,7 +82,7 @@ fn flags_that_the_readme_names_are_there() {
         known.push_str(&help(&[&verb]));
     }
     // Flags of cargo, of tests/run and of tests/csharp/run.
-    known.push_str("--release --full --workspace --all-targets --bench");
+    known.push_str("--release --full --workspace --all-targets --bench --features");
     let readme = text("README.md");
     let mut found = Vec::new();
     for rest in readme.split("--").skip(1) {

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 
 use thumbforge_bindgen::{generate, orphans, pack, root};
 
-const USAGE: &str = "usage: thumbforge-bindgen                                                 write what is generated
-       thumbforge-bindgen pack [--linux DIR] [--windows DIR] [--out DIR]  pack the Unity package
+const USAGE: &str =
+    "usage: thumbforge-bindgen                                                           write what is generated
+       thumbforge-bindgen pack [--linux DIR] [--windows DIR] [--out DIR] [--plain]  pack the Unity package
 
   --linux DIR    a folder with libthumbforge.so and thumbforge     (default: the release build, if it has them)
   --windows DIR  a folder with thumbforge.dll and thumbforge.exe   (default: the release build, if it has them)
-  --out DIR      where the archive is written                      (default: target/package)";
+  --out DIR      where the archive is written                      (default: target/package)
+  --plain        take programs that were built without C2PA (cargo feature dist) too";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,12 +48,17 @@ fn usage(wrong: &str) -> ExitCode {
 /// What `pack` was told; what it was not told lies in cargo's folder.
 fn options(args: &[String]) -> Result<pack::Options, String> {
     let (mut linux, mut windows, mut out) = (None, None, None);
+    let mut plain = false;
     let mut args = args.iter();
     while let Some(flag) = args.next() {
         let place = match flag.as_str() {
             "--linux" => &mut linux,
             "--windows" => &mut windows,
             "--out" => &mut out,
+            "--plain" => {
+                plain = true;
+                continue;
+            }
             _ => return Err(format!("pack knows no {flag:?}")),
         };
         let folder = args.next().ok_or_else(|| format!("{flag} is followed by a folder"))?;
@@ -69,6 +76,7 @@ fn options(args: &[String]) -> Result<pack::Options, String> {
         linux: linux.or_else(|| release(pack::System::Linux)),
         windows: windows.or_else(|| release(pack::System::Windows)),
         out: out.unwrap_or_else(|| target.join("package")),
+        plain,
     })
 }
 

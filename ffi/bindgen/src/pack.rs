@@ -32,6 +32,8 @@ pub struct Options {
     pub windows: Option<PathBuf>,
     /// The folder that the archive comes to lie in.
     pub out: PathBuf,
+    /// Whether programs are taken that were built without the feature `dist`: they neither sign nor check C2PA manifests.
+    pub plain: bool,
 }
 
 /// A system that the package brings programs for.
@@ -126,14 +128,15 @@ pub fn pack(options: &Options) -> io::Result<Packed> {
     let systems = [(System::Linux, &options.linux), (System::Windows, &options.windows)];
     if systems.iter().all(|(_, folder)| folder.is_none()) {
         return Err(refused(
-            "there is no program to pack: build it (cargo build --release -p thumbforge-sidecar -p thumbforge-ffi), or \
+            "there is no program to pack: build it (cargo build --release -p thumbforge-sidecar -p thumbforge-ffi \
+             --features thumbforge-sidecar/dist), or \
              name a folder with --linux or --windows",
         ));
     }
     let mut notes = Vec::new();
     for (system, folder) in systems {
         match folder {
-            Some(folder) => programs(&mut files, system, folder)?,
+            Some(folder) => notes.extend(programs(&mut files, system, folder, options.plain)?),
             None => {
                 notes.push(format!("no programs for {system:?}: its editors can load no library from this archive"));
             }
@@ -200,8 +203,12 @@ fn fresh(package: &Path) -> io::Result<()> {
     Err(refused(format!("these are missing, old or of nothing: {wrong}; run cargo run -p thumbforge-bindgen")))
 }
 
-/// Adds the library and the program of a system.
-fn programs(files: &mut Files, system: System, folder: &Path) -> io::Result<()> {
+/// What a program with C2PA has in it, and none without: the label of the actions that it claims.
+const C2PA_MARK: &[u8] = b"c2pa.actions.v2";
+
+/// Adds the programs of a system; what is to be said of them.
+fn programs(files: &mut Files, system: System, folder: &Path, plain: bool) -> io::Result<Option<String>> {
+    let mut note = None;
     for (name, place) in system.files() {
         let path = folder.join(name);
         let bytes = fs::read(&path).map_err(|err| at(&path, &err))?;
@@ -209,9 +216,19 @@ fn programs(files: &mut Files, system: System, folder: &Path) -> io::Result<()> 
             return Err(refused(format!("{} is empty", path.display())));
         }
         // The library is mapped, not run.
-        files.insert(place.to_owned(), File { bytes, executable: place.starts_with("Sidecar~/") });
+        let executable = place.starts_with("Sidecar~/");
+        if executable && !bytes.windows(C2PA_MARK.len()).any(|window| window == C2PA_MARK) {
+            let what = format!("{} was built without C2PA, so it neither signs nor checks pictures", path.display());
+            if !plain {
+                return Err(refused(format!(
+                    "{what}: build it with `--features thumbforge-sidecar/dist`, or pack it as it is with --plain"
+                )));
+            }
+            note = Some(what);
+        }
+        files.insert(place.to_owned(), File { bytes, executable });
     }
-    Ok(())
+    Ok(note)
 }
 
 /// The newest glibc, 2.x, that a program for Linux asks for; versions stand in it as text. A program that was built on

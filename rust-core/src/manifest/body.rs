@@ -9,8 +9,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::colour::Rgb;
+use crate::criteria::{Criteria, CriteriaTable};
+use crate::manifest::exporting::Export;
+use crate::manifest::mending::Mending;
 use crate::manifest::spending::{Auto, Choosing, Lossy, Policy, ProjectAccount, RouteBy, Routes, Spending};
-use crate::recipe::{Intent, PostStep, Settings, Tier};
+use crate::recipe::{Enlarge, Intent, PostStep, Settings, Tier};
 use crate::text_layer::{TextMode, TextStyle};
 
 /// Which images exist: templates, assets, locales and where the files go.
@@ -55,6 +58,12 @@ pub struct Body {
     /// Models by "preview", "production", or "production.typography" (tier and intent, in quotes). They win over [tiers].
     #[serde(default)]
     pub routes: Routes,
+    /// What finished pictures are held to: here for all, in [criteria.preview] or [criteria."production.typography"] for some.
+    #[serde(default)]
+    pub criteria: CriteriaTable,
+    /// What is done about pictures that these refuse.
+    #[serde(default)]
+    pub repair: Mending,
     /// What `route = "auto"` asks of a model.
     #[serde(default)]
     pub auto: Auto,
@@ -67,6 +76,9 @@ pub struct Body {
     /// Limits of accounts, below those of the user's settings. Keys and addresses stand there, never here.
     #[serde(default)]
     pub accounts: BTreeMap<String, ProjectAccount>,
+    /// What copies for stores and the press say of whose they are.
+    #[serde(default)]
+    pub export: Export,
     /// Import profiles: what Unity's texture importer is set to.
     #[serde(default)]
     pub profiles: BTreeMap<String, Profile>,
@@ -302,6 +314,8 @@ pub struct Template {
     pub intent: Option<Intent>,
     /// Width and height in pixels, as in "512x512".
     pub size: Option<String>,
+    /// Draw the picture small first; once that has passed its checks, the final is made from it.
+    pub draft: Option<DraftRow>,
     /// Model, by any spelling that `thumbforge models` lists.
     pub model: Option<String>,
     /// How a model is chosen where none is named: "pinned" or "auto".
@@ -329,6 +343,12 @@ pub struct Template {
     pub output: Option<String>,
     /// Brand colours in place of the manifest's.
     pub brand: Option<Vec<Rgb>>,
+    /// What its pictures are held to, over [criteria].
+    #[serde(default)]
+    pub criteria: Criteria,
+    /// What is done about its pictures that are refused, over [repair].
+    #[serde(default)]
+    pub repair: Mending,
     /// Sampling and drawing settings.
     #[serde(default)]
     pub settings: Settings,
@@ -372,6 +392,28 @@ impl Asset {
             fast_preview: self.fast_preview,
         }
     }
+}
+
+/// The draft that a final is made from. Tier `preview` draws the draft alone; `production` draws it as that does, checks
+/// it, and makes it as large as `size` says.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftRow {
+    /// Width and height of the draft in pixels, as in "512x512".
+    #[serde(default = "draft_size")]
+    pub size: String,
+    /// How it becomes larger: "auto", "model" or "lanczos".
+    #[serde(default)]
+    pub enlarge: Enlarge,
+    /// The model that enlarges it, by any spelling that `thumbforge models` lists; absent means the local one that drew it.
+    pub model: Option<String>,
+    /// How far the larger picture may leave the draft, 0 to 1, where a model draws it anew.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub strength: Option<f64>,
+}
+
+fn draft_size() -> String {
+    crate::manifest::DEFAULT_SIZE.to_string()
 }
 
 fn one() -> u32 {
@@ -442,6 +484,8 @@ pub struct Asset {
     pub strings: BTreeMap<String, String>,
     /// Width and height in pixels, in place of the template's.
     pub size: Option<String>,
+    /// The draft that the final is made from, in place of the template's.
+    pub draft: Option<DraftRow>,
     /// Model, in place of the template's.
     pub model: Option<String>,
     /// How a model is chosen where none is named: "pinned" or "auto".
@@ -463,6 +507,12 @@ pub struct Asset {
     pub seed: Option<u64>,
     /// Draft or final, in place of the template's.
     pub tier: Option<Tier>,
+    /// What the picture is held to, over the template's.
+    #[serde(default)]
+    pub criteria: Criteria,
+    /// What is done about it when it is refused, over the template's.
+    #[serde(default)]
+    pub repair: Mending,
     /// Settings over the template's.
     #[serde(default)]
     pub settings: Settings,

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::criteria::Criteria;
 use crate::day::Day;
 use crate::error::ErrorCode;
 use crate::image::Extent;
@@ -17,6 +18,7 @@ use crate::manifest::wanted::Warning;
 use crate::model::{Catalogue, Family, ModelId, ModelRow, SeedUse, Standing};
 use crate::money::Micros;
 use crate::recipe::{Recipe, Tier};
+use crate::repair::Repair;
 use crate::routing::{self, Ask, Learned};
 use crate::terms::{AccountLimits, Budget, Licences, Period, Scope, Terms};
 
@@ -73,13 +75,25 @@ impl Noticed {
 /// What the terms of an image follow from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wish {
+    /// What the image is held to, as [`written`]: figures have no hash.
+    pub(super) criteria: String,
+    /// What is done about the image when its checks refuse it.
+    pub(super) repair: Option<Repair>,
     /// The model that is named; kept only where rows of the project's own may come along for it.
     pub(super) model: Option<ModelId>,
+    /// The model that enlarges a draft; kept where such rows may come along.
+    pub(super) enlarger: Option<ModelId>,
     pub(super) pin: bool,
     pub(super) allow_lossy: Vec<Lossy>,
     pub(super) fallback: Vec<ModelId>,
     /// Chosen by price and quality, for this.
     pub(super) auto: Option<Chosen>,
+}
+
+/// Criteria as a key: equal criteria are written alike, and those that say nothing, which most images have, as nothing.
+pub(super) fn written(criteria: &Criteria) -> String {
+    // They are figures and words, which JSON can always write.
+    if criteria.is_default() { String::new() } else { serde_json::to_string(criteria).unwrap_or_default() }
 }
 
 /// What a choice by price and quality depends on.
@@ -114,11 +128,11 @@ impl<'m> Terming<'m> {
         !self.known.own.is_empty()
     }
 
-    /// The terms of a wish.
+    /// The terms of a wish whose criteria are these.
     ///
     /// # Errors
     /// Why no model may be chosen.
-    pub(super) fn terms(&mut self, wish: Wish, row: &TierRow) -> Result<Arc<Terms>, String> {
+    pub(super) fn terms(&mut self, wish: Wish, criteria: Criteria, row: &TierRow) -> Result<Arc<Terms>, String> {
         if let Some(made) = self.made.get(&wish) {
             return Ok(made.clone());
         }
@@ -127,6 +141,8 @@ impl<'m> Terming<'m> {
             None => Vec::new(),
         };
         let mut terms = Terms {
+            criteria,
+            repair: wish.repair.clone(),
             models,
             fallback: wish.fallback.clone(),
             pin: wish.pin,
@@ -134,7 +150,7 @@ impl<'m> Terming<'m> {
             max_latency_ms: row.max_latency_ms.filter(|_| wish.auto.is_some()),
             ..self.base.clone()
         };
-        terms.rows = self.own_rows(wish.model.iter().chain(&terms.models).chain(&terms.fallback));
+        terms.rows = self.own_rows(wish.model.iter().chain(&wish.enlarger).chain(&terms.models).chain(&terms.fallback));
         let terms = Arc::new(terms);
         self.made.insert(wish, terms.clone());
         Ok(terms)

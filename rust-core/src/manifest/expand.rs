@@ -16,7 +16,7 @@ use crate::job::AssetRef;
 use crate::limits;
 use crate::locale::{Chain, Strings, same_locale};
 use crate::manifest::body::{self, MissingString, TierRow, Tiers, Variable};
-use crate::manifest::choosing::{Chosen, Known, Noticed, Terming, Wish, left_out};
+use crate::manifest::choosing::{Chosen, Known, Noticed, Terming, Wish, left_out, written};
 use crate::manifest::error::{Gathered, ManifestError, ManifestErrors};
 use crate::manifest::path::check_output;
 use crate::manifest::source::{did_you_mean, excerpt, nearest};
@@ -26,7 +26,7 @@ use crate::manifest::tiers::{TierFile, overlaid};
 use crate::manifest::wanted::{Expansion, NamedProfile, Overrides, Skipped, Wanted};
 use crate::manifest::{DEFAULT_SIZE, Files, Manifest};
 use crate::model::{Catalogue, ModelId};
-use crate::recipe::{Adapter, ArtFile, Intent, Recipe, RecipeError, Settings, TemplateRef, Tier};
+use crate::recipe::{Adapter, ArtFile, Draft, Intent, Recipe, RecipeError, Settings, TemplateRef, Tier};
 use crate::routing::{Metadata, route_job};
 use crate::terms::Terms;
 use crate::text_layer::{TextLayer, TextStyle};
@@ -554,7 +554,23 @@ impl<'m, 'e> Expander<'m, 'e> {
         let body = template.map(|template| template.body);
         let overrides = self.overrides;
         let tier = overrides.tier.unwrap_or_else(|| self.manifest.tier(body, asset));
-        let tier_at = usize::from(tier == Tier::Production);
+        let draft_row = asset.draft.as_ref().or(body.and_then(|body| body.draft.as_ref()));
+        let draft = match draft_row {
+            Some(row) => {
+                let owner = if asset.draft.is_some() { ("assets", name) } else { ("templates", template?.name) };
+                let model = match &row.model {
+                    Some(model) => Some(self.model(Some(model), &[owner.0, owner.1, "draft", "model"])?),
+                    None => None,
+                };
+                // A size that is none was an error when the manifest was read.
+                let size = row.size.parse().ok()?;
+                Some(Draft { size, enlarge: row.enlarge, model, strength: row.strength })
+            }
+            None => None,
+        };
+        // What is made from a draft is drawn as drafts are: its final only enlarges it.
+        let drawn_as = if draft.is_some() { Tier::Preview } else { tier };
+        let tier_at = usize::from(drawn_as == Tier::Production);
         let own_model = match &asset.model {
             Some(model) => Some(self.model(Some(model), &["assets", name, "model"])?),
             None => None,
@@ -566,13 +582,19 @@ impl<'m, 'e> Expander<'m, 'e> {
         let intent = body.and_then(|body| body.intent).unwrap_or_default();
         // The team's own picture is taken as it is: what a model would do with a prompt decides none of its pixels.
         let drawn = art.is_none() || intent == Intent::Edit;
-        let (model, chosen_by) = self.choose(own_model, asset, template, (tier, intent));
+        let (model, chosen_by) = self.choose(own_model, asset, template, (drawn_as, intent));
         let settings = self.tiers[tier_at]
             .settings()
             .overlaid(body.map_or(&Settings::default(), |body| &body.settings))
             .overlaid(&asset.settings)
             .overlaid(&overrides.settings);
         let own_size = asset.size.as_deref().and_then(|size| size.parse().ok());
+        let size = overrides.size.or(own_size).or(template.and_then(|template| template.size)).unwrap_or(DEFAULT_SIZE);
+        let draft = draft.filter(|_| drawn);
+        let (size, draft) = match draft {
+            Some(draft) if tier == Tier::Preview => (draft.size, None),
+            draft => (size, draft),
+        };
         let recipe = Recipe {
             template: template
                 .map(|template| TemplateRef { name: template.name.to_owned(), version: template.body.version }),
@@ -582,11 +604,12 @@ impl<'m, 'e> Expander<'m, 'e> {
             intent,
             tier,
             seed: overrides.seed.or(asset.seed).or(body.and_then(|body| body.seed)).filter(|_| drawn),
-            size: overrides.size.or(own_size).or(template.and_then(|template| template.size)).unwrap_or(DEFAULT_SIZE),
+            size,
             settings: if drawn { settings } else { Settings::default() },
             adapters: template.filter(|_| drawn).map(|template| template.adapters.clone()).unwrap_or_default(),
             art,
             edit: None,
+            draft,
             brand: self.manifest.brand(body).to_vec(),
             text: Vec::new(),
             post: body.map(|body| body.post.clone()).unwrap_or_default(),
@@ -672,6 +695,10 @@ impl<'m, 'e> Expander<'m, 'e> {
             let place = || [fallback_at.0, fallback_at.1, "fallback"].map(str::to_owned).to_vec();
             self.noticed.note(model, pin, place);
         }
+        let enlarger = recipe.draft.as_ref().and_then(|draft| draft.model.as_ref());
+        if let Some(model) = enlarger {
+            self.noticed.note(model, pin, || ["assets", name, "draft", "model"].map(str::to_owned).to_vec());
+        }
         if let Some(model) = recipe.model.as_ref().filter(|_| !allow_lossy.is_empty())
             && let Some(row) = self.catalogue.get(model)
         {
@@ -679,21 +706,33 @@ impl<'m, 'e> Expander<'m, 'e> {
             let left_out = left_out(row, recipe, has_negative, allow_lossy);
             self.noticed.lossy.extend(left_out.into_iter().map(|field| (row.id.clone(), field)));
         }
+        let drawn_as = if recipe.draft.is_some() { Tier::Preview } else { recipe.tier };
         let auto = (chosen_by == ChosenBy::Auto && drawn).then(|| Chosen {
-            tier: recipe.tier,
+            tier: drawn_as,
             intent: recipe.intent,
-            size: recipe.size,
+            size: recipe.draft.as_ref().map_or(recipe.size, |draft| draft.size),
             quality: recipe.settings.quality.clone(),
         });
+        let criteria = self.manifest.body.criteria.of(recipe.tier, recipe.intent);
+        let of_template = template.map(|template| &template.body.criteria);
+        let criteria = of_template.into_iter().chain([&asset.criteria]).fold(criteria, |all, over| all.overlaid(over));
+        let draws_words =
+            template.is_some_and(|template| template.layers.iter().any(|layer| !layer.body.mode.is_composite()));
+        let of_template = template.map(|template| &template.body.repair);
+        let said = of_template.into_iter().chain([&asset.repair]);
+        let repair = said.fold(self.manifest.body.repair.clone(), |all, over| all.overlaid(over)).repair(draws_words);
         let wish = Wish {
+            criteria: written(&criteria),
+            repair,
             model: recipe.model.clone().filter(|_| self.terming.has_own_rows()),
+            enlarger: enlarger.cloned().filter(|_| self.terming.has_own_rows()),
             pin,
             allow_lossy: allow_lossy.to_vec(),
             fallback,
             auto,
         };
-        let row = &self.tiers[usize::from(recipe.tier == Tier::Production)];
-        match self.terming.terms(wish, row) {
+        let row = &self.tiers[usize::from(drawn_as == Tier::Production)];
+        match self.terming.terms(wish, criteria, row) {
             Ok(terms) => Some(terms),
             Err(why) => {
                 let fix = "name a model, lower auto.pass_rate, or let models be measured (`thumbforge models --learn`)";
@@ -1027,8 +1066,8 @@ fn recipe_place(
 ) -> Vec<String> {
     let owned = |place: &[&str]| place.iter().map(|part| (*part).to_owned()).collect();
     match (err, template) {
-        (RecipeError::EmptyPrompt | RecipeError::PromptTooLong { what: "prompt", .. }, _) => owned(prompt),
-        (RecipeError::PromptTooLong { .. }, _) => owned(negative),
+        (RecipeError::PromptTooLong { what: "negative prompt", .. }, _) => owned(negative),
+        (RecipeError::EmptyPrompt | RecipeError::PromptTooLong { .. }, _) => owned(prompt),
         (RecipeError::Number { field, .. }, Some(template)) => {
             let layer =
                 template.layers.iter().position(|layer| field.ends_with(&format!("text layer {:?}", layer.body.name)));

@@ -84,6 +84,13 @@ impl<'s> Walk<'s> {
             self.path.push(name.to_owned());
             match (properties.and_then(|properties| properties.get(name)), open) {
                 (Some(property), _) => self.value(property, value),
+                // Rows among keys, as in [criteria]: what is no table is a key with a mistake in its name.
+                (None, Some(Value::Object(_)))
+                    if properties.is_some() && !matches!(value.get_ref(), DeValue::Table(_)) =>
+                {
+                    let known = properties.unwrap_or(&none).keys().map(String::as_str);
+                    self.mistake(key.span().start, "no such key".to_owned(), did_you_mean(name, known));
+                }
                 (None, Some(inner @ Value::Object(_))) => self.value(inner, value),
                 (None, Some(Value::Bool(true))) => {}
                 (None, _) => {

@@ -8,6 +8,7 @@ use super::*;
 use crate::day::Day;
 use crate::model::Catalogue;
 use crate::recipe::Settings;
+use crate::text_layer::{Guard, Place};
 
 /// Files in memory.
 #[derive(Default)]
@@ -59,6 +60,31 @@ fill = "#ffcc00"
 template = "card"
 vars = { subject = "a {{ metal }} sword", metal = "steel" }
 "##;
+
+/// A manifest of one asset whose only layer has this style.
+fn styled(style: &str) -> String {
+    format!(
+        "[templates.card]\nprompt = 'p'\n[[templates.card.text]]\nname = 'title'\ntext = 'Sale'\n{style}\n\
+         [assets.a]\ntemplate = 'card'\nlocales = []\n"
+    )
+}
+
+#[test]
+fn styles_say_how_words_stand() {
+    let style = |text: &str| {
+        let found = expanded(&styled(text), &Shelf::default(), &Overrides::default()).expect("a good manifest");
+        found.wanted[0].recipe.text[0].style.clone()
+    };
+    let (plain, all) = (style(""), style("arc = -40\nplace = 'calm'\nguard = 'auto'"));
+    assert_eq!((plain.arc, plain.place, plain.guard), (0.0, Place::Area, Guard::None));
+    assert_eq!((all.arc, all.place, all.guard), (-40.0, Place::Calm, Guard::Auto));
+    let refused = |text: &str| {
+        let errors = expanded(&styled(text), &Shelf::default(), &Overrides::default()).expect_err("a bad style");
+        errors.to_string()
+    };
+    assert!(refused("arc = 200").contains("arcs go from -180 to 180 degrees"), "{}", refused("arc = 200"));
+    assert!(refused("guard = 'always'").contains("none, outline, plate, auto"), "{}", refused("guard = 'always'"));
+}
 
 fn today() -> Day {
     "2026-11-21".parse().expect("a day")
@@ -372,6 +398,36 @@ fn mistakes_are_told_with_place_and_fix() {
     check("missing_string='ignore'\n", InvalidManifest, &["write one of: fail, skip, fallback"]);
     check("brand=['red']\n", InvalidManifest, &["brand[0]: \"red\" is no colour; write it as #rrggbb"]);
     check("[output]\nsafe_area=3\n", InvalidManifest, &["write a number from 0 to 0.25"]);
+    check(
+        "[criteria]\npresense = 1\n",
+        InvalidManifest,
+        &["thumbforge.toml:2:1: criteria.presense: no such key; did you mean \"presence\"?"],
+    );
+    check("[repair]\nmeans = ['resed']\n", InvalidManifest, &["repair.means", "did you mean \"reseed\"?"]);
+    check("[repair]\nmeans = []\n", InvalidManifest, &["repair.means: no means at all; name some, or write allow"]);
+    check("[repair]\nbudget = '-1'\n", InvalidManifest, &["repair.budget: no amount: \"-1\""]);
+    check("[repair]\nattempts = 17\n", InvalidManifest, &["repair.attempts: 17 is out of range"]);
+    check(&asset("prompt='p'\nrepair={attempts=0}"), InvalidManifest, &["assets.a.repair.attempts"]);
+    check("[criteria]\npresence = 2\n", InvalidManifest, &["criteria.presence: 2 is out of range", "from 0 to 1"]);
+    check(
+        "[criteria.preview]\ncontrast = 'eror'\n",
+        InvalidManifest,
+        &["criteria.preview.contrast", "did you mean \"error\"? (one of: ignore, warning, error)"],
+    );
+    check(
+        "[criteria.\"production.typografy\"]\ntext = 'error'\n",
+        InvalidManifest,
+        &[
+            "criteria.\"production.typografy\": criteria for no tier or intent that there is",
+            "\"production.typography\"",
+        ],
+    );
+    check(
+        "[criteria]\nrequired = ['ACME']\nrequired_locale = 'english!'\n",
+        InvalidManifest,
+        &["criteria: cannot read the required words in \"english!\"; write the locale as en or zh-Hans"],
+    );
+    check(&asset("prompt='p'\ncriteria={brand_share=7}"), InvalidManifest, &["assets.a.criteria.brand_share"]);
     check("[output]\nvcs='svn'\n", InvalidManifest, &["write one of: none, p4"]);
     check(
         "[templates.t]\nprompt='p'\npost=[{step='mirror'},{step='vignete',percent=3}]\n",
@@ -566,6 +622,34 @@ fn the_tier_file_of_the_case_studies_is_read_as_it_is() {
     assert_eq!(wanted.recipe.settings.steps, Some(4));
 }
 
+/// What a person accepted of tier `preview` is what the final is made from: to the key.
+#[test]
+fn a_final_is_made_from_the_very_draft_that_tier_preview_draws() {
+    let text = "[tiers.preview]\nmodel='sd3.5_turbo'\nsteps=4\n[tiers.production]\nmodel='sd3.5-large'\nsteps=40\n\
+                [templates.t]\nprompt='p'\nsize='2048x2048'\ndraft={ enlarge='lanczos' }\n\
+                [assets.a]\ntemplate='t'\n[assets.b]\ntemplate='t'\ndraft={ size='256x256', model='sd3.5-large', strength=0.2 }\n";
+    let of = |tier| {
+        let overrides = Overrides { tier: Some(tier), ..Overrides::default() };
+        expanded(text, &shelf(), &overrides).expect("a good manifest").wanted
+    };
+    let (drafts, finals) = (of(Tier::Preview), of(Tier::Production));
+    for (draft, last) in drafts.iter().zip(&finals) {
+        assert_eq!(draft.recipe.draft, None);
+        assert_eq!(last.recipe.as_draft().as_ref(), Some(&draft.recipe));
+        assert_eq!(last.recipe.size.to_string(), "2048x2048");
+        assert_eq!(last.recipe.settings.steps, Some(4));
+    }
+    assert_eq!(drafts.iter().map(|draft| draft.recipe.size.to_string()).collect::<Vec<_>>(), ["512x512", "256x256"]);
+    let enlarger = finals[1].recipe.draft.as_ref().and_then(|draft| draft.model.clone());
+    assert_eq!(enlarger.map(|model| model.to_string()), Some("sd3.5-large".to_owned()));
+    check(
+        "[assets.a]\nprompt='p'\nsize='1024x512'\ndraft={}\n",
+        ErrorCode::InvalidRequest,
+        &["asset \"a\" cannot be drawn: make 1024x512 from a draft of 512x512"],
+    );
+    check("[assets.a]\nprompt='p'\ndraft={ size='big' }\n", ErrorCode::InvalidRequest, &["\"big\" is no size"]);
+}
+
 #[test]
 fn a_prompt_file_is_one_picture_per_line() {
     let text = "\u{feff}# posters\r\nstudio photo of sword on table, cinematic lighting\r\n\r\n  鋼の剣\r\n";
@@ -589,6 +673,34 @@ fn a_prompt_file_is_one_picture_per_line() {
 }
 
 /// Editors complete the manifest from the committed file; `UPDATE=1 cargo test -p thumbforge-core` writes it anew.
+#[test]
+fn the_more_specific_criteria_win_key_by_key() {
+    let text = format!(
+        "{SHOP}\n[criteria]\npresence = 0.8\nlegibility = 0.1\nbrand_share = 0.1\ncontrast_min = 2\n\
+         [criteria.preview]\nlegibility = 0.2\nbrand_share = 0.2\ncontrast_min = 3\n\
+         [criteria.\"preview.icon\"]\nbrand_share = 0.3\ncontrast_min = 4\n\
+         [criteria.\"production.icon\"]\npresence = 0.5\n\
+         [assets.potion]\ntemplate = 'card'\ntier = 'preview'\ncriteria = {{ required = ['ACME'] }}\n"
+    );
+    let text = text
+        .replace("profile = \"sprite\"", "profile = \"sprite\"\ntier = \"preview\"\ncriteria = { contrast_min = 5 }");
+    let text = text.replace("strings = [\"Shop.csv\"]", "strings = [\"Shop.csv\"]\n");
+    let expansion = good(&text);
+    let of = |name: &str| {
+        let wanted = expansion.wanted.iter().find(|wanted| wanted.asset.name == name).expect("an image");
+        &wanted.terms
+    };
+    let sword = &of("sword").criteria;
+    let told = (sword.presence, sword.legibility, sword.brand_share, sword.contrast_min);
+    assert_eq!(told, (Some(0.8), Some(0.2), Some(0.3), Some(5.0)));
+    assert!(sword.required.is_empty());
+    assert_eq!(of("potion").criteria.required, ["ACME"]);
+    assert_eq!(of("potion").criteria.contrast_min, Some(5.0));
+    let swords: Vec<_> = expansion.wanted.iter().filter(|wanted| wanted.asset.name == "sword").collect();
+    assert!(std::sync::Arc::ptr_eq(&swords[0].terms, &swords[1].terms), "the same terms are made once");
+    assert!(good(SHOP).wanted[0].terms.criteria.is_default());
+}
+
 #[test]
 fn the_committed_schema_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/thumbforge.schema.json");

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use crate::recipe::Settings;
-use crate::text_layer::{Align, Fill, TextLayer, TextStyle, VerticalAlign, Weight};
+use crate::text_layer::{Align, Fill, Place, TextLayer, TextStyle, VerticalAlign, Weight};
 
 /// Writes fields into a BLAKE3 of its own domain.
 pub(super) struct Canon {
@@ -143,6 +143,9 @@ pub(super) fn text_layer(canon: &mut Canon, layer: &TextLayer) {
         plate,
         tracking,
         uppercase,
+        arc,
+        place,
+        guard,
     } = &layer.style;
     if *area != default.area {
         for side in area {
@@ -232,5 +235,15 @@ pub(super) fn text_layer(canon: &mut Canon, layer: &TextLayer) {
     }
     if *uppercase {
         canon.integer("uppercase", 1);
+    }
+    if *arc != default.arc {
+        canon.number("arc", *arc);
+    }
+    match place {
+        Place::Area => {}
+        Place::Calm => canon.text("place", "calm"),
+    }
+    if *guard != default.guard {
+        canon.text("guard", guard.word());
     }
 }

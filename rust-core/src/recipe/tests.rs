@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::Catalogue;
-use crate::text_layer::{Align, Fill, FontFile, Outline, Plate, Shadow, TextMode, TextStyle, VerticalAlign, Weight};
+use crate::text_layer::{
+    Align, Fill, FontFile, Guard, Outline, Place, Plate, Shadow, TextMode, TextStyle, VerticalAlign, Weight,
+};
 
 fn size() -> Extent {
     Extent { width: 512, height: 512 }
@@ -101,6 +103,12 @@ fn changes() -> Vec<Change<Recipe>> {
         }),
         ("tracking", |r| style(r).tracking = 0.1),
         ("uppercase", |r| style(r).uppercase = true),
+        ("arc", |r| style(r).arc = 40.0),
+        ("arc down", |r| style(r).arc = -40.0),
+        ("place", |r| style(r).place = Place::Calm),
+        ("guard", |r| style(r).guard = Guard::Outline),
+        ("other guard", |r| style(r).guard = Guard::Plate),
+        ("both guards", |r| style(r).guard = Guard::Auto),
         ("mirror", |r| r.post.push(PostStep::Mirror)),
         ("grayscale", |r| r.post.push(PostStep::Grayscale)),
         ("vignette", |r| r.post.push(PostStep::Vignette { percent: 10 })),
@@ -202,6 +210,7 @@ fn bounds_are_told_by_name() {
     assert!(refused(|r| r.settings.steps = Some(0)).contains("steps"));
     assert!(refused(|r| r.text[0].style.area = [0.9, 0.0, 0.2, 0.1]).contains("\"title\""));
     assert!(refused(|r| r.text[0].style.size = 0.0).contains("size"));
+    assert!(refused(|r| r.text[0].style.arc = 181.0).contains("arc of the text layer"));
     assert!(refused(|r| r.text[0].text = "x".repeat(4096)).contains("2048 bytes"));
 }
 

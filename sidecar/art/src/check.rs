@@ -5,16 +5,24 @@
 
 mod blank;
 pub mod bounds;
-mod contrast;
+mod brand;
+mod colour;
+pub(crate) mod contrast;
 mod layout;
 
 #[cfg(test)]
 mod tests;
 
+use thumbforge_core::colour::Rgb;
+use thumbforge_core::criteria::Criteria;
 use thumbforge_core::image::{Extent, ImageBuf, PixelBox};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 
 use crate::text::SetLayer;
+
+pub use brand::alike;
+pub use contrast::within as contrast_within;
+pub use layout::safe_area;
 
 /// What there is to judge.
 #[derive(Debug, Clone, Copy)]
@@ -31,22 +39,47 @@ pub struct Checks<'a> {
     pub safe_inset: f64,
     /// Width in pixels at which people see the picture at its smallest; its own width where nobody says otherwise.
     pub shown_width: u32,
+    /// Brand colours that the art shows.
+    pub brand: &'a [Rgb],
+    /// Brand colours that letters, outlines or plates have: whether they are seen is asked of the finished picture.
+    pub brand_set: &'a [Rgb],
+    /// How bad what is, and figures in place of ours.
+    pub criteria: &'a Criteria,
 }
 
 impl Checks<'_> {
     /// Runs every check. What cannot be judged, because the size is wrong, is left out.
     pub fn run(&self) -> Vec<Finding> {
+        let mut findings = self.art();
+        findings.extend(self.layers());
+        findings
+    }
+
+    /// What can be said of the art alone. It is the same whatever the words are, so pictures that share their art are told
+    /// the same here.
+    pub fn art(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = blank::check(self.art).into_iter().collect();
         if let Some(wrong) = layout::wrong_size(self) {
             findings.push(wrong);
             return findings;
         }
+        findings.extend(brand::check(self.art, self.brand, self.criteria));
+        findings
+    }
+
+    /// What can be said of the layers that were set.
+    pub fn layers(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if layout::wrong_size(self).is_some() {
+            return findings;
+        }
         for layer in self.set {
             findings.extend(layout::outside(self, layer));
             findings.extend(layout::too_small(self, layer));
-            findings.extend(contrast::check(self.finished, layer));
+            findings.extend(contrast::check(self.finished, layer, self.criteria));
         }
         findings.extend(layout::overlaps(self.set));
+        findings.extend(brand::check(self.finished, self.brand_set, self.criteria));
         findings
     }
 }

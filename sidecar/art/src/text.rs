@@ -1,19 +1,22 @@
 //! Setting text layers over a picture: shaping, fitting, painting.
 //!
 //! ```text
-//! layer ─► locale (fonts, direction, capitals) ─► wrap (where lines may break)
-//!       ─► fit (lines and size, by ink) ─► shape (glyphs) ─► mask (coverage) ─► paint
+//! layer ─► calm (its box) ─► locale (fonts, direction, capitals) ─► wrap (where lines may break)
+//!       ─► fit (lines and size, by ink) ─► shape (glyphs) ─► arc (bent) ─► mask (coverage) ─► paint ─► guard (contrast)
 //! ```
 //!
 //! Nothing here asks the machine for a font, a locale or a transcendental function, so the same
 //! layer gives the same bytes everywhere; `tests` holds the hashes that prove it.
 //! What the words are, and whether the outcome is good, is decided elsewhere (see [`crate::check`]).
 
+mod arc;
 mod book;
+mod calm;
 mod error;
 mod face;
 mod fit;
 mod glyph;
+mod guard;
 mod locale;
 mod mask;
 mod paint;
@@ -84,8 +87,12 @@ pub enum LetterHeight {
 /// The first layer that cannot be set. `image` is unchanged then.
 pub fn set(image: &mut ImageBuf, layers: &[TextLayer], fonts: &FontBook) -> Result<Vec<SetLayer>, TextError> {
     let extent = image.extent();
-    let fitted = fonts.with_bench(|bench| {
-        layers.iter().map(|layer| fit::fit(layer, extent, fonts, bench)).collect::<Result<Vec<_>, _>>()
-    })?;
-    Ok(fitted.into_iter().map(|fitted| paint::paint(image, fitted)).collect())
+    layers.iter().try_for_each(style::check)?;
+    let areas = calm::places(image, layers);
+    fonts.with_bench(|bench| {
+        let fitted = layers.iter().zip(&areas).map(|(layer, area)| fit::fit(layer, *area, extent, fonts, bench));
+        let fitted = fitted.collect::<Result<Vec<_>, _>>()?;
+        let layers = layers.iter().zip(areas).zip(fitted);
+        Ok(layers.map(|((layer, area), fitted)| guard::paint(image, layer, area, fitted, fonts, bench)).collect())
+    })
 }

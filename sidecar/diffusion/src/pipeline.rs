@@ -41,7 +41,7 @@ use crate::text::tokenizer::Truncated;
 use crate::weights::{Component, Weights};
 
 pub use self::estimate::{Estimate, Phase, PhaseKind, flops};
-pub use self::mask::FEATHER_PX_MAX;
+pub use self::mask::{FEATHER_PX_MAX, shares as mask_shares};
 pub use self::request::{
     Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
 };

@@ -72,6 +72,8 @@ pub fn fold_seed(seed: u64) -> u64 {
 }
 
 /// What the model of `row` is asked for `recipe`, drawn with `seed`.
+///
+/// How a mask is softened, and what becomes of what it leaves alone, is asked of no model: whoever composes the picture does it.
 pub fn translate(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64) -> Translated {
     let can = &row.can;
     let task = match recipe.edit.as_ref().map(|edit| edit.operation) {
@@ -129,13 +131,9 @@ pub fn translate(recipe: &Recipe, row: &ModelRow, protocol: Protocol, seed: u64)
         }
     }
     let settings = &recipe.settings;
-    for (field, named) in [
-        ("noise", settings.noise.is_some()),
-        ("dtype", settings.dtype.is_some()),
-        ("slg", settings.slg.is_some()),
-        ("mask_feather", settings.mask_feather.is_some()),
-        ("mask_mode", settings.mask_mode.is_some()),
-    ] {
+    for (field, named) in
+        [("noise", settings.noise.is_some()), ("dtype", settings.dtype.is_some()), ("slg", settings.slg.is_some())]
+    {
         if named {
             notes.unmet(field, "only models with weights on this machine have it".to_owned());
         }

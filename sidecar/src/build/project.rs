@@ -16,6 +16,7 @@ use thumbforge_core::limits;
 use thumbforge_core::locale::Strings;
 use thumbforge_core::lock::Lock;
 use thumbforge_core::manifest::body::Vcs;
+use thumbforge_core::manifest::exporting::Export;
 use thumbforge_core::manifest::{
     DEFAULT_SIZE, Expanded, Expansion, FileFault, Files, Known, Manifest, ManifestErrors, Overrides, PromptFile, Share,
     TierFile, Wanted, expand_share, join,
@@ -77,6 +78,8 @@ pub struct Project {
     pub vcs: Vcs,
     /// Margin that words keep.
     pub safe_inset: Option<f64>,
+    /// What exported copies say of whose they are.
+    pub export: Export,
     /// A folder that the team shares renders in.
     pub shared_cache: Option<PathBuf>,
     /// Hashes of files by size and time of change; it saves time and decides nothing.
@@ -162,6 +165,7 @@ impl Project {
             name: body.project.clone().unwrap_or_default(),
             vcs: if out.is_some() { Vcs::None } else { body.output.vcs.clone() },
             safe_inset: body.output.safe_area,
+            export: body.export.clone(),
             shared_cache: body.cache.shared.as_ref().map(|path| folder.join(path)),
             manifest: Some(folder.join(file.file_name().unwrap_or_default())),
             stat_cache: disk.cache.into_inner(),
@@ -209,6 +213,7 @@ impl Project {
             name: String::new(),
             vcs: Vcs::None,
             safe_inset: None,
+            export: Export::default(),
             shared_cache: None,
             stat_cache: StatCache::load(&stat_path),
             stat_path,

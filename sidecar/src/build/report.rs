@@ -11,6 +11,7 @@ use thumbforge_core::lock::LockLine;
 use thumbforge_core::manifest::{Wanted, Warning};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::plan::{Action, KeepReason};
+use thumbforge_core::repair::Repaired;
 use thumbforge_core::verdict::Verdict;
 
 /// What became, or would become, of one image.
@@ -110,6 +111,9 @@ pub struct Item {
     pub cost_micros_usd: u64,
     /// Wall time of the attempt that drew it.
     pub latency_ms: Option<u64>,
+    /// Pictures that the checks refused on the way to it, and what was done about each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repaired>,
     /// What was decided on it; absent when nobody has.
     pub approval: Option<Approved>,
     /// What the checks found.
@@ -147,6 +151,7 @@ impl Item {
             attempts: 0,
             cost_micros_usd: 0,
             latency_ms: None,
+            repairs: Vec::new(),
             approval: None,
             verdict: None,
             error: None,
@@ -214,6 +219,7 @@ impl Item {
         self.attempts = attempts;
         self.cost_micros_usd = if cached { 0 } else { render.cost_micros_usd };
         self.latency_ms = Some(render.latency_ms);
+        self.repairs.clone_from(&render.repairs);
         self.verdict = Some(render.verdict.clone());
         self.from_store = cached;
         self.state = ItemState::Done;

@@ -10,7 +10,8 @@ pub(super) fn doctor(context: &Context) -> Result<u8, BuildError> {
     // What is wrong with the settings is one of the things that it looks at.
     let shelf = context.shelf().map_err(|failure| failure.message);
     let market = shelf.as_ref().map(Shelf::now).map_err(String::as_str);
-    let lines = look(&context.data_dir, market.as_deref().map_err(|problem| *problem), context.today());
+    let lines =
+        look(&context.data_dir, market.as_deref().map_err(|problem| *problem), &context.user.ocr, context.today());
     if context.json {
         print_out(&pretty(&lines));
     } else {

@@ -10,17 +10,20 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{Gate, JobSpec, JobState, Lane};
+use thumbforge_core::locale::is_locale;
 use thumbforge_core::manifest::{DEFAULT_SIZE, Wanted};
 use thumbforge_core::model::{Catalogue, Family, ModelRow};
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Intent, Recipe, one_line};
+use thumbforge_core::repair::Repair;
 use thumbforge_core::terms::{Budget, Period, Scope, Terms};
-use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
+use thumbforge_core::text_layer::TextMode;
 
 use super::batch::RecipeArgs;
 use super::{Context, exit, interruption, maker, pretty, print_out, runtime};
 use crate::build::{BuildError, Item, ItemState, Report};
 use crate::command::batch::write_text;
+use crate::intake::words;
 use crate::maker::Maker;
 use crate::output::write::{Patience, write_atomic};
 use crate::publish::Progress;
@@ -36,6 +39,7 @@ const CLIENT: &str = "generate";
 #[command(after_help = "Examples:
   thumbforge generate \"a golden sword on a table, cinematic lighting\"
   thumbforge generate \"dragon over a castle at night\" --text \"Dragon Siege\" --out-file siege.png
+  thumbforge generate \"a neon shop sign\" --model ideogram-4 --text SALE --text-mode auto
   thumbforge generate \"red potion\" --seed 7 --size 1024x1024 --json
   thumbforge generate \"a castle\" --model sd3.5-medium --seed 7 --noise torch-cpu
   thumbforge generate \"a castle\" --weights sd3.5_medium.safetensors --tokenizers tokenizers/ --dtype f32
@@ -51,12 +55,22 @@ pub(super) struct GenerateArgs {
     /// Folder for the picture
     #[arg(long, value_name = "DIR", conflicts_with = "out_file")]
     out: Option<PathBuf>,
-    /// Words to set over the picture
+    /// Words in the picture; without them it fails
     #[arg(long, value_name = "WORDS")]
     text: Option<String>,
-    /// Locale of the words
-    #[arg(long, value_name = "L", default_value = "en")]
+    /// Who draws the words: composite sets them in true type, model asks the model, auto asks the model and sets them where
+    /// it cannot get them right
+    #[arg(long, value_name = "MODE", value_enum, default_value_t, requires = "text")]
+    text_mode: Mode,
+    /// Language of the words as a BCP 47 tag
+    #[arg(long, value_name = "L", default_value = words::LOCALE, visible_alias = "lang")]
     locale: String,
+    /// Mend a picture that the checks refuse: draw it again, in part or by a better model, or set its words
+    #[arg(long, conflicts_with = "no_repair")]
+    repair: bool,
+    /// Mend nothing, not even with --text-mode auto
+    #[arg(long)]
+    no_repair: bool,
     #[command(flatten)]
     recipe: RecipeArgs,
     #[command(flatten)]
@@ -70,6 +84,25 @@ pub(super) struct GenerateArgs {
     /// Draw in this process; the data directory must be free of a sidecar then
     #[arg(long)]
     no_sidecar: bool,
+}
+
+/// Who draws words, as the command line says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    #[default]
+    Composite,
+    Model,
+    Auto,
+}
+
+impl From<Mode> for TextMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Composite => Self::Composite,
+            Mode::Model => Self::Model,
+            Mode::Auto => Self::Auto,
+        }
+    }
 }
 
 /// `thumbforge generate`.
@@ -108,6 +141,8 @@ pub(super) fn generate(context: &Context, args: &GenerateArgs) -> Result<u8, Bui
     let code = match (&item.state, &item.error) {
         (ItemState::Cancelled, _) => exit::INTERRUPTED,
         (_, Some(failure)) if failure.code == ErrorCode::OverBudget => exit::BUDGET,
+        // The picture was drawn, and did not come through the checks.
+        (_, Some(failure)) if exit::of(failure.code) == exit::GATE => exit::GATE,
         (_, Some(_)) => exit::FAILED,
         _ => exit::DONE,
     };
@@ -139,13 +174,11 @@ fn spec(args: &GenerateArgs, brought: &Brought, catalogue: &Catalogue) -> Result
     let row = args.local.weights.as_deref().map(own_row);
     let model = row.as_ref().map(|row| row.id.clone()).or(model);
     let size: Extent = overrides.size.or(brought.size).unwrap_or(DEFAULT_SIZE);
-    let text = args.text.iter().map(|words| TextLayer {
-        name: "text".to_owned(),
-        text: words.clone(),
-        locale: args.locale.clone(),
-        mode: TextMode::default(),
-        style: TextStyle::default(),
-    });
+    if !is_locale(&args.locale) {
+        return Err(invalid(format!("read the locale {:?}: write it as en, pt-BR or zh-Hans", args.locale)));
+    }
+    let text =
+        args.text.iter().map(|said| words::layer(said.clone(), Some(args.locale.clone()), args.text_mode.into()));
     let recipe = Recipe {
         model,
         seed: overrides.seed,
@@ -161,6 +194,12 @@ fn spec(args: &GenerateArgs, brought: &Brought, catalogue: &Catalogue) -> Result
     let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
     let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
     let mut terms = terms(args.budget, &recipe);
+    let said = match (args.repair, args.no_repair) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    };
+    terms.repair = words::may_repair(&recipe, said).then(Repair::default);
     terms.weights = args.local.files()?;
     terms.rows.extend(row);
     terms.allow_lossy.clone_from(&args.local.allow_lossy);

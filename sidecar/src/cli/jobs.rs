@@ -5,16 +5,18 @@ use clap::Args;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::JobId;
 use thumbforge_core::job::JobState;
+use thumbforge_core::repair::said;
 
 use super::{Context, exit, maker, pretty, print_out, runtime};
 use crate::build::BuildError;
 use crate::command::{self, Decision, Services};
-use crate::journal::{self, ops};
+use crate::journal::{self, JobRow, ops};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   thumbforge jobs                    the newest jobs
   thumbforge jobs --state failed     what went wrong
+  thumbforge jobs 42                 one, with every picture that was refused and what was done about it
   thumbforge jobs 42 --json          everything about one
   thumbforge jobs --state ambiguous  calls of which nobody knows whether they were made and billed
   thumbforge jobs --resend 42        have such a picture made again, though it may be billed twice")]
@@ -79,9 +81,25 @@ pub(super) fn jobs(context: &Context, args: &JobsArgs) -> Result<u8, BuildError>
         let why =
             row.error.as_ref().map(|failure| format!("  {}: {}", failure.code, failure.message)).unwrap_or_default();
         table.push_str(&format!("{:>8}  {:<10}  {:<11}  {what}{why}\n", row.id.0, row.state.word(), row.lane.word()));
+        table.push_str(&story(row));
     }
     print_out(&table);
     Ok(exit::DONE)
+}
+
+/// How a repaired job came to what it is: a line for every picture, what led to it and what was found.
+fn story(row: &JobRow) -> String {
+    let Some(first) = row.repairs.first() else { return String::new() };
+    let first = format!("drawn by {}", first.model);
+    let led = std::iter::once(first).chain(row.repairs.iter().map(|mended| mended.step.said()));
+    let last = match row.state {
+        JobState::Done => "passed".to_owned(),
+        JobState::Failed => "refused, and nothing was left to try".to_owned(),
+        state => state.word().to_owned(),
+    };
+    let found = row.repairs.iter().map(|mended| said(&mended.verdict.findings)).chain([last]);
+    let lines = led.zip(found).zip(1..).map(|((led, found), number)| format!("{number:>12} {led}: {found}\n"));
+    lines.collect()
 }
 
 fn decide(context: &Context, ids: &[u64], decision: Decision) -> Result<u8, BuildError> {
@@ -103,4 +121,64 @@ fn decide(context: &Context, ids: &[u64], decision: Decision) -> Result<u8, Buil
         eprintln!("{} {word}; the same build again takes the pictures", ids.len());
     }
     Ok(exit::DONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::id::PlannedKey;
+    use thumbforge_core::job::Lane;
+    use thumbforge_core::model::ModelId;
+    use thumbforge_core::money::Micros;
+    use thumbforge_core::repair::{Mended, Step};
+    use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
+
+    use super::*;
+    use crate::journal::ops::AssetView;
+
+    #[test]
+    fn a_repaired_job_tells_its_story() {
+        let finding = Finding {
+            code: FindingCode::TextMismatch,
+            severity: Severity::Error,
+            message: "expected 'SALE' not found".to_owned(),
+            place: None,
+            expected: Some("SALE".to_owned()),
+            read: Some("SALF".to_owned()),
+            score: Some(0.75),
+        };
+        let mended = |step| Mended {
+            attempt: 1,
+            model: ModelId::builtin(),
+            verdict: Verdict::of(vec![finding.clone()]),
+            cost: Micros::ZERO,
+            latency_ms: 0,
+            step,
+        };
+        let row = |state| JobRow {
+            id: JobId(42),
+            asset: AssetView { asset: "sword".to_owned(), locale: "en".to_owned() },
+            client: String::new(),
+            state,
+            lane: Lane::Batch,
+            attempts: 3,
+            planned_key: PlannedKey([0; 32]),
+            realised_key: None,
+            error: None,
+            repairs: vec![mended(Step::Reseed { seed: 5 }), mended(Step::Composite)],
+            created_ms: 0,
+            updated_ms: 0,
+        };
+        let told = story(&row(JobState::Done));
+        let lines: Vec<&str> = told.lines().map(str::trim).collect();
+        assert_eq!(
+            lines,
+            [
+                "1 drawn by builtin: expected 'SALE' not found (read 'SALF')",
+                "2 reseeded: expected 'SALE' not found (read 'SALF')",
+                "3 words set in true type: passed",
+            ]
+        );
+        assert!(story(&row(JobState::Failed)).ends_with("refused, and nothing was left to try\n"));
+        assert_eq!(story(&JobRow { repairs: Vec::new(), ..row(JobState::Done) }), "");
+    }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! picture in its place ────────────────────────────────────────────────────────┐
 //! draft (--from) ─► its seed into the manifest ─► its file, .meta and lock line ─┴─► a line of thumbforge.approvals
+//!                                └─► a final that is made from drafts: the next build makes it
 //! ```
 //! Each step may be done again, so a command that was cut off is simply given once more.
 
@@ -20,7 +21,7 @@ use thumbforge_core::lock::{DrawnBy, LockLine};
 use thumbforge_core::manifest::{Overrides, Wanted};
 use thumbforge_core::model::Catalogue;
 use thumbforge_core::plan::Action;
-use thumbforge_core::recipe::{Intent, Tier};
+use thumbforge_core::recipe::{Intent, Recipe, Tier};
 
 use super::asked::short;
 use super::{exit, invalid, seed};
@@ -117,9 +118,15 @@ pub fn approve(order: &Order, data_dir: &Path) -> Result<Decided, BuildError> {
         write_down(&project, data_dir, approval)?;
         return Ok(decided);
     }
+    check_draft(&wanted, &draft)?;
     let survey = build::survey(&mut project, &crate::engine::cards_of_this_build(), order.force, false, now);
     check_place(&project, &survey, &wanted)?;
     let seed = keep_seed(&project, &wanted, &draft)?;
+    if wanted.recipe.draft.is_some() {
+        // The draft is no final: that is made from it, and then looked at by itself.
+        let message = "the draft is accepted; build the project to make the final from it".to_owned();
+        return Ok(Decided { message, seed, ..decided });
+    }
     build::leave_profiles(&project)?;
     build::place(&mut project, &wanted, &draft.bytes, draft.line)?;
     write_down(&project, data_dir, approval)?;
@@ -282,6 +289,22 @@ fn check_place(project: &Project, survey: &build::Survey, wanted: &Wanted) -> Re
         }
         _ => Ok(()),
     }
+}
+
+/// A final that is made from drafts is made from this one only while the manifest still says what drew it.
+fn check_draft(wanted: &Wanted, draft: &Draft) -> Result<(), Failure> {
+    let Some(as_draft) = wanted.recipe.as_draft() else { return Ok(()) };
+    let seed = Some(draft.provenance.realisation.seed);
+    let key = |recipe: Recipe| Recipe { seed, ..recipe }.planned_key();
+    if key(as_draft) == key(draft.provenance.recipe.clone()) {
+        return Ok(());
+    }
+    let message = format!(
+        "failed to accept the draft of {}: the manifest has changed since it was drawn, so the final would show something \
+         else; draw it anew",
+        wanted.output
+    );
+    Err(Failure::new(ErrorCode::InputFile, message))
 }
 
 /// Without its seed the final would show something else than what was accepted.

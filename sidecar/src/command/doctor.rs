@@ -9,12 +9,14 @@ use thumbforge_core::error::ErrorCode;
 use thumbforge_core::job::JobState;
 use thumbforge_core::limits;
 
+use crate::config::OcrFile;
 use crate::engine::local::sd3::Figures;
 use crate::journal::{self, ops};
 use crate::market::Market;
 
 mod accounts;
 mod local;
+mod reader;
 
 /// How long a sidecar may take to answer before it is said to hang.
 const GREETING_MAX: Duration = Duration::from_secs(5);
@@ -41,7 +43,7 @@ impl Line {
 
 /// Looks at everything. It opens files, fetches keys and may wait for a sidecar, so it is nothing for an async thread.
 /// `market` is what hosted models are bought by, or why there is none.
-pub fn look(data_dir: &Path, market: Result<&Market, &str>, today: Day) -> Vec<Line> {
+pub fn look(data_dir: &Path, market: Result<&Market, &str>, ocr: &OcrFile, today: Day) -> Vec<Line> {
     let mut lines = vec![
         Line::new("version", true, env!("CARGO_PKG_VERSION").to_owned()),
         usable(data_dir),
@@ -64,12 +66,7 @@ pub fn look(data_dir: &Path, market: Result<&Market, &str>, today: Day) -> Vec<L
         Ok(market) => lines.extend(accounts::look(market, today)),
         Err(problem) => lines.push(Line::new("hosted models", false, problem.to_owned())),
     }
-    lines.push(Line {
-        what: "text reader",
-        ok: false,
-        says: "none in this version: words are checked for place, size and contrast, not read back".to_owned(),
-        figures: None,
-    });
+    lines.extend(reader::look(ocr));
     lines
 }
 

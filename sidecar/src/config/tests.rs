@@ -24,6 +24,24 @@ fn settings_of_the_machine_are_read() {
 }
 
 #[test]
+fn what_words_are_read_with_is_named_by_path_and_hash() {
+    let hash = "ab".repeat(32);
+    let text = format!(
+        "[ocr]\nlibrary = \"lib/t.so\"\ntessdata = \"data\"\n[ocr.pins]\nlibrary = \"{hash}\"\njpn = \"{hash}\""
+    );
+    let reader = parse(&text).unwrap().ocr.reader();
+    assert_eq!(reader.library.as_deref(), Some(Path::new("/home/mia/lib/t.so")));
+    assert_eq!(reader.tessdata.as_deref(), Some(Path::new("/home/mia/data")));
+    assert_eq!(
+        (reader.library_pin.is_some(), reader.pins.into_keys().collect::<Vec<_>>()),
+        (true, vec!["jpn".to_owned()])
+    );
+    assert_eq!(parse("").unwrap().ocr.reader(), thumbforge_reader::Settings::default());
+    check("[ocr]\nlibary = \"t.so\"", &["line 2", "libary"]);
+    check("[ocr.pins]\njpn = \"12\"", &["line 2"]);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line() {
     check("workers = 2\nwrokers = 3", &["line 2", "wrokers", "workers"]);
     check("[accounts.a]\nprovider = \"opnai\"", &["line 2", "openai-compatible", "comfyui"]);

@@ -19,8 +19,9 @@ pub type Waiter = oneshot::Sender<Ending>;
 pub trait Acts: Send + 'static {
     /// Asks router and store; answers [`Event::Planned`].
     fn plan(&mut self, job: JobId);
-    /// Draws; answers [`Event::Drawn`].
-    fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>);
+    /// Draws, from the art's drawing on or over art that is there (`art` is absent); answers [`Event::Drawn`] or
+    /// [`Event::Refused`].
+    fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: Option<RealisedKey>);
     /// Asks a provider for a picture, or what became of the call that it knows as `known_as`; answers [`Event::Called`].
     fn call(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: RealisedKey, known_as: Option<String>);
     /// Stops a drawing or a call, which still answers with its event.
@@ -180,7 +181,7 @@ impl<A: Acts> Actor<A> {
     fn perform(&mut self, effect: Effect, now_ms: u64) {
         match effect {
             Effect::Plan(job) => self.acts.plan(job),
-            Effect::Draw { job, attempt, route } => self.acts.draw(job, attempt, route),
+            Effect::Draw { job, attempt, route, art } => self.acts.draw(job, attempt, route, art),
             Effect::Stop(job) => self.acts.stop(job),
             Effect::Call { job, attempt, route, art } => self.acts.call(job, attempt, route, art, None),
             Effect::Ask { job, attempt, route, art, id } => self.acts.call(job, attempt, route, art, Some(id)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thumbforge_core::error::Failure;
 use thumbforge_core::id::{JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobState, Outcome, Render, Route};
+use thumbforge_core::repair::Mended;
 use thumbforge_core::terms::Budget;
 
 use super::gate::GateLimits;
@@ -64,6 +65,15 @@ pub enum Event {
         /// Its render, or how and why there is none.
         result: Result<Box<Render>, (Outcome, Failure)>,
     },
+    /// An attempt has given a picture that the checks refuse, and something can be done about it.
+    Refused {
+        /// The job.
+        job: JobId,
+        /// The number of what is done, within the job, from 1.
+        number: u32,
+        /// What was refused, and what is done.
+        mended: Box<Mended>,
+    },
     /// Somebody takes a job back.
     Cancel(JobId),
     /// Time has passed.
@@ -81,6 +91,9 @@ pub enum Planned {
         route: Box<Route>,
         /// Under which key.
         key: RealisedKey,
+        /// The key of its art, where a model must draw that first and others may want the same; absent where the art is in
+        /// the store, or is drawn faster than it is looked for.
+        art: Option<RealisedKey>,
     },
     /// It must be bought.
     Buy(Box<Offers>),
@@ -107,6 +120,8 @@ pub enum Effect {
         attempt: u32,
         /// Where.
         route: Box<Route>,
+        /// The key of the art that a model must draw first; absent where words are only set over art that is there.
+        art: Option<RealisedKey>,
     },
     /// Stop the drawing of a job, or its call.
     Stop(JobId),

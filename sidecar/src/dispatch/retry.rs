@@ -95,7 +95,9 @@ pub(super) fn next(happened: Happened, tried: Tried, on_ambiguous: OnAmbiguous, 
             _ => Next::Hold,
         },
         Outcome::Cancelled => Next::GiveUp(ErrorCode::Cancelled),
-        Outcome::Rendered | Outcome::Failed | Outcome::Interrupted => Next::GiveUp(ErrorCode::EngineFailed),
+        Outcome::Rendered | Outcome::Refused | Outcome::Failed | Outcome::Interrupted => {
+            Next::GiveUp(ErrorCode::EngineFailed)
+        }
     }
 }
 

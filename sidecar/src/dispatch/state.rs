@@ -11,6 +11,7 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{JobId, RealisedKey};
 use thumbforge_core::job::{Ending, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::limits;
+use thumbforge_core::repair::Mended;
 
 use super::event::{Effect, Event, Planned};
 use crate::journal::{Open, Record};
@@ -33,9 +34,11 @@ enum Phase {
     /// A slot at the model: as many pictures as it takes are there already.
     Parked,
     /// Its attempt to become durable.
-    Starting { route: Box<Route>, key: RealisedKey },
+    Starting { route: Box<Route>, key: RealisedKey, art: Option<RealisedKey> },
     /// The engine.
     Drawing { key: RealisedKey },
+    /// What is done about its refused picture to become durable.
+    Mending { key: RealisedKey },
     /// An account's gate, or the end of a pause before it.
     Gated { key: RealisedKey },
     /// The money for its call to be set aside, durably.
@@ -58,6 +61,7 @@ impl Phase {
         match self {
             Self::Starting { key, .. }
             | Self::Drawing { key }
+            | Self::Mending { key }
             | Self::Gated { key }
             | Self::Reserving { key }
             | Self::Calling { key }
@@ -73,6 +77,7 @@ impl Phase {
             Self::Planning { .. }
             | Self::Starting { .. }
             | Self::Drawing { .. }
+            | Self::Mending { .. }
             | Self::Reserving { .. }
             | Self::Calling { .. }
             | Self::Settling { .. }
@@ -99,7 +104,8 @@ struct Entry {
     bought: Option<u32>,
     /// Whether it is at the model, or about to be: that takes one of the model's slots and none of the workers'.
     at_model: bool,
-    /// Keys of art, besides the phase's, that nobody else may buy meanwhile: those of further routes that it has come to.
+    /// Keys of art, besides the phase's, that nobody else may draw or buy meanwhile: that of the art that a model draws for
+    /// it, and those of further routes that it has come to.
     more_keys: Vec<RealisedKey>,
 }
 
@@ -250,6 +256,12 @@ impl State {
         self.jobs.get(&job).is_some_and(|entry| matches!(entry.phase, Phase::Held { .. }))
     }
 
+    /// Turns and places at the model that are taken, and keys that somebody draws.
+    #[cfg(test)]
+    pub(super) fn holds(&self) -> [usize; 3] {
+        [self.busy, self.at_model, self.drawing.len()]
+    }
+
     /// When time alone will change something, in Unix milliseconds.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let deadline = self.deadlines.first().map(|(at, _)| *at);
@@ -285,6 +297,7 @@ impl State {
             Event::Owned(record) => self.owned(&record, &mut effects),
             Event::Market { limits } => self.market_changed(&limits),
             Event::Drawn { job, attempt, result } => self.drawn(job, attempt, result, &mut effects),
+            Event::Refused { job, number, mended } => self.refused(job, number, mended, &mut effects),
             Event::Cancel(job) => self.stop(job, Stop::Cancelled, &mut effects),
             Event::Tick => {}
             Event::Drain => self.draining = true,
@@ -338,18 +351,22 @@ impl State {
             self.busy -= 1;
             return self.finish(job, None, stop.ending(), None, effects);
         }
-        let key = match &planned {
-            Planned::Draw { key, .. } => Some(*key),
-            Planned::Buy(offers) => offers.offers.first().map(|offer| offer.art),
-            _ => None,
+        // Art first: whoever draws that is further from its end than whoever sets words over it.
+        let keys = match &planned {
+            Planned::Draw { key, art, .. } => [*art, Some(*key)],
+            Planned::Buy(offers) => [offers.offers.first().map(|offer| offer.art), None],
+            _ => [None, None],
         };
-        if let (Some(key), Phase::Planning { released }) = (key, &mut entry.phase)
-            && std::mem::take(released).contains(&key)
-        {
-            effects.push(Effect::Plan(job));
-            return;
+        if let Phase::Planning { released } = &mut entry.phase {
+            let released = std::mem::take(released);
+            if keys.iter().flatten().any(|key| released.contains(key)) {
+                effects.push(Effect::Plan(job));
+                return;
+            }
         }
         self.planning.remove(&job);
+        let drawn_by_another = |key: &&RealisedKey| self.drawing.get(key).is_some_and(|drawing| drawing.drawer != job);
+        let followed = keys.iter().flatten().find(drawn_by_another).copied();
         match planned {
             Planned::Ended(_) => {}
             Planned::Refused(failure) => {
@@ -361,11 +378,9 @@ impl State {
                 self.busy -= 1;
                 self.finish(job, None, Ending::Done { render, cached: true, attempts }, None, effects);
             }
-            Planned::Draw { .. } | Planned::Buy(_)
-                if key.and_then(|key| self.drawing.get(&key)).is_some_and(|drawing| drawing.drawer != job) =>
-            {
+            Planned::Draw { .. } | Planned::Buy(_) if followed.is_some() => {
                 self.busy -= 1;
-                self.follow(job, key, effects);
+                self.follow(job, followed, effects);
             }
             // Its art is paid and gone from the store, or its model from the settings: somebody asks again, or nobody.
             Planned::Buy(_) if entry.bought.is_some() => {
@@ -376,31 +391,35 @@ impl State {
                 self.busy -= 1;
                 self.buy(job, *offers, now_ms, effects);
             }
-            Planned::Draw { route, .. } if route.engine == MODEL_ENGINE && self.at_model >= limits::MODEL_SLOTS => {
+            Planned::Draw { route, art: Some(_), .. }
+                if route.engine == MODEL_ENGINE && self.at_model >= limits::MODEL_SLOTS =>
+            {
                 self.busy -= 1;
                 entry.advance(JobState::Waiting);
                 entry.phase = Phase::Parked;
                 let lane = entry.lane();
                 self.parked[usize::from(lane == Lane::Batch)].push_back(job);
             }
-            Planned::Draw { route, key } => {
+            Planned::Draw { route, key, art } => {
                 entry.advance(JobState::Running);
-                if route.engine == MODEL_ENGINE {
+                if route.engine == MODEL_ENGINE && art.is_some() {
                     entry.at_model = true;
                     self.at_model += 1;
                     self.busy -= 1;
                 }
+                entry.more_keys.extend(art);
+                for key in art.into_iter().chain([key]) {
+                    self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
+                }
                 if let Some(attempt) = entry.bought.take() {
                     // Durable since the call, which is what it cost.
                     entry.phase = Phase::Drawing { key };
-                    self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
-                    effects.push(Effect::Draw { job, attempt, route });
+                    effects.push(Effect::Draw { job, attempt, route, art });
                     return;
                 }
                 let attempt = entry.open.attempts + 1;
                 entry.open.attempts = attempt;
-                entry.phase = Phase::Starting { route: route.clone(), key };
-                self.drawing.entry(key).or_insert_with(|| Drawing::by(job));
+                entry.phase = Phase::Starting { route: route.clone(), key, art };
                 let budgets = Arc::new([]);
                 effects.push(Effect::Record(Record::Started { job, attempt, route, art: None, budgets }));
             }
@@ -414,9 +433,10 @@ impl State {
             }
             Record::Called { job, attempt, .. } => self.settled(job, attempt, now_ms, effects),
             Record::Resent { job } => self.resent(job, effects),
+            Record::Mended { job, .. } => self.mended(job, effects),
             Record::Started { job, attempt, .. } => {
                 let Some(entry) = self.jobs.get_mut(&job) else { return };
-                let Phase::Starting { route, key } = std::mem::replace(&mut entry.phase, Phase::Queued) else {
+                let Phase::Starting { route, key, art } = std::mem::replace(&mut entry.phase, Phase::Queued) else {
                     panic!("job {job}: a started record came back while it was not starting");
                 };
                 entry.phase = Phase::Drawing { key };
@@ -424,7 +444,7 @@ impl State {
                     self.leave_slot(job);
                     return self.finish(job, Some((attempt, Outcome::Cancelled)), stop.ending(), None, effects);
                 }
-                effects.push(Effect::Draw { job, attempt, route });
+                effects.push(Effect::Draw { job, attempt, route, art });
             }
             Record::Finished { job, ending, .. } => {
                 if let Some(entry) = self.jobs.remove(&job) {
@@ -479,6 +499,47 @@ impl State {
             (Err((outcome, failure)), None) => (outcome, Ending::Failed(failure), None),
         };
         self.finish(job, Some((attempt, outcome)), ending, late, effects);
+    }
+
+    /// The checks refuse a picture, and something can be done about it: that is written down before it is done.
+    fn refused(&mut self, job: JobId, number: u32, mended: Box<Mended>, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Phase::Drawing { key } = entry.phase else {
+            panic!("job {job}: a picture was refused while none was drawing");
+        };
+        let stopping = entry.stopping;
+        entry.advance(JobState::Verifying);
+        if stopping.is_none() {
+            entry.advance(JobState::Repairing);
+            entry.phase = Phase::Mending { key };
+        }
+        self.leave_slot(job);
+        match stopping {
+            Some(stop) => self.finish(job, Some((mended.attempt, Outcome::Refused)), stop.ending(), None, effects),
+            None => {
+                effects.push(Effect::Moved(job, JobState::Repairing));
+                effects.push(Effect::Record(Record::Mended { job, number, mended }));
+            }
+        }
+    }
+
+    /// What is done about a picture is durable: the job takes another turn, and whoever waited for its art finds that.
+    fn mended(&mut self, job: JobId, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Phase::Mending { key } = entry.phase else {
+            panic!("job {job}: a step came back while none was taken");
+        };
+        if let Some(stop) = entry.stopping {
+            return self.finish(job, None, stop.ending(), None, effects);
+        }
+        entry.advance(JobState::Queued);
+        entry.phase = Phase::Queued;
+        let more_keys = std::mem::take(&mut entry.more_keys);
+        let open = entry.open.clone();
+        self.lane(open.lane).push(&open);
+        for key in more_keys.into_iter().chain([key]) {
+            self.release(job, key);
+        }
     }
 
     /// Frees a key; whoever followed takes another turn and finds the store, or draws itself.
@@ -555,6 +616,7 @@ impl State {
             }
             Phase::Planning { .. }
             | Phase::Starting { .. }
+            | Phase::Mending { .. }
             | Phase::Reserving { .. }
             | Phase::Settling { .. }
             | Phase::Resending { .. } => entry.stopping = Some(stop),

@@ -33,7 +33,8 @@ fn planned(effects: &[Effect]) -> Vec<u64> {
 }
 
 fn draw(id: u64, key: u8) -> Event {
-    let planned = Planned::Draw { route: Box::new(route(&spec("a sword"))), key: RealisedKey([key; 32]) };
+    let route = Box::new(route(&spec("a sword")));
+    let planned = Planned::Draw { route, key: RealisedKey([key; 32]), art: None };
     Event::Planned { job: JobId(id), planned }
 }
 
@@ -217,13 +218,17 @@ fn a_job_that_the_journal_could_not_follow_is_let_go_of() {
 }
 
 mod buying;
+mod mending;
 
 fn draw_locally(id: u64) -> Event {
     let mut route = route(&spec("a sword"));
     route.engine = "local".to_owned();
-    let mut key = [7; 32];
-    key[..8].copy_from_slice(&id.to_le_bytes());
-    Event::Planned { job: JobId(id), planned: Planned::Draw { route: Box::new(route), key: RealisedKey(key) } }
+    let [key, art] = [7, 8].map(|kind| {
+        let mut key = [kind; 32];
+        key[..8].copy_from_slice(&id.to_le_bytes());
+        RealisedKey(key)
+    });
+    Event::Planned { job: JobId(id), planned: Planned::Draw { route: Box::new(route), key, art: Some(art) } }
 }
 
 /// As many jobs at the model as it has slots, and `more` that wait for one; all are of a build.

@@ -2,6 +2,7 @@
 
 use thumbforge_art::{scene, text};
 use thumbforge_core::recipe::Intent;
+use thumbforge_core::text_layer::Place;
 
 use super::{Control, Drawn, Engine, EngineError, Order};
 use crate::output::provenance::Credit;
@@ -34,7 +35,9 @@ impl Engine for Builtin {
         if control.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        let keep_free: Vec<[f64; 4]> = recipe.text.iter().map(|layer| layer.style.area).collect();
+        // Words that go where the art is calm are nothing to make room for.
+        let placed = recipe.text.iter().filter(|layer| layer.style.place == Place::Area);
+        let keep_free: Vec<[f64; 4]> = placed.map(|layer| layer.style.area).collect();
         let request = scene::SceneRequest {
             prompt: &recipe.prompt,
             negative: &recipe.negative,

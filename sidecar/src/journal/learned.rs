@@ -1,6 +1,6 @@
 //! What came of pictures, for `thumbforge models --learn`. It only reads, and reads journals of every version.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::id::{PixelHash, RealisedKey};
 use thumbforge_core::job::{JobSpec, Outcome, Render};
@@ -46,6 +46,7 @@ const WITH_WEIGHTS: &str = "local";
 /// What SQLite says.
 pub fn pictures(connection: &Connection, each: &mut dyn FnMut(Picture)) -> rusqlite::Result<()> {
     kept(connection, each)?;
+    mended(connection, each)?;
     failed(connection, each)
 }
 
@@ -85,12 +86,36 @@ fn failed(connection: &Connection, each: &mut dyn FnMut(Picture)) -> rusqlite::R
     let by_checks = [ErrorCode::VerificationFailed.word(), ErrorCode::RenderedTextMismatch.word()];
     let mut rows = statement.query(by_checks)?;
     while let Some(row) = rows.next()? {
-        let (realised, model, engine, spec): ([u8; 32], String, String, String) =
-            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        let (Some(model), Some(spec)) = (model_of(&model), readable(&spec)) else { continue };
-        if NO_MODEL.contains(&engine.as_str()) {
-            continue;
-        }
+        not_passed(row, each)?;
+    }
+    Ok(())
+}
+
+/// Pictures that the checks refused and that their jobs went on from.
+fn mended(connection: &Connection, each: &mut dyn FnMut(Picture)) -> rusqlite::Result<()> {
+    // Journals before version 5 mended nothing.
+    let known: bool =
+        connection.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'repairs'", [], |row| row.get(0))?;
+    if !known {
+        return Ok(());
+    }
+    let mut statement = connection.prepare(
+        "SELECT attempts.realised, attempts.model, attempts.engine, specs.json FROM repairs
+         JOIN attempts ON attempts.job_id = repairs.job_id AND attempts.n = repairs.attempt
+         JOIN specs ON specs.job_id = repairs.job_id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        not_passed(row, each)?;
+    }
+    Ok(())
+}
+
+fn not_passed(row: &Row<'_>, each: &mut dyn FnMut(Picture)) -> rusqlite::Result<()> {
+    let (realised, model, engine, spec): ([u8; 32], String, String, String) =
+        (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+    let (Some(model), Some(spec)) = (model_of(&model), readable(&spec)) else { return Ok(()) };
+    if !NO_MODEL.contains(&engine.as_str()) {
         let intent = spec.recipe.intent;
         each(Picture { realised: RealisedKey(realised), model, intent, passed: false, pixels: None });
     }

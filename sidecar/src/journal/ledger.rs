@@ -14,6 +14,7 @@ use thumbforge_core::id::{ContentHash, JobId, RealisedKey};
 use thumbforge_core::job::{Outcome, Purchase};
 use thumbforge_core::money::Micros;
 use thumbforge_core::terms::{Budget, Period, Scope};
+use thumbforge_core::verdict::Finding;
 use thumbforge_hosted::Usage;
 
 /// What a call costs, as far as it is known.
@@ -76,16 +77,18 @@ pub struct Bought {
 }
 
 /// Art that is in the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Art {
     /// Its file.
     pub blob: ContentHash,
-    /// The job that it was bought for.
+    /// The job that it was bought or drawn for.
     pub job: JobId,
     /// What it cost.
     pub cost: Micros,
-    /// How long the provider took.
+    /// How long the provider or the model took.
     pub latency_ms: u64,
+    /// What was known of it when it was drawn.
+    pub findings: Vec<Finding>,
 }
 
 /// Who a call is counted under.
@@ -166,11 +169,7 @@ pub(super) fn reserve(
     let day = Day::of_ms(now_ms);
     for budget in budgets {
         let Some(scope) = applies(&budget.scope, &counted, purchase) else { continue };
-        let used: Option<(u64, u64)> = connection
-            .prepare_cached("SELECT reserved_micros, spent_micros FROM spend WHERE scope = ?1 AND period = ?2")?
-            .query_row((&scope, period_word(budget.period, day)), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (reserved, spent) = used.map_or((Micros::ZERO, Micros::ZERO), |(one, two)| (Micros(one), Micros(two)));
+        let (reserved, spent) = used(connection, &scope, &period_word(budget.period, day))?;
         if reserved + spent + purchase.reserve > budget.micros {
             // Calls usually cost less than is set aside for them: what they leave may be enough.
             let may_fit = spent + purchase.reserve <= budget.micros;
@@ -188,6 +187,34 @@ pub(super) fn reserve(
     let parties = Parties { account: &purchase.account, provider: &purchase.provider, model };
     write(connection, (job, attempt), "reserve", &parties, &counted, purchase.reserve, now_ms)?;
     Ok(Ok(()))
+}
+
+/// Whether every budget has room for a purchase now. Nothing is set aside: somebody else may take the room.
+pub fn has_room(
+    connection: &Connection,
+    job: JobId,
+    purchase: &Purchase,
+    budgets: &[Budget],
+    now_ms: u64,
+) -> rusqlite::Result<bool> {
+    let counted = Counted::read(connection, job)?;
+    let day = Day::of_ms(now_ms);
+    for budget in budgets {
+        let Some(scope) = applies(&budget.scope, &counted, purchase) else { continue };
+        let (reserved, spent) = used(connection, &scope, &period_word(budget.period, day))?;
+        if reserved + spent + purchase.reserve > budget.micros {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn used(connection: &Connection, scope: &str, period: &str) -> rusqlite::Result<(Micros, Micros)> {
+    let used = connection
+        .prepare_cached("SELECT reserved_micros, spent_micros FROM spend WHERE scope = ?1 AND period = ?2")?
+        .query_row((scope, period), |row| Ok((Micros(row.get(0)?), Micros(row.get(1)?))))
+        .optional()?;
+    Ok(used.unwrap_or_default())
 }
 
 /// The row that a budget is about, if the call counts in it. A project's own budgets are about that project, whatever
@@ -268,24 +295,32 @@ pub(super) fn settle(
     }
     if let Some(bought) = &call.art {
         let cost = if let Settled::Paid(amount) = call.settled { amount } else { Micros::ZERO };
-        connection
-            .prepare_cached(
-                "INSERT INTO arts (art, blob, job_id, cost_micros, latency_ms, seed, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (art) DO UPDATE SET blob = excluded.blob, job_id = excluded.job_id,
-                   cost_micros = excluded.cost_micros, latency_ms = excluded.latency_ms, seed = excluded.seed
-                 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = arts.blob)",
-            )?
-            .execute((
-                bought.art.0,
-                bought.blob.0,
-                job.0,
-                cost.0,
-                latency_ms(connection, job, attempt)?,
-                bought.seed.and_then(column),
-                now_ms,
-            ))?;
+        let latency_ms = latency_ms(connection, job, attempt)?;
+        let art = Art { blob: bought.blob, job, cost, latency_ms, findings: Vec::new() };
+        keep_art(connection, bought.art, &art, bought.seed, now_ms)?;
     }
+    Ok(())
+}
+
+/// Remembers art that was bought or drawn; the first one stays while its file does.
+pub fn keep_art(
+    connection: &Connection,
+    key: RealisedKey,
+    art: &Art,
+    seed: Option<u64>,
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    let findings = (!art.findings.is_empty()).then(|| serde_json::to_string(&art.findings).unwrap_or_default());
+    connection
+        .prepare_cached(
+            "INSERT INTO arts (art, blob, job_id, cost_micros, latency_ms, seed, created_ms, findings)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (art) DO UPDATE SET blob = excluded.blob, job_id = excluded.job_id,
+               cost_micros = excluded.cost_micros, latency_ms = excluded.latency_ms, seed = excluded.seed,
+               findings = excluded.findings
+             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = arts.blob)",
+        )?
+        .execute((key.0, art.blob.0, art.job.0, art.cost.0, art.latency_ms, seed.and_then(column), now_ms, findings))?;
     Ok(())
 }
 
@@ -469,7 +504,7 @@ pub fn note_provider_id(connection: &Connection, job: JobId, attempt: u32, id: &
 pub fn find_art(connection: &Connection, art: RealisedKey) -> rusqlite::Result<Option<Art>> {
     connection
         .prepare_cached(
-            "SELECT blob, job_id, cost_micros, latency_ms FROM arts JOIN blobs ON hash = blob WHERE art = ?1",
+            "SELECT blob, job_id, cost_micros, latency_ms, findings FROM arts JOIN blobs ON hash = blob WHERE art = ?1",
         )?
         .query_row([art.0], |row| {
             Ok(Art {
@@ -477,6 +512,10 @@ pub fn find_art(connection: &Connection, art: RealisedKey) -> rusqlite::Result<O
                 job: JobId(row.get(1)?),
                 cost: Micros(row.get(2)?),
                 latency_ms: row.get(3)?,
+                findings: row
+                    .get::<_, Option<String>>(4)?
+                    .and_then(|json| serde_json::from_str(&json).ok())
+                    .unwrap_or_default(),
             })
         })
         .optional()
@@ -484,11 +523,7 @@ pub fn find_art(connection: &Connection, art: RealisedKey) -> rusqlite::Result<O
 
 /// What is set aside and spent in one row of `spend`.
 pub fn spent(connection: &Connection, scope: &Scope, period: &str) -> rusqlite::Result<(Micros, Micros)> {
-    let row = connection
-        .prepare_cached("SELECT reserved_micros, spent_micros FROM spend WHERE scope = ?1 AND period = ?2")?
-        .query_row((scope.to_string(), period), |row| Ok((Micros(row.get(0)?), Micros(row.get(1)?))))
-        .optional()?;
-    Ok(row.unwrap_or_default())
+    used(connection, &scope.to_string(), period)
 }
 
 #[cfg(test)]

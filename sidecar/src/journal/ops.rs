@@ -11,10 +11,11 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::limits;
+use thumbforge_core::repair::Mended;
 use thumbforge_core::terms::Budget;
 use thumbforge_core::verdict::Finding;
 
-use super::ledger;
+use super::{ledger, repairs};
 
 /// What became of a request at the door.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +132,15 @@ pub enum Record {
         /// A render that came too late for the job; kept, since it is drawn and perhaps paid for.
         late: Option<Box<Render>>,
     },
+    /// The checks refused a picture, and this is done about it: the job is queued again.
+    Mended {
+        /// The job.
+        job: JobId,
+        /// The step's number within the job, from 1.
+        number: u32,
+        /// What was refused, and what is done.
+        mended: Box<Mended>,
+    },
     /// An attempt ended and the job goes on.
     Returned {
         /// The job.
@@ -150,6 +160,7 @@ impl Record {
             | Self::Called { job, .. }
             | Self::Resent { job }
             | Self::Finished { job, .. }
+            | Self::Mended { job, .. }
             | Self::Returned { job, .. } => *job,
         }
     }
@@ -400,6 +411,13 @@ pub fn apply(connection: &Connection, record: &Record, now_ms: u64) -> rusqlite:
             end_attempt(connection, *job, *attempt, *outcome, now_ms)?;
             set_state(connection, *job, JobState::Queued, now_ms)?;
         }
+        Record::Mended { job, number, mended } => {
+            // A draft that is enlarged was accepted.
+            let outcome = if mended.step.means().is_some() { Outcome::Refused } else { Outcome::Rendered };
+            end_attempt(connection, *job, mended.attempt, outcome, now_ms)?;
+            repairs::keep(connection, *job, *number, mended, now_ms)?;
+            set_state(connection, *job, JobState::Queued, now_ms)?;
+        }
         Record::Finished { job, attempt, ending, late } => {
             if let Some(render) = late {
                 keep_render(connection, render, now_ms)?;
@@ -533,6 +551,14 @@ pub fn find_render(connection: &Connection, realised: RealisedKey) -> rusqlite::
         .query_row([realised.0], |row| row.get(0))
         .optional()?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// When a render was first kept, in Unix milliseconds, whether its file is still in the store or not.
+pub fn render_made_ms(connection: &Connection, realised: RealisedKey) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT created_ms FROM renders WHERE realised = ?1")?
+        .query_row([realised.0], |row| row.get(0))
+        .optional()
 }
 
 /// Notes that a file lies in the store.
@@ -742,6 +768,9 @@ pub struct JobRow {
     pub realised_key: Option<RealisedKey>,
     /// Why it failed.
     pub error: Option<Failure>,
+    /// Pictures that the checks refused, and what was done about each; told of a job that is asked for by its number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Mended>,
     /// Unix time in milliseconds.
     pub created_ms: u64,
     /// Unix time in milliseconds.
@@ -783,17 +812,20 @@ fn job_from_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         planned_key: PlannedKey(row.get(7)?),
         realised_key: row.get::<_, Option<[u8; 32]>>(8)?.map(RealisedKey),
         error,
+        repairs: Vec::new(),
         created_ms: row.get(11)?,
         updated_ms: row.get(12)?,
     })
 }
 
-/// One job.
+/// One job, with what was repaired of it.
 pub fn job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<JobRow>> {
-    connection
+    let row = connection
         .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
         .query_row([id.0], job_from_row)
-        .optional()
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(JobRow { repairs: repairs::of(connection, id)?, ..row }))
 }
 
 /// The newest jobs, newest first, of one state or of all.

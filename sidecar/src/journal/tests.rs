@@ -53,6 +53,8 @@ pub(crate) fn render(spec: &JobSpec) -> Render {
         verdict: Verdict::of(Vec::new()),
         latency_ms: 1,
         cost_micros_usd: 0,
+        held_to: String::new(),
+        repairs: Vec::new(),
     }
 }
 

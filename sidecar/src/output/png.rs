@@ -17,6 +17,12 @@ use thumbforge_core::limits;
 
 use super::provenance::{PROVENANCE_VERSION, Provenance};
 
+mod chunks;
+
+#[cfg(any(test, feature = "dist"))]
+pub use chunks::is_intact;
+pub use chunks::{C2PA, has_chunk, with_text};
+
 /// Keyword of the chunk that holds provenance as JSON.
 pub const KEYWORD: &str = "thumbforge";
 /// Keyword of the chunk that readers of AUTOMATIC1111's images look for.

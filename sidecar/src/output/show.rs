@@ -10,9 +10,11 @@ use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::Extent;
 use thumbforge_core::recipe::{Dtype, MaskMode, Noise};
 
+use super::c2pa::{self, Seal, State};
 use super::observe::lfs_pointer;
-use super::png::{PARAMETERS, PngError, find_text, read_provenance_of};
+use super::png::{self, DecodeLimits, PARAMETERS, PngError, find_text, read_provenance_of};
 use super::provenance::Provenance;
+use super::xmp;
 
 /// Why a file has nothing to show.
 #[derive(Debug, Error)]
@@ -41,6 +43,12 @@ pub enum ShowError {
         #[source]
         err: PngError,
     },
+    /// Roots that cannot be read, or a build that has no use for them.
+    #[error("{why}")]
+    Trust {
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl ShowError {
@@ -49,6 +57,7 @@ impl ShowError {
         match self {
             Self::Io { err, .. } if err.kind() == std::io::ErrorKind::NotFound => ErrorCode::NotFound,
             Self::Png { err, .. } => err.code(),
+            Self::Trust { .. } => ErrorCode::InvalidRequest,
             _ => ErrorCode::InputFile,
         }
     }
@@ -69,15 +78,27 @@ pub struct Shown {
     pub keys_agree: Option<bool>,
     /// What another program says of how it came to be, where there is no provenance.
     pub parameters: Option<String>,
+    /// What its XMP says; an exported copy has some.
+    pub xmp: Option<xmp::Told>,
+    /// Who signed what it says, and whether it was changed since.
+    pub c2pa: Option<Seal>,
 }
 
-/// Reads what a PNG says of itself, without its pixels.
+impl Shown {
+    /// Whether a signature in it does not hold.
+    pub fn is_broken(&self) -> bool {
+        self.c2pa.as_ref().is_some_and(|seal| seal.state == State::Invalid)
+    }
+}
+
+/// Reads what a PNG says of itself, without its pixels; a manifest of C2PA is checked against all of it. `anchors` are the
+/// roots in PEM that are trusted to vouch for who signed.
 ///
 /// # Errors
 /// [`ShowError`], which says what is wrong with the file.
-pub fn describe(path: &Path) -> Result<Shown, ShowError> {
+pub fn describe(path: &Path, anchors: Option<&str>) -> Result<Shown, ShowError> {
     let io = |err| ShowError::Io { path: path.to_owned(), err };
-    let png = |err| match err {
+    let png_error = |err| match err {
         PngError::Io(err) => ShowError::Io { path: path.to_owned(), err },
         err => ShowError::Png { path: path.to_owned(), err },
     };
@@ -88,14 +109,25 @@ pub fn describe(path: &Path) -> Result<Shown, ShowError> {
     if lfs_pointer(&start).is_some() {
         return Err(ShowError::LfsPointer { path: path.to_owned() });
     }
-    let provenance = read_provenance_of(path).map_err(png)?;
-    let size = size(&start).ok_or_else(|| png(PngError::Truncated))?;
+    let provenance = read_provenance_of(path).map_err(png_error)?;
+    let size = size(&start).ok_or_else(|| png_error(PngError::Truncated))?;
     let parameters = match provenance {
         Some(_) => None,
         None => {
             file.seek(SeekFrom::Start(0)).map_err(io)?;
-            find_text(file, PARAMETERS).map_err(png)?
+            find_text(&mut file, PARAMETERS).map_err(png_error)?
         }
+    };
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    let packet = find_text(&mut file, xmp::KEYWORD).map_err(png_error)?;
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    let seal = match png::has_chunk(&mut file, png::C2PA).map_err(png_error)? {
+        true => {
+            file.seek(SeekFrom::Start(0)).map_err(io)?;
+            look(&mut file, anchors, path)?
+        }
+        // Roots that cannot be read are told whatever the picture is.
+        false => c2pa::look(&[], anchors).map_err(|why| ShowError::Trust { why })?,
     };
     Ok(Shown {
         path: path.display().to_string(),
@@ -104,7 +136,22 @@ pub fn describe(path: &Path) -> Result<Shown, ShowError> {
         keys_agree: provenance.as_ref().map(Provenance::keys_agree),
         provenance,
         parameters,
+        xmp: packet.as_deref().and_then(xmp::read),
+        c2pa: seal,
     })
+}
+
+/// Checks the manifest of a whole file.
+fn look(file: &mut impl Read, anchors: Option<&str>, path: &Path) -> Result<Option<Seal>, ShowError> {
+    let bytes_max = DecodeLimits::ART.file_bytes_max;
+    let mut bytes = Vec::new();
+    let read = file.take(bytes_max as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|err| ShowError::Io { path: path.to_owned(), err })?;
+    if bytes.len() > bytes_max {
+        let err = PngError::FileTooLarge { bytes: bytes.len(), max: bytes_max };
+        return Err(ShowError::Png { path: path.to_owned(), err });
+    }
+    c2pa::look(&bytes, anchors).map_err(|why| ShowError::Trust { why })
 }
 
 /// The first chunk of every PNG is its header.
@@ -126,6 +173,12 @@ impl Display for Shown {
                 lines.fact("parameters", parameters);
             }
             (None, None) => lines.fact("provenance", "none: Thumbforge did not make this file, or it was stripped"),
+        }
+        if let Some(told) = &self.xmp {
+            lines.xmp(told);
+        }
+        if let Some(seal) = &self.c2pa {
+            lines.seal(seal);
         }
         if self.keys_agree == Some(false) {
             lines.fact("warning", "recipe and keys do not agree: the text was edited after the picture was made");
@@ -158,6 +211,25 @@ impl Lines {
         if let Some(value) = value {
             self.fact(name, value);
         }
+    }
+
+    fn xmp(&mut self, told: &xmp::Told) {
+        self.fact_if("source type", told.source_type.as_ref());
+        self.fact_if("written by", told.creator_tool.as_ref());
+        self.fact_if("AI system", told.ai_system.as_ref());
+        self.fact_if("creator", told.creator.as_ref());
+        self.fact_if("credit line", told.credit.as_ref());
+        self.fact_if("copyright", told.copyright.as_ref());
+        self.fact_if("terms", told.terms.as_ref());
+        self.fact_if("data mining", told.data_mining.as_ref());
+    }
+
+    fn seal(&mut self, seal: &Seal) {
+        self.fact("C2PA", seal);
+        self.fact_if("claimed by", seal.claimed_by.as_ref());
+        self.fact_if("claimed type", (!seal.source_types.is_empty()).then(|| seal.source_types.join(", ")));
+        let failures = seal.failures.join(", ");
+        self.fact_if("C2PA codes", (!failures.is_empty()).then_some(failures));
     }
 
     fn provenance(&mut self, provenance: &Provenance) {

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::model::{ModelId, ModelRow};
-use thumbforge_core::recipe::{Dtype, MaskMode, Operation, Recipe};
+use thumbforge_core::recipe::{Dtype, Operation, Recipe};
 use thumbforge_core::sampling::Table;
-use thumbforge_diffusion::pipeline::FEATHER_PX_MAX;
 
 use super::Lacks;
+use super::masked::masked;
 
 /// What samplers are called; read once, since every job of a plan comes through here.
 static SAMPLING: LazyLock<Table> = LazyLock::new(Table::built_in);
@@ -109,23 +109,14 @@ impl LocalAsking {
             lacks.push(Lacks::new("sampler", format!("there are {}", SAMPLING.names().join(", "))));
         }
         let edit = recipe.edit.as_ref();
-        let masked = edit.is_some_and(|edit| edit.mask.is_some());
         if let Some(images) = edit.map(|edit| edit.images.len()).filter(|images| *images > 1) {
             lacks.push(Lacks::new("edit", format!("it looks at one picture, and the recipe has {images}")));
         }
         if named.strength.is_some() && edit.is_none() {
             lacks.push(Lacks::new("strength", "no picture is changed"));
         }
-        for (field, named) in [("mask_feather", named.mask_feather.is_some()), ("mask_mode", named.mask_mode.is_some())]
-        {
-            if named && !masked {
-                lacks.push(Lacks::new(field, "there is no mask"));
-            }
-        }
-        if let Some(feather) = named.mask_feather.filter(|feather| *feather as usize > FEATHER_PX_MAX) {
-            lacks
-                .push(Lacks::new("mask_feather", format!("it softens {FEATHER_PX_MAX} pixels at most, not {feather}")));
-        }
+        let (of_mask, lacking) = masked(recipe);
+        lacks.extend(lacking);
         let dtype = named.dtype.unwrap_or(models.dtype);
         let mut settings = BTreeMap::new();
         let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
@@ -145,9 +136,8 @@ impl LocalAsking {
             let strength = if edit.operation == Operation::Upscale { UPSCALE_STRENGTH } else { STRENGTH };
             set("strength", named.strength.unwrap_or(strength).to_string());
         }
-        if masked {
-            set("mask_mode", named.mask_mode.unwrap_or(MaskMode::Keep).word().to_owned());
-            set("mask_feather", named.mask_feather.unwrap_or(0).to_string());
+        for (name, value) in of_mask {
+            set(name, value);
         }
         Self { settings, dtype, lacks }
     }

@@ -850,7 +850,8 @@ fn what_a_local_model_is_asked_is_in_the_key() {
     check(recipe(|r| r.settings.noise = Some(Noise::TorchCpu)), &[("noise", "torch-cpu")], "cpu-bf16");
     let slg = "7,8:2.8:0.01:0.2";
     check(recipe(move |r| r.settings.slg = slg.parse().ok()), &[("slg", slg)], "cpu-bf16");
-    let edits = [("task", "edit"), ("strength", "0.6"), ("mask_mode", "keep"), ("mask_feather", "0")];
+    let edits =
+        [("task", "edit"), ("strength", "0.6"), ("mask_mode", "keep"), ("mask_feather", "0"), ("mask_alpha", "kept")];
     check(edit(), &edits, "cpu-bf16");
     // Guidance beyond what the model is made for becomes the nearest; files of one's own take any.
     check(recipe(|r| r.settings.guidance = Some(20.0)), &[("guidance", "12")], "cpu-bf16");

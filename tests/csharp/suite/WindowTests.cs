@@ -396,6 +396,27 @@ namespace Thumbforge.Tests
             Assert.That(root.Q<VisualElement>(null, "tf-finding--error"), Is.Not.Null);
         }
 
+        [TestCase("", "", -1f, "", TestName = "NobodyRead")]
+        [TestCase("", "\"tesseract 5.3.0\"", 1f, "", TestName = "EverythingWasRead")]
+        [TestCase("low_contrast 2.1 SALE", "\"tesseract 5.3.0\"", 1f, "", TestName = "ContrastIsNoMatch")]
+        [TestCase("text_mismatch 0.75 SALE, text_mismatch 0.5 NEW", "\"tesseract 5.3.0\"", 0.5f, "NEW", TestName = "TheWorstIsKept")]
+        [TestCase("text_unverified 0 SALE", "", -1f, "SALE", TestName = "UnverifiedIsNotRead")]
+        public void WordsAreReadFromTheFindingsAboutWords(string findings, string readers, float score, string expected)
+        {
+            string[] said = System.Array.ConvertAll(
+                findings.Split(new[] { ", " }, System.StringSplitOptions.RemoveEmptyEntries), finding =>
+            {
+                string[] parts = finding.Split(' ');
+                return "{\"code\":\"" + parts[0] + "\",\"severity\":\"error\",\"message\":\"m\",\"expected\":\"" + parts[2]
+                    + "\",\"score\":" + parts[1] + "}";
+            });
+            string verdict = "{\"passed\":true,\"findings\":[" + string.Join(",", said) + "],\"readers\":[" + readers + "]}";
+            Row row = new Row();
+            row.Take(JsonUtility.FromJson<ReportJson>("{\"items\":[{\"asset\":\"a\",\"verdict\":" + verdict + "}]}").items[0]);
+            Assert.That(row.TextScore, Is.EqualTo(score));
+            Assert.That(row.Expected, Is.EqualTo(expected));
+        }
+
         [Test]
         public void ProvenanceIsWholeAndItsKeyCanBeCopied()
         {

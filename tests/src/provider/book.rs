@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Lettered;
+
 /// Pictures that were made for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
@@ -15,6 +17,8 @@ pub struct Charge {
     pub pictures: u32,
     /// Number of the request that asked for them.
     pub request: u64,
+    /// What the picture says, where the provider letters.
+    pub lettered: Option<Lettered>,
 }
 
 /// Every charge, in order.
@@ -26,6 +30,8 @@ pub struct Book {
     pub in_flight: u32,
     /// Most pictures that were at work at once.
     pub in_flight_max: u32,
+    /// Tries that each prompt had, where the provider letters.
+    turns: BTreeMap<String, u64>,
 }
 
 /// Charges that are kept; a benchmark makes more, and reads none.
@@ -37,6 +43,13 @@ impl Book {
         if self.charges.len() < CHARGES_MAX {
             self.charges.push(charge);
         }
+    }
+
+    /// The number of the next try of a prompt.
+    pub(super) fn turn(&mut self, prompt: &str) -> u64 {
+        let turn = self.turns.entry(prompt.to_owned()).or_default();
+        *turn += 1;
+        *turn
     }
 
     /// Pictures billed.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::lettering::{self, Lettered, quoted};
 use super::picture::{Picture, picture};
 use super::rule::Reply;
 use super::{Charge, Recorded, Shared, lock};
@@ -27,12 +28,16 @@ pub(super) struct Asked {
     pub(super) size: (u32, u32),
     pub(super) seed: Option<u64>,
     pub(super) pictures: u32,
+    /// Whether a picture is changed.
+    pub(super) edit: bool,
+    /// What the picture says, once it is billed.
+    pub(super) lettered: Option<Lettered>,
 }
 
 impl Asked {
     fn new(dialect: &'static str, prompt: impl Into<String>) -> Self {
         let (model, size) = (String::new(), (1024, 1024));
-        Self { dialect, prompt: prompt.into(), model, size, seed: None, pictures: 1 }
+        Self { dialect, prompt: prompt.into(), model, size, seed: None, pictures: 1, edit: false, lettered: None }
     }
 }
 
@@ -103,6 +108,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, request: &Recorded, asked: Opti
     match asked {
         Some(mut asked) => {
             asked.size = shared.options.size.unwrap_or(asked.size);
+            asked.lettered = lettered(shared, &asked);
             match asked.dialect {
                 "openai" => openai::make(shared, request, asked).await,
                 "gemini" | "imagen" => google::make(shared, request, asked).await,
@@ -175,6 +181,16 @@ async fn work(shared: &Shared, request: &Recorded, asked: &Asked) {
     bill(shared, request, asked);
 }
 
+/// What the next picture for a request says, where the provider letters.
+fn lettered(shared: &Shared, asked: &Asked) -> Option<Lettered> {
+    let lettering = shared.options.lettering.as_ref()?;
+    let words = quoted(&asked.prompt)?;
+    // Each picture of a prompt is another try.
+    let number = lock(&shared.book).turn(&asked.prompt);
+    let drawn = lettering.write(words, &asked.model, asked.edit, number);
+    Some(Lettered { asked: words.to_owned(), drawn, edit: asked.edit, model: asked.model.clone() })
+}
+
 /// Bills, without waiting.
 fn bill(shared: &Shared, request: &Recorded, asked: &Asked) {
     lock(&shared.book).charge(Charge {
@@ -183,11 +199,15 @@ fn bill(shared: &Shared, request: &Recorded, asked: &Asked) {
         dialect: asked.dialect,
         pictures: asked.pictures,
         request: request.number,
+        lettered: asked.lettered.clone(),
     });
 }
 
 /// The picture with a number, counted from 0.
 fn nth(shared: &Shared, asked: &Asked, number: u32) -> Picture {
+    if shared.options.lettering.is_some() {
+        return lettering::picture(asked.size, &asked.prompt, asked.lettered.as_ref().map(|said| said.drawn.as_str()));
+    }
     let seed = asked.seed.unwrap_or_default() + u64::from(number);
     picture(asked.size, &asked.prompt, seed, shared.options.picture_bytes)
 }

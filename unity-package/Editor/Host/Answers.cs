@@ -29,6 +29,8 @@ namespace Thumbforge.Editor
     {
         public bool passed;
         public FindingJson[] findings;
+        /// <summary>What read the words; empty where nobody did.</summary>
+        public string[] readers;
     }
 
     [Serializable]

@@ -147,13 +147,33 @@ namespace Thumbforge.Editor
                 ? new FindingJson[0] : item.verdict.findings)
             {
                 Findings.Add(new Finding { Code = finding.code, Severity = finding.severity, Message = finding.message });
-                if (!string.IsNullOrEmpty(finding.expected))
-                {
-                    Expected = finding.expected;
-                    Read = finding.read ?? string.Empty;
-                    TextScore = finding.score;
-                }
+                TakeWords(finding);
             }
+            // Where words were read and nothing is said of any, all of them are there.
+            bool wasRead = item.verdict != null && item.verdict.readers != null && item.verdict.readers.Length > 0;
+            if (wasRead && Expected.Length == 0)
+            {
+                TextScore = 1;
+            }
+        }
+
+        /// <summary>Keeps what is worst about words: the score of other findings is a contrast or a share, not a match.</summary>
+        private void TakeWords(FindingJson finding)
+        {
+            bool mismatch = finding.code == "text_mismatch" || finding.code == "text_illegible";
+            bool unverified = finding.code == "text_unverified";
+            if (string.IsNullOrEmpty(finding.expected) || (!mismatch && !unverified))
+            {
+                return;
+            }
+            float score = unverified ? -1 : finding.score;
+            if (Expected.Length > 0 && TextScore <= score)
+            {
+                return;
+            }
+            Expected = finding.expected;
+            Read = finding.read ?? string.Empty;
+            TextScore = score;
         }
 
         /// <summary>The state for a word of a report or of an event.</summary>

@@ -40,7 +40,7 @@ namespace Thumbforge.Editor
             verdict.EnableInClassList("tf-words__verdict--missed", wasRead && row.TextScore < 1);
             verdict.EnableInClassList("tf-words__verdict--unread", !wasRead);
             UiFiles.Show(expectedLine, wanted);
-            UiFiles.Show(readLine, wasRead);
+            UiFiles.Show(readLine, wasRead && wanted);
             expected.text = row.Expected;
             read.text = row.Read.Length == 0 ? "nothing" : row.Read;
         }

@@ -16,6 +16,9 @@ use super::{at, refused, System};
 /// What goes into the programs, for whose crates licences are collected.
 const ROOTS: &[&str] = &["thumbforge-sidecar", "thumbforge-ffi"];
 
+/// What packaged programs are built with, beside what they always have.
+const FEATURES: &str = "thumbforge-sidecar/dist";
+
 /// Beginnings of the names, in small letters, of files that a licence asks to be kept.
 const NAMES: &[&str] = &["licen", "copying", "copyright", "notice", "unlicense"];
 
@@ -39,6 +42,8 @@ pub(super) fn collect(root: &Path) -> io::Result<Vec<(String, String)>> {
 #[derive(Default)]
 struct Crate {
     licence: String,
+    /// Where its authors develop it; crates of one place share a licence's file.
+    repository: String,
     /// Files that its licence asks to be kept: names and texts.
     texts: BTreeMap<String, String>,
 }
@@ -49,6 +54,7 @@ fn crates(root: &Path) -> io::Result<String> {
     for system in [System::Linux, System::Windows] {
         linked(&metadata(root, system)?, &mut crates)?;
     }
+    complete(&mut crates)?;
     let mut text = String::from(
         "Thumbforge's programs are linked from these works, and from the Rust standard library (MIT OR Apache-2.0,\n\
          Copyright (c) The Rust Project Contributors). The texts of their licences follow.\n\n",
@@ -72,8 +78,11 @@ fn crates(root: &Path) -> io::Result<String> {
 fn metadata(root: &Path, system: System) -> io::Result<Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["metadata", "--locked", "--format-version", "1", "--filter-platform"]);
-    let output = command.arg(system.triple()).output().map_err(|err| refused(format!("cargo cannot be run: {err}")))?;
+    command.current_dir(root).args(["metadata", "--locked", "--format-version", "1", "--features", FEATURES]);
+    let output = command
+        .args(["--filter-platform", system.triple()])
+        .output()
+        .map_err(|err| refused(format!("cargo cannot be run: {err}")))?;
     if !output.status.success() {
         return Err(refused(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim())));
     }
@@ -114,6 +123,30 @@ fn linked(metadata: &Value, crates: &mut BTreeMap<String, Crate>) -> io::Result<
     Ok(())
 }
 
+/// Gives crates that come without a licence's file the text that theirs is: that of a crate from the same repository under
+/// the same licence, or where they may be taken under it the Apache licence, which is the same for all.
+fn complete(crates: &mut BTreeMap<String, Crate>) -> io::Result<()> {
+    let with: Vec<(String, String, BTreeMap<String, String>)> = crates
+        .values()
+        .filter(|found| !found.texts.is_empty() && !found.repository.is_empty())
+        .map(|found| (found.repository.clone(), found.licence.clone(), found.texts.clone()))
+        .collect();
+    for (name, found) in crates.iter_mut().filter(|(_, found)| found.texts.is_empty()) {
+        let of_both = |other: &&(String, String, _)| other.0 == found.repository && other.1 == found.licence;
+        if let Some((.., texts)) = with.iter().find(of_both) {
+            found.texts.clone_from(texts);
+        } else if found.licence.replace('/', " OR ").split(" OR ").any(|licence| licence.trim() == "Apache-2.0") {
+            found.texts.insert("LICENSE-APACHE".to_owned(), APACHE.replace("\r\n", "\n"));
+        } else {
+            return Err(refused(format!("{name} ({}) has no file that says its licence", found.licence)));
+        }
+    }
+    Ok(())
+}
+
+/// The Apache licence, as this project's own copy has it.
+const APACHE: &str = include_str!("../../../../LICENSE-APACHE");
+
 /// The MIT licence from its grant on, as this project's own copy has it.
 fn mit() -> &'static str {
     let text = include_str!("../../../../LICENSE-MIT");
@@ -124,8 +157,14 @@ fn mit() -> &'static str {
 fn read(package: &Value) -> io::Result<Crate> {
     let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
     let folder = manifest.parent().ok_or_else(|| refused("a crate lies nowhere"))?;
-    let mut found =
-        Crate { licence: package["license"].as_str().unwrap_or("see below").to_owned(), ..Crate::default() };
+    // A repository of several crates is named with the folder of each, or without.
+    let repository = package["repository"].as_str().unwrap_or_default();
+    let repository = repository.split("/tree/").next().unwrap_or_default().trim_end_matches(".git");
+    let mut found = Crate {
+        licence: package["license"].as_str().unwrap_or("see below").to_owned(),
+        repository: repository.to_owned(),
+        ..Crate::default()
+    };
     for entry in fs::read_dir(folder).map_err(|err| at(folder, &err))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -143,9 +182,6 @@ fn read(package: &Value) -> io::Result<Crate> {
         if !authors.is_empty() {
             found.texts.insert("LICENSE-MIT".to_owned(), format!("Copyright (c) {authors}\n\n{}", mit()));
         }
-    }
-    if found.texts.is_empty() {
-        return Err(refused(format!("{} has no file that says its licence", folder.display())));
     }
     Ok(found)
 }

@@ -49,6 +49,12 @@ pub const AROUND_PX_MIN: u32 = 2;
 /// Reach in pixels from which an outline separates letters from what is behind; thinner ones are mixed away.
 pub const OUTLINE_PX_MIN: f32 = 0.75;
 
+/// Most pixels of a picture that are asked for a brand colour, in an even grid; a share of a thousandth is still a
+/// thousand of them. Pixels that lie between near and far take 0.3 µs each.
+pub const BRAND_PIXELS_MAX: usize = 1 << 20;
+/// More than any pixel's colour is from the middle of its cell of 8 × 8 × 8 values, by CIEDE2000; a test measures it.
+pub const CELL_REACH: f64 = 9.0;
+
 const _: () = assert!(UNIFORM_SHARE_WARN < UNIFORM_SHARE_MAX);
 const _: () = assert!(SMALL_LETTER_PX_MIN < SMALL_LETTER_PX_WARN);
 const _: () = assert!(WHOLE_CHARACTER_PX_MIN < WHOLE_CHARACTER_PX_WARN);

@@ -4,39 +4,59 @@
 //! counts for what it does. A pixel of that band is served by the letters or by their outline, whichever stands
 //! out more: white letters on white are readable by a dark outline alone.
 
-use std::sync::OnceLock;
-
 use thumbforge_core::colour::Rgb;
-use thumbforge_core::image::ImageBuf;
+use thumbforge_core::criteria::Criteria;
+use thumbforge_core::image::{ImageBuf, PixelBox};
 use thumbforge_core::text_layer::Weight;
-use thumbforge_core::verdict::{Finding, FindingCode, Severity};
+use thumbforge_core::verdict::{Finding, FindingCode};
 
+use super::colour::{luminance, ratio};
 use super::{bounds, finding};
 use crate::text::{Coverage, SetLayer};
 
-/// Finds layers whose worst tenth falls short of WCAG.
-pub(super) fn check(finished: &ImageBuf, layer: &SetLayer) -> Option<Finding> {
+/// Contrast of a layer as it was measured, and as it has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) ratio: f64,
+    pub(crate) least: f64,
+}
+
+impl Measured {
+    pub(crate) fn is_enough(self) -> bool {
+        // A hair, since 3:1 itself is enough and colours are whole numbers.
+        self.ratio >= self.least - 0.005
+    }
+}
+
+/// Measures a layer in a picture that it was set in, against WCAG, or against `least` where somebody asks for another
+/// contrast; `None` where nothing surrounds its letters.
+pub(crate) fn measured(finished: &ImageBuf, layer: &SetLayer, least: Option<f64>) -> Option<Measured> {
     let large = match layer.weight {
         Weight::Bold => layer.size_px >= bounds::LARGE_BOLD_PX,
         Weight::Regular => layer.size_px >= bounds::LARGE_PX,
     };
-    let least = if large { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
-    let ratio = worst(finished, layer)?;
-    // A hair, since 3:1 itself is enough and colours are whole numbers.
-    if ratio >= least - 0.005 {
-        return None;
-    }
+    let usual = if large { bounds::CONTRAST_LARGE_MIN } else { bounds::CONTRAST_SMALL_MIN };
+    Some(Measured { ratio: worst(finished, layer)?, least: least.unwrap_or(usual) })
+}
+
+/// Finds layers whose worst tenth falls short of WCAG, or of what the criteria ask in its place.
+pub(super) fn check(finished: &ImageBuf, layer: &SetLayer, criteria: &Criteria) -> Option<Finding> {
+    let severity = criteria.contrast_level().severity()?;
+    let measured = measured(finished, layer, criteria.contrast_min).filter(|measured| !measured.is_enough())?;
+    let Measured { ratio, least } = measured;
     let mend = match layer.outline {
         Some((_, reach)) if reach < bounds::OUTLINE_PX_MIN => "widen the outline, which is too thin to be seen here",
-        Some(_) => "give letters and outline colours further apart, add a plate, or move the area",
-        None => "add an outline or a plate, choose another fill, or move the area",
+        Some(_) => {
+            "give letters and outline colours further apart, add a plate, move the area, or set guard = \"auto\""
+        }
+        None => "add an outline or a plate, choose another fill, move the area, or set guard = \"auto\"",
     };
     let message = format!(
         "letters of layer {:?} have a contrast of {ratio:.1}:1 to the worst tenth of what is behind them, \
          and {least}:1 is needed at {:.0} px; {mend}",
         layer.name, layer.size_px
     );
-    let found = finding(FindingCode::LowContrast, Severity::Error, message, Some(layer.ink), ratio);
+    let found = finding(FindingCode::LowContrast, severity, message, Some(layer.ink), ratio);
     Some(Finding { expected: Some(layer.lines.join("\n")), ..found })
 }
 
@@ -110,24 +130,41 @@ fn band(coverage: &Coverage, reach: u32) -> Vec<(i32, Vec<i32>)> {
     band
 }
 
-/// Contrast ratio of two luminances, 1 to 21.
-fn ratio(a: f64, b: f64) -> f64 {
-    (a.max(b) + 0.05) / (a.min(b) + 0.05)
-}
-
-/// Relative luminance of WCAG 2.x.
-fn luminance(Rgb([r, g, b]): Rgb) -> f64 {
-    static LINEAR: OnceLock<[f64; 256]> = OnceLock::new();
-    let linear = LINEAR.get_or_init(|| {
-        std::array::from_fn(|value| {
-            let value = value as f64 / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { libm::pow((value + 0.055) / 1.055, 2.4) }
-        })
+/// The contrast within `place` of a picture whose letters nobody knows: between the middles of its dark and its light
+/// pixels, parted where they differ most (Otsu). `None` where the place holds one colour, or nothing.
+///
+/// It is a guess about letters, and a good one where a box holds words and little else.
+pub fn within(image: &ImageBuf, place: PixelBox) -> Option<f64> {
+    let place = place.intersection(image.extent().bounds())?;
+    let rows = place.y as u32..place.y as u32 + place.h;
+    let columns = place.x as u32..place.x as u32 + place.w;
+    // By lightness as the eye steps it, in 64 steps: luminance alone would crowd all dark colours into one.
+    let mut counts = [0_u64; 64];
+    let mut sums = [0.0_f64; 64];
+    for (x, y) in rows.flat_map(|y| columns.clone().map(move |x| (x, y))) {
+        let Some([r, g, b, _]) = image.pixel(x, y) else { continue };
+        let light = luminance(Rgb([r, g, b]));
+        let step = (libm::cbrt(light) * 63.0) as usize;
+        counts[step.min(63)] += 1;
+        sums[step.min(63)] += light;
+    }
+    let all: u64 = counts.iter().sum();
+    let mean = |range: &[u64], offset: usize| {
+        let count: u64 = range.iter().sum();
+        let sum: f64 = range.iter().enumerate().map(|(at, count)| (at + offset) as f64 * *count as f64).sum();
+        (count, sum / count.max(1) as f64)
+    };
+    let parted = (1..64).filter_map(|at| {
+        let ((dark, low), (light, high)) = (mean(&counts[..at], 0), mean(&counts[at..], at));
+        (dark > 0 && light > 0).then_some((at, (dark as f64 * light as f64) * (high - low) * (high - low)))
     });
-    0.2126 * linear[usize::from(r)] + 0.7152 * linear[usize::from(g)] + 0.0722 * linear[usize::from(b)]
+    let (at, _) = parted.max_by(|one, other| one.1.total_cmp(&other.1))?;
+    let dark: u64 = counts[..at].iter().sum();
+    let (below, above): (f64, f64) = (sums[..at].iter().sum(), sums[at..].iter().sum());
+    Some(ratio(below / dark as f64, above / (all - dark) as f64))
 }
 
-#[cfg(test)]
-pub(super) fn contrast(a: Rgb, b: Rgb) -> f64 {
+/// Contrast ratio of two colours.
+pub(crate) fn contrast(a: Rgb, b: Rgb) -> f64 {
     ratio(luminance(a), luminance(b))
 }

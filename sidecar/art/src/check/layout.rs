@@ -27,6 +27,7 @@ pub(super) fn outside(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding> 
         );
         return Some(about(layer, FindingCode::TextOutsideBox, message, spill(layer.ink, layer.area)));
     }
+    let severity = checks.criteria.safe_area_level().severity()?;
     let safe = safe_area(checks.finished.extent(), checks.safe_inset);
     (!safe.contains(layer.ink)).then(|| {
         let message = format!(
@@ -35,12 +36,12 @@ pub(super) fn outside(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding> 
             checks.safe_inset * 100.0,
             overhang(layer.ink, safe)
         );
-        about(layer, FindingCode::TextOutsideSafeArea, message, spill(layer.ink, safe))
+        Finding { severity, ..about(layer, FindingCode::TextOutsideSafeArea, message, spill(layer.ink, safe)) }
     })
 }
 
 /// The part of a picture that text may use, rounded outwards by less than a pixel.
-fn safe_area(extent: Extent, inset: f64) -> PixelBox {
+pub fn safe_area(extent: Extent, inset: f64) -> PixelBox {
     let side = |length: u32| libm::floor(f64::from(length) * inset.clamp(0.0, 0.49)) as u32;
     let (x, y) = (side(extent.width), side(extent.height));
     PixelBox { x: x as i32, y: y as i32, w: extent.width - 2 * x, h: extent.height - 2 * y }
@@ -80,6 +81,17 @@ pub(super) fn too_small(checks: &Checks<'_>, layer: &SetLayer) -> Option<Finding
             (f64::from(px) * scale, bounds::WHOLE_CHARACTER_PX_MIN, bounds::WHOLE_CHARACTER_PX_WARN, "characters")
         }
     };
+    let tall = f64::from(checks.finished.extent().height.max(1)) * scale;
+    if let Some(share) = checks.criteria.text_height.filter(|share| height < share * tall - 0.005) {
+        let message = format!(
+            "{what} of layer {:?} are {:.1} % of the picture high, and {:.1} % are asked for; shorten the text, raise \
+             size_min or widen the area",
+            layer.name,
+            height / tall * 100.0,
+            share * 100.0
+        );
+        return Some(about(layer, FindingCode::TextTooSmall, message, height / tall));
+    }
     if height >= enough {
         return None;
     }

@@ -1,11 +1,12 @@
 //! Each check has a picture that trips it and one that does not.
 
 use thumbforge_core::colour::Rgb;
+use thumbforge_core::criteria::{Criteria, Level};
 use thumbforge_core::image::{Extent, ImageBuf, PixelBox};
 use thumbforge_core::text_layer::{Fill, Outline, Plate, TextLayer, TextMode, TextStyle, Weight};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 
-use super::{Checks, bounds, contrast};
+use super::{Checks, bounds, contrast, contrast_within};
 use crate::text::{FontBook, SetLayer, set};
 
 const SIDE: u32 = 256;
@@ -47,6 +48,7 @@ fn checked(art: &ImageBuf, layers: &[TextLayer], change: impl Fn(&mut Checks<'_>
     let mut finished = art.clone();
     let mut set = set(&mut finished, layers, &FontBook::packaged()).expect("it fits");
     let none: Vec<SetLayer> = Vec::new();
+    let nothing = Criteria::default();
     let mut checks = Checks {
         expected: extent(),
         art,
@@ -54,6 +56,9 @@ fn checked(art: &ImageBuf, layers: &[TextLayer], change: impl Fn(&mut Checks<'_>
         set: &none,
         safe_inset: bounds::SAFE_INSET,
         shown_width: SIDE,
+        brand: &[],
+        brand_set: &[],
+        criteria: &nothing,
     };
     change(&mut checks, &mut set);
     Checks { set: &set, ..checks }.run()
@@ -224,4 +229,91 @@ fn small_text_needs_more_contrast() {
     let mid = art(|x, y| if y < 128 { [50 + ((x + y) % 12) as u8; 3] } else { [(x / 2) as u8; 3] });
     let small = found(&mid, &[layer("note", "Sale now", sized(0.056, Weight::Regular))]);
     one(&small, FindingCode::LowContrast, Severity::Error, &["4.5:1", "14 px"]);
+}
+
+/// As [`checked`], under criteria.
+fn held_to(art: &ImageBuf, layers: &[TextLayer], criteria: &Criteria, brand: [&[Rgb]; 2]) -> Vec<Finding> {
+    let mut finished = art.clone();
+    let set = set(&mut finished, layers, &FontBook::packaged()).expect("it fits");
+    let [brand, brand_set] = brand;
+    Checks {
+        expected: extent(),
+        art,
+        finished: &finished,
+        set: &set,
+        safe_inset: bounds::SAFE_INSET,
+        shown_width: SIDE,
+        brand,
+        brand_set,
+        criteria,
+    }
+    .run()
+}
+
+#[test]
+fn criteria_say_how_bad_what_is() {
+    let bright = art(|x, y| [200 + (x / 8) as u8, 200 + (y / 8) as u8, 190 + ((x ^ y) / 8) as u8]);
+    let white = [layer("title", "Sale", plain())];
+    let level = |contrast: Level| Criteria { contrast: Some(contrast), ..Criteria::default() };
+    let under = |criteria: &Criteria| held_to(&bright, &white, criteria, [&[], &[]]);
+    one(&under(&level(Level::Error)), FindingCode::LowContrast, Severity::Error, &[]);
+    one(&under(&level(Level::Warning)), FindingCode::LowContrast, Severity::Warning, &[]);
+    assert_eq!(under(&level(Level::Ignore)), []);
+    assert_eq!(under(&Criteria { contrast_min: Some(1.0), ..Criteria::default() }), []);
+    let strict = Criteria { contrast_min: Some(21.0), ..Criteria::default() };
+    one(&held_to(&busy(), &white, &strict, [&[], &[]]), FindingCode::LowContrast, Severity::Error, &["21:1 is needed"]);
+    let rim = TextStyle { area: [0.0, 0.3, 1.0, 0.3], size: 0.5, lines_max: 1, ..plain() };
+    let rim = [layer("title", "Dragons", rim)];
+    let safe = |safe_area: Level| Criteria { safe_area: Some(safe_area), ..Criteria::default() };
+    let warned = held_to(&busy(), &rim, &safe(Level::Warning), [&[], &[]]);
+    one(&warned, FindingCode::TextOutsideSafeArea, Severity::Warning, &[]);
+    assert_eq!(held_to(&busy(), &rim, &safe(Level::Ignore), [&[], &[]]), []);
+}
+
+#[test]
+fn the_least_height_of_letters_is_a_share_of_the_picture() {
+    let title = [layer("title", "Sale", TextStyle { size: 0.1, ..plain() })];
+    let least = |share: f64| Criteria { text_height: Some(share), ..Criteria::default() };
+    assert_eq!(held_to(&busy(), &title, &least(0.04), [&[], &[]]), []);
+    let found = held_to(&busy(), &title, &least(0.08), [&[], &[]]);
+    one(&found, FindingCode::TextTooSmall, Severity::Error, &["8.0 % are asked for", "size_min"]);
+}
+
+#[test]
+fn missing_brand_colours_are_found() {
+    let blue = Rgb([11, 95, 255]);
+    let share = |share: f64| Criteria { brand_share: Some(share), ..Criteria::default() };
+    let marked = |side: u32| {
+        art(move |x, y| if x < side && y < side { [14, 97, 250] } else { [(x / 2) as u8, 90, (y / 3) as u8] })
+    };
+    assert_eq!(held_to(&marked(26), &[], &Criteria::default(), [&[blue], &[]]), []);
+    let lost = held_to(&marked(8), &[], &Criteria::default(), [&[blue], &[]]);
+    one(&lost, FindingCode::BrandColour, Severity::Warning, &["#0b5fff covers 0.10 %", "0.50 % is asked for"]);
+    assert_eq!(held_to(&marked(8), &[], &share(0.0005), [&[blue], &[]]), []);
+    let strict = Criteria { brand: Some(Level::Error), ..share(0.05) };
+    one(&held_to(&marked(26), &[], &strict, [&[blue], &[]]), FindingCode::BrandColour, Severity::Error, &["1.03 %"]);
+    let near = Criteria { brand_delta_e: Some(0.1), ..Criteria::default() };
+    one(&held_to(&marked(26), &[], &near, [&[blue], &[]]), FindingCode::BrandColour, Severity::Warning, &["0.00 %"]);
+    // What the letters show counts where the letters are to show it, and only there.
+    let letters = [layer("title", "Sale", TextStyle { fill: Fill::Solid(blue), ..plain() })];
+    let lenient = Criteria { contrast: Some(Level::Ignore), ..Criteria::default() };
+    assert_eq!(held_to(&marked(0), &letters, &lenient, [&[], &[blue]]), []);
+    let by_art = held_to(&marked(0), &letters, &lenient, [&[blue], &[]]);
+    one(&by_art, FindingCode::BrandColour, Severity::Warning, &[]);
+}
+
+#[test]
+fn contrast_of_unknown_letters_is_that_of_their_colours() {
+    let check = |letters: [u8; 3], behind: [u8; 3], expected: f64| {
+        let drawn = art(|x, y| if (y / 6) % 3 == 0 && x > 20 { letters } else { behind });
+        let place = PixelBox { x: 10, y: 10, w: 200, h: 100 };
+        let found = contrast_within(&drawn, place).expect("two colours");
+        assert!((found - expected).abs() < 0.2, "{found} for {expected}");
+    };
+    check([0; 3], [255; 3], 21.0);
+    check([255; 3], [118; 3], 4.54);
+    check([60; 3], [40; 3], contrast::contrast(Rgb([60; 3]), Rgb([40; 3])));
+    let flat = art(|_, _| [40; 3]);
+    assert_eq!(contrast_within(&flat, PixelBox { x: 0, y: 0, w: 10, h: 10 }), None);
+    assert_eq!(contrast_within(&flat, PixelBox { x: -20, y: 0, w: 10, h: 10 }), None);
 }

@@ -9,12 +9,13 @@ use thumbforge_core::text_layer::{Align, TextLayer, TextStyle, VerticalAlign};
 use tiny_skia::{Path, PathBuilder, Transform};
 
 use super::LetterHeight;
+use super::arc::Bend;
 use super::book::FontBook;
 use super::error::TextError;
 use super::locale::{Choice, Locale, script, script_name};
+use super::paint::rounded;
 use super::room::{Block, MARGIN_PX, Room};
-use super::shape::{Bench, Missing, Setting};
-use super::style;
+use super::shape::{Bench, Ink, Line, Missing, Setting};
 use super::wrap::{Paragraph, breakings};
 
 /// Height of a small letter in ems for fonts of every script here that has small letters or their like.
@@ -23,6 +24,7 @@ const SMALL_LETTER: f32 = 0.54;
 const WHOLE_CHARACTER: f32 = 0.88;
 
 /// A layer with its lines, size and place chosen, ready to paint.
+#[derive(Clone)]
 pub(super) struct Fitted {
     pub(super) name: String,
     pub(super) style: TextStyle,
@@ -35,15 +37,21 @@ pub(super) struct Fitted {
     pub(super) outline_px: f32,
     /// Outlines of all letters in pixels of the image.
     pub(super) letters: Option<Path>,
+    /// The plate behind bent letters, in pixels of the image; behind straight ones it follows from their ink.
+    pub(super) plate: Option<Path>,
     pub(super) fonts: Vec<String>,
 }
 
-/// Chooses lines, size and place of a layer.
-pub(super) fn fit(layer: &TextLayer, extent: Extent, fonts: &FontBook, bench: &mut Bench) -> Result<Fitted, TextError> {
+/// Chooses lines, size and place of a layer within `area`. Its style can be drawn.
+pub(super) fn fit(
+    layer: &TextLayer,
+    area: PixelBox,
+    extent: Extent,
+    fonts: &FontBook,
+    bench: &mut Bench,
+) -> Result<Fitted, TextError> {
     bench.outlines.trim();
-    style::check(layer)?;
     let style = &layer.style;
-    let area = area_px(style.area, extent);
     let locale = Locale::parse(&layer.locale);
     let text = clean(layer, locale);
     if text.chars().all(|c| c.is_whitespace() || super::shape::ignorable(c)) {
@@ -68,19 +76,22 @@ pub(super) fn fit(layer: &TextLayer, extent: Extent, fonts: &FontBook, bench: &m
     let paragraphs = paragraphs(&text, &setting, bench);
     let hyphen = if text.contains('\u{ad}') { 0.33 } else { 0.0 };
     let mut room = Room::new(style, area, extent);
-    let mut options = breakings(&paragraphs, usize::from(style.lines_max.max(1)), hyphen);
+    // Lines of an arc would have to lie inside each other.
+    let (lines_max, why) = if style.arc == 0.0 { (style.lines_max.max(1), "") } else { (1, ", since they are bent") };
+    let mut options = breakings(&paragraphs, usize::from(lines_max), hyphen);
     if options.is_empty() {
-        let over = format!("{} lines, of which {} may be", paragraphs.len(), style.lines_max.max(1));
+        let over = format!("{} lines, of which {lines_max} may be{why}", paragraphs.len());
         return Err(does_not_fit(layer, room.size_min, over));
     }
     options.sort_by(|a, b| room.promise(b).total_cmp(&room.promise(a)));
     for breaking in &options {
         let lines = breaking.lines(&paragraphs).into_iter().map(|line| bench.line(line, &setting));
         let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|missing| missing_glyph(layer, &missing))?;
-        if let Some(block) = Block::new(lines, style, setting.direction == BaseDirection::Rtl || locale.right_to_left())
-            && let Some(size) = room.size(&block)
-        {
-            return Ok(placed(layer, area, &room, size, block, &setting, bench));
+        let rtl = setting.direction == BaseDirection::Rtl || locale.right_to_left();
+        let Some(mut block) = Block::new(lines, style, rtl, room.around) else { continue };
+        let bent = bent(&mut block, style, &room, &setting, bench);
+        if let Some(size) = room.size(&block) {
+            return Ok(placed(layer, area, &room, size, block, bent, &setting, bench));
         }
     }
     Err(does_not_fit(layer, room.size_min, room.best.1.clone()))
@@ -94,7 +105,7 @@ fn clean(layer: &TextLayer, locale: Locale) -> String {
 }
 
 /// The largest box of whole pixels within a box of fractions.
-fn area_px([x, y, w, h]: [f64; 4], extent: Extent) -> PixelBox {
+pub(super) fn area_px([x, y, w, h]: [f64; 4], extent: Extent) -> PixelBox {
     let (width, height) = (f64::from(extent.width), f64::from(extent.height));
     // The hair forgives 0.06 * 100 = 6.000000000000001.
     let (left, top) = (libm::ceil(x * width - 1e-6), libm::ceil(y * height - 1e-6));
@@ -129,19 +140,71 @@ fn paragraphs(text: &str, setting: &Setting<'_>, bench: &mut Bench) -> Vec<Parag
     paragraphs
 }
 
+/// A bent line and its plate, in ems.
+struct Bent {
+    letters: Path,
+    plate: Option<Path>,
+}
+
+/// Bends the only line of a block, whose bounds are those of the outcome then.
+fn bent(block: &mut Block, style: &TextStyle, room: &Room, setting: &Setting<'_>, bench: &mut Bench) -> Option<Bent> {
+    let bend = Bend::new(style.arc, block.ink, room.around[1])?;
+    let straight = outlines(&block.lines, 1.0, [0.0; 2], setting, bench)?;
+    let letters = bend.path(&straight)?;
+    let ink = ink_of(&letters)?;
+    let Some(plate) = style.plate else {
+        block.ink = ink;
+        return Some(Bent { letters, plate: None });
+    };
+    let plate = rounded(block.ink.grown(room.around), plate.radius as f32).and_then(|plate| bend.path(&plate))?;
+    block.ink = ink.grown([room.outline; 2]).union(ink_of(&plate)?);
+    block.around = [0.0; 2];
+    Some(Bent { letters, plate: Some(plate) })
+}
+
+fn ink_of(path: &Path) -> Option<Ink> {
+    let bounds = path.compute_tight_bounds()?;
+    Some(Ink { left: bounds.left(), top: bounds.top(), right: bounds.right(), bottom: bounds.bottom() })
+}
+
+/// Outlines of all glyphs of lines, at `size` pixels an em and from `x` and `y` on.
+fn outlines(
+    lines: &[(Line, f32, f32)],
+    size: f32,
+    [x, y]: [f32; 2],
+    setting: &Setting<'_>,
+    bench: &mut Bench,
+) -> Option<Path> {
+    let mut letters = PathBuilder::new();
+    for (line, line_x, baseline) in lines {
+        for glyph in &line.glyphs {
+            let outline = bench.outlines.get(setting.choice.faces[glyph.face], glyph.id, &glyph.coords);
+            let scale = size / outline.em;
+            let (gx, gy) = (x + (line_x + glyph.x) * size, y + (baseline + glyph.y) * size);
+            let at = Transform::from_row(scale, 0.0, 0.0, -scale, gx, gy);
+            if let Some(path) = outline.drawn.as_ref().and_then(|(path, _)| path.clone().transform(at)) {
+                letters.push_path(&path);
+            }
+        }
+    }
+    letters.finish()
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that was chosen comes together here, and nowhere else")]
 fn placed(
     layer: &TextLayer,
     area: PixelBox,
     room: &Room,
     size: f32,
     block: Block,
+    bent: Option<Bent>,
     setting: &Setting<'_>,
     bench: &mut Bench,
 ) -> Fitted {
     let locale = setting.locale;
     let rtl = setting.direction == BaseDirection::Rtl || locale.right_to_left();
     let ink = block.ink;
-    let [around_x, around_y] = room.around.map(|around| around * size + MARGIN_PX);
+    let [around_x, around_y] = block.around.map(|around| around * size + MARGIN_PX);
     let (left, right) = (area.x as f32 + around_x, area.right() as f32 - around_x);
     let (top, bottom) = (area.y as f32 + around_y, area.bottom() as f32 - around_y);
     let x = match (layer.style.align, rtl) {
@@ -154,25 +217,19 @@ fn placed(
         VerticalAlign::Middle => (top + bottom) * 0.5 - (ink.top + ink.bottom) * 0.5 * size,
         VerticalAlign::Bottom => bottom - ink.bottom * size,
     };
-    let mut letters = PathBuilder::new();
     let mut fonts: Vec<String> = Vec::new();
-    let mut lines = Vec::new();
-    for (line, line_x, baseline) in block.lines {
-        for glyph in &line.glyphs {
-            let face = setting.choice.faces[glyph.face];
-            if !fonts.contains(&face.name) {
-                fonts.push(face.name.clone());
-            }
-            let outline = bench.outlines.get(face, glyph.id, &glyph.coords);
-            let scale = size / outline.em;
-            let (gx, gy) = (x + (line_x + glyph.x) * size, y + (baseline + glyph.y) * size);
-            let at = Transform::from_row(scale, 0.0, 0.0, -scale, gx, gy);
-            if let Some(path) = outline.drawn.as_ref().and_then(|(path, _)| path.clone().transform(at)) {
-                letters.push_path(&path);
-            }
+    for glyph in block.lines.iter().flat_map(|(line, ..)| &line.glyphs) {
+        let face = setting.choice.faces[glyph.face];
+        if !fonts.contains(&face.name) {
+            fonts.push(face.name.clone());
         }
-        lines.push(line.text);
     }
+    let at = Transform::from_row(size, 0.0, 0.0, size, x, y);
+    let (letters, plate) = match bent {
+        Some(bent) => (bent.letters.transform(at), bent.plate.and_then(|plate| plate.transform(at))),
+        None => (outlines(&block.lines, size, [x, y], setting, bench), None),
+    };
+    let lines = block.lines.into_iter().map(|(line, ..)| line.text).collect();
     Fitted {
         name: layer.name.clone(),
         style: layer.style.clone(),
@@ -186,7 +243,8 @@ fn placed(
             LetterHeight::Small(size * SMALL_LETTER)
         },
         outline_px: room.outline * size,
-        letters: letters.finish(),
+        letters,
+        plate,
         fonts,
     }
 }

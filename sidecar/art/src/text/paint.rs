@@ -8,11 +8,12 @@ use tiny_skia::{LineCap, LineJoin, Path, PathBuilder, Stroke};
 use super::SetLayer;
 use super::fit::Fitted;
 use super::mask::Coverage;
+use super::shape::Ink;
 
 /// Paints a layer and tells what was painted.
-pub(super) fn paint(image: &mut ImageBuf, fitted: Fitted) -> SetLayer {
+pub(super) fn paint(image: &mut ImageBuf, fitted: &Fitted) -> SetLayer {
     let style = &fitted.style;
-    let place = place_of(&fitted, image);
+    let place = place_of(fitted, image);
     let letters = match &fitted.letters {
         Some(path) => Coverage::of(path, place),
         None => Coverage::empty(place),
@@ -25,7 +26,7 @@ pub(super) fn paint(image: &mut ImageBuf, fitted: Fitted) -> SetLayer {
         ink.join(&Coverage::of(&stroked, place));
     }
     let bounds = ink.bounds();
-    let plate = style.plate.and_then(|plate| paint_plate(image, plate, bounds, fitted.size_px));
+    let plate = style.plate.and_then(|plate| paint_plate(image, plate, bounds, fitted));
     if let Some(shadow) = style.shadow {
         let offset = shadow.offset.map(|offset| libm::round(offset * f64::from(fitted.size_px)) as i32);
         let blurred = ink.cropped(bounds).blurred(shadow.blur as f32 * fitted.size_px, offset);
@@ -45,15 +46,15 @@ pub(super) fn paint(image: &mut ImageBuf, fitted: Fitted) -> SetLayer {
         outline: outline.map(|outline| (outline.colour, fitted.outline_px)),
         fill,
         ink: bounds,
-        name: fitted.name,
-        lines: fitted.lines,
-        locale: fitted.locale,
+        name: fitted.name.clone(),
+        lines: fitted.lines.clone(),
+        locale: fitted.locale.clone(),
         area: fitted.area,
         size_px: fitted.size_px,
         letter: fitted.letter,
         weight: fitted.style.weight,
         plate,
-        fonts: fitted.fonts,
+        fonts: fitted.fonts.clone(),
     }
 }
 
@@ -78,9 +79,12 @@ fn stroked(path: &Path, reach: f32) -> Option<Path> {
 }
 
 /// Paints the plate around `ink` and tells where it lies.
-fn paint_plate(image: &mut ImageBuf, plate: Plate, ink: PixelBox, size_px: f32) -> Option<PixelBox> {
-    let path = plate_path(plate, ink, size_px)?;
-    let place = outset(path.bounds(), 0.0)?.intersection(image.extent().bounds())?;
+fn paint_plate(image: &mut ImageBuf, plate: Plate, ink: PixelBox, fitted: &Fitted) -> Option<PixelBox> {
+    let path = match &fitted.plate {
+        Some(bent) => bent.clone(),
+        None => plate_path(plate, ink, fitted.size_px)?,
+    };
+    let place = outset(path.compute_tight_bounds()?, 0.0)?.intersection(image.extent().bounds())?;
     tint(image, &Coverage::of(&path, place), plate.opacity, |_| plate.colour);
     Some(place)
 }
@@ -89,7 +93,12 @@ fn plate_path(plate: Plate, ink: PixelBox, size_px: f32) -> Option<Path> {
     let [across, along] = plate.padding.map(|padding| padding as f32 * size_px);
     let (left, top) = (ink.x as f32 - across, ink.y as f32 - along);
     let (right, bottom) = (ink.right() as f32 + across, ink.bottom() as f32 + along);
-    let radius = (plate.radius as f32 * (bottom - top)).min((right - left) * 0.5);
+    rounded(Ink { left, top, right, bottom }, plate.radius as f32)
+}
+
+/// A box with rounded corners, `radius` a share of its height.
+pub(super) fn rounded(Ink { left, top, right, bottom }: Ink, radius: f32) -> Option<Path> {
+    let radius = (radius * (bottom - top)).min((right - left) * 0.5);
     // A quarter circle by one cubic: its handles reach this far from the corner.
     let handle = radius * (1.0 - 0.552_284_8);
     let mut path = PathBuilder::new();

@@ -24,11 +24,13 @@ pub(super) struct Block {
     /// Each with its x and its baseline.
     pub(super) lines: Vec<(Line, f32, f32)>,
     pub(super) ink: Ink,
+    /// Ems that outline and plate take on each side of the ink.
+    pub(super) around: [f32; 2],
 }
 
 impl Block {
     /// `None` when nothing is drawn.
-    pub(super) fn new(lines: Vec<Line>, style: &TextStyle, rtl: bool) -> Option<Self> {
+    pub(super) fn new(lines: Vec<Line>, style: &TextStyle, rtl: bool, around: [f32; 2]) -> Option<Self> {
         let mut placed = Vec::new();
         let mut block: Option<Ink> = None;
         for (at, line) in lines.into_iter().enumerate() {
@@ -44,7 +46,7 @@ impl Block {
             block = Some(block.map_or(moved, |block| block.union(moved)));
             placed.push((line, x, baseline));
         }
-        block.map(|ink| Self { lines: placed, ink })
+        block.map(|ink| Self { lines: placed, ink, around })
     }
 }
 
@@ -99,8 +101,8 @@ impl Room {
 
     /// The size of a shaped block, if it is large enough.
     pub(super) fn size(&mut self, block: &Block) -> Option<f32> {
-        let width = block.ink.right - block.ink.left + 2.0 * self.around[0];
-        let height = block.ink.bottom - block.ink.top + 2.0 * self.around[1];
+        let width = block.ink.right - block.ink.left + 2.0 * block.around[0];
+        let height = block.ink.bottom - block.ink.top + 2.0 * block.around[1];
         let (by_width, by_height) = (self.width / width, self.height / height);
         let size = self.size_max.min(by_width).min(by_height);
         if size >= self.size_min && size > 0.0 {

@@ -66,6 +66,16 @@ impl Ink {
         }
     }
 
+    /// Grown by ems at both sides and at top and bottom.
+    pub(super) fn grown(self, [across, along]: [f32; 2]) -> Self {
+        Self {
+            left: self.left - across,
+            top: self.top - along,
+            right: self.right + across,
+            bottom: self.bottom + along,
+        }
+    }
+
     pub(super) fn moved(self, x: f32, y: f32) -> Self {
         Self { left: self.left + x, top: self.top + y, right: self.right + x, bottom: self.bottom + y }
     }

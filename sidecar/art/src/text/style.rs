@@ -26,6 +26,9 @@ pub(super) fn check(layer: &TextLayer) -> Result<(), TextError> {
     if !(-0.2..=2.0).contains(&style.tracking) {
         return bad("tracking", style.tracking.to_string(), "give a fraction of the font size from -0.2 to 2");
     }
+    if !(-180.0..=180.0).contains(&style.arc) {
+        return bad("arc", style.arc.to_string(), "give degrees from -180 to 180");
+    }
     if let Some(outline) = style.outline
         && !(0.0..=0.5).contains(&outline.width)
     {

@@ -1,9 +1,11 @@
-//! What setting text must hold: same bytes everywhere, ink in its box, lines and fonts as each script wants them.
+//! What setting text must hold: same bytes everywhere, ink in its box, lines and fonts as each script wants them,
+//! and what styles do to them.
 
 mod fit;
 mod fonts;
 mod golden;
 mod shape;
+mod styled;
 mod wrap;
 
 use thumbforge_core::image::{Extent, ImageBuf};

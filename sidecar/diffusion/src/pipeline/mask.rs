@@ -39,7 +39,9 @@ impl Mask {
 
 /// How much of every pixel is what was drawn: the mask itself, fading in over `feather` pixels from its edge inwards, so
 /// that nothing outside of it is touched. The edge of the picture is none of the mask's.
-fn shares(mask: &[f32], width: usize, feather: usize) -> Vec<f32> {
+///
+/// `mask` has rows of `width` pixels from 0 (kept) to 1; `feather` is at most [`FEATHER_PX_MAX`].
+pub fn shares(mask: &[f32], width: usize, feather: usize) -> Vec<f32> {
     if feather == 0 {
         return mask.to_vec();
     }

@@ -4,7 +4,7 @@ use thumbforge_core::colour::Rgb;
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::Extent;
 use thumbforge_core::model::Catalogue;
-use thumbforge_core::recipe::{Dtype, Edit, MaskMode, Noise};
+use thumbforge_core::recipe::{Dtype, Edit, Noise};
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn unmet(can: &str, change: impl FnOnce(&mut Recipe)) -> Vec<&'static str> {
 #[test]
 fn every_field_that_a_model_does_not_take_is_unmet() {
     type Change = fn(&mut Recipe);
-    let fields: [(&str, Change, bool); 17] = [
+    let fields: [(&str, Change, bool); 15] = [
         ("negative", |r| r.negative = "blur".to_owned(), true),
         ("seed", |r| r.seed = Some(7), true),
         ("steps", |r| r.settings.steps = Some(20), true),
@@ -55,8 +55,6 @@ fn every_field_that_a_model_does_not_take_is_unmet() {
         ("noise", |r| r.settings.noise = Some(Noise::TorchCpu), false),
         ("dtype", |r| r.settings.dtype = Some(Dtype::F32), false),
         ("slg", |r| r.settings.slg = "7:2.8:0.01:0.2".parse().ok(), false),
-        ("mask_feather", |r| r.settings.mask_feather = Some(8), false),
-        ("mask_mode", |r| r.settings.mask_mode = Some(MaskMode::Keep), false),
     ];
     for (field, change, taken) in fields {
         assert_eq!(unmet("", change), [field], "a model that takes nothing");

@@ -135,6 +135,8 @@ impl Desk {
             verdict: Verdict { passed, ..Verdict::default() },
             latency_ms: 1,
             cost_micros_usd: 0,
+            held_to: String::new(),
+            repairs: Vec::new(),
         }
     }
 

@@ -12,6 +12,10 @@
 //! | `sampler` | `sampler_name` | |
 //! | `strength`, `composition`, `subject`, `quality`, `brand` | | as in a manifest |
 //! | `intent`, `tier` | | as in a manifest |
+//! | `text` | | words in the picture; they are checked, and a picture without them is refused |
+//! | `text_mode` | | who draws them: `composite` (the default: set in true type), `model` or `auto` |
+//! | `lang` | `locale` | BCP 47 tag of the words; `en` where absent |
+//! | `repair` | | whether a picture that the checks refuse is mended; the default is yes for `auto`, and no for the others |
 //! | `requires_typography_precision`, `confidence`, `fast_preview` | | where no model is named, one is chosen by these |
 //! | `priority` | | higher first, among the jobs of this client |
 //! | `timeout` | `timeout_ms`, `deadline_ms` | seconds or milliseconds from now, or Unix time in milliseconds |
@@ -21,14 +25,18 @@
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{JobSpec, Lane};
+use thumbforge_core::job::{Gate, JobSpec, Lane};
+use thumbforge_core::locale::is_locale;
 use thumbforge_core::model::{Catalogue, ModelId};
 use thumbforge_core::recipe::{Edit, Intent, Operation, Recipe, RecipeError, Settings, Tier};
+use thumbforge_core::repair::Repair;
 use thumbforge_core::routing::{Metadata, route_job};
+use thumbforge_core::text_layer::TextLayer;
 
 use super::body::Fields;
 use super::fields;
 use super::refusal::{Refusal, shown};
+use crate::intake::words;
 
 /// Most names of dropped fields that are told; each is told in at most 80 characters.
 const TOLD_MAX: usize = 64;
@@ -79,9 +87,14 @@ pub(super) fn read(mut fields: Fields, terms: Terms<'_>) -> Result<Asked, Refusa
     let deadline_ms = deadline(fields, terms.now_ms)?;
     let priority = priority(fields)?;
     let recipe = recipe(fields, &terms)?;
+    let repair = fields::truth(fields, &["repair"])?;
     let dropped = left_over(fields, lossy)?;
+    // Words are a promise; what the checks say of a picture without them is told, and it is for people to judge.
+    let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
+    let repair = words::may_repair(&recipe, repair).then(Repair::default);
     let job = JobSpec::new(recipe, Lane::Interactive, terms.client);
-    let spec = JobSpec { priority, deadline_ms, placeholder, lossy, ..job };
+    let own = thumbforge_core::terms::Terms { repair, ..job.terms };
+    let spec = JobSpec { priority, deadline_ms, placeholder, lossy, gate, terms: own, ..job };
     Ok(Asked { spec, dropped })
 }
 
@@ -101,21 +114,38 @@ fn recipe(fields: &mut Fields, terms: &Terms<'_>) -> Result<Recipe, Refusal> {
         settings: settings(fields)?,
         brand: brand(fields)?,
         edit: terms.edit.clone(),
+        text: text(fields)?,
         ..Recipe::from_prompt(&prompt, size(fields, terms.size)?)
     };
     recipe.normalised().map_err(|err| {
         let refusal = Refusal::new(ErrorCode::InvalidRequest, format!("failed to {err}"));
         match err {
-            RecipeError::EmptyPrompt | RecipeError::PromptTooLong { what: "prompt", .. } => {
-                refusal.with_param("prompt")
-            }
-            RecipeError::PromptTooLong { .. } => refusal.with_param("negative"),
+            RecipeError::PromptTooLong { what: "negative prompt", .. } => refusal.with_param("negative"),
+            RecipeError::EmptyPrompt | RecipeError::PromptTooLong { .. } => refusal.with_param("prompt"),
             RecipeError::Seed(_) => refusal.with_param("seed"),
             RecipeError::Number { field, .. } => refusal.with_param(&field),
-            RecipeError::EditImages(_) => refusal.with_param("image"),
-            RecipeError::TooMuchText | RecipeError::TooManyAdapters(_) => refusal,
+            RecipeError::EditImages(_) | RecipeError::DraftOfEdit => refusal.with_param("image"),
+            RecipeError::DraftSize { .. } => refusal.with_param("size"),
+            RecipeError::TooMuchText => refusal.with_param("text"),
+            RecipeError::TooManyAdapters(_) => refusal,
         }
     })
+}
+
+/// The words that the picture carries.
+fn text(fields: &mut Fields) -> Result<Vec<TextLayer>, Refusal> {
+    let words = fields::text(fields, &["text"])?;
+    let mode = fields::word(fields, "text_mode", "composite, model or auto")?;
+    let locale = fields::text(fields, &["lang", "locale"])?;
+    if let Some(locale) = locale.as_ref().filter(|locale| !is_locale(locale)) {
+        let message = format!("read the locale {:?}: write it as en, pt-BR or zh-Hans", shown(locale));
+        return Err(Refusal::field("lang", message));
+    }
+    match words.filter(|words| !words.trim().is_empty()) {
+        Some(words) => Ok(vec![words::layer(words, locale, mode.unwrap_or_default())]),
+        None if mode.is_some() => Err(Refusal::field("text_mode", "use text_mode: there is no text; name the words")),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn model(fields: &mut Fields, terms: &Terms<'_>) -> Result<Option<ModelId>, Refusal> {

@@ -14,7 +14,7 @@ fn shown(bytes: &[u8]) -> Result<Shown, ShowError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.png");
     std::fs::write(&path, bytes).expect("writes");
-    describe(&path).map(|shown| Shown { path: "a.png".into(), ..shown })
+    describe(&path, None).map(|shown| Shown { path: "a.png".into(), ..shown })
 }
 
 #[test]
@@ -96,5 +96,5 @@ fn what_is_no_picture_is_told() {
     check(pointer.as_bytes(), "git lfs pull");
     let whole = encode(&small(), &provenance()).expect("encodes");
     check(&whole[..60], "cut short");
-    assert_eq!(describe(Path::new("/no/such/file.png")).expect_err("missing").code(), ErrorCode::NotFound);
+    assert_eq!(describe(Path::new("/no/such/file.png"), None).expect_err("missing").code(), ErrorCode::NotFound);
 }

@@ -15,6 +15,7 @@ pub(super) fn read(request: &Recorded) -> Option<Asked> {
         return None;
     }
     let mut asked = Asked::new("openai", request.value("prompt").unwrap_or_default());
+    asked.edit = edit;
     asked.model = request.value("model").unwrap_or_default();
     asked.pictures = request.value("n").and_then(|n| n.parse().ok()).unwrap_or(1);
     let given = request.form().iter().find(|field| matches!(field.name.as_str(), "image" | "image[]"));

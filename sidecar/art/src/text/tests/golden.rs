@@ -4,7 +4,7 @@
 //! `RUSTFLAGS="-C target-feature=+avx2,+fma" CARGO_TARGET_DIR=/tmp/fma cargo test -p thumbforge-art golden`.
 
 use thumbforge_core::colour::Rgb;
-use thumbforge_core::text_layer::{Fill, Plate, TextStyle, Weight};
+use thumbforge_core::text_layer::{Fill, Guard, Place, Plate, TextStyle, Weight};
 
 use super::*;
 
@@ -51,6 +51,43 @@ fn a_plate_and_the_regular_weight_have_their_golden_pixels() {
     let plate = Some(Plate { colour: Rgb([255, 210, 60]), opacity: 0.9, radius: 0.5, padding: [0.4, 0.2] });
     let badge = TextStyle { plate, outline: None, shadow: None, weight: Weight::Regular, ..style() };
     assert_eq!(hash("en", "€ 4.99", badge), "c670ff4b4943eac4");
+}
+
+/// As [`GOLDEN`], of what later styles do: bent, bent on a plate, in the calmest place, guarded.
+const STYLED: [(&str, &str, &str); 6] = [
+    ("arc", "en", "625bb592cc94accf"),
+    ("arc", "ar", "75564dfbe9a0c314"),
+    ("arc", "hi", "ffc89b7cce700848"),
+    ("plate", "ja", "6b81f2aa5c473b8e"),
+    ("calm", "th", "49f2e461410a82b6"),
+    ("guard", "de", "93b23600626911b4"),
+];
+
+#[test]
+fn every_later_style_has_its_golden_pixels() {
+    let draw = |what: &str, locale: &str| {
+        let (_, text, _) = GOLDEN.iter().find(|(known, ..)| *known == locale).expect("a locale of the table");
+        let plate = Some(Plate { colour: Rgb([150, 20, 40]), opacity: 0.9, radius: 0.2, padding: [0.5, 0.3] });
+        let style = match what {
+            "arc" => TextStyle { arc: 60.0, ..style() },
+            "plate" => TextStyle { arc: -45.0, plate, ..style() },
+            "calm" => TextStyle { area: [0.2, 0.4, 0.6, 0.2], place: Place::Calm, ..style() },
+            _ => TextStyle { guard: Guard::Auto, outline: None, weight: Weight::Regular, size: 0.07, ..style() },
+        };
+        // Stripes that lie close together at the top.
+        let mut image = picture(256);
+        for (at, pixel) in image.pixels_mut().chunks_exact_mut(4).enumerate() {
+            let (x, y) = (at / 4 % 64, at / 1024);
+            if x * x % (y + 8) < 4 {
+                pixel[..3].copy_from_slice(&[250, 240, 200]);
+            }
+        }
+        set(&mut image, &[layer(locale, text, style)], &FontBook::packaged()).expect("it fits");
+        image.hash().to_string()[..16].to_owned()
+    };
+    let drawn: Vec<_> = STYLED.iter().map(|&(what, locale, _)| (what, locale, draw(what, locale))).collect();
+    let expected: Vec<_> = STYLED.iter().map(|&(what, locale, hash)| (what, locale, hash.to_owned())).collect();
+    assert_eq!(drawn, expected);
 }
 
 #[test]

@@ -34,6 +34,10 @@ fn told(asked: &Asked) -> String {
     say("sampler", recipe.settings.sampler.clone());
     say("intent", Some(recipe.intent.word().to_owned()).filter(|word| word != "photo"));
     say("tier", Some(recipe.tier.word().to_owned()).filter(|word| word != "production"));
+    let layer = |layer: &TextLayer| format!("{:?} in {} by {}", layer.text, layer.locale, layer.mode.word());
+    say("text", recipe.text.first().map(layer));
+    say("gate", (spec.gate == Gate::Enforce).then(|| "enforce".to_owned()));
+    say("repair", spec.terms.repair.as_ref().map(|repair| repair.means.len().to_string()));
     say("brand", recipe.brand.first().map(ToString::to_string));
     say("priority", Some(spec.priority.to_string()).filter(|word| word != "0"));
     say("until", spec.deadline_ms.map(|at| at.to_string()));
@@ -73,6 +77,28 @@ fn the_case_studies() {
     check(r#"{"model":"nano-banana","prompt":"test"}"#, "test 512x512 model=nano-banana-pro");
     check(r#"{"prompt":"p","width":1024,"height":1536}"#, "p 1024x1536");
     check(r#"{"prompt":"p","seed":1234,"size":"768x512"}"#, "p 768x512 seed=1234");
+}
+
+#[test]
+fn words_are_a_promise() {
+    check(r#"{"prompt":"p","text":"SALE"}"#, "p 512x512 text=\"SALE\" in en by composite gate=enforce");
+    check(
+        r#"{"prompt":"p","text":"セール","lang":"ja","text_mode":"auto"}"#,
+        "p 512x512 text=\"セール\" in ja by auto gate=enforce repair=5",
+    );
+    check(
+        r#"{"prompt":"p","text":"SALE","locale":"de","text_mode":"model"}"#,
+        "p 512x512 text=\"SALE\" in de by model gate=enforce",
+    );
+    check(
+        r#"{"prompt":"p","text":"SALE","text_mode":"auto","repair":false}"#,
+        "p 512x512 text=\"SALE\" in en by auto gate=enforce",
+    );
+    check(r#"{"prompt":"p","text":" ","repair":true}"#, "p 512x512 repair=5");
+    refused(r#"{"prompt":"p","text_mode":"model"}"#, "text_mode", "there is no text");
+    refused(r#"{"prompt":"p","text":"SALE","text_mode":"paint"}"#, "text_mode", "write composite, model or auto");
+    refused(r#"{"prompt":"p","text":"SALE","lang":"english!"}"#, "lang", "write it as en, pt-BR or zh-Hans");
+    refused(r#"{"prompt":"p","text":"SALE","lang":"de","locale":"en"}"#, "locale", "lang says something else");
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! A job as it stands: what was asked for, what was repaired so far, and what routers and engines are asked now.
+
+use std::borrow::Cow;
+
+use thumbforge_core::id::PlannedKey;
+use thumbforge_core::job::{Gate, JobSpec, Render};
+use thumbforge_core::model::ModelId;
+use thumbforge_core::recipe::Realisation;
+use thumbforge_core::repair::{self, Enlarger, Mended, REPAIR_SETTING, Step};
+
+/// A job as it stands.
+pub(super) struct Case {
+    /// What was asked for; it never changes.
+    pub(super) spec: JobSpec,
+    /// Its key.
+    pub(super) planned: PlannedKey,
+    /// Pictures that were refused, and what was done about each.
+    pub(super) repairs: Vec<Mended>,
+    /// The steps that its next picture comes from. One more than the repairs where words that nobody here can read are not
+    /// asked of a model.
+    pub(super) steps: Vec<Step>,
+    /// What routers and engines are asked.
+    pub(super) asked: Asked,
+}
+
+/// What routers and engines are asked for a job.
+pub(super) struct Asked {
+    /// With the effective recipe.
+    pub(super) spec: JobSpec,
+    /// Whether the seed is ours and not a person's: a model that takes none is no worse for it.
+    pub(super) seed_is_ours: bool,
+}
+
+impl Asked {
+    fn of(spec: &JobSpec, steps: &[Step]) -> Self {
+        let recipe = repair::effective(&spec.recipe, steps).into_owned();
+        let mut asked = JobSpec { recipe, ..spec.clone() };
+        if asked.recipe.model != spec.recipe.model
+            && let Some(model) = &asked.recipe.model
+        {
+            // What comes before it was tried and found wanting, and the job's own files are of another model.
+            asked.terms.fallback = behind(&ladder(spec), model).to_vec();
+            asked.terms.weights = None;
+        }
+        // A draft was drawn with the seed that was asked for; what enlarges it is given that where it takes one.
+        let seed_is_ours = spec.recipe.seed.is_none() || matches!(steps.last(), Some(Step::Enlarge { .. }));
+        if seed_is_ours && asked.recipe.seed.is_some() {
+            asked.terms.allow_lossy.push("seed".to_owned());
+        }
+        Self { spec: asked, seed_is_ours }
+    }
+}
+
+impl Case {
+    /// `in_true_type` says that words which a model may draw are set in true type from the start.
+    pub(super) fn new(spec: JobSpec, planned: PlannedKey, repairs: Vec<Mended>, in_true_type: bool) -> Self {
+        let at_once = in_true_type.then_some(Step::Composite);
+        let steps: Vec<Step> = at_once.into_iter().chain(repairs.iter().map(|mended| mended.step.clone())).collect();
+        let asked = Asked::of(&spec, &steps);
+        Self { spec, planned, repairs, steps, asked }
+    }
+
+    /// What is asked after one more step.
+    pub(super) fn after(&self, step: &Step) -> Asked {
+        let steps: Vec<Step> = self.steps.iter().chain([step]).cloned().collect();
+        Asked::of(&self.spec, &steps)
+    }
+
+    /// Whether the picture that is asked now is a draft, which its final is yet to be made from.
+    pub(super) fn is_draft(&self) -> bool {
+        self.spec.recipe.draft.is_some() && self.enlarged().is_none()
+    }
+
+    /// What enlarged the draft: a model, or none.
+    pub(super) fn enlarged(&self) -> Option<Option<&Enlarger>> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Enlarge { by } => Some(by.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// What the picture that is asked now is judged by. A draft is judged by its art and by the words in it: those that are
+    /// set in true type are set at the size of the final.
+    pub(super) fn judged(&self) -> Cow<'_, JobSpec> {
+        let draft = self.spec.recipe.as_draft().filter(|_| self.is_draft());
+        let Some(mut recipe) = draft else { return Cow::Borrowed(&self.spec) };
+        recipe.text.retain(|layer| !layer.mode.is_composite() && self.draws_words());
+        Cow::Owned(JobSpec { recipe, ..self.spec.clone() })
+    }
+
+    /// Whether a model draws words of the picture as it is asked now.
+    pub(super) fn draws_words(&self) -> bool {
+        self.spec.recipe.has_drawn_words() && !self.steps.contains(&Step::Composite)
+    }
+
+    /// Models that stand behind `model`, best first.
+    pub(super) fn behind(&self, model: &ModelId) -> Vec<ModelId> {
+        behind(&ladder(&self.spec), model).to_vec()
+    }
+
+    /// Writes the steps into what draws a picture, so that its key tells them.
+    pub(super) fn mark(&self, realisation: &mut Realisation) {
+        let words = repair::words(&self.steps);
+        if !words.is_empty() {
+            realisation.settings.insert(REPAIR_SETTING.to_owned(), words);
+        }
+    }
+
+    /// Whether a finished picture may be the answer: nobody holds it to anything, or it passed what this job holds it to.
+    pub(super) fn takes(&self, render: &Render) -> bool {
+        self.spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(&self.spec))
+    }
+}
+
+/// What a job's pictures are judged by, as a short hash; empty for the checks' own figures. How bad unverified words are
+/// depends on the gate, where a model draws any.
+pub(super) fn held_to(spec: &JobSpec) -> String {
+    let lenient = spec.recipe.has_drawn_words() && spec.gate == Gate::Report;
+    if spec.terms.criteria.is_default() && !spec.read_back && spec.safe_inset.is_none() && !lenient {
+        return String::new();
+    }
+    let said = serde_json::to_string(&(&spec.terms.criteria, spec.read_back, spec.safe_inset, lenient));
+    blake3::hash(said.unwrap_or_default().as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// The models that somebody named for a job, best first; none is asked that nobody named.
+fn ladder(spec: &JobSpec) -> Vec<ModelId> {
+    let mut ladder: Vec<ModelId> = match &spec.recipe.model {
+        Some(named) => vec![named.clone()],
+        None => spec.terms.models.clone(),
+    };
+    if !ladder.is_empty() {
+        ladder.extend(spec.terms.fallback.iter().cloned());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    ladder.retain(|model| seen.insert(model.clone()));
+    ladder
+}
+
+fn behind<'a>(ladder: &'a [ModelId], model: &ModelId) -> &'a [ModelId] {
+    let at = ladder.iter().position(|named| named == model);
+    at.map_or(&[][..], |at| &ladder[at + 1..])
+}
