@@ -2,6 +2,7 @@
 
 use thumbforge_core::image::{Extent, PixelBox};
 use thumbforge_core::recipe::Recipe;
+use thumbforge_core::text_layer::TextLayer;
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 
 /// Most boxes of one mask; the rest stays as it is. Every box is looked at for every pixel near it.
@@ -13,17 +14,31 @@ const FEATHER: f64 = 0.03;
 /// A region of more than this share of the picture is the picture: to draw it anew keeps nothing worth keeping.
 const SHARE_MAX: f64 = 0.75;
 
-/// Where words failed: as they were read, or else where the template has them.
+/// Where words failed: around where they were read, and all of the area that the template has for them, since right words
+/// may break into other lines than wrong ones, and letters must not be cut.
 pub fn boxes(findings: &[Finding], recipe: &Recipe) -> Vec<PixelBox> {
     use FindingCode::{TextIllegible, TextMismatch, TextUnexpected};
     let failed = |finding: &&Finding| {
         matches!(finding.code, TextMismatch | TextIllegible | TextUnexpected) && finding.severity >= Severity::Warning
     };
-    let place = |finding: &Finding| {
-        let layer = || recipe.text.iter().find(|layer| finding.expected.as_ref() == Some(&layer.text));
-        finding.place.or_else(|| layer().map(|layer| area(layer.style.area, recipe.size)))
+    let places = |finding: &Finding| {
+        // Findings say words without the places where they may break.
+        let words = |layer: &&TextLayer| finding.expected.as_deref() == Some(layer.text.replace('\u{ad}', "").as_str());
+        let layer = recipe.text.iter().find(words).map(|layer| area(layer.style.area, recipe.size));
+        finding.place.map(grown).into_iter().chain(layer)
     };
-    findings.iter().filter(failed).filter_map(place).take(BOXES_MAX).collect()
+    findings.iter().filter(failed).flat_map(places).take(BOXES_MAX).collect()
+}
+
+/// A box with room for letters that were missed beside it.
+fn grown(place: PixelBox) -> PixelBox {
+    let by = (f64::from(place.h) * GROWTH).max(2.0) as u32;
+    PixelBox {
+        x: place.x.saturating_sub_unsigned(by),
+        y: place.y.saturating_sub_unsigned(by),
+        w: place.w.saturating_add(by.saturating_mul(2)),
+        h: place.h.saturating_add(by.saturating_mul(2)),
+    }
 }
 
 /// An area in fractions of the picture, in pixels.
@@ -33,17 +48,15 @@ fn area([x, y, w, h]: [f64; 4], size: Extent) -> PixelBox {
     PixelBox { x: pixels(x, width) as i32, y: pixels(y, height) as i32, w: pixels(w, width), h: pixels(h, height) }
 }
 
-/// A mask of `size`, a byte a pixel: 255 in the grown boxes, falling to 0 over the soft edge around them. `None` where
+/// A mask of `size`, a byte a pixel: 255 in the boxes, falling to 0 over the soft edge around them. `None` where
 /// there is nothing to draw anew, or nearly everything.
 pub fn mask(boxes: &[PixelBox], size: Extent) -> Option<Vec<u8>> {
     let (width, height) = (size.width as usize, size.height as usize);
     let feather = (f64::from(size.width.min(size.height)) * FEATHER).max(2.0);
     let mut mask = vec![0_u8; width * height];
     for place in boxes.iter().take(BOXES_MAX).filter(|place| place.w > 0 && place.h > 0) {
-        let grown = (f64::from(place.h) * GROWTH).max(2.0);
-        let (left, top) = (f64::from(place.x) - grown, f64::from(place.y) - grown);
-        let (right, bottom) =
-            (f64::from(place.x) + f64::from(place.w) + grown, f64::from(place.y) + f64::from(place.h) + grown);
+        let (left, top) = (f64::from(place.x), f64::from(place.y));
+        let (right, bottom) = (place.right() as f64, place.bottom() as f64);
         let within = |from: f64, to: f64, of: usize| {
             let of = of as f64;
             ((from - feather).clamp(0.0, of) as usize, (to + feather).ceil().clamp(0.0, of) as usize)
@@ -72,7 +85,7 @@ fn beyond(at: f64, from: f64, to: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
+    use thumbforge_core::text_layer::{TextMode, TextStyle};
 
     const SIZE: Extent = Extent { width: 100, height: 80 };
 
@@ -84,9 +97,9 @@ mod tests {
     fn a_mask_is_white_where_words_failed_and_soft_around_it() {
         let mask = mask(&[place(40, 30, 20, 10)], SIZE).expect("a region");
         let at = |x: usize, y: usize| mask[y * 100 + x];
-        assert_eq!((at(50, 35), at(36, 35), at(64, 35), at(50, 26)), (255, 255, 255, 255));
+        assert_eq!((at(50, 35), at(40, 30), at(59, 39)), (255, 255, 255));
         assert_eq!((at(10, 35), at(50, 5), at(99, 79)), (0, 0, 0));
-        assert!((1..255).contains(&at(65, 35)), "{}", at(65, 35));
+        assert!((1..255).contains(&at(60, 35)), "{}", at(60, 35));
     }
 
     #[test]
@@ -102,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn words_that_nobody_read_are_looked_for_where_the_template_has_them() {
+    fn all_of_the_area_is_drawn_anew_and_what_stands_beside_it() {
         let style = TextStyle { area: [0.1, 0.5, 0.8, 0.25], ..TextStyle::default() };
         let (name, locale, mode) = ("title".to_owned(), "en".to_owned(), TextMode::Model);
-        let layer = TextLayer { name, text: "SALE".to_owned(), locale, mode, style };
+        let layer = TextLayer { name, text: "SA\u{ad}LE".to_owned(), locale, mode, style };
         let recipe = Recipe { text: vec![layer], ..Recipe::from_prompt("a sword", SIZE) };
         let finding = |code, place, expected: Option<&str>| Finding {
             code,
@@ -116,13 +129,12 @@ mod tests {
             read: None,
             score: None,
         };
-        let check = |finding: Finding, expected: Option<PixelBox>| {
-            assert_eq!(boxes(&[finding], &recipe).first().copied(), expected);
-        };
-        let read = place(5, 6, 7, 8);
-        check(finding(FindingCode::TextMismatch, Some(read), Some("SALE")), Some(read));
-        check(finding(FindingCode::TextMismatch, None, Some("SALE")), Some(place(10, 40, 80, 20)));
-        check(finding(FindingCode::TextMismatch, None, Some("AKTION")), None);
-        check(finding(FindingCode::Blank, Some(read), None), None);
+        let check = |finding: Finding, expected: &[PixelBox]| assert_eq!(boxes(&[finding], &recipe), expected);
+        let (read, grown, area) = (place(5, 6, 7, 8), place(1, 2, 15, 16), place(10, 40, 80, 20));
+        check(finding(FindingCode::TextMismatch, Some(read), Some("SALE")), &[grown, area]);
+        check(finding(FindingCode::TextMismatch, None, Some("SALE")), &[area]);
+        check(finding(FindingCode::TextUnexpected, Some(read), None), &[grown]);
+        check(finding(FindingCode::TextMismatch, None, Some("AKTION")), &[]);
+        check(finding(FindingCode::Blank, Some(read), None), &[]);
     }
 }

@@ -208,6 +208,10 @@ fn after_the_loop_the_words_are_right() {
             let is_right = is_right(&rig, &item, &drawn[&words(at)]);
             right += usize::from(is_right);
             if !is_right {
+                if let Some(folder) = std::env::var_os("THUMBFORGE_SHEETS") {
+                    let made = rig.read(item["path"].as_str().expect("a path"));
+                    fs::write(std::path::Path::new(&folder).join(format!("wrong-{at}.png")), made).expect("a file");
+                }
                 println!("wrong at the end: {:?}", drawn[&words(at)].last().map(|(_, lettered)| lettered));
             }
         }

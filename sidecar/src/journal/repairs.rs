@@ -91,3 +91,6 @@ pub fn of(connection: &Connection, job: JobId) -> rusqlite::Result<Vec<Mended>> 
         })?
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
