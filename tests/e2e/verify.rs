@@ -122,10 +122,7 @@ fn a_box_is_a_promise_too() {
     };
     verify("20,20,472,140", 0);
     let told = findings(&lines(&verify("0,300,500,100", 7))[0]);
-    assert!(
-        told[0].starts_with("error text_mismatch expected 'MEGA SALE' not found in 0,300,500,100; it stands at"),
-        "{told:?}"
-    );
+    assert!(told[0].starts_with("error text_mismatch expected 'MEGA SALE' not found"), "{told:?}");
     let outside =
         verify("0,300,513,100", 2).says(&["error[invalid_request]", "does not lie in the picture, which is 512x512"]);
     assert_eq!(lines(&outside)[0]["error"]["code"], "invalid_request");

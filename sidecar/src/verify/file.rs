@@ -294,13 +294,7 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
             place: found.place,
             ..blank(one)
         });
-        // A box that somebody names is a promise as well; where our own layers were set is a help to the reader.
-        let named = one.place.filter(|_| asked.expected.is_some());
-        let elsewhere = named.zip(found.place).is_some_and(|(named, place)| !mostly(place, named));
-        checked.findings.extend(match elsewhere && found.presence >= criteria.presence_min() {
-            true => criteria.text_level().severity().map(|severity| words::misplaced(one, found, severity)),
-            false => words::right(criteria, one, found),
-        });
+        checked.findings.extend(words::right(criteria, one, found));
         if let Some(place) = found.place.filter(|_| found.presence >= criteria.presence_min()) {
             checked.findings.extend(placed(image, one, place, asked));
         }
@@ -309,12 +303,6 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
     checked.unexpected = reading.unexpected.iter().map(told).collect();
     let severity = unexpected.severity().into_iter();
     checked.findings.extend(severity.flat_map(|severity| words::too_many(&reading.unexpected, severity)));
-}
-
-/// Whether most of `place` lies within `named`.
-fn mostly(place: PixelBox, named: PixelBox) -> bool {
-    let area = |place: PixelBox| u64::from(place.w) * u64::from(place.h);
-    place.intersection(named).is_some_and(|common| area(common) * 2 > area(place))
 }
 
 /// What can be said of words by the place where they were read.

@@ -156,19 +156,6 @@ fn mismatch(expected: &Expected, found: &Found, severity: Severity) -> Finding {
     }
 }
 
-/// What is there, and not where it was asked for.
-pub(super) fn misplaced(expected: &Expected, found: &Found, severity: Severity) -> Finding {
-    let wanted = expected.place.map(at).unwrap_or_default();
-    let place = found.place.map(at).unwrap_or_default();
-    let message = format!("expected '{}' not found in {wanted}; it stands at {place}", shown(&expected.text));
-    Finding {
-        place: found.place,
-        read: Some(found.read.clone()),
-        score: Some(found.presence),
-        ..about(FindingCode::TextMismatch, severity, message, expected)
-    }
-}
-
 /// What is there, and hard to read.
 pub(super) fn illegible(criteria: &Criteria, expected: &Expected, found: &Found) -> Option<Finding> {
     let severity = criteria.illegible_level().severity()?;
