@@ -89,3 +89,55 @@ pub enum FindingCode {
     /// The model drew a larger picture, and its middle was cut out.
     Cropped,
 }
+
+impl FindingCode {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Blank,
+        Self::WrongSize,
+        Self::TextOutsideBox,
+        Self::TextOutsideSafeArea,
+        Self::TextOverlap,
+        Self::LowContrast,
+        Self::TextTooSmall,
+        Self::TextUnverified,
+        Self::TextMismatch,
+        Self::TextIllegible,
+        Self::TextUnexpected,
+        Self::BrandColour,
+        Self::PromptTruncated,
+        Self::Cropped,
+    ];
+
+    /// The word in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Blank => "blank",
+            Self::WrongSize => "wrong_size",
+            Self::TextOutsideBox => "text_outside_box",
+            Self::TextOutsideSafeArea => "text_outside_safe_area",
+            Self::TextOverlap => "text_overlap",
+            Self::LowContrast => "low_contrast",
+            Self::TextTooSmall => "text_too_small",
+            Self::TextUnverified => "text_unverified",
+            Self::TextMismatch => "text_mismatch",
+            Self::TextIllegible => "text_illegible",
+            Self::TextUnexpected => "text_unexpected",
+            Self::BrandColour => "brand_colour",
+            Self::PromptTruncated => "prompt_truncated",
+            Self::Cropped => "cropped",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_the_words_that_reports_have() {
+        for code in FindingCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.word());
+        }
+    }
+}

@@ -167,8 +167,3 @@ pub fn refusal(verdict: &Verdict) -> Option<Failure> {
     };
     Some(Failure { findings: verdict.findings.clone(), ..failure })
 }
-
-/// The word of a code in reports, for names of files.
-pub(crate) fn word(code: FindingCode) -> String {
-    serde_json::to_value(code).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-}

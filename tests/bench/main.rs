@@ -9,6 +9,7 @@ mod art;
 mod channel;
 mod planning;
 mod serve;
+mod text;
 
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ fn main() {
         ("art", art::builtin_512),
         ("text", art::words_512),
         ("channel", channel::against_http),
+        ("text", text::verified),
         ("sample", second_run_of_the_sample),
     ];
     let mut board = Board::default();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use thumbforge_core::error::ErrorCode;
+use thumbforge_core::verdict::FindingCode;
 
 use crate::{files, none, root, text};
 
@@ -20,20 +21,33 @@ fn pages() -> Vec<String> {
 
 /// First cells of a page's tables.
 fn first_cells(page: &str) -> Vec<String> {
-    let page = text(&format!("{MANUAL}{page}"));
+    cells_of(&text(&format!("{MANUAL}{page}")))
+}
+
+fn cells_of(page: &str) -> Vec<String> {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
     rows.filter_map(|row| row.split(" | ").next()).map(str::to_owned).collect()
 }
 
 #[test]
 fn every_error_word_is_explained() {
-    let explained: BTreeSet<String> = first_cells("troubleshooting.md")
-        .iter()
-        .flat_map(|cell| cell.split(", "))
-        .filter_map(|word| Some(word.strip_prefix('`')?.strip_suffix('`')?.to_owned()))
-        .collect();
     let words: BTreeSet<String> = ErrorCode::ALL.iter().map(|code| code.word().to_owned()).collect();
-    assert_eq!(explained, words);
+    assert_eq!(explained(&text(&format!("{MANUAL}troubleshooting.md")), "By error word"), words);
+}
+
+#[test]
+fn every_finding_is_explained() {
+    let words: BTreeSet<String> = FindingCode::ALL.iter().map(|code| code.word().to_owned()).collect();
+    assert_eq!(explained(&text(&format!("{MANUAL}troubleshooting.md")), "By finding"), words);
+    assert_eq!(explained(&text("docs/text.md"), "What a finding means"), words);
+}
+
+/// Words that the tables of a chapter explain.
+fn explained(page: &str, chapter: &str) -> BTreeSet<String> {
+    let chapter = page.split(&format!("\n## {chapter}\n")).nth(1).unwrap_or_else(|| panic!("no chapter {chapter}"));
+    let cells = cells_of(chapter.split("\n## ").next().unwrap_or_default());
+    let words = cells.iter().flat_map(|cell| cell.split(", "));
+    words.filter_map(|word| Some(word.strip_prefix('`')?.strip_suffix('`')?.to_owned())).collect()
 }
 
 #[test]

@@ -30,8 +30,14 @@ const ALIKE: i64 = 48;
 const UNLIKE: i64 = 56;
 /// Steepest lines that are looked for, in degrees either way; steeper ones are rare and cost time.
 const SLOPE_MAX: i32 = 30;
-/// How much sharper than upright an angle has to be, in percent.
-const SHARPER: u64 = 112;
+/// Slopes below this, in degrees, are level: OCR reads them as they are.
+const LEVEL: f64 = 2.0;
+/// How many times as sharp as upright an angle has to be. Lines turned by 8° have 2.1 and more, upright ones up to 1.5.
+const SHARPER: f64 = 1.8;
+/// Points that an angle is judged by; so many say as much as all.
+const POINTS: usize = 6000;
+/// Fewest of them that say anything: two letters of 20 pixels.
+const POINTS_MIN: usize = 200;
 
 /// One patch.
 #[derive(Debug, Clone, Default)]
@@ -90,17 +96,38 @@ pub(crate) fn cut(plane: &Plane, side: Side) -> Plane {
     plane.repainted(pixels)
 }
 
-/// By how many degrees the lines of letters in `cut` fall: the angle at which rows are fullest and gaps emptiest.
+/// How the lines of letters in a picture lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Slope {
+    /// By how many degrees they fall.
+    degrees: f64,
+    /// How much sharper rows are at this angle than upright.
+    sharper: f64,
+}
+
+/// By how many degrees the lines of letters in `plane` fall; 0 where nothing says that they are not level.
 ///
-/// Each angle is judged by the sum of the squares of how many black pixels its rows have, as Postl did (1986). Nothing where
-/// no angle is clearly better than upright.
-pub(crate) fn slope(cut: &Plane) -> Option<f64> {
+/// Bright and dark letters are both looked for, and one of them is not there: what is cut out then are outlines and the holes
+/// of letters, which may look sharp at any angle. So lines are only turned when neither side says that they are level.
+pub(crate) fn slope(plane: &Plane) -> f64 {
+    let slopes: Vec<Slope> =
+        [Side::Bright, Side::Dark].into_iter().filter_map(|side| slope_of(&cut(plane, side))).collect();
+    if slopes.iter().any(|slope| slope.degrees.abs() < LEVEL) {
+        return 0.0;
+    }
+    let sharpest = slopes.into_iter().max_by(|a, b| a.sharper.total_cmp(&b.sharper));
+    sharpest.filter(|slope| slope.sharper >= SHARPER).map_or(0.0, |slope| slope.degrees)
+}
+
+/// The angle at which the rows of `cut` are fullest and its gaps emptiest; nothing where there is too little to tell.
+///
+/// Each angle is judged by how much neighbouring rows differ in black pixels, squared and summed, as Postl did (1986).
+fn slope_of(cut: &Plane) -> Option<Slope> {
     let width = cut.width() as usize;
     let black = |(at, _): (usize, &u8)| [(at % width) as f64, (at / width) as f64];
     let all: Vec<[f64; 2]> = cut.pixels().iter().enumerate().filter(|(_, value)| **value == 0).map(black).collect();
-    // A few thousand pixels say as much as all of them.
-    let points: Vec<[f64; 2]> = all.iter().step_by((all.len() / 6000).max(1)).copied().collect();
-    if points.len() < 200 {
+    let points: Vec<[f64; 2]> = all.iter().step_by((all.len() / POINTS).max(1)).copied().collect();
+    if points.len() < POINTS_MIN {
         return None;
     }
     let sharpness = |degrees: f64| {
@@ -113,7 +140,7 @@ pub(crate) fn slope(cut: &Plane) -> Option<f64> {
                 *row += 1;
             }
         }
-        rows.iter().map(|count| count * count).sum::<u64>()
+        rows.windows(2).map(|pair| pair[0].abs_diff(pair[1]).pow(2)).sum::<u64>()
     };
     let best = |angles: &mut dyn Iterator<Item = f64>| {
         angles.map(|degrees| (sharpness(degrees), degrees)).max_by(|a, b| a.0.cmp(&b.0)).unwrap_or((0, 0.0))
@@ -121,7 +148,7 @@ pub(crate) fn slope(cut: &Plane) -> Option<f64> {
     let (_, near) = best(&mut (-SLOPE_MAX..=SLOPE_MAX).map(f64::from));
     let (sharp, degrees) = best(&mut (-3..=3).map(|step| near + f64::from(step) / 4.0));
     let upright = best(&mut [-1.0, 0.0, 1.0].into_iter()).0;
-    (degrees.abs() >= 2.0 && sharp * 100 >= upright * SHARPER).then_some(degrees)
+    Some(Slope { degrees, sharper: sharp as f64 / upright.max(1) as f64 })
 }
 
 /// The least value within [`REACH`] pixels across and down.
@@ -239,4 +266,72 @@ fn keep(patches: &[Patch], [width, height]: [usize; 2]) -> Vec<bool> {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::image::{Extent, ImageBuf};
+
+    use super::*;
+    use crate::plane::Channel;
+
+    /// Bars like the stems of letters, 4 wide and 16 high in a line of 2, on a background of noise; rows fall by `degrees`.
+    fn picture(letter: u8, line: u8, degrees: f64) -> Plane {
+        let extent = Extent { width: 256, height: 128 };
+        let mut image = ImageBuf::filled(extent, [0, 0, 0, 255]);
+        let mut noise = 12_345u32;
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        for (at, pixel) in image.pixels_mut().chunks_exact_mut(4).enumerate() {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (x, y) = ((at as u32 % 256) as f64 - 128.0, (at as u32 / 256) as f64 - 64.0);
+            let (along, across) = (x * cos + y * sin, y * cos - x * sin);
+            let (in_bar, row) = ((along + 100.0).rem_euclid(12.0), across + 8.0);
+            let within =
+                |edge: f64| along.abs() < 100.0 && (-edge..16.0 + edge).contains(&row) && in_bar < 4.0 + 2.0 * edge;
+            let value = match () {
+                () if within(0.0) && in_bar >= 0.0 && (2.0..6.0).contains(&(in_bar + 2.0)) => letter,
+                () if along.abs() < 104.0 && (-3.0..19.0).contains(&row) => line,
+                () => (noise >> 24) as u8,
+            };
+            pixel[..3].fill(value);
+        }
+        Plane::of(&image, extent.bounds(), Channel::Grey).expect("it has an area")
+    }
+
+    /// Black pixels that are letters, and black pixels in all.
+    fn black(plane: &Plane, original: &Plane, letter: u8) -> (usize, usize) {
+        let both = plane.pixels().iter().zip(original.pixels());
+        let of = |right: bool| both.clone().filter(|(cut, old)| **cut == 0 && (!right || **old == letter)).count();
+        (of(true), of(false))
+    }
+
+    #[test]
+    fn letters_in_a_line_are_cut_out_of_noise() {
+        for (letter, line, side) in [(255, 0, Side::Bright), (0, 255, Side::Dark)] {
+            let original = picture(letter, line, 0.0);
+            let there = original.pixels().iter().filter(|value| **value == letter).count();
+            let (right, all) = black(&cut(&original, side), &original, letter);
+            assert!(right * 10 > there * 8, "{side:?}: {right} of {there}");
+            assert!(right * 10 > all * 8, "{side:?}: {right} of {all}");
+        }
+    }
+
+    #[test]
+    fn level_and_falling_lines_are_told_apart() {
+        assert_eq!(slope(&picture(255, 0, 0.0)), 0.0);
+        for degrees in [8.0, -8.0] {
+            let found = slope(&picture(255, 0, degrees));
+            assert!((found - degrees).abs() < 1.5, "{degrees}: {found}");
+        }
+    }
+
+    #[test]
+    fn flat_and_tiny_planes_have_no_letters() {
+        for extent in [Extent { width: 1, height: 1 }, Extent { width: 3, height: 40 }] {
+            let image = ImageBuf::filled(extent, [90, 90, 90, 255]);
+            let plane = Plane::of(&image, extent.bounds(), Channel::Grey).expect("it has an area");
+            assert!(cut(&plane, Side::Bright).pixels().iter().all(|value| *value == 255));
+            assert_eq!(slope(&plane), 0.0);
+        }
+    }
 }

@@ -1,10 +1,15 @@
 //! Reading the words of a picture, and comparing them with those that were asked for.
 //!
 //! ```text
-//! picture ─► passes (grey, inverted, max; scales; rotations) ─► OCR ─► words ─► normalise ─► scores
+//! picture ─► plane (grey, dark, bright; or letters cut out by their outline) ─► turned level, scaled ─► OCR ─► page
+//! page + expected string ─► best part by edit distance ─► votes of the passes ─► presence, legibility, words nobody expected
 //! ```
-//! Two numbers for every expected string: *legibility* is what a viewer sees without help (the plain pass), *presence* the
-//! best of all passes. Words that nobody expected are told as well. What follows from them is decided elsewhere.
+//! Two numbers for every expected string: *legibility* is what a viewer sees without help (the plain passes), *presence* what
+//! all passes see together. Words that nobody expected are told as well. What follows from them is decided elsewhere.
+//!
+//! Passes are made until the outcome is settled: most right pictures take one or two. `read` has the order, `votes` the rule.
+//! The library is loaded at run time, in `tesseract/sys.rs`, which has the only unsafe code and says at its head what that
+//! stands on. A machine without it, or without a language's data, gets [`ReadError::Missing`] and never a reading.
 //!
 //! It knows no jobs, recipes, files of pictures or policies.
 
@@ -18,11 +23,11 @@ mod read;
 pub mod tesseract;
 mod votes;
 
-pub use tesseract::{Settings, Tesseract};
-
 use thiserror::Error;
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::{ImageBuf, PixelBox};
+
+pub use tesseract::{LanguageStatus, Settings, Status, Tesseract, status};
 
 /// Words that should be in a picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,9 +65,9 @@ pub struct Reading {
 /// What was found of an expected string.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// 0 to 1: how much of it the plain pass reads.
+    /// 0 to 1: how much of it the best plain pass reads.
     pub legibility: f64,
-    /// 0 to 1: how much of it the best pass reads; 1 is every letter.
+    /// 0 to 1: how much of it all passes together see; 1 is every letter, and no letter too many.
     pub presence: f64,
     /// What was read where it fits best; empty when nothing was.
     pub read: String,

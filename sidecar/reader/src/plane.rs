@@ -243,3 +243,63 @@ fn cubic(away: f64) -> f64 {
         _ => 0.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXTENT: Extent = Extent { width: 40, height: 30 };
+
+    fn plane(area: PixelBox) -> Option<Plane> {
+        Plane::of(&ImageBuf::filled(EXTENT, [10, 20, 30, 255]), area, Channel::Grey)
+    }
+
+    #[test]
+    fn channels_are_what_they_say() {
+        let check =
+            |pixel: [u8; 4], channel, expected| assert_eq!(value(&pixel, channel), expected, "{pixel:?} {channel:?}");
+        check([255, 255, 255, 255], Channel::Grey, 255);
+        check([255, 0, 0, 255], Channel::Grey, 76);
+        check([255, 255, 255, 255], Channel::Dark, 0);
+        check([255, 200, 30, 255], Channel::Dark, 225);
+        check([255, 200, 30, 255], Channel::Bright, 255);
+        check([255, 255, 255, 0], Channel::Grey, BEHIND as u8);
+    }
+
+    #[test]
+    fn areas_are_cut_to_the_picture() {
+        let cut = plane(PixelBox { x: -5, y: -5, w: 10, h: 10 }).expect("part of it");
+        assert_eq!((cut.width(), cut.height(), cut.pixels().len()), (5, 5, 25));
+        assert!(plane(PixelBox { x: 40, y: 0, w: 5, h: 5 }).is_none());
+        assert!(plane(PixelBox { x: 0, y: 0, w: 0, h: 5 }).is_none());
+    }
+
+    #[test]
+    fn scaling_keeps_flat_colours_and_bounds_sides() {
+        let whole = plane(EXTENT.bounds()).expect("all of it");
+        for factor in [0.1, 0.5, 1.0, 2.0, 1000.0] {
+            let scaled = whole.scaled(factor, 100);
+            assert!(scaled.width().max(scaled.height()) <= 100, "{factor}");
+            assert!(scaled.pixels().iter().all(|value| value.abs_diff(whole.pixels()[0]) <= 1), "{factor}");
+        }
+    }
+
+    #[test]
+    fn boxes_are_found_again_in_the_picture() {
+        let area = PixelBox { x: 10, y: 5, w: 20, h: 20 };
+        let crop = plane(area).expect("part of it");
+        assert_eq!(crop.in_picture([0, 0, 20, 20], EXTENT), area);
+        assert_eq!(crop.scaled(2.0, 100).in_picture([0, 0, 40, 40], EXTENT), area);
+        let twice = crop.scaled(0.5, 100).scaled(4.0, 100);
+        assert_eq!(twice.in_picture([0, 0, 40, 40], EXTENT), area);
+        let turned = crop.scaled(2.0, 100).turned(20.0);
+        let [w, h] = [turned.width() as i32, turned.height() as i32];
+        let middle = turned.in_picture([w / 2 - 1, h / 2 - 1, w / 2 + 1, h / 2 + 1], EXTENT);
+        assert!(PixelBox { x: 17, y: 12, w: 6, h: 6 }.contains(middle), "{middle:?}");
+    }
+
+    #[test]
+    fn noise_is_rough_and_flat_colours_are_not() {
+        assert_eq!(plane(EXTENT.bounds()).expect("all of it").roughness(), 0.0);
+    }
+}

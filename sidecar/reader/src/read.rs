@@ -23,6 +23,8 @@ const ROUGH: f64 = 36.0;
 const SCALES: [f64; 2] = [0.25, 4.0];
 /// Confidence of a word, of 100, from which it may be one that nobody expected.
 const UNEXPECTED_CONFIDENCE: f32 = 60.0;
+/// Passes over the whole picture that are made for their sake: as it is, bright letters cut out at two sizes, and turned.
+const UNEXPECTED_PAGES: usize = 4;
 /// Letters from which a word that nobody expected is told; edges of things are read as one or two letters all the time.
 const UNEXPECTED_LETTERS: usize = 3;
 /// The same where a letter is a syllable or a word.
@@ -75,11 +77,13 @@ const fn pass(source: Source, scale: Scale, mode: Mode, upright: Upright) -> Pas
 }
 
 /// Passes over the whole picture: sparse text, since nothing is known of where it stands.
-const PAGE: [Pass; 7] = [
+const PAGE: [Pass; 9] = [
     pass(GREY, Scale::Times(1.0), Mode::Sparse, Upright::Always),
     pass(CUT_BRIGHT, Scale::Times(1.0), Mode::Sparse, Upright::Turned),
+    pass(CUT_BRIGHT, Scale::Times(0.5), Mode::Sparse, Upright::Turned),
     pass(GREY, Scale::Times(1.0), Mode::Sparse, Upright::Turned),
     pass(CUT_DARK, Scale::Times(1.0), Mode::Sparse, Upright::Turned),
+    pass(CUT_DARK, Scale::Times(0.5), Mode::Sparse, Upright::Turned),
     pass(GREY, Scale::Times(2.0), Mode::Sparse, Upright::Turned),
     pass(DARK, Scale::Times(2.0), Mode::Sparse, Upright::Turned),
     pass(BRIGHT, Scale::Times(2.0), Mode::Sparse, Upright::Turned),
@@ -123,7 +127,7 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
             for &at in members {
                 found.push(look.expected(&ask.expected[at])?);
             }
-            let words = if ask.unexpected { look.unexpected(ask, locale)? } else { Vec::new() };
+            let words = if ask.unexpected { look.unexpected(ask, locale, members, &found)? } else { Vec::new() };
             Ok((found, words))
         };
         match tesseract.with(*language, locale, look).and_then(|outcome| outcome) {
@@ -138,10 +142,16 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
     }
     reading.found = found.into_iter().flatten().collect();
     // What one language's data makes of words of another is explained by where they stand.
-    let places: Vec<PixelBox> =
-        reading.found.iter().flatten().filter(|found| found.presence > 0.5).filter_map(|found| found.place).collect();
-    reading.unexpected =
-        strange.into_iter().flat_map(|(_, words)| words).filter(|word| !covered(word.place, &places)).collect();
+    let places: Vec<(&str, PixelBox)> = std::iter::zip(&ask.expected, &reading.found)
+        .filter_map(|(expected, found)| Some((language::of(&expected.locale).code, found.as_ref().ok()?)))
+        .filter(|(_, found)| found.presence > 0.5)
+        .filter_map(|(code, found)| Some((code, found.place?)))
+        .collect();
+    for (code, words) in strange {
+        let others: Vec<PixelBox> =
+            places.iter().filter(|(known, _)| *known != code).map(|(_, place)| *place).collect();
+        reading.unexpected.extend(words.into_iter().filter(|word| !covered(word.place, &others)));
+    }
     let codes: Vec<&'static str> = groups.keys().copied().collect();
     reading.readers = tesseract.readers(&codes);
     Ok(reading)
@@ -257,9 +267,8 @@ impl Look<'_, '_> {
         if let Some((_, degrees)) = self.slopes.iter().find(|(known, _)| *known == area) {
             return *degrees;
         }
-        let plane = Plane::of(self.image, area, Channel::Grey).map(|plane| plane.scaled(1.0, SIDE_MAX));
-        let slope = |side| plane.as_ref().and_then(|plane| letters::slope(&letters::cut(plane, side)));
-        let degrees = slope(Side::Bright).or_else(|| slope(Side::Dark)).unwrap_or(0.0);
+        let plane = Plane::of(self.image, area, Channel::Grey);
+        let degrees = plane.map_or(0.0, |plane| letters::slope(&plane.scaled(1.0, SIDE_MAX)));
         self.slopes.push((area, degrees));
         degrees
     }
@@ -280,7 +289,8 @@ impl Look<'_, '_> {
 
     fn expected(&mut self, expected: &Expected) -> Result<Found, ReadError> {
         let mut search = Search::new(normalise(&expected.text, &expected.locale));
-        if let Some(place) = expected.place {
+        // A box that lies outside of the picture says nothing of where the words are.
+        if let Some(place) = expected.place.and_then(|place| place.intersection(self.image.extent().bounds())) {
             self.passes(&mut search, margined(place), &expected.locale)?;
         }
         let mut near = None;
@@ -292,8 +302,8 @@ impl Look<'_, '_> {
                 let found = self.find(&page, &search.expected);
                 search.take(&page, &found, pass.source == GREY);
             }
-            // Once it is known where the words are, a look at them alone is cheaper, and less disturbed by what is around.
-            if near.is_none() && !search.done && search.located() {
+            // Once two passes say where the words are, a look at them alone is cheaper, and less disturbed by what is around.
+            if at > 0 && near.is_none() && !search.done && search.located() {
                 near = search.best.as_ref().and_then(|best| best.place);
                 if let Some(near) = near {
                     let area = roomy(near, search.lines);
@@ -319,8 +329,14 @@ impl Look<'_, '_> {
     }
 
     /// Words on the pages that no expected string explains.
-    fn unexpected(&mut self, ask: &Ask, locale: &str) -> Result<Vec<Word>, ReadError> {
-        for at in 0..2 {
+    fn unexpected(
+        &mut self,
+        ask: &Ask,
+        locale: &str,
+        members: &[usize],
+        found: &[Found],
+    ) -> Result<Vec<Word>, ReadError> {
+        for at in 0..UNEXPECTED_PAGES {
             self.page(at, locale)?;
         }
         let all: Vec<Vec<char>> =
@@ -330,12 +346,21 @@ impl Look<'_, '_> {
         let mut words: Vec<Word> = Vec::new();
         for page in self.pages.iter().flatten() {
             let mut explained = vec![false; page.symbols.len()];
-            for expected in &all {
-                let found = self.find(page, expected);
-                if found.distance * 2 <= expected.len() {
-                    let owners = page.owners.get(found.part).unwrap_or_default();
+            let mut blind = false;
+            for (at, expected) in all.iter().enumerate() {
+                let best = self.find(page, expected);
+                let located = best.distance * 2 <= expected.len();
+                if located {
+                    let owners = page.owners.get(best.part).unwrap_or_default();
                     owners.iter().for_each(|&at| explained[at] = true);
                 }
+                let there =
+                    std::iter::zip(members, found).any(|(&member, found)| member == at && found.presence >= 1.0);
+                blind |= there && !located;
+            }
+            // A pass that does not see words that are there makes up others of them.
+            if blind {
+                continue;
             }
             let mut at = 0;
             while at < page.symbols.len() {
@@ -356,7 +381,7 @@ impl Look<'_, '_> {
                 let known = all.iter().any(|expected| {
                     let text: Vec<matching::Letter> =
                         expected.iter().map(|&c| matching::Letter { c, starts_word: false }).collect();
-                    matching::find(&letters, &text, false).distance * 3 <= letters.len()
+                    matching::find(&letters, &text, false).distance * 4 <= letters.len()
                 });
                 let Some(place) = around(open.iter().map(|&at| page.places[at])) else { continue };
                 if !known && !words.iter().any(|word| covered(place, &[word.place])) {
@@ -368,10 +393,10 @@ impl Look<'_, '_> {
     }
 }
 
-/// A box with room for what a pass may have lost at the ends of lines: a character and a half, or the rise of a line.
+/// A box with room for what a pass may have lost: a character and a half at the ends of lines, and a line above and below.
 fn roomy(place: PixelBox, lines: Lines) -> PixelBox {
-    let margin = (place.w / 6).max(lines.px.map_or(16, |px| (px * 1.6) as u32)).max(16);
-    let (across, along) = (margin as i32, margin as i32 / 2);
+    let px = lines.px.map_or(16, |px| px as u32);
+    let (across, along) = ((place.w / 6).max(px * 2).max(16) as i32, (px * 3 / 2).max(16) as i32);
     PixelBox {
         x: place.x.saturating_sub(across),
         y: place.y.saturating_sub(along),

@@ -235,3 +235,6 @@ fn bounded(path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

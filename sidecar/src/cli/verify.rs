@@ -270,7 +270,7 @@ impl Crops<'_> {
         self.count += 1;
         let stem: String = file.file_stem().unwrap_or_default().to_string_lossy().chars().take(80).collect();
         // Numbered, since two files of one run may have the same name.
-        let path = folder.join(format!("{:03}-{stem}-{}.png", self.count, verify::word(finding.code)));
+        let path = folder.join(format!("{:03}-{stem}-{}.png", self.count, finding.code.word()));
         let failed = |code, why: String| Failure::new(code, format!("failed to {why}"));
         let bytes = png::encode_with_texts(&crop, &[]).map_err(|err| failed(err.code(), chain(&err)))?;
         write_atomic(&path, &bytes, &Patience::usual()).map_err(|err| failed(err.code(), chain(&err)))?;

@@ -57,7 +57,7 @@ impl Album {
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
         let places = errors.filter_map(|finding| Some((finding.code, crop::crop(image, finding.place?)?)));
         for (at, (code, crop)) in places.take(CROPS_MAX).enumerate() {
-            let path = self.folder.join(format!("{name}-{}-{}.png", at + 1, super::word(code)));
+            let path = self.folder.join(format!("{name}-{}-{}.png", at + 1, code.word()));
             fs::write(path, encode(&crop)?)?;
         }
         Ok(path)

@@ -1,13 +1,14 @@
 //! Pictures on a disk, whoever made them: `thumbforge verify`.
 //!
-//! Nothing is known of such a picture but its pixels, so all of its words are judged as words that a model drew: by what is
-//! read. A picture of ours says itself which words it should have, and where they were set.
+//! Nothing is known of such a picture but its pixels, so its words are judged as words that a model drew: by what is read.
+//! A picture of ours says itself which words it should have. Those that were set in true type are set once more: where that
+//! changes no pixel that they cover, they are there, in any language and without a reader.
 
 use std::path::Path;
 
 use serde::Serialize;
 use thumbforge_art::check::{self, Checks, bounds};
-use thumbforge_art::text::{self, FontBook};
+use thumbforge_art::text::{self, FontBook, SetLayer};
 use thumbforge_core::colour::Rgb;
 use thumbforge_core::criteria::{Criteria, Level};
 use thumbforge_core::error::{Failure, chain};
@@ -120,40 +121,72 @@ impl Picture {
         Ok(Self { image, recipe: provenance.map(|provenance| Box::new(provenance.recipe)) })
     }
 
-    /// The words that its recipe names, and where they were set as far as that can be told without its fonts and its art.
-    fn own_words(&self) -> Vec<Expected> {
+    /// The words that its recipe names.
+    fn own_words(&self) -> Vec<Sought> {
         let Some(recipe) = &self.recipe else { return Vec::new() };
         let fonts = FontBook::packaged();
         let words = recipe.text.iter().map(|layer| {
-            let mut blank = ImageBuf::filled(self.image.extent(), [0, 0, 0, 255]);
-            let set = match layer.mode.is_composite() {
-                true => text::set(&mut blank, std::slice::from_ref(layer), &fonts).ok(),
-                false => None,
+            let sought = |place| Sought::of(Expected { text: layer.text.clone(), locale: layer.locale.clone(), place });
+            if !layer.mode.is_composite() {
+                return sought(None);
+            }
+            // Set once more over the picture: it tells where the words are, and whether they are there.
+            let mut again = self.image.clone();
+            let set =
+                text::set(&mut again, std::slice::from_ref(layer), &fonts).ok().and_then(|set| set.into_iter().next());
+            // A font of the team's own is not here, and a picture of another size was made of this one.
+            let Some(set) = set.filter(|set| self.image.extent().bounds().contains(set.ink)) else {
+                return sought(None);
             };
-            let set = set.and_then(|set| set.into_iter().next());
-            let (text, place) = match set {
-                Some(set) => (set.lines.join("\n"), Some(set.ink)),
-                None => (layer.text.clone(), None),
-            };
-            Expected { text, locale: layer.locale.clone(), place }
+            Sought { is_set: is_set(&self.image, &again, &set), ..sought(Some(set.ink)) }
         });
         words.collect()
     }
 }
 
+/// Words that are looked for.
+struct Sought {
+    expected: Expected,
+    /// Whether they stand there in true type, pixel for pixel, so that nobody need read them.
+    is_set: bool,
+}
+
+impl Sought {
+    fn of(expected: Expected) -> Self {
+        Self { expected, is_set: false }
+    }
+}
+
+/// Share of the pixels that letters and outlines cover wholly which setting the words again may change: none but those that
+/// another layer's shadow darkened at its rim.
+const CHANGED_MAX: f64 = 0.001;
+/// Least contrast of words that are set: what is as bright as its background proves nothing when it is painted again.
+const APART_MIN: f64 = 1.5;
+
+/// Whether setting words over `image`, which gave `again`, changed nothing of what they cover wholly.
+fn is_set(image: &ImageBuf, again: &ImageBuf, set: &SetLayer) -> bool {
+    let ink = set.ink;
+    let places = (ink.y..ink.y + ink.h as i32).flat_map(|y| (ink.x..ink.x + ink.w as i32).map(move |x| (x, y)));
+    let (mut covered, mut changed) = (0_u32, 0_u32);
+    for (x, y) in places.filter(|&(x, y)| set.coverage.at(x, y) == u8::MAX) {
+        covered += 1;
+        changed += u32::from(image.pixel(x as u32, y as u32) != again.pixel(x as u32, y as u32));
+    }
+    let apart = check::contrast_within(image, ink).is_some_and(|ratio| ratio >= APART_MIN);
+    apart && covered > 0 && f64::from(changed) <= f64::from(covered) * CHANGED_MAX
+}
+
 /// What the checks say of a picture.
 pub fn check(picture: &Picture, asked: &Asked, eyes: &Eyes) -> Checked {
     let (image, criteria) = (&picture.image, &asked.criteria);
-    let own = || picture.own_words();
-    let mut expected = asked.expected.clone().unwrap_or_else(own);
-    // What lies outside was set for another size, and is looked for everywhere.
-    for one in expected.iter_mut().filter(|_| asked.expected.is_none()) {
-        one.place = one.place.filter(|place| image.extent().bounds().contains(*place));
-    }
+    let mut sought = match &asked.expected {
+        Some(expected) => expected.iter().cloned().map(Sought::of).collect(),
+        None => picture.own_words(),
+    };
     let locale = criteria.required_locale.as_deref().unwrap_or(ART_LOCALE);
     let required =
         criteria.required.iter().map(|words| Expected { text: words.clone(), locale: locale.to_owned(), place: None });
-    expected.extend(required);
+    sought.extend(required.map(Sought::of));
     let brand = picture.recipe.as_ref().map_or(&asked.brand, |recipe| &recipe.brand);
     let mut checked = Checked {
         size: image.extent(),
@@ -174,7 +207,7 @@ pub fn check(picture: &Picture, asked: &Asked, eyes: &Eyes) -> Checked {
         .art(),
         readers: Vec::new(),
     };
-    read(image, expected, asked, eyes, &mut checked);
+    read(image, sought, asked, eyes, &mut checked);
     for finding in checked.findings.iter_mut().filter(|finding| asked.words_alone && !is_of_words(finding)) {
         finding.severity = finding.severity.min(Severity::Warning);
     }
@@ -187,8 +220,10 @@ fn is_of_words(finding: &Finding) -> bool {
     matches!(finding.code, FindingCode::TextMismatch | FindingCode::TextUnverified)
 }
 
-fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, checked: &mut Checked) {
+fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, checked: &mut Checked) {
     let criteria = &asked.criteria;
+    let is_set: Vec<bool> = sought.iter().map(|one| one.is_set).collect();
+    let expected: Vec<Expected> = sought.into_iter().map(|one| one.expected).collect();
     let unexpected = criteria.unexpected_level(!expected.is_empty());
     let mut locales: Vec<String> = expected.iter().map(|one| one.locale.clone()).collect();
     if locales.is_empty() {
@@ -208,7 +243,7 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
     }
     // Who verifies wants an answer: what nobody could read is as bad as what is wrong.
     let unverified = criteria.unverified_level(Gate::Enforce);
-    let unread = |expected: &Expected| ExpectedWord {
+    let blank = |expected: &Expected| ExpectedWord {
         expected: words::plain(&expected.text),
         locale: expected.locale.clone(),
         presence: None,
@@ -216,20 +251,38 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
         read: None,
         place: None,
     };
+    let set = |expected: &Expected| ExpectedWord {
+        presence: Some(1.0),
+        read: Some(words::plain(&expected.text)),
+        place: expected.place,
+        ..blank(expected)
+    };
     let reading = match eyes.read(image, &ask) {
         Ok(reading) => reading,
         Err(err) => {
-            checked.words = ask.expected.iter().map(unread).collect();
-            checked.findings.extend(ask.expected.iter().filter_map(|one| words::unread(one, unverified, &err)));
+            for (one, is_set) in ask.expected.iter().zip(&is_set) {
+                checked.words.push(if *is_set { set(one) } else { blank(one) });
+                let unread = words::unread(one, unverified, &err).filter(|_| !is_set);
+                checked.findings.extend(unread);
+            }
             return;
         }
     };
     checked.readers.clone_from(&reading.readers);
-    for (one, found) in ask.expected.iter().zip(&reading.found) {
+    for ((one, found), is_set) in ask.expected.iter().zip(&reading.found).zip(is_set) {
+        if is_set {
+            // Right by construction; what a reader makes of it is a measure of how well people can read it, and no more.
+            let legibility = found.as_ref().ok().map(|found| found.legibility);
+            checked.words.push(ExpectedWord { legibility, ..set(one) });
+            let told = found.as_ref().ok().filter(|_| criteria.illegible.is_some() || criteria.legibility.is_some());
+            checked.findings.extend(told.and_then(|found| words::illegible(criteria, one, found)));
+            checked.findings.extend(one.place.into_iter().flat_map(|place| placed(image, one, place, asked)));
+            continue;
+        }
         let found = match found {
             Ok(found) => found,
             Err(err) => {
-                checked.words.push(unread(one));
+                checked.words.push(blank(one));
                 checked.findings.extend(words::unread(one, unverified, err));
                 continue;
             }
@@ -239,7 +292,7 @@ fn read(image: &ImageBuf, expected: Vec<Expected>, asked: &Asked, eyes: &Eyes, c
             legibility: Some(found.legibility),
             read: Some(found.read.clone()),
             place: found.place,
-            ..unread(one)
+            ..blank(one)
         });
         // A box that somebody names is a promise as well; where our own layers were set is a help to the reader.
         let named = one.place.filter(|_| asked.expected.is_some());
@@ -311,4 +364,67 @@ fn placed(image: &ImageBuf, expected: &Expected, place: PixelBox, asked: &Asked)
         add(FindingCode::TextTooSmall, Severity::Error, message, share);
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
+
+    use super::*;
+
+    fn layer(words: &str, locale: &str) -> TextLayer {
+        TextLayer {
+            name: "title".to_owned(),
+            text: words.to_owned(),
+            locale: locale.to_owned(),
+            mode: TextMode::Composite,
+            style: TextStyle::default(),
+        }
+    }
+
+    /// A picture whose pixels show `shown` and whose recipe names `said`.
+    fn picture(shown: &TextLayer, said: &TextLayer) -> Picture {
+        let extent = Extent { width: 256, height: 256 };
+        let pixels = (0..extent.pixels()).flat_map(|at| [(at % 256) as u8, (at / 256) as u8, (at / 7) as u8, 255]);
+        let mut image = ImageBuf::from_rgba(extent, pixels.collect()).expect("the right length");
+        text::set(&mut image, std::slice::from_ref(shown), &FontBook::packaged()).expect("it fits");
+        let recipe = Recipe { text: vec![said.clone()], ..Recipe::from_prompt("a potion", extent) };
+        Picture { image, recipe: Some(Box::new(recipe)) }
+    }
+
+    #[test]
+    fn words_in_true_type_need_no_reader_and_wrong_ones_do() {
+        let asked = Asked {
+            expected: None,
+            locales: vec!["en".to_owned()],
+            criteria: Criteria { unexpected: Some(Level::Ignore), ..Criteria::default() },
+            words_alone: true,
+            safe_inset: bounds::SAFE_INSET,
+            brand: Vec::new(),
+        };
+        let judged = |shown: &TextLayer, said: &TextLayer| check(&picture(shown, said), &asked, &Eyes::shut());
+        for (words, locale) in [("SALE", "en"), ("大セール", "ja"), ("تخفيضات", "ar"), ("ลดราคา", "th")]
+        {
+            let right = judged(&layer(words, locale), &layer(words, locale));
+            assert!(right.passed && right.findings.is_empty(), "{words}: {:#?}", right.findings);
+            assert_eq!((right.words[0].presence, right.words[0].read.as_deref()), (Some(1.0), Some(words)));
+        }
+        // One letter, one mark, or nothing at all: then somebody has to read it, and here nobody can.
+        for (shown, said, locale) in
+            [("SALT", "SALE", "en"), ("Kızıl", "Kizil", "tr"), ("大セル", "大セール", "ja"), ("·", "SALE", "en")]
+        {
+            let wrong = judged(&layer(shown, locale), &layer(said, locale));
+            assert!(!wrong.passed && wrong.findings[0].code == FindingCode::TextUnverified, "{shown}: {wrong:#?}");
+        }
+    }
+
+    #[test]
+    fn letters_like_their_background_prove_nothing() {
+        let plain = TextStyle { outline: None, shadow: None, ..TextStyle::default() };
+        let white = TextLayer { style: plain, ..layer("SALE", "en") };
+        let extent = Extent { width: 256, height: 256 };
+        let recipe = Recipe { text: vec![white], ..Recipe::from_prompt("snow", extent) };
+        let picture = Picture { image: ImageBuf::filled(extent, [255; 4]), recipe: Some(Box::new(recipe)) };
+        assert!(picture.own_words().iter().all(|sought| !sought.is_set));
+    }
 }

@@ -170,7 +170,7 @@ pub(super) fn misplaced(expected: &Expected, found: &Found, severity: Severity) 
 }
 
 /// What is there, and hard to read.
-fn illegible(criteria: &Criteria, expected: &Expected, found: &Found) -> Option<Finding> {
+pub(super) fn illegible(criteria: &Criteria, expected: &Expected, found: &Found) -> Option<Finding> {
     let severity = criteria.illegible_level().severity()?;
     let least = criteria.legibility_min();
     (found.legibility < least).then(|| {

@@ -67,7 +67,7 @@ fn words_that_a_repair_set_count_as_set() {
     let auto = || Recipe { text: vec![layer(TextMode::Auto)], ..bare() };
     let steps = |steps: &[Step]| repair::words(steps);
     let (reseed, composite) = (Step::Reseed { seed: 4 }, Step::Composite);
-    check_own("local", auto(), &steps(&[reseed.clone()]), None, Some("trainedAlgorithmicMedia"));
+    check_own("local", auto(), &steps(std::slice::from_ref(&reseed)), None, Some("trainedAlgorithmicMedia"));
     check_own("local", auto(), &steps(&[composite, reseed]), None, Some("compositeWithTrainedAlgorithmicMedia"));
     // A model's name is no step.
     check_own("local", auto(), "escalate composite-1", None, Some("trainedAlgorithmicMedia"));

@@ -1,0 +1,110 @@
+//! The library as it is on this machine. Where there is none, these tests say so and have not run.
+
+use thumbforge_core::image::Extent;
+
+use super::*;
+use crate::Expected;
+
+/// The reader of this machine, or nothing, loudly.
+fn reader() -> Option<Tesseract> {
+    Tesseract::open(&Settings::default())
+        .and_then(|tesseract| tesseract.ready("en").map(|()| tesseract))
+        .inspect_err(|err| eprintln!("NOT RUN: nothing was read, because Thumbforge failed to {err}"))
+        .ok()
+}
+
+fn blank() -> ImageBuf {
+    ImageBuf::filled(Extent { width: 64, height: 64 }, [200, 200, 200, 255])
+}
+
+#[test]
+fn a_library_that_is_not_there_is_missing_and_a_file_that_is_none_unusable() {
+    let open = |path: &str| Tesseract::open(&Settings { library: Some(path.into()), ..Settings::default() });
+    assert!(matches!(open("no/such/library.so"), Err(ReadError::Missing { .. })));
+    assert!(matches!(open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), Err(ReadError::Failed(_))));
+}
+
+#[test]
+fn a_library_that_is_pinned_is_checked_before_it_is_loaded() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let pin = ContentHash::of(b"another");
+    let settings = Settings { library: Some(file.into()), library_pin: Some(pin), ..Settings::default() };
+    let err = Tesseract::open(&settings).expect_err("it is another");
+    let ReadError::Pin { pinned, found, .. } = &err else { panic!("{err:?}") };
+    assert_eq!((*pinned, *found), (pin, ContentHash::of(&std::fs::read(file).expect("it is there"))));
+    let told = err.to_string();
+    assert!(told.contains(&pinned.to_string()) && told.contains(&found.to_string()), "{told}");
+    let unnamed = Settings { library_pin: Some(pin), ..Settings::default() };
+    assert!(matches!(Tesseract::open(&unnamed), Err(ReadError::Failed(_))));
+}
+
+#[test]
+fn data_that_is_not_there_says_what_to_install() {
+    if reader().is_none() {
+        return;
+    }
+    let settings = Settings { tessdata: Some("no/such/folder".into()), ..Settings::default() };
+    let tesseract = Tesseract::open(&settings).expect("the library is there");
+    let expected = Expected { text: "セール".to_owned(), locale: "ja".to_owned(), place: None };
+    let ask = Ask { expected: vec![expected], ..Ask::default() };
+    let reading = tesseract.read(&blank(), &ask).expect("the picture is fine");
+    let [Err(ReadError::Missing { locale, missing, install })] = reading.found.as_slice() else {
+        panic!("{reading:?}")
+    };
+    assert_eq!((locale.as_str(), missing.as_str()), ("ja", "the language data jpn"));
+    assert!(!install.is_empty());
+    let told = status(&settings, &["ja".to_owned()]);
+    assert!(told.library.is_ok() && told.languages[0].ready.is_err() && told.languages[0].install.is_some());
+}
+
+#[test]
+fn data_by_another_hash_than_the_pinned_one_is_not_read_by() {
+    if reader().is_none() {
+        return;
+    }
+    let pins = [("eng".to_owned(), ContentHash::of(b"another"))].into();
+    let tesseract = Tesseract::open(&Settings { pins, ..Settings::default() }).expect("the library is there");
+    assert!(matches!(tesseract.ready("en"), Err(ReadError::Pin { .. })));
+}
+
+#[test]
+fn data_that_is_damaged_is_refused() {
+    if reader().is_none() {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("thumbforge-reader-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("eng.traineddata"), b"no data").expect("a file");
+    let settings = Settings { tessdata: Some(folder.clone()), ..Settings::default() };
+    let ready = Tesseract::open(&settings).expect("the library is there").ready("en");
+    std::fs::remove_dir_all(&folder).expect("it was made here");
+    assert!(matches!(ready, Err(ReadError::Failed(_))), "{ready:?}");
+}
+
+#[test]
+fn a_blank_picture_has_no_words_and_readings_name_their_reader() {
+    let Some(tesseract) = reader() else { return };
+    let expected = |text: &str| Expected { text: text.to_owned(), locale: "en".to_owned(), place: None };
+    let ask = Ask { expected: vec![expected("SALE"), expected("")], unexpected: true, locales: Vec::new() };
+    let reading = tesseract.read(&blank(), &ask).expect("the picture is fine");
+    let [Ok(sale), Ok(nothing)] = reading.found.as_slice() else { panic!("{reading:?}") };
+    assert_eq!((sale.presence, sale.legibility, sale.read.as_str(), sale.place), (0.0, 0.0, "", None));
+    assert_eq!(nothing.presence, 1.0);
+    assert!(reading.unexpected.is_empty());
+    let [library, data] = reading.readers.as_slice() else { panic!("{:?}", reading.readers) };
+    assert_eq!(*library, format!("tesseract {}", tesseract.version()));
+    assert!(data.starts_with("eng ") && data.len() == "eng ".len() + 64, "{data}");
+}
+
+#[test]
+fn pictures_of_every_size_are_read_without_harm() {
+    let Some(tesseract) = reader() else { return };
+    for (width, height) in [(1, 1), (2, 600), (600, 2), (7, 9), (33, 17)] {
+        let image = ImageBuf::filled(Extent { width, height }, [0, 0, 0, 0]);
+        let place = Some(thumbforge_core::image::PixelBox { x: -50, y: 0, w: 4000, h: u32::MAX });
+        let expected = Expected { text: "SALE".to_owned(), locale: "en".to_owned(), place };
+        let ask = Ask { expected: vec![expected], unexpected: true, locales: vec!["de".to_owned()] };
+        let reading = tesseract.read(&image, &ask).expect("the picture is fine");
+        assert!(matches!(reading.found.as_slice(), [Ok(found)] if found.presence == 0.0), "{width}x{height}");
+    }
+}
