@@ -38,7 +38,7 @@ type Bench = (&'static str, fn(&mut Board));
 fn main() {
     // Cargo passes `--bench` and the like; words choose.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let all: [Bench; 8] = [
+    let all: [Bench; 9] = [
         ("accept", accept::durably_from_64),
         ("cached", serve::cached_over_http),
         ("idle", serve::memory_when_idle),
