@@ -81,8 +81,19 @@ mode = "{mode}"
     Some(rig)
 }
 
-fn provider(wrong: u64, wrong_edits: u64, flawless: Option<&str>) -> Provider {
-    let lettering = Lettering { seed: 7, wrong, wrong_edits, flawless: flawless.map(str::to_owned) };
+/// A provider that gets one letter wrong in four of ten pictures.
+fn garbling() -> Provider {
+    lettering(Lettering { seed: 7, wrong: WRONG, wrong_edits: WRONG, flawless: None, blunt: false })
+}
+
+/// A provider that always writes other words, except where it changes a picture (`edits` says how often that is wrong) and
+/// with the model that never does.
+fn blunt(edits: u64, flawless: Option<&str>) -> Provider {
+    let flawless = flawless.map(str::to_owned);
+    lettering(Lettering { seed: 7, wrong: 100, wrong_edits: edits, flawless, blunt: true })
+}
+
+fn lettering(lettering: Lettering) -> Provider {
     Provider::with(Options { size: Some((SIDE, SIDE)), lettering: Some(lettering), ..Options::plain() })
 }
 
@@ -199,7 +210,7 @@ fn sheet(name: &str, rig: &Rig, provider: &Provider, report: &Value) {
 fn after_the_loop_the_words_are_right() {
     let (mut tally, mut right, mut garbled) = (Tally::default(), 0, 0);
     for build_at in builds() {
-        let provider = provider(WRONG, WRONG, None);
+        let provider = garbling();
         let pictures = build_at * BUILD..(build_at + 1) * BUILD;
         let Some(rig) = shop("after_the_loop", &provider, pictures, "auto", "") else { return };
         let report = build(&rig).expect(0).json();
@@ -224,7 +235,9 @@ fn after_the_loop_the_words_are_right() {
     }
     println!("{}{garbled} garbled at first, {right} of {} right in the end\n", tally.table(), tally.pictures);
     assert!(garbled * 100 >= tally.pictures * 25, "the provider garbled only {garbled} of {}", tally.pictures);
-    assert!(right * 100 >= tally.pictures * 99, "{right} of {} carry the right words", tally.pictures);
+    // One in a hundred; of a short run one, since no part of a picture can be wrong.
+    let wrong = tally.pictures - right;
+    assert!(wrong <= (tally.pictures / 100).max(1), "{right} of {} carry the right words", tally.pictures);
 }
 
 /// Nothing was bought that the report does not have, a second build buys nothing, and whoever asks hears how it came about.
@@ -244,7 +257,7 @@ fn tells_what_it_did(rig: &Rig, provider: &Provider, report: &Value) {
 fn with_repair_forbidden_wrong_words_are_caught() {
     let (mut caught, mut missed, mut false_alarms, mut all) = (0, Vec::new(), Vec::new(), 0);
     for build_at in builds() {
-        let provider = provider(WRONG, WRONG, None);
+        let provider = garbling();
         let pictures = build_at * BUILD..(build_at + 1) * BUILD;
         let policy = "[repair]\nallow = false\n";
         let Some(rig) = shop("with_repair_forbidden", &provider, pictures, "model", policy) else { return };
@@ -270,13 +283,13 @@ fn with_repair_forbidden_wrong_words_are_caught() {
     }
     println!("of {all}: {caught} caught, missed {missed:?}, false alarms {false_alarms:?}");
     // Every wrong one is caught, or stands above as missed; the reader's own suite says how well it reads.
-    assert!(missed.len() * 100 <= (caught + missed.len()) * 5, "{missed:?}");
+    assert!(missed.len() <= ((caught + missed.len()) / 20).max(1), "{missed:?}");
     assert!(false_alarms.len() * 100 <= all * 2 + 99, "{false_alarms:?}");
 }
 
 #[test]
 fn only_the_region_that_failed_is_drawn_anew() {
-    let provider = provider(100, 0, None);
+    let provider = blunt(0, None);
     let policy = "[repair]\nmeans = [\"inpaint\"]\n";
     let Some(rig) = shop("only_the_region", &provider, 0..6, "model", policy) else { return };
     let report = build(&rig).expect(0).json();
@@ -300,7 +313,7 @@ fn only_the_region_that_failed_is_drawn_anew() {
 
 #[test]
 fn a_better_model_is_asked_when_one_cannot_letter() {
-    let provider = provider(100, 100, Some("gpt-image-2.5-flare"));
+    let provider = blunt(100, Some("gpt-image-2.5-flare"));
     let policy = "[repair]\nmeans = [\"reseed\", \"escalate\"]\n";
     let Some(rig) = shop("a_better_model", &provider, 0..6, "model", policy) else { return };
     let report = build(&rig).expect(0).json();
@@ -316,7 +329,7 @@ fn a_better_model_is_asked_when_one_cannot_letter() {
 
 #[test]
 fn words_that_no_model_gets_right_are_set_in_true_type() {
-    let provider = provider(100, 100, None);
+    let provider = blunt(100, None);
     let count = 4;
     let Some(rig) = shop("words_that_no_model", &provider, 0..count, "auto", "[repair]\nattempts = 4\n") else {
         return;
@@ -346,7 +359,7 @@ fn words_that_no_model_gets_right_are_set_in_true_type() {
 
 #[test]
 fn a_budget_ends_the_loop() {
-    let provider = provider(100, 100, None);
+    let provider = blunt(100, None);
     // A picture comes to $0.0083, and $0.053 are set aside for it: there is room for one more, and not for two.
     let policy = "[repair]\nmeans = [\"reseed\", \"reseed\", \"reseed\"]\nbudget = \"0.065\"\n";
     let Some(rig) = shop("a_budget_ends", &provider, 0..1, "model", policy) else { return };
@@ -412,7 +425,7 @@ template = "card"
 fn a_loop_that_is_killed_goes_on_where_it_was() {
     use thumbforge_tests::rig::{PATIENCE, Signal, journal, wait_for};
 
-    let provider = provider(100, 100, None);
+    let provider = blunt(100, None);
     let Some(rig) = shop("a_loop_that_is_killed", &provider, 0..6, "auto", "") else { return };
     for steps in [3_u64, 9] {
         let mut killed = rig.start(&["batch", "--json"]);

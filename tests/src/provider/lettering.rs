@@ -24,6 +24,8 @@ pub struct Lettering {
     pub wrong_edits: u64,
     /// A model that is never wrong.
     pub flawless: Option<String>,
+    /// Whether wrong words are other words altogether, which no reader takes for right; or have one letter wrong.
+    pub blunt: bool,
 }
 
 /// What a picture says, and should have said.
@@ -61,7 +63,20 @@ impl Lettering {
         if self.flawless.as_deref() == Some(model) || !seed.chance(wrong) {
             return words.to_owned();
         }
-        garbled(words, &mut seed)
+        match self.blunt {
+            true => words.chars().map(next_letter).collect(),
+            false => garbled(words, &mut seed),
+        }
+    }
+}
+
+/// The letter behind one in the alphabet.
+fn next_letter(letter: char) -> char {
+    match letter {
+        'z' => 'a',
+        'Z' => 'A',
+        'a'..='y' | 'A'..='Y' => char::from(letter as u8 + 1),
+        other => other,
     }
 }
 
@@ -151,7 +166,7 @@ mod tests {
 
     #[test]
     fn words_are_wrong_as_often_as_the_script_says() {
-        let letters = Lettering { seed: 1, wrong: 40, wrong_edits: 0, flawless: Some("best".into()) };
+        let letters = Lettering { seed: 1, wrong: 40, wrong_edits: 0, flawless: Some("best".into()), blunt: false };
         let wrong = (0..1000).filter(|number| letters.write("Dragon Hunt", "m", false, *number) != "Dragon Hunt");
         let wrong = wrong.count();
         assert!((350..450).contains(&wrong), "{wrong} of 1000");
