@@ -122,6 +122,7 @@ impl App {
         let tools = Arc::new(Tools {
             fresh,
             told: AtomicU64::new(market.revision),
+            pins: Default::default(),
             shelf,
             journal: journal.clone(),
             engines: Engines::discover(&store, &config.data_dir, &market),

@@ -44,9 +44,10 @@ use crate::output::png::{self, DecodeLimits};
 use crate::output::provenance::{Credit, Provenance};
 use crate::publish::Publisher;
 use crate::router::{self, Health};
-use crate::store::Store;
+use crate::store::{Pin, Store};
 use crate::verify::{self, Album, Eyes};
 use case::{Asked, Case, held_to};
+use enlarging::Accepted;
 use mend::{Refused, RefusedArt};
 
 mod case;
@@ -75,6 +76,8 @@ pub struct Tools {
     pub clock: Clock,
     /// The revision of the market that the dispatcher knows.
     pub told: AtomicU64,
+    /// Files that the next step of a job needs, until the journal holds them for it.
+    pub pins: Mutex<HashMap<JobId, Vec<Pin>>>,
 }
 
 /// The engine whose drawings wait for a model, on threads of their own.
@@ -175,7 +178,8 @@ impl Acts for Executor {
         tokio::spawn(async move {
             // A panic must not leave a job waiting for an answer that never comes.
             let called = tokio::spawn(async move {
-                let read = tokio::task::spawn_blocking(move || tools.case(job));
+                let along = route.clone();
+                let read = tokio::task::spawn_blocking(move || tools.case_on(job, &along));
                 match read.await.unwrap_or_else(|err| Err(Failure::new(ErrorCode::Internal, err.to_string()))) {
                     Ok(case) => {
                         let order = Order { job, attempt, spec: case.asked.spec, route: *route, art, known_as };
@@ -206,6 +210,7 @@ impl Acts for Executor {
     }
 
     fn ended(&mut self, job: JobId, ending: &Ending) {
+        self.tools.pins.lock().remove(&job);
         self.metrics.ended(ending);
         self.publisher.ended(job, ending);
     }
@@ -309,6 +314,16 @@ impl Tools {
         Ok(self.case_of(spec, planned, repairs))
     }
 
+    /// A job as it stood when it was planned along `route`: whether words are set in true type was decided then, and a
+    /// language that can be read since changes nothing of a picture that is on its way.
+    fn case_on(&self, job: JobId, route: &Route) -> Result<Case, Failure> {
+        let (spec, planned) = self.spec(job)?;
+        let repairs = self.journal.read(|connection| repairs::of(connection, job)).map_err(|err| err.failure())?;
+        let steps = route.realisation.settings.get(REPAIR_SETTING);
+        let in_true_type = steps.is_some_and(|steps| steps.starts_with(Means::Composite.word()));
+        Ok(Case::new(spec, planned, repairs, in_true_type))
+    }
+
     fn case_of(&self, spec: JobSpec, planned: PlannedKey, repairs: Vec<Mended>) -> Case {
         // What cannot be verified is not asked of a model.
         let mut drawn = spec.recipe.text.iter().filter(|layer| !layer.mode.is_composite());
@@ -343,7 +358,12 @@ impl Tools {
             case.mark(&mut route.realisation);
             route
         });
-        let routes: Vec<Route> = routes.collect();
+        let routes: Vec<Route> = routes.filter(|route| case.goes_along(route)).collect();
+        if routes.is_empty() {
+            let message = "failed to go on with the picture: the model that drew it, or that was to enlarge it, can be had no \
+                           more; ask for it again";
+            return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+        }
         let mut no_room = None;
         for route in &routes {
             let key = route.realisation.key(case.planned);
@@ -355,6 +375,11 @@ impl Tools {
                 // Paid or drawn already, for this job or for one with other words: nothing is bought, and no model asked.
                 let route = Route { purchase: None, ..route.clone() };
                 return Ok(Planned::Draw { route: Box::new(route), key, art: None });
+            }
+            if (is_model || route.purchase.is_some())
+                && let Some((render, _)) = self.store.render(key).filter(|(render, _)| case.makes_do_with(render))
+            {
+                return Ok(Planned::Cached(Box::new(render)));
             }
             if route.purchase.is_some() {
                 continue;
@@ -396,7 +421,15 @@ impl Tools {
             });
             Some(Offer { route: Box::new(Route { purchase, ..route }), art, limits, lowered })
         });
-        let offers: Vec<Offer> = offers.collect();
+        let all: Vec<Offer> = offers.collect();
+        let reserve = |offer: &Offer| offer.route.purchase.as_ref().map_or(Micros::ZERO, |purchase| purchase.reserve);
+        let dear = all.iter().map(reserve).find(|reserve| !case.affords(*reserve));
+        let offers: Vec<Offer> = all.into_iter().filter(|offer| case.affords(reserve(offer))).collect();
+        if let Some(dear) = dear.filter(|_| offers.is_empty()) {
+            let message =
+                format!("failed to repair the picture: another may cost {dear}, beyond what `repair.budget` leaves");
+            return Err(Failure::new(ErrorCode::OverBudget, message));
+        }
         if let Some(err) = no_room.filter(|_| offers.is_empty()) {
             return Err(err.failure());
         }
@@ -488,7 +521,9 @@ impl Tools {
         publisher: &Publisher,
     ) -> Result<Tried, (Outcome, Failure)> {
         let started = Instant::now();
-        let case = self.case(job).map_err(|failure| (Outcome::Failed, failure))?;
+        // What its last step needs is held by the journal since that is durable.
+        self.pins.lock().remove(&job);
+        let case = self.case_on(job, route).map_err(|failure| (Outcome::Failed, failure))?;
         let step = |done, steps| publisher.step(job, done, steps);
         let verifying = || publisher.state(job, JobState::Verifying);
         let control = Control::new(cancel, &step);
@@ -553,10 +588,13 @@ impl Tools {
             let mended = self.mend(&Refused { job, attempt: number, case, route, art, verdict, trouble }, failure)?;
             return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
-        if let Some(draft) = draft {
-            let mended = self.enlarge(case, (number, route), (&draft, file.is_some(), kept.as_ref()), verdict)?;
+        if let Some(image) = &draft {
+            let (has_file, kept, credits) = (file.is_some(), kept.as_ref(), drawn.credits.as_slice());
+            let accepted = Accepted { job, attempt: number, route, image, has_file, kept, credits, verdict };
+            let mended = self.enlarge(case, accepted)?;
             return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
+        drawn.credits.extend(self.credits_of_draft(case, route));
         self.render(attempt, composed.image, verdict, (file, kept, drawn.credits)).map(Tried::Drawn)
     }
 

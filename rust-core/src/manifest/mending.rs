@@ -69,7 +69,11 @@ impl Mending {
                 wrong("means", format!("{} means", means.len()), "name at most 15: each costs a picture");
             }
         }
-        if let Some(seconds) = self.seconds.filter(|seconds| !seconds.is_finite()) {
+        let most = u32::try_from(limits::REPAIRS_MAX).unwrap_or(u32::MAX);
+        if let Some(attempts) = self.attempts.filter(|attempts| !(1..=most).contains(attempts)) {
+            wrong("attempts", format!("{attempts} attempts"), "write 1 to 16; 1 mends nothing");
+        }
+        if let Some(seconds) = self.seconds.filter(|seconds| !seconds.is_finite() || *seconds < 0.0) {
             wrong("seconds", format!("{seconds} is no time"), "write seconds, as in 90");
         }
         if let Some(Err(err)) = self.budget.as_ref().map(Dollars::micros) {

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use thumbforge_core::id::PlannedKey;
-use thumbforge_core::job::{Gate, JobSpec, Render};
+use thumbforge_core::job::{Gate, JobSpec, Render, Route};
 use thumbforge_core::model::ModelId;
+use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::Realisation;
 use thumbforge_core::repair::{self, Enlarger, Mended, REPAIR_SETTING, Step};
+use thumbforge_core::verdict::FindingCode;
 
 /// A job as it stands.
 pub(super) struct Case {
@@ -52,10 +54,14 @@ impl Asked {
 }
 
 impl Case {
-    /// `in_true_type` says that words which a model may draw are set in true type from the start.
+    /// `in_true_type` says that words which a model may draw are set in true type, whatever was repaired.
     pub(super) fn new(spec: JobSpec, planned: PlannedKey, repairs: Vec<Mended>, in_true_type: bool) -> Self {
-        let at_once = in_true_type.then_some(Step::Composite);
-        let steps: Vec<Step> = at_once.into_iter().chain(repairs.iter().map(|mended| mended.step.clone())).collect();
+        let mut steps: Vec<Step> = repairs.iter().map(|mended| mended.step.clone()).collect();
+        if in_true_type && !steps.contains(&Step::Composite) {
+            // A region that was drawn anew has a picture with words around it, so nothing of that stays.
+            let drawn_over = steps.iter().any(|step| matches!(step, Step::Inpaint { .. }));
+            steps.insert(if drawn_over { steps.len() } else { 0 }, Step::Composite);
+        }
         let asked = Asked::of(&spec, &steps);
         Self { spec, planned, repairs, steps, asked }
     }
@@ -84,6 +90,10 @@ impl Case {
     pub(super) fn judged(&self) -> Cow<'_, JobSpec> {
         let draft = self.spec.recipe.as_draft().filter(|_| self.is_draft());
         let Some(mut recipe) = draft else { return Cow::Borrowed(&self.spec) };
+        if recipe.text.iter().any(|layer| layer.mode.is_composite()) {
+            // Words and plates may be what wears the brand's colours, and they come later.
+            recipe.brand.clear();
+        }
         recipe.text.retain(|layer| !layer.mode.is_composite() && self.draws_words());
         Cow::Owned(JobSpec { recipe, ..self.spec.clone() })
     }
@@ -106,10 +116,42 @@ impl Case {
         }
     }
 
-    /// Whether a finished picture may be the answer: nobody holds it to anything, or it passed what this job holds it to.
+    /// Whether a finished picture may be the answer: it was judged by what this job holds it to, and passed where it must.
+    /// Words that nobody could read are read again: somebody may be able to now.
     pub(super) fn takes(&self, render: &Render) -> bool {
+        let passed = self.spec.gate == Gate::Report || (render.verdict.passed && !is_unread(render));
+        passed && render.held_to == held_to(&self.spec)
+    }
+
+    /// Whether a finished picture is the answer where its art is gone: nothing fails the job, so nothing is drawn or bought
+    /// only to be judged again.
+    pub(super) fn makes_do_with(&self, render: &Render) -> bool {
         self.spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(&self.spec))
     }
+
+    /// Whether the next picture may come along `route`: what goes on from a picture goes on with its model, and a draft is
+    /// enlarged by what was chosen for it.
+    pub(super) fn goes_along(&self, route: &Route) -> bool {
+        let is = |model: &ModelId| route.model == *model || route.replaces.as_ref() == Some(model);
+        let Some(last) = self.repairs.last() else { return true };
+        match &last.step {
+            Step::Inpaint { .. } | Step::Guidance { .. } => is(&last.model),
+            Step::Enlarge { by: Some(by) } => is(&by.model),
+            _ => true,
+        }
+    }
+
+    /// Whether a purchase fits into what repairs may cost together with the pictures before it.
+    pub(super) fn affords(&self, reserve: Micros) -> bool {
+        let most = self.spec.terms.repair.as_ref().and_then(|policy| policy.cost_max);
+        let is_repair = self.repairs.last().is_some_and(|last| last.step.means().is_some());
+        let spent: Micros = self.repairs.iter().map(|mended| mended.cost).sum();
+        !is_repair || most.is_none_or(|most| spent + reserve <= most)
+    }
+}
+
+fn is_unread(render: &Render) -> bool {
+    render.verdict.findings.iter().any(|finding| finding.code == FindingCode::TextUnverified)
 }
 
 /// What a job's pictures are judged by, as a short hash; empty for the checks' own figures. How bad unverified words are

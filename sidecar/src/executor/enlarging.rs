@@ -1,19 +1,22 @@
 //! From an accepted draft to its final: who enlarges it, and what follows when that went wrong.
 
 use thumbforge_core::error::{ErrorCode, Failure, chain};
-use thumbforge_core::id::ContentHash;
+use thumbforge_core::id::{ContentHash, JobId};
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::job::Route;
-use thumbforge_core::model::ModelId;
+use thumbforge_core::model::{Family, ModelId};
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::Enlarge;
-use thumbforge_core::repair::{Enlarger, Mended, Step};
+use thumbforge_core::repair::{self, Enlarger, Mended, REPAIR_SETTING, Step};
 use thumbforge_core::verdict::Verdict;
 
 use super::case::Case;
-use super::{MODEL_ENGINE, Tools};
-use crate::journal::ledger::Art;
+use super::{MODEL_ENGINE, Tools, budgets};
+use crate::engine::EngineError;
+use crate::journal::ledger::{self, Art};
 use crate::output::png;
+use crate::output::provenance::{Credit, Provenance};
+use crate::store::Pin;
 
 /// How a draft goes on.
 fn step(case: &Case, attempt: (u32, &Route), kept: Option<&Art>, verdict: Verdict, by: Option<Enlarger>) -> Mended {
@@ -45,68 +48,132 @@ pub(super) fn after_refusal(
     }
 }
 
+/// A draft that was accepted.
+pub(super) struct Accepted<'a> {
+    pub(super) job: JobId,
+    pub(super) attempt: u32,
+    pub(super) route: &'a Route,
+    /// Its art, before words and post steps.
+    pub(super) image: &'a ImageBuf,
+    /// Whether the store has a file of just these pixels.
+    pub(super) has_file: bool,
+    pub(super) kept: Option<&'a Art>,
+    pub(super) credits: &'a [Credit],
+    pub(super) verdict: Verdict,
+}
+
 impl Tools {
     /// How an accepted draft becomes its final.
     ///
     /// # Errors
     /// Why the model that was asked for cannot enlarge it, or the draft cannot be kept.
-    pub(super) fn enlarge(
-        &self,
-        case: &Case,
-        attempt: (u32, &Route),
-        (draft, has_file, kept): (&ImageBuf, bool, Option<&Art>),
-        verdict: Verdict,
-    ) -> Result<Mended, Failure> {
-        let route = attempt.1;
+    pub(super) fn enlarge(&self, case: &Case, draft: Accepted<'_>) -> Result<Mended, Failure> {
+        let route = draft.route;
         let how = case.spec.recipe.draft.as_ref();
         let named = how.and_then(|draft| draft.model.clone());
+        let is_named = named.is_some();
         let model = match how.map(|draft| draft.enlarge) {
             None | Some(Enlarge::Lanczos) => None,
-            Some(Enlarge::Auto | Enlarge::Model) if named.is_some() => named,
+            Some(Enlarge::Auto | Enlarge::Model) if is_named => named,
             Some(Enlarge::Auto) => (route.engine == MODEL_ENGINE).then(|| route.model.clone()),
             Some(Enlarge::Model) => Some(route.model.clone()),
         };
         let by = match model {
             None => None,
             Some(model) => {
-                let image = match kept.filter(|_| has_file) {
-                    Some(art) => art.blob,
-                    None => self.keep_draft(draft)?,
+                let (image, pin) = match draft.kept.filter(|_| draft.has_file) {
+                    Some(art) => (art.blob, self.store.pin(art.blob)),
+                    None => self.keep_draft(case, &draft)?,
                 };
+                self.pins.lock().insert(draft.job, vec![pin]);
                 let by = Enlarger { model, image };
-                self.check_enlarger(case, &by)?;
-                Some(by)
+                let is_free = how.is_some_and(|draft| draft.enlarge == Enlarge::Auto);
+                match self.check_enlarger(draft.job, case, &by) {
+                    Ok(Room::Enough) => Some(by),
+                    // `auto` says that resampling will do where a model has no room or no money.
+                    Ok(Room::None(_)) if is_free => None,
+                    Ok(Room::None(failure)) => return Err(failure),
+                    Err(_) if is_free && !is_named => None,
+                    Err(failure) => return Err(failure),
+                }
             }
         };
-        Ok(step(case, attempt, kept, verdict, by))
+        Ok(step(case, (draft.attempt, route), draft.kept, draft.verdict, by))
     }
 
-    /// Before the step is written down: a model that cannot do it fails the job with its reason, and nothing is bought.
-    fn check_enlarger(&self, case: &Case, by: &Enlarger) -> Result<(), Failure> {
-        let asked = case.after(&Step::Enlarge { by: Some(by.clone()) });
-        let routes = self.routes(&asked, &self.shelf.now());
-        let is = |model: &ModelId| *model == by.model;
-        let found =
-            routes.map(|routes| routes.iter().any(|route| is(&route.model) || route.replaces.as_ref().is_some_and(is)));
+    /// Before the step is written down: whether a model can do it, and has room or money for it.
+    fn check_enlarger(&self, job: JobId, case: &Case, by: &Enlarger) -> Result<Room, Failure> {
         let hint = "name another with `draft.model`, or resample with `draft.enlarge = \"lanczos\"`";
-        match found {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                let message = format!("failed to enlarge the draft by {}: it cannot; {hint}", by.model);
-                Err(Failure::new(ErrorCode::ModelUnavailable, message))
-            }
-            Err(failure) => {
-                let why = failure.message.strip_prefix("failed to ").unwrap_or(&failure.message).to_owned();
-                Err(Failure { message: format!("failed to enlarge the draft: {why}; {hint}"), ..failure })
+        let explained = |failure: Failure| {
+            let why = failure.message.strip_prefix("failed to ").unwrap_or(&failure.message).to_owned();
+            Failure { message: format!("failed to enlarge the draft: {why}; {hint}"), ..failure }
+        };
+        let asked = case.after(&Step::Enlarge { by: Some(by.clone()) });
+        let market = self.shelf.now();
+        let routes = self.routes(&asked, &market).map_err(explained)?;
+        let is = |model: &ModelId| *model == by.model;
+        let Some(route) = routes.iter().find(|route| is(&route.model) || route.replaces.as_ref().is_some_and(is))
+        else {
+            let message = format!("failed to enlarge the draft by {}: it cannot; {hint}", by.model);
+            return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+        };
+        let Some(purchase) = &route.purchase else {
+            return match self.admitted(&asked.spec, route) {
+                Ok(_) => Ok(Room::Enough),
+                Err(err @ EngineError::OutOfMemory { .. }) => Ok(Room::None(explained(err.failure()))),
+                Err(err) => Err(explained(err.failure())),
+            };
+        };
+        let (art, budgets) = (repair::art_of(&route.realisation, &asked.spec.recipe), budgets(&asked.spec, &market));
+        let now_ms = self.clock.now_ms();
+        let affordable = self.journal.read(|connection| {
+            Ok(ledger::find_art(connection, art)?.is_some()
+                || ledger::has_room(connection, job, purchase, &budgets, now_ms)?)
+        });
+        if affordable.map_err(|err| err.failure())? {
+            return Ok(Room::Enough);
+        }
+        let message =
+            format!("failed to enlarge the draft by {}: no budget has {} left; {hint}", by.model, purchase.reserve);
+        Ok(Room::None(Failure::new(ErrorCode::OverBudget, message)))
+    }
+
+    /// A draft that lies nowhere as a file of its size, with the works of others that it shows.
+    fn keep_draft(&self, case: &Case, draft: &Accepted<'_>) -> Result<(ContentHash, Pin), Failure> {
+        let mut realisation = draft.route.realisation.clone();
+        realisation.settings.remove(REPAIR_SETTING);
+        let (model, recipe) = (draft.route.model.clone(), &case.asked.spec.recipe);
+        let provenance = Provenance::new(recipe, realisation, model, None, draft.credits.to_vec());
+        let bytes = png::encode(draft.image, &provenance)
+            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
+        self.store.put(&bytes).map_err(|err| err.failure())
+    }
+
+    /// What a picture that a model enlarged owes to its draft: the works that stand in it, and the model that drew it.
+    pub(super) fn credits_of_draft(&self, case: &Case, route: &Route) -> Vec<Credit> {
+        let Some(Some(by)) = case.enlarged() else { return Vec::new() };
+        let file = self.store.get(by.image);
+        let said = file.and_then(|file| png::read_provenance(&file).ok().flatten());
+        let mut credits = said.map(|said| said.credits).unwrap_or_default();
+        let drew = case.repairs.iter().rev().find(|mended| matches!(mended.step, Step::Enlarge { by: Some(_) }));
+        if let Some(model) = drew.map(|mended| &mended.model).filter(|model| **model != route.model) {
+            let market = self.shelf.now();
+            let own = case.spec.terms.rows.iter().find(|row| row.id == *model);
+            if let Some(row) = own.or_else(|| market.catalogue.get(model)).filter(|row| row.family != Family::Builtin) {
+                credits.push(Credit {
+                    work: "the draft of this picture".to_owned(),
+                    author: row.name.clone(),
+                    licence: row.licence().to_owned(),
+                    source: model.to_string(),
+                });
             }
         }
+        credits
     }
+}
 
-    /// A draft that lies nowhere as a file of its size.
-    fn keep_draft(&self, draft: &ImageBuf) -> Result<ContentHash, Failure> {
-        let bytes = png::encode_with_texts(draft, &[])
-            .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
-        let (blob, _pin) = self.store.put(&bytes).map_err(|err| err.failure())?;
-        Ok(blob)
-    }
+/// Whether a model that can enlarge a draft has room, or money, for it.
+enum Room {
+    Enough,
+    None(Failure),
 }

@@ -153,14 +153,16 @@ impl Tools {
         }
         let mask = region::mask(&region::boxes(&refused.verdict.findings, recipe), recipe.size)?;
         let mask = png::encode_grey(recipe.size, &mask).ok()?;
-        let image = match refused.art.file {
-            Some(file) => file,
+        let (image, image_pin) = match refused.art.file {
+            Some(file) => (file, self.store.pin(file)),
             None => {
                 let image = refused.art.image.as_ref()?;
-                self.store.put(&png::encode_with_texts(image, &[]).ok()?).ok()?.0
+                self.store.put(&png::encode_with_texts(image, &[]).ok()?).ok()?
             }
         };
-        Some((image, self.store.put(&mask).ok()?.0))
+        let (mask, mask_pin) = self.store.put(&mask).ok()?;
+        self.pins.lock().insert(refused.job, vec![image_pin, mask_pin]);
+        Some((image, mask))
     }
 }
 

@@ -531,14 +531,18 @@ fn end_attempt(
     Ok(())
 }
 
-/// Remembers a render under its realised key; the first one stays.
+/// Remembers a render under its realised key; the first one stays, unless its file is gone or the same file was judged again
+/// by something else.
 pub fn keep_render(connection: &Connection, render: &Render, now_ms: u64) -> rusqlite::Result<()> {
     let json = serde_json::to_string(render).unwrap_or_default();
     connection
         .prepare_cached(
             "INSERT INTO renders (realised, planned, blob, json, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (realised) DO UPDATE SET blob = excluded.blob, json = excluded.json
-             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = renders.blob)",
+             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = renders.blob)
+                OR (excluded.blob = renders.blob
+                    AND coalesce(json_extract(excluded.json, '$.held_to'), '')
+                        <> coalesce(json_extract(renders.json, '$.held_to'), ''))",
         )?
         .execute((render.realised_key.0, render.planned_key.0, render.blob.0, json, now_ms))?;
     Ok(())

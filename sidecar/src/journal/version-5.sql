@@ -46,5 +46,5 @@ SELECT
   sum(r.cost_micros) / 1e6                             AS refused_usd,
   sum(r.latency_ms)                                    AS refused_ms
 FROM repairs AS r JOIN jobs AS j ON j.id = r.job_id
-WHERE step <> 'enlarge'
+WHERE json_extract(r.step, '$.step') <> 'enlarge'
 GROUP BY 1;
