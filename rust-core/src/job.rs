@@ -160,6 +160,15 @@ pub enum Gate {
     Enforce,
 }
 
+impl Gate {
+    /// What holds for a picture when nobody says: words on it are a promise to a player, and so is what somebody requires of
+    /// it or wants repaired; a picture without any of that is art, and art is for people to judge.
+    pub fn of(recipe: &Recipe, terms: &Terms) -> Self {
+        let promised = !recipe.text.is_empty() || !terms.criteria.required.is_empty() || terms.repair.is_some();
+        if promised { Self::Enforce } else { Self::Report }
+    }
+}
+
 /// The place in the Unity project that an image belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AssetRef {

@@ -492,9 +492,7 @@ async fn provide(
 }
 
 fn spec(project: &Project, wanted: &Wanted, asked: &Run<'_>) -> JobSpec {
-    // Words on a picture are a promise to a player, so what the checks call an error fails the image;
-    // a picture without words is art, and art is for people to judge.
-    let gate = if wanted.recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
+    let gate = Gate::of(&wanted.recipe, &wanted.terms);
     let mut terms = Terms {
         batch: asked.batch.clone(),
         images_per_call: (asked.images_per_call > 1).then_some(asked.images_per_call),

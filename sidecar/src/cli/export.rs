@@ -165,7 +165,9 @@ fn copy(
         #[cfg(feature = "dist")]
         signer,
     };
-    let mut copier = Copier::new(options, &project.root)?;
+    let wanted = project.expansion.wanted.iter().map(|wanted| wanted.output.as_str());
+    let outputs = wanted.chain(project.lock.lines().iter().map(|line| line.output.as_str()));
+    let mut copier = Copier::new(options, &project.root, outputs)?;
     let (mut done, mut failed) = (BTreeMap::new(), BTreeMap::new());
     for (at, picture) in pictures.iter().enumerate() {
         match copier.copy(picture, &project.root) {

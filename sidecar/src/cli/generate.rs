@@ -192,7 +192,6 @@ fn spec(args: &GenerateArgs, brought: &Brought, catalogue: &Catalogue) -> Result
         ..Recipe::from_prompt(&args.prompt, size)
     };
     let recipe = recipe.normalised().map_err(|err| invalid(err.to_string()))?;
-    let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
     let mut terms = terms(args.budget, &recipe);
     let said = match (args.repair, args.no_repair) {
         (true, _) => Some(true),
@@ -208,6 +207,7 @@ fn spec(args: &GenerateArgs, brought: &Brought, catalogue: &Catalogue) -> Result
         Some(files) => format!("{CLIENT} {}", &ContentHash::of(format!("{files:?}").as_bytes()).to_string()[..12]),
         None => CLIENT.to_owned(),
     };
+    let gate = Gate::of(&recipe, &terms);
     Ok(JobSpec { placeholder: args.recipe.placeholder, gate, terms, ..JobSpec::new(recipe, Lane::Interactive, client) })
 }
 

@@ -1,5 +1,6 @@
 //! A picture's copy: its bytes with XMP in them, then a manifest of C2PA over all of it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -7,6 +8,8 @@ use thumbforge_core::error::{ErrorCode, Failure, chain};
 use thumbforge_core::manifest::exporting::{DataMining, Export};
 use thumbforge_core::model::ModelRow;
 
+#[cfg(feature = "dist")]
+use super::picture::is_changed_by_model;
 use super::picture::{Picture, is_own, read};
 use crate::build;
 use crate::output::fence::Fence;
@@ -44,14 +47,16 @@ pub struct Copier {
     options: Options,
     root: PathBuf,
     fence: Fence,
+    /// What no copy may be written over.
+    originals: BTreeSet<PathBuf>,
 }
 
 impl Copier {
-    /// Makes the folder. `project` is where the originals lie.
+    /// Makes the folder. `project` is where the originals lie, of which `outputs` are all, exported or not.
     ///
     /// # Errors
     /// That it is the project's own, or cannot be made.
-    pub fn new(options: Options, project: &Path) -> Result<Self, Failure> {
+    pub fn new<'a>(options: Options, project: &Path, outputs: impl Iterator<Item = &'a str>) -> Result<Self, Failure> {
         let unusable = |why: String| {
             let message = format!("failed to use the folder {}: {why}", options.out.display());
             Failure::new(ErrorCode::OutputFile, message)
@@ -64,7 +69,8 @@ impl Copier {
             return Err(Failure::new(ErrorCode::InvalidRequest, message));
         }
         let fence = Fence::new(&root).map_err(|err| unusable(chain(&err)))?;
-        Ok(Self { options, root, fence })
+        let originals = outputs.filter_map(|output| project.join(output).canonicalize().ok()).collect();
+        Ok(Self { options, root, fence, originals })
     }
 
     /// The folder.
@@ -96,8 +102,9 @@ impl Copier {
         let (bytes, seal) = self.sealed(bytes, picture, provenance).map_err(|why| failed(ErrorCode::InputFile, why))?;
         let file =
             self.fence.path(&picture.path).map_err(|err| failed(err.code(), format!("failed to {}", chain(&err))))?;
-        if file.canonicalize().is_ok_and(|file| original.canonicalize().is_ok_and(|original| original == file)) {
-            return Err(failed(ErrorCode::OutputPath, "its copy would lie where it lies itself".to_owned()));
+        if file.canonicalize().is_ok_and(|file| self.originals.contains(&file)) {
+            let why = "its copy would lie over a picture of the project; export into another folder";
+            return Err(failed(ErrorCode::OutputPath, why.to_owned()));
         }
         write_atomic(&file, &bytes, &Patience::usual())
             .map_err(|err| failed(err.code(), format!("failed to {}", chain(&err))))?;
@@ -117,7 +124,7 @@ impl Copier {
         let title = name(Path::new(&picture.path));
         let source = match &picture.source {
             Some(path) => Some((name(path), read(path).map_err(|err| err.to_string())?)),
-            None if is_own(provenance) => {
+            None if is_own(provenance) || is_changed_by_model(provenance) => {
                 let why =
                     "the picture that it was made from is not there as it was; build it anew with `thumbforge batch`";
                 return Err(why.to_owned());

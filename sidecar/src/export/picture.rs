@@ -125,6 +125,12 @@ pub(super) fn is_own(said: &Provenance) -> bool {
     Ground::of(&said.realisation.engine, &said.recipe) == Ground::OwnPicture
 }
 
+/// Whether a model changed a picture of the team's.
+#[cfg(feature = "dist")]
+pub(super) fn is_changed_by_model(said: &Provenance) -> bool {
+    Ground::of(&said.realisation.engine, &said.recipe) == Ground::ModelOverPicture
+}
+
 /// What the file says of itself, if it is the file that the lock knows.
 fn look(file: &Path, line: Option<&LockLine>, seen: &Observed) -> Result<Provenance, Fault> {
     let name = file.display();

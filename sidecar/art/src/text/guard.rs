@@ -60,7 +60,8 @@ pub(super) fn paint(
             Ok(fitted) => fitted,
             // A plate may reach beyond the area where letters fill it; a wider outline may not.
             Err(TextError::DoesNotFit { .. }) if changed.style.plate.is_some() => {
-                Fitted { style: changed.style, ..fitted.clone() }
+                let outline = fitted.style.outline;
+                Fitted { style: TextStyle { outline, ..changed.style }, ..fitted.clone() }
             }
             Err(_) => continue,
         };

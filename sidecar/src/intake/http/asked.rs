@@ -89,11 +89,10 @@ pub(super) fn read(mut fields: Fields, terms: Terms<'_>) -> Result<Asked, Refusa
     let recipe = recipe(fields, &terms)?;
     let repair = fields::truth(fields, &["repair"])?;
     let dropped = left_over(fields, lossy)?;
-    // Words are a promise; what the checks say of a picture without them is told, and it is for people to judge.
-    let gate = if recipe.text.is_empty() { Gate::Report } else { Gate::Enforce };
     let repair = words::may_repair(&recipe, repair).then(Repair::default);
     let job = JobSpec::new(recipe, Lane::Interactive, terms.client);
     let own = thumbforge_core::terms::Terms { repair, ..job.terms };
+    let gate = Gate::of(&job.recipe, &own);
     let spec = JobSpec { priority, deadline_ms, placeholder, lossy, gate, terms: own, ..job };
     Ok(Asked { spec, dropped })
 }
