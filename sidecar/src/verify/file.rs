@@ -280,7 +280,7 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
             continue;
         }
         let found = match found {
-            Ok(found) => found,
+            Ok(found) => words::closer(eyes, image, criteria, one, found),
             Err(err) => {
                 checked.words.push(blank(one));
                 checked.findings.extend(words::unread(one, unverified, err));
@@ -294,7 +294,7 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
             place: found.place,
             ..blank(one)
         });
-        checked.findings.extend(words::right(criteria, one, found));
+        checked.findings.extend(words::right(criteria, one, &found));
         if let Some(place) = found.place.filter(|_| found.presence >= criteria.presence_min()) {
             checked.findings.extend(placed(image, one, place, asked));
         }

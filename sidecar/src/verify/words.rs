@@ -1,7 +1,7 @@
 //! From readings to findings: words that a model drew, words that nobody asked for, and words set in true type.
 
 use thumbforge_core::criteria::{Criteria, Level};
-use thumbforge_core::image::PixelBox;
+use thumbforge_core::image::{ImageBuf, PixelBox};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 use thumbforge_reader::{Ask, Expected, Found, ReadError, Word};
 
@@ -59,7 +59,10 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     for (expected, found) in ask.expected.iter().zip(&reading.found) {
         match found {
             Err(err) => told.extend(unread(expected, unverified, err)),
-            Ok(found) => told.extend(right(criteria, expected, found)),
+            Ok(found) => {
+                let found = closer(eyes, subject.art, criteria, expected, found);
+                told.extend(right(criteria, expected, &found));
+            }
         }
     }
     let told = if has_drawn { &mut judged.drawn } else { &mut judged.art };
@@ -130,6 +133,23 @@ fn about(code: FindingCode, severity: Severity, message: String, expected: &Expe
         read: None,
         score: None,
     }
+}
+
+/// What was found, with a closer look at words that stand there and that a plain look at the whole picture misses: people
+/// look at the words, and a reader of pages gets lost in art that people do not even notice.
+pub(super) fn closer(eyes: &Eyes, image: &ImageBuf, criteria: &Criteria, expected: &Expected, found: &Found) -> Found {
+    let mut found = found.clone();
+    let missed = found.presence >= criteria.presence_min() && found.legibility < criteria.legibility_min();
+    if let (true, None, Some(place)) = (missed, expected.place, found.place) {
+        let there = Expected { place: Some(place), ..expected.clone() };
+        let again = eyes.read(image, &Ask { expected: vec![there], ..Ask::default() });
+        if let Ok(reading) = again
+            && let Some(Ok(near)) = reading.found.first()
+        {
+            found.legibility = found.legibility.max(near.legibility);
+        }
+    }
+    found
 }
 
 /// What is wrong with words that stand in the art, or hard about them.
