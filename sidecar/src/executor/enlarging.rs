@@ -6,7 +6,7 @@ use thumbforge_core::image::ImageBuf;
 use thumbforge_core::job::Route;
 use thumbforge_core::model::{Family, ModelId};
 use thumbforge_core::money::Micros;
-use thumbforge_core::recipe::Enlarge;
+use thumbforge_core::recipe::{Enlarge, Recipe};
 use thumbforge_core::repair::{self, Enlarger, Mended, REPAIR_SETTING, Step};
 use thumbforge_core::verdict::Verdict;
 
@@ -142,8 +142,9 @@ impl Tools {
     fn keep_draft(&self, case: &Case, draft: &Accepted<'_>) -> Result<(ContentHash, Pin), Failure> {
         let mut realisation = draft.route.realisation.clone();
         realisation.settings.remove(REPAIR_SETTING);
-        let (model, recipe) = (draft.route.model.clone(), &case.asked.spec.recipe);
-        let provenance = Provenance::new(recipe, realisation, model, None, draft.credits.to_vec());
+        // Other words over the same art are no other file: what enlarges it is asked once for all.
+        let recipe = Recipe { text: Vec::new(), ..case.asked.spec.recipe.clone() };
+        let provenance = Provenance::new(&recipe, realisation, draft.route.model.clone(), None, draft.credits.to_vec());
         let bytes = png::encode(draft.image, &provenance)
             .map_err(|err| Failure::new(ErrorCode::Internal, format!("failed to {}", chain(&err))))?;
         self.store.put(&bytes).map_err(|err| err.failure())
