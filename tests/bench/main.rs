@@ -46,7 +46,7 @@ fn main() {
         ("art", art::builtin_512),
         ("text", art::words_512),
         ("channel", channel::against_http),
-        ("text", text::verified),
+        ("words", text::verified),
         ("sample", second_run_of_the_sample),
     ];
     let mut board = Board::default();

@@ -23,12 +23,12 @@ const ROUGH: f64 = 36.0;
 const SCALES: [f64; 2] = [0.25, 4.0];
 /// Confidence of a word, of 100, from which it may be one that nobody expected.
 const UNEXPECTED_CONFIDENCE: f32 = 60.0;
-/// Passes over the whole picture that are made for their sake: as it is, bright letters cut out at two sizes, and turned.
-const UNEXPECTED_PAGES: usize = 4;
+/// Which of [`PAGE`] are made for their sake: as it is, bright letters cut out, and turned where lines are not level.
+const UNEXPECTED_PAGES: [usize; 3] = [0, 1, 3];
 /// Letters from which a word that nobody expected is told; edges of things are read as one or two letters all the time.
 const UNEXPECTED_LETTERS: usize = 3;
 /// The same where a letter is a syllable or a word.
-const UNEXPECTED_LETTERS_UNSPACED: usize = 2;
+const UNEXPECTED_SYLLABLES: usize = 2;
 
 /// How one pass looks at an area.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,7 +125,7 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
             let mut look = Look { eye, image, language: *language, pages: Vec::new(), slopes: Vec::new() };
             let mut found = Vec::new();
             for &at in members {
-                found.push(look.expected(&ask.expected[at])?);
+                found.push(look.expected(&ask.expected[at], ask.unexpected)?);
             }
             let words = if ask.unexpected { look.unexpected(ask, locale, members, &found)? } else { Vec::new() };
             Ok((found, words))
@@ -287,21 +287,22 @@ impl Look<'_, '_> {
         Ok(self.pages.get(at).and_then(Option::as_ref))
     }
 
-    fn expected(&mut self, expected: &Expected) -> Result<Found, ReadError> {
+    fn expected(&mut self, expected: &Expected, whole: bool) -> Result<Found, ReadError> {
         let mut search = Search::new(normalise(&expected.text, &expected.locale));
+        // A pass over the whole picture that has to be made anyway often settles it.
+        if whole {
+            self.look_at_page(&mut search, 0, &expected.locale)?;
+        }
         // A box that lies outside of the picture says nothing of where the words are.
         if let Some(place) = expected.place.and_then(|place| place.intersection(self.image.extent().bounds())) {
             self.passes(&mut search, margined(place), &expected.locale)?;
         }
         let mut near = None;
-        for (at, pass) in PAGE.iter().enumerate() {
+        for at in usize::from(whole)..PAGE.len() {
             if search.done {
                 break;
             }
-            if let Some(page) = self.page(at, &expected.locale)?.cloned() {
-                let found = self.find(&page, &search.expected);
-                search.take(&page, &found, pass.source == GREY);
-            }
+            self.look_at_page(&mut search, at, &expected.locale)?;
             // Once two passes say where the words are, a look at them alone is cheaper, and less disturbed by what is around.
             if at > 0 && near.is_none() && !search.done && search.located() {
                 near = search.best.as_ref().and_then(|best| best.place);
@@ -312,6 +313,15 @@ impl Look<'_, '_> {
             }
         }
         Ok(search.found())
+    }
+
+    /// One pass over the whole picture.
+    fn look_at_page(&mut self, search: &mut Search, at: usize, locale: &str) -> Result<(), ReadError> {
+        if let Some(page) = self.page(at, locale)?.cloned() {
+            let found = self.find(&page, &search.expected);
+            search.take(&page, &found, PAGE.get(at).is_some_and(|pass| pass.source == GREY));
+        }
+        Ok(())
     }
 
     /// The passes over a box, until enough is known.
@@ -336,13 +346,11 @@ impl Look<'_, '_> {
         members: &[usize],
         found: &[Found],
     ) -> Result<Vec<Word>, ReadError> {
-        for at in 0..UNEXPECTED_PAGES {
+        for at in UNEXPECTED_PAGES {
             self.page(at, locale)?;
         }
         let all: Vec<Vec<char>> =
             ask.expected.iter().map(|expected| normalise(&expected.text, &expected.locale)).collect();
-        let spaced = self.language.writing == Writing::Spaced;
-        let least = if spaced { UNEXPECTED_LETTERS } else { UNEXPECTED_LETTERS_UNSPACED };
         let mut words: Vec<Word> = Vec::new();
         for page in self.pages.iter().flatten() {
             let mut explained = vec![false; page.symbols.len()];
@@ -375,6 +383,8 @@ impl Look<'_, '_> {
                 let Some(first) = open.first() else { continue };
                 let confidence = page.symbols[*first].word_confidence;
                 let same = letters.windows(2).all(|pair| pair[0] == pair[1]);
+                let least =
+                    if letters.iter().copied().any(syllable) { UNEXPECTED_SYLLABLES } else { UNEXPECTED_LETTERS };
                 if letters.len() < least || same || confidence < UNEXPECTED_CONFIDENCE {
                     continue;
                 }
@@ -391,6 +401,11 @@ impl Look<'_, '_> {
         }
         Ok(words)
     }
+}
+
+/// Whether a letter is a syllable or a word: kana, Chinese characters, Hangul.
+fn syllable(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}')
 }
 
 /// A box with room for what a pass may have lost: a character and a half at the ends of lines, and a line above and below.
