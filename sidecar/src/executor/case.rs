@@ -108,8 +108,13 @@ impl Case {
 
     /// Whether a finished picture may be the answer: nobody holds it to anything, or it passed what this job holds it to.
     pub(super) fn takes(&self, render: &Render) -> bool {
-        self.spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(&self.spec))
+        may_answer(&self.spec, render)
     }
+}
+
+/// Whether a finished picture may answer a job.
+pub(crate) fn may_answer(spec: &JobSpec, render: &Render) -> bool {
+    spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(spec))
 }
 
 /// What a job's pictures are judged by, as a short hash; empty for the checks' own figures. How bad unverified words are
