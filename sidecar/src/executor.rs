@@ -46,6 +46,7 @@ use crate::publish::Publisher;
 use crate::router::{self, Health};
 use crate::store::{Pin, Store};
 use crate::verify::{self, Album, Eyes};
+pub(crate) use case::may_answer;
 use case::{Asked, Case, held_to};
 use enlarging::Accepted;
 use mend::{Refused, RefusedArt};

@@ -20,6 +20,7 @@ use thumbforge_core::model::Catalogue;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::executor::may_answer;
 use crate::intake::Intake;
 use crate::publish::{Follow, Progress};
 use crate::router::{self, Allowed, EnginesHere};
@@ -242,7 +243,9 @@ impl Team {
         let allowed = Allowed { placeholder: spec.placeholder, lossy: spec.lossy };
         // What has no route here may have one in the sidecar, which says so if not.
         let route = router::route(&spec.recipe, allowed, &self.catalogue, &self.here).ok()?;
-        let (render, png) = self.cache.get(route.realisation.key(spec.recipe.planned_key()))?;
+        let found = self.cache.get(route.realisation.key(spec.recipe.planned_key()));
+        // What another project let pass may be held to more here.
+        let (render, png) = found.filter(|(render, _)| may_answer(spec, render))?;
         let ending = Ending::Done { render: Box::new(render), cached: true, attempts: 0 };
         Some(Made { ending, attempts: 0, png: Some(png) })
     }

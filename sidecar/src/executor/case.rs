@@ -126,7 +126,7 @@ impl Case {
     /// Whether a finished picture is the answer where its art is gone: nothing fails the job, so nothing is drawn or bought
     /// only to be judged again.
     pub(super) fn makes_do_with(&self, render: &Render) -> bool {
-        self.spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(&self.spec))
+        may_answer(&self.spec, render)
     }
 
     /// Whether the next picture may come along `route`: what goes on from a picture goes on with its model, and a draft is
@@ -152,6 +152,11 @@ impl Case {
 
 fn is_unread(render: &Render) -> bool {
     render.verdict.findings.iter().any(|finding| finding.code == FindingCode::TextUnverified)
+}
+
+/// Whether a finished picture may answer a job without being judged again.
+pub(crate) fn may_answer(spec: &JobSpec, render: &Render) -> bool {
+    spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(spec))
 }
 
 /// What a job's pictures are judged by, as a short hash; empty for the checks' own figures. How bad unverified words are
