@@ -22,6 +22,11 @@ fn settled(mut report: Value) -> Value {
     (report["elapsed_ms"], report["root"]) = (Value::Null, Value::Null);
     for item in report["items"].as_array_mut().expect("items") {
         (item["latency_ms"], item["file"]) = (Value::Null, Value::Null);
+        // Where a refused picture is kept to be looked at is a matter of the data directory.
+        if let Some(message) = item["error"]["message"].as_str() {
+            let said = message.split_once("; see ").map_or(message, |(said, _)| said);
+            item["error"]["message"] = said.to_owned().into();
+        }
     }
     report
 }

@@ -289,20 +289,23 @@ impl Look<'_, '_> {
 
     fn expected(&mut self, expected: &Expected, whole: bool) -> Result<Found, ReadError> {
         let mut search = Search::new(normalise(&expected.text, &expected.locale));
+        // A box that lies outside of the picture says nothing of where the words are.
+        let place = expected.place.and_then(|place| place.intersection(self.image.extent().bounds())).map(margined);
         // A pass over the whole picture that has to be made anyway often settles it.
         if whole {
-            self.look_at_page(&mut search, 0, &expected.locale)?;
+            self.look_at_page(&mut search, 0, &expected.locale, place)?;
         }
-        // A box that lies outside of the picture says nothing of where the words are.
-        if let Some(place) = expected.place.and_then(|place| place.intersection(self.image.extent().bounds())) {
-            self.passes(&mut search, margined(place), &expected.locale)?;
+        // Words elsewhere are not the ones that should be in the box.
+        if let Some(place) = place {
+            self.passes(&mut search, place, &expected.locale)?;
+            return Ok(search.found());
         }
         let mut near = None;
         for at in usize::from(whole)..PAGE.len() {
             if search.done {
                 break;
             }
-            self.look_at_page(&mut search, at, &expected.locale)?;
+            self.look_at_page(&mut search, at, &expected.locale, None)?;
             // Once two passes say where the words are, a look at them alone is cheaper, and less disturbed by what is around.
             if at > 0 && near.is_none() && !search.done && search.located() {
                 near = search.best.as_ref().and_then(|best| best.place);
@@ -315,10 +318,23 @@ impl Look<'_, '_> {
         Ok(search.found())
     }
 
-    /// One pass over the whole picture.
-    fn look_at_page(&mut self, search: &mut Search, at: usize, locale: &str) -> Result<(), ReadError> {
+    /// One pass over the whole picture, of which what lies `within` a box counts.
+    fn look_at_page(
+        &mut self,
+        search: &mut Search,
+        at: usize,
+        locale: &str,
+        within: Option<PixelBox>,
+    ) -> Result<(), ReadError> {
         if let Some(page) = self.page(at, locale)?.cloned() {
             let found = self.find(&page, &search.expected);
+            if let Some(within) = within {
+                let owners = page.owners.get(found.part.clone()).unwrap_or_default();
+                let place = around(owners.iter().filter_map(|&owner| page.places.get(owner).copied()));
+                if !place.is_some_and(|place| covered(place, &[within])) {
+                    return Ok(());
+                }
+            }
             search.take(&page, &found, PAGE.get(at).is_some_and(|pass| pass.source == GREY));
         }
         Ok(())
