@@ -111,6 +111,16 @@ pub enum ReadError {
         /// Its hash as it is.
         found: ContentHash,
     },
+    /// More letters are expected in one piece than are compared.
+    #[error(
+        "read words: {letters} letters are expected in one piece, and {most} can be compared; expect them in shorter pieces"
+    )]
+    TooLong {
+        /// Letters, digits and marks of the expected string.
+        letters: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// The library is there and does not do what it should.
     #[error("read words: {0}")]
     Failed(String),

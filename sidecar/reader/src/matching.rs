@@ -8,7 +8,8 @@ use std::ops::Range;
 
 /// Letters of one page that are looked at; what is beyond would be noise.
 pub(crate) const LETTERS_MAX: usize = 8192;
-/// Letters of an expected string that are compared; a thumbnail has no room for more.
+/// Letters of an expected string that are compared; a thumbnail has no room for more, and the table below has so many rows.
+/// Reading refuses longer ones.
 pub(crate) const EXPECTED_MAX: usize = 512;
 
 /// One letter that was read.
@@ -49,9 +50,9 @@ const DIAGONAL: u8 = 0;
 const ABSENT: u8 = 1;
 const INSERTED: u8 = 2;
 
-/// The best fit of `expected` in `text`. `spaced` says whether words stand apart.
+/// The best fit of `expected` in `text`. `spaced` says whether words stand apart. Letters beyond [`EXPECTED_MAX`] are absent.
 pub(crate) fn find(expected: &[char], text: &[Letter], spaced: bool) -> Match {
-    let expected = expected.get(..EXPECTED_MAX).unwrap_or(expected);
+    let (expected, beyond) = expected.split_at(expected.len().min(EXPECTED_MAX));
     let text = text.get(..LETTERS_MAX).unwrap_or(text);
     let (before, after) = overhangs(text, spaced);
     let width = text.len() + 1;
@@ -76,8 +77,8 @@ pub(crate) fn find(expected: &[char], text: &[Letter], spaced: bool) -> Match {
     }
     let end = (0..width).min_by_key(|&at| row[at] + after[at]).unwrap_or(0);
     let mut found = Match {
-        distance: row[end] + after[end],
-        seen: vec![Seen::Absent; expected.len()],
+        distance: row[end] + after[end] + beyond.len(),
+        seen: vec![Seen::Absent; expected.len() + beyond.len()],
         inserted: text[end..end + after[end]].iter().map(|letter| (expected.len(), letter.c)).collect(),
         part: end..end + after[end],
     };
@@ -167,8 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut() {
+    fn long_texts_are_cut_and_what_is_cut_is_absent() {
         let many = vec![Letter { c: 'a', starts_word: false }; LETTERS_MAX * 2];
-        assert_eq!(find(&vec!['a'; EXPECTED_MAX * 2], &many, false).distance, 0);
+        assert_eq!(find(&['a'; EXPECTED_MAX], &many, false).distance, 0);
+        let longer = find(&['a'; EXPECTED_MAX + 3], &many, false);
+        assert_eq!((longer.distance, longer.seen.len()), (3, EXPECTED_MAX + 3));
+        assert!(longer.seen.ends_with(&[Seen::Right, Seen::Absent, Seen::Absent, Seen::Absent]));
     }
 }

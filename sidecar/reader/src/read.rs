@@ -107,8 +107,14 @@ const LINE_PX: f64 = 34.0;
 /// Reads `image` with `ask` in mind.
 pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError> {
     let mut groups: BTreeMap<&'static str, (Language, String, Vec<usize>)> = BTreeMap::new();
+    let mut found: Vec<Option<Result<Found, ReadError>>> = vec![None; ask.expected.len()];
     for (at, expected) in ask.expected.iter().enumerate() {
         let language = language::of(&expected.locale);
+        let letters = normalise(&expected.text, &expected.locale).len();
+        if letters > matching::EXPECTED_MAX {
+            found[at] = Some(Err(ReadError::TooLong { letters, most: matching::EXPECTED_MAX }));
+            continue;
+        }
         groups.entry(language.code).or_insert_with(|| (language, expected.locale.clone(), Vec::new())).2.push(at);
     }
     if ask.unexpected {
@@ -118,7 +124,6 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
         }
     }
     let mut reading = Reading::default();
-    let mut found: Vec<Option<Result<Found, ReadError>>> = vec![None; ask.expected.len()];
     let mut strange = Vec::new();
     for (language, locale, members) in groups.values() {
         let look = |eye: &mut Eye<'_>| -> Result<(Vec<Found>, Vec<Word>), ReadError> {

@@ -166,7 +166,9 @@ impl Eye<'_> {
 const PPI: i32 = 150;
 
 fn load(settings: &Settings) -> Result<&'static Api, ReadError> {
-    let candidates = settings.library.as_ref().map_or_else(places::libraries, |path| vec![path.clone()]);
+    // Absolute, so that the file is loaded that was hashed: a loader looks for a bare name elsewhere first.
+    let named = |path: &PathBuf| vec![std::path::absolute(path).unwrap_or_else(|_| path.clone())];
+    let candidates = settings.library.as_ref().map_or_else(places::libraries, named);
     let mut unusable = None;
     for path in &candidates {
         match Api::load(path) {

@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-/// Names and paths of the library, the likeliest first. A bare name is looked up by the system's loader.
+/// Paths of the library, the likeliest first, and on Linux names that the system's loader looks up.
+///
+/// The loaders of Windows and macOS look for a bare name in the current directory as well, which may be a project that
+/// somebody else wrote. So all paths there are absolute.
 pub(super) fn libraries() -> Vec<PathBuf> {
     if cfg!(windows) {
-        let mut places: Vec<PathBuf> = ["libtesseract-5.dll", "tesseract55.dll", "tesseract54.dll", "tesseract53.dll"]
-            .iter()
-            .map(PathBuf::from)
-            .collect();
-        places.extend(program_files().into_iter().map(|folder| folder.join("libtesseract-5.dll")));
-        places
+        // As UB Mannheim's installer and MSYS2 call it, and vcpkg.
+        let names = ["libtesseract-5.dll", "tesseract55.dll", "tesseract54.dll", "tesseract53.dll"];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = program_files().into_iter().chain(std::env::split_paths(&path));
+        let absolute: Vec<PathBuf> = folders.filter(|folder| folder.is_absolute()).collect();
+        absolute.iter().flat_map(|folder| names.map(|name| folder.join(name))).collect()
     } else if cfg!(target_os = "macos") {
         // Homebrew on Apple's and on Intel's processors, then MacPorts. Programs do not look there by themselves.
         [
@@ -19,7 +22,6 @@ pub(super) fn libraries() -> Vec<PathBuf> {
             "/opt/local/lib/libtesseract.5.dylib",
         ]
         .iter()
-        .chain(&["libtesseract.5.dylib"])
         .map(PathBuf::from)
         .collect()
     } else {

@@ -140,7 +140,7 @@ impl Api {
         }
         // SAFETY: loading runs the library's initialisers, so that the user answers for the file as for any program that they
         // run: it is the one their settings name (by hash where they pin it), or the one that the system's loader finds.
-        let library = unsafe { Library::new(path) }.map_err(|err| LoadError::Absent(err.to_string()))?;
+        let library = unsafe { open(path) }.map_err(|err| LoadError::Absent(err.to_string()))?;
         let api: &'static Self = Box::leak(Box::new(Self::of(Box::leak(Box::new(library)))?));
         api.quiet()?;
         loaded.insert(path.to_owned(), api);
@@ -214,6 +214,30 @@ impl Api {
     }
 }
 
+/// Loads a library, and what it depends on.
+///
+/// Windows looks for that in the current directory too unless it is told not to: it is to take the library's own folder, the
+/// program's and the system's. It asks for an absolute path then.
+///
+/// # Safety
+/// As for [`Library::new`].
+unsafe fn open(path: &Path) -> Result<Library, libloading::Error> {
+    #[cfg(windows)]
+    {
+        use libloading::os::windows::{
+            LOAD_LIBRARY_SEARCH_DEFAULT_DIRS, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, Library as Dll,
+        };
+        // SAFETY: as the caller says.
+        unsafe { Dll::load_with_flags(path, LOAD_LIBRARY_SEARCH_DEFAULT_DIRS | LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR) }
+            .map(Library::from)
+    }
+    #[cfg(not(windows))]
+    {
+        // SAFETY: as the caller says.
+        unsafe { Library::new(path) }
+    }
+}
+
 /// A function of `library`.
 ///
 /// # Safety
@@ -235,7 +259,7 @@ unsafe fn dependency<T: Copy>(library: &'static Library, name: &CStr, dlls: &[&s
     {
         let _ = library;
         dlls.iter().find_map(|dll| {
-            let loaded = libloading::os::windows::Library::open_already_loaded(dll).ok()?;
+            let loaded = libloading::os::windows::Library::open_already_loaded(*dll).ok()?;
             let loaded: &'static Library = Box::leak(Box::new(loaded.into()));
             // SAFETY: the caller vouches for the type.
             unsafe { find(loaded, name) }.ok()

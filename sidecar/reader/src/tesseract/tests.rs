@@ -97,6 +97,21 @@ fn a_blank_picture_has_no_words_and_readings_name_their_reader() {
 }
 
 #[test]
+fn a_string_that_is_too_long_to_compare_is_an_error_and_no_verdict() {
+    let Some(tesseract) = reader() else { return };
+    let expected = |letters: usize| {
+        let text = "é?".repeat(letters);
+        Expected { text, locale: "fr".to_owned(), place: None }
+    };
+    let english = Expected { text: "SALE".to_owned(), locale: "en".to_owned(), place: None };
+    let ask = Ask { expected: vec![expected(513), english], ..Ask::default() };
+    let reading = tesseract.read(&blank(), &ask).expect("the picture is fine");
+    let [Err(err), Ok(_)] = reading.found.as_slice() else { panic!("{reading:?}") };
+    assert_eq!(*err, ReadError::TooLong { letters: 513, most: 512 });
+    assert_eq!(reading.readers.len(), 2, "French was not needed: {:?}", reading.readers);
+}
+
+#[test]
 fn pictures_of_every_size_are_read_without_harm() {
     let Some(tesseract) = reader() else { return };
     for (width, height) in [(1, 1), (2, 600), (600, 2), (7, 9), (33, 17)] {
