@@ -11,7 +11,7 @@ pub enum Trouble {
     Art,
     /// Words that a model drew.
     Words,
-    /// Words that a model drew, and that nobody here can read: no other picture is any surer.
+    /// Words in the art, asked for or not, that nobody here can read: no other picture is any surer.
     Unread,
     /// Words as they were set: a matter of the template, which no art mends. A set of locales that shares its art would
     /// fall apart if one locale's words replaced it.
@@ -26,7 +26,7 @@ impl Trouble {
         let is_unread = |finding: &Finding| is_error(finding) && finding.code == FindingCode::TextUnverified;
         // Art comes before how words are set: it is the same for every locale, and so they all go the same way.
         let found = [
-            (Self::Unread, drawn.iter().any(is_unread)),
+            (Self::Unread, drawn.iter().chain(art).any(is_unread)),
             (Self::Words, drawn.iter().any(is_error)),
             (Self::Art, art.iter().any(is_error)),
             (Self::Setting, set.iter().any(is_error)),

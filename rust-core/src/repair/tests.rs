@@ -111,6 +111,7 @@ fn troubles_follow_from_errors_alone() {
     check(&[Blank], &[TextMismatch], &[LowContrast], Some(Trouble::Words));
     check(&[], &[TextMismatch, TextUnverified], &[], Some(Trouble::Unread));
     check(&[TextUnexpected], &[], &[LowContrast], Some(Trouble::Art));
+    check(&[TextUnverified], &[], &[], Some(Trouble::Unread));
     check(&[], &[], &[TextUnverified], Some(Trouble::Setting));
     let warned = [finding(TextMismatch, Severity::Warning)];
     assert_eq!(Trouble::of(&warned, &warned, &warned), None);

@@ -235,12 +235,6 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
     if ask.expected.is_empty() && !ask.unexpected {
         return;
     }
-    if ask.expected.is_empty()
-        && let Some(err) = ask.locales.iter().find_map(|locale| eyes.can_read(locale).err())
-    {
-        checked.findings.extend(words::unlooked(unexpected, &err));
-        return;
-    }
     // Who verifies wants an answer: what nobody could read is as bad as what is wrong.
     let unverified = criteria.unverified_level(Gate::Enforce);
     let blank = |expected: &Expected| ExpectedWord {
@@ -257,17 +251,8 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
         place: expected.place,
         ..blank(expected)
     };
-    let reading = match eyes.read(image, &ask) {
-        Ok(reading) => reading,
-        Err(err) => {
-            for (one, is_set) in ask.expected.iter().zip(&is_set) {
-                checked.words.push(if *is_set { set(one) } else { blank(one) });
-                let unread = words::unread(one, unverified, &err).filter(|_| !is_set);
-                checked.findings.extend(unread);
-            }
-            return;
-        }
-    };
+    let look = words::look(eyes, image, ask);
+    let (ask, reading) = (&look.ask, &look.reading);
     checked.readers.clone_from(&reading.readers);
     for ((one, found), is_set) in ask.expected.iter().zip(&reading.found).zip(is_set) {
         if is_set {
@@ -300,6 +285,7 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
         }
     }
     let told = |word: &Word| UnexpectedWord { text: word.text.clone(), confidence: word.confidence, place: word.place };
+    checked.findings.extend(look.unlooked(criteria));
     checked.unexpected = reading.unexpected.iter().map(told).collect();
     let severity = unexpected.severity().into_iter();
     checked.findings.extend(severity.flat_map(|severity| words::too_many(&reading.unexpected, severity)));

@@ -8,6 +8,7 @@ use thumbforge_core::criteria::{Criteria, Level};
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::image::{Extent, ImageBuf, PixelBox};
 use thumbforge_core::job::Gate;
+use thumbforge_core::limits::SIDE_MIN;
 use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 use thumbforge_reader::{Ask, Found, ReadError, Reading, TextReader, Word};
@@ -23,6 +24,10 @@ struct Scripted {
     legibility: f64,
     unexpected: Vec<&'static str>,
     missing: Option<&'static str>,
+    /// The one locale whose data is missing.
+    missing_locale: Option<&'static str>,
+    /// Whether it gives up over every picture but the one by which it is asked whether it can read.
+    gives_up: bool,
     reads: AtomicUsize,
 }
 
@@ -34,15 +39,21 @@ impl Scripted {
             legibility,
             unexpected: Vec::new(),
             missing: None,
+            missing_locale: None,
+            gives_up: false,
             reads: AtomicUsize::new(0),
         }
     }
 }
 
 impl TextReader for Scripted {
-    fn read(&self, _: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError> {
+    fn read(&self, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        let found = ask.expected.iter().map(|expected| match self.missing {
+        if self.gives_up && image.extent().width > SIDE_MIN {
+            return Err(ReadError::Failed("it took too long".to_owned()));
+        }
+        let missing = |locale: &str| self.missing.or_else(|| self.missing_locale.filter(|missing| locale == *missing));
+        let found = ask.expected.iter().map(|expected| match missing(&expected.locale) {
             Some(data) => Err(ReadError::Missing {
                 locale: expected.locale.clone(),
                 missing: format!("the language data {data}"),
@@ -221,6 +232,42 @@ fn words_in_true_type_are_right_by_construction_and_read_where_it_is_said() {
     let strict = Criteria { illegible: Some(Level::Error), ..Criteria::default() };
     let strict = judged(&Case { criteria: strict, ..case }, &eyes(wrong()));
     told(&strict.set, &[(FindingCode::TextIllegible, Severity::Error, "'SALE' is hard to read")]);
+}
+
+#[test]
+fn nobody_looking_is_as_bad_as_somebody_said_that_words_too_many_are() {
+    let check = |eyes: &Eyes, case: &Case, expected: Option<(Severity, &str)>| {
+        let judged = judged(case, eyes);
+        let all = judged.art.iter().chain(&judged.drawn).chain(&judged.set);
+        let told = all.filter(|finding| finding.message.starts_with("nobody looked for words in the art"));
+        let told: Vec<_> = told.map(|finding| (finding.severity, finding.message.as_str())).collect();
+        assert_eq!(told.len(), usize::from(expected.is_some()), "{told:#?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.0 == expected.0 && told.1.contains(expected.1), "{told:?}");
+        }
+        judged
+    };
+    let said = |level| Criteria { unexpected: Some(level), ..Criteria::default() };
+    let bare = |criteria| Case { words: "", criteria, ..Case::default() };
+    let none = "a text reader is not on this machine";
+    let blind = check(&Eyes::shut(), &bare(said(Level::Error)), Some((Severity::Error, none)));
+    assert!(!blind.verdict().passed, "who wants no words too many wants somebody to look");
+    check(&Eyes::shut(), &bare(said(Level::Warning)), Some((Severity::Warning, none)));
+    check(&Eyes::shut(), &bare(said(Level::Ignore)), None);
+    check(&Eyes::shut(), &Case { read: true, ..bare(Criteria::default()) }, Some((Severity::Warning, none)));
+    // Beside words that are unverified themselves it goes without saying, unless somebody said how bad it is.
+    check(&Eyes::shut(), &Case::default(), None);
+    let lenient = Criteria { text: Some(Level::Warning), ..said(Level::Error) };
+    let lenient = check(&Eyes::shut(), &Case { criteria: lenient, ..Case::default() }, Some((Severity::Error, none)));
+    assert!(!lenient.verdict().passed);
+    // The required words can be read here, and those that nobody asked for cannot.
+    let only_japanese = Scripted { missing_locale: Some("en"), ..Scripted::reading("祭", 1.0, 1.0) };
+    let required = ["祭".to_owned()].to_vec();
+    let sign = Criteria { required, required_locale: Some("ja".to_owned()), ..said(Level::Error) };
+    check(&eyes(only_japanese), &bare(sign), Some((Severity::Error, "the language data en is not on this machine")));
+    // It can read, and gives up over this picture.
+    let gives_up = Scripted { gives_up: true, ..Scripted::reading("", 0.0, 0.0) };
+    check(&eyes(gives_up), &bare(said(Level::Error)), Some((Severity::Error, "it took too long")));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! From readings to findings: words that a model drew, words that nobody asked for, and words set in true type.
 
+use std::sync::Arc;
+
 use thumbforge_core::criteria::{Criteria, Level};
 use thumbforge_core::image::{ImageBuf, PixelBox};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
-use thumbforge_reader::{Ask, Expected, Found, ReadError, Word};
+use thumbforge_reader::{Ask, Expected, Found, ReadError, Reading, Word};
 
 use super::{Eyes, Judged, Subject};
 
@@ -41,20 +43,9 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     if ask.expected.is_empty() && !ask.unexpected {
         return;
     }
-    if ask.expected.is_empty()
-        && let Err(err) = eyes.can_read(ART_LOCALE)
-    {
-        judged.art.extend(unlooked(level, &err));
-        return;
-    }
+    let look = look(eyes, subject.art, ask);
+    let (ask, reading) = (&look.ask, &look.reading);
     let unverified = criteria.unverified_level(subject.gate);
-    let reading = match eyes.read(subject.art, &ask) {
-        Ok(reading) => reading,
-        Err(err) => {
-            told.extend(ask.expected.iter().filter_map(|words| unread(words, unverified, &err)));
-            return;
-        }
-    };
     judged.readers.extend(reading.readers.iter().cloned());
     for (expected, found) in ask.expected.iter().zip(&reading.found) {
         match found {
@@ -66,6 +57,7 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
         }
     }
     let told = if has_drawn { &mut judged.drawn } else { &mut judged.art };
+    told.extend(look.unlooked(criteria));
     told.extend(level.severity().into_iter().flat_map(|severity| too_many(&reading.unexpected, severity)));
 }
 
@@ -212,19 +204,59 @@ pub(super) fn unread(expected: &Expected, level: Level, err: &ReadError) -> Opti
     Some(about(FindingCode::TextUnverified, severity, message, expected))
 }
 
-/// Nobody could look for words that should not be there.
-pub(super) fn unlooked(level: Level, err: &ReadError) -> Option<Finding> {
-    level.severity()?;
-    let message = format!("nobody looked for words in the art: {}", why(err));
-    Some(Finding {
-        code: FindingCode::TextUnverified,
-        severity: Severity::Warning,
-        message,
-        place: None,
-        expected: None,
-        read: None,
-        score: None,
-    })
+/// A look at a picture.
+pub(super) struct Look {
+    /// What was asked, less the languages in which nothing is expected and nothing can be read.
+    pub(super) ask: Ask,
+    /// What was read. Where nobody could read at all, that stands at every word that is expected.
+    pub(super) reading: Arc<Reading>,
+    /// Why nobody looked in some language, or at all, where no expected word tells it.
+    lost: Option<ReadError>,
+}
+
+/// Looks at `image`. A language that is asked for beside those of the expected words is tried first: a reading has no place
+/// to say that it could not be read, and must not look as if somebody had.
+pub(super) fn look(eyes: &Eyes, image: &ImageBuf, mut ask: Ask) -> Look {
+    let mut lost = None;
+    let Ask { expected, unexpected, locales } = &mut ask;
+    let alone = |locale: &String| *unexpected && !expected.iter().any(|one| one.locale == *locale);
+    locales.retain(|locale| match alone(locale).then(|| eyes.can_read(locale)) {
+        Some(Err(err)) => {
+            lost.get_or_insert(err);
+            false
+        }
+        _ => true,
+    });
+    if ask.expected.is_empty() && ask.locales.is_empty() {
+        return Look { ask, reading: Arc::default(), lost };
+    }
+    let reading = eyes.read(image, &ask).unwrap_or_else(|err| {
+        let found = vec![Err(err.clone()); ask.expected.len()];
+        if found.is_empty() {
+            lost.get_or_insert(err);
+        }
+        Arc::new(Reading { found, ..Reading::default() })
+    });
+    Look { ask, reading, lost }
+}
+
+impl Look {
+    /// Nobody looked for words that should not be there, in one language or in all. It is as bad as somebody said such words
+    /// are. Where nobody said so it is a warning, and goes without saying beside words that are unverified themselves.
+    pub(super) fn unlooked(&self, criteria: &Criteria) -> Option<Finding> {
+        let of_words = || self.reading.found.iter().find_map(|found| found.as_ref().err());
+        let of_words = || of_words().filter(|_| criteria.unexpected.is_some());
+        let err = self.lost.as_ref().or_else(of_words).filter(|_| self.ask.unexpected)?;
+        Some(Finding {
+            code: FindingCode::TextUnverified,
+            severity: criteria.unexpected.map_or(Some(Severity::Warning), Level::severity)?,
+            message: format!("nobody looked for words in the art: {}", why(err)),
+            place: None,
+            expected: None,
+            read: None,
+            score: None,
+        })
+    }
 }
 
 /// Words that nobody asked for.
