@@ -94,7 +94,8 @@ fn words_are_a_promise() {
         r#"{"prompt":"p","text":"SALE","text_mode":"auto","repair":false}"#,
         "p 512x512 text=\"SALE\" in en by auto gate=enforce",
     );
-    check(r#"{"prompt":"p","text":" ","repair":true}"#, "p 512x512 repair=5");
+    // Whoever wants a picture repaired wants one that passes.
+    check(r#"{"prompt":"p","text":" ","repair":true}"#, "p 512x512 gate=enforce repair=5");
     refused(r#"{"prompt":"p","text_mode":"model"}"#, "text_mode", "there is no text");
     refused(r#"{"prompt":"p","text":"SALE","text_mode":"paint"}"#, "text_mode", "write composite, model or auto");
     refused(r#"{"prompt":"p","text":"SALE","lang":"english!"}"#, "lang", "write it as en, pt-BR or zh-Hans");
