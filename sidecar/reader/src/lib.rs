@@ -58,6 +58,9 @@ pub struct Reading {
     pub found: Vec<Result<Found, ReadError>>,
     /// Words that nobody expected; empty unless they were asked for.
     pub unexpected: Vec<Word>,
+    /// Why nobody could look for such words by one of the languages, though they were asked for: then none of them were told,
+    /// and there may be some. The first such language's reason.
+    pub unlooked: Option<ReadError>,
     /// What read, with its version and the language data by hash, as in "tesseract 5.3.0", "eng 7d4322bd2a7749724879683fc3912cb542f19906c83bcc1a52132556427170b2".
     pub readers: Vec<String>,
 }
@@ -131,7 +134,7 @@ pub trait TextReader: Send + Sync {
     /// Reads `image` with `ask` in mind.
     ///
     /// # Errors
-    /// Only what concerns the whole picture; what one language lacks stands in [`Reading::found`].
+    /// Only what concerns the whole picture; what one language lacks stands in [`Reading::found`] and [`Reading::unlooked`].
     fn read(&self, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError>;
 }
 

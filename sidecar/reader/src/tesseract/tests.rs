@@ -112,6 +112,30 @@ fn a_string_that_is_too_long_to_compare_is_an_error_and_no_verdict() {
 }
 
 #[test]
+fn words_that_nobody_could_look_for_are_told() {
+    if reader().is_none() {
+        return;
+    }
+    // French cannot be read by: it is another than the pinned one, or not there at all.
+    let pins = [("fra".to_owned(), ContentHash::of(b"another"))].into();
+    let tesseract = Tesseract::open(&Settings { pins, ..Settings::default() }).expect("the library is there");
+    let check = |unexpected: bool, locales: &[&str], expected: Option<fn(&ReadError) -> bool>| {
+        let locales: Vec<String> = locales.iter().map(|locale| (*locale).to_owned()).collect();
+        let reading = tesseract.read(&blank(), &Ask { unexpected, locales, ..Ask::default() }).expect("it is fine");
+        let right = match (&reading.unlooked, expected) {
+            (Some(err), Some(like)) => like(err),
+            (unlooked, expected) => unlooked.is_none() && expected.is_none(),
+        };
+        assert!(right, "{reading:?}");
+    };
+    let unreadable: fn(&ReadError) -> bool = |err| matches!(err, ReadError::Pin { .. } | ReadError::Missing { .. });
+    check(true, &["en"], None);
+    check(true, &["en", "fr"], Some(unreadable));
+    check(false, &["en", "fr"], None);
+    check(true, &[], Some(|err| matches!(err, ReadError::Failed(_))));
+}
+
+#[test]
 fn pictures_of_every_size_are_read_without_harm() {
     let Some(tesseract) = reader() else { return };
     for (width, height) in [(1, 1), (2, 600), (600, 2), (7, 9), (33, 17)] {
