@@ -11,6 +11,10 @@
 //! The library is loaded at run time, in `tesseract/sys.rs`, which has the only unsafe code and says at its head what that
 //! stands on. A machine without it, or without a language's data, gets [`ReadError::Missing`] and never a reading.
 //!
+//! What is left to trust: the library runs in this process. The table of a language data file is checked before the library
+//! gets it (`tesseract/data.rs`); bytes that are damaged within its network can still make the library end the process. The
+//! hashes that settings pin rule that out.
+//!
 //! It knows no jobs, recipes, files of pictures or policies.
 
 pub mod language;
