@@ -104,6 +104,9 @@ const BOX: [Pass; 8] = [
 /// first and last characters in Chinese and Japanese, and smaller ones their marks.
 const LINE_PX: f64 = 34.0;
 
+/// What one language finds of its expected strings, and the words that nobody expected or why there are none.
+type Looked = (Vec<Found>, Result<Vec<Word>, ReadError>);
+
 /// Reads `image` with `ask` in mind.
 pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError> {
     let mut groups: BTreeMap<&'static str, (Language, String, Vec<usize>)> = BTreeMap::new();
@@ -130,7 +133,7 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
     }
     let mut strange = Vec::new();
     for (language, locale, members) in groups.values() {
-        let look = |eye: &mut Eye<'_>| -> Result<(Vec<Found>, Result<Vec<Word>, ReadError>), ReadError> {
+        let look = |eye: &mut Eye<'_>| -> Result<Looked, ReadError> {
             let mut look = Look { eye, image, language: *language, pages: Vec::new(), slopes: Vec::new() };
             let mut found = Vec::new();
             for &at in members {
