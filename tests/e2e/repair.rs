@@ -8,6 +8,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use thumbforge_tests::not_run;
 use thumbforge_tests::provider::lettering::draw;
 use thumbforge_tests::provider::{Charge, Lettered, Lettering, Options, Provider, Reply, Rule};
 use thumbforge_tests::rig::{Ran, Rig};
@@ -47,7 +48,7 @@ fn shop(test: &str, provider: &Provider, pictures: Range<usize>, mode: &str, mor
     let reader = doctor.as_array().expect("lines").iter().find(|line| line["what"] == "text reader").expect("a line");
     let says = reader["says"].as_str().unwrap_or_default();
     if reader["ok"] != true || !says.contains(" reads en") {
-        eprintln!("\nNOT RUN: {test}: this machine cannot read words: {says}\n");
+        not_run(&format!("{test}: this machine cannot read words: {says}"));
         return None;
     }
     let mut manifest = format!(

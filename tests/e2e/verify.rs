@@ -5,6 +5,7 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use thumbforge_tests::not_run;
 use thumbforge_tests::provider::{Provider, Reply, Rule};
 use thumbforge_tests::rig::{Ran, Rig};
 
@@ -21,7 +22,7 @@ fn shop_of(test: &str, rig: Rig) -> Option<Rig> {
     let reader = doctor.as_array().expect("lines").iter().find(|line| line["what"] == "text reader").expect("a line");
     let says = reader["says"].as_str().unwrap_or_default();
     if reader["ok"] != true || !says.contains(" reads en") {
-        eprintln!("\nNOT RUN: {test}: this machine cannot read words: {says}\n");
+        not_run(&format!("{test}: this machine cannot read words: {says}"));
         return None;
     }
     picture(&rig, "sale.png", "MEGA SALE");

@@ -15,6 +15,7 @@ use thumbforge_art::text::FontBook;
 use thumbforge_core::image::ImageBuf;
 use thumbforge_reader::{Ask, Expected, Settings, Tesseract, TextReader};
 use thumbforge_tests::corpus::{self, Plan, Sample, languages};
+use thumbforge_tests::not_run;
 
 use command::PageMode;
 use figures::{Figures, Outcome, Series};
@@ -29,7 +30,7 @@ fn full() -> bool {
 /// The reader, or nothing where this machine has none; that is said loudly, since no other test would notice.
 fn reader() -> Option<Tesseract> {
     let unready = |err| {
-        eprintln!("NOT RUN: words were not read, because Thumbforge failed to {err}");
+        not_run(&format!("words were not read, because Thumbforge failed to {err}"));
         None
     };
     let tesseract = Tesseract::open(&Settings::default()).map_or_else(unready, Some)?;

@@ -11,6 +11,10 @@
 //! The library is loaded at run time, in `tesseract/sys.rs`, which has the only unsafe code and says at its head what that
 //! stands on. A machine without it, or without a language's data, gets [`ReadError::Missing`] and never a reading.
 //!
+//! What is left to trust: the library runs in this process. The table of a language data file is checked before the library
+//! gets it (`tesseract/data.rs`); bytes that are damaged within its network can still make the library end the process. The
+//! hashes that settings pin rule that out.
+//!
 //! It knows no jobs, recipes, files of pictures or policies.
 
 pub mod language;
@@ -58,6 +62,9 @@ pub struct Reading {
     pub found: Vec<Result<Found, ReadError>>,
     /// Words that nobody expected; empty unless they were asked for.
     pub unexpected: Vec<Word>,
+    /// Why nobody could look for such words by one of the languages, though they were asked for: then none of them were told,
+    /// and there may be some. The first such language's reason.
+    pub unlooked: Option<ReadError>,
     /// What read, with its version and the language data by hash, as in "tesseract 5.3.0", "eng 7d4322bd2a7749724879683fc3912cb542f19906c83bcc1a52132556427170b2".
     pub readers: Vec<String>,
 }
@@ -131,7 +138,7 @@ pub trait TextReader: Send + Sync {
     /// Reads `image` with `ask` in mind.
     ///
     /// # Errors
-    /// Only what concerns the whole picture; what one language lacks stands in [`Reading::found`].
+    /// Only what concerns the whole picture; what one language lacks stands in [`Reading::found`] and [`Reading::unlooked`].
     fn read(&self, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError>;
 }
 

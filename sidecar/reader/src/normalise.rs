@@ -47,7 +47,7 @@ fn counts(c: char) -> bool {
 /// Letters that no reader tells apart, neither a person nor a machine, as the one that stands for both. Case is lower by now.
 ///
 /// Japanese fonts draw these signs of katakana and these characters of Chinese with the same strokes; the sign of a long vowel
-/// is a dash; and three hiragana are drawn as their katakana are.
+/// is a dash; and four hiragana are drawn as their katakana are.
 const ALIKE: [(char, char); 13] = [
     ('ニ', '二'),
     ('ロ', '口'),

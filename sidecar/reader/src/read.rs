@@ -104,6 +104,9 @@ const BOX: [Pass; 8] = [
 /// first and last characters in Chinese and Japanese, and smaller ones their marks.
 const LINE_PX: f64 = 34.0;
 
+/// What one language finds of its expected strings, and the words that nobody expected or why there are none.
+type Looked = (Vec<Found>, Result<Vec<Word>, ReadError>);
+
 /// Reads `image` with `ask` in mind.
 pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result<Reading, ReadError> {
     let mut groups: BTreeMap<&'static str, (Language, String, Vec<usize>)> = BTreeMap::new();
@@ -124,25 +127,39 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
         }
     }
     let mut reading = Reading::default();
+    if ask.unexpected && groups.is_empty() {
+        let why = "words that nobody expected are looked for, and no language is named to read them by";
+        reading.unlooked = Some(ReadError::Failed(why.to_owned()));
+    }
     let mut strange = Vec::new();
     for (language, locale, members) in groups.values() {
-        let look = |eye: &mut Eye<'_>| -> Result<(Vec<Found>, Vec<Word>), ReadError> {
+        let look = |eye: &mut Eye<'_>| -> Result<Looked, ReadError> {
             let mut look = Look { eye, image, language: *language, pages: Vec::new(), slopes: Vec::new() };
             let mut found = Vec::new();
             for &at in members {
                 found.push(look.expected(&ask.expected[at], ask.unexpected)?);
             }
-            let words = if ask.unexpected { look.unexpected(ask, locale, members, &found)? } else { Vec::new() };
+            let words = if ask.unexpected { look.unexpected(ask, locale, members, &found) } else { Ok(Vec::new()) };
             Ok((found, words))
         };
-        match tesseract.with(*language, locale, look).and_then(|outcome| outcome) {
+        let words = match tesseract.with(*language, locale, look).and_then(|outcome| outcome) {
             Ok((some, words)) => {
                 for (&at, one) in members.iter().zip(some) {
                     found[at] = Some(Ok(one));
                 }
-                strange.push((language.code, words));
+                words
             }
-            Err(err) => members.iter().for_each(|&at| found[at] = Some(Err(err.clone()))),
+            Err(err) => {
+                members.iter().for_each(|&at| found[at] = Some(Err(err.clone())));
+                Err(err)
+            }
+        };
+        match words {
+            Ok(words) => strange.push((language.code, words)),
+            Err(err) if ask.unexpected => {
+                reading.unlooked.get_or_insert(err);
+            }
+            Err(_) => {}
         }
     }
     reading.found = found.into_iter().flatten().collect();

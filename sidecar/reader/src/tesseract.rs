@@ -6,6 +6,7 @@
 //! ```
 //! Nothing is linked: a program without the library starts, and says what to install when it is asked to read.
 
+mod data;
 mod places;
 mod pool;
 mod status;
@@ -120,6 +121,9 @@ impl Tesseract {
         if let Some(pin) = self.settings.pins.get(code).filter(|pin| **pin != hash) {
             return Err(ReadError::Pin { what: file.display().to_string(), pinned: *pin, found: hash });
         }
+        data::check(&data).map_err(|why| {
+            ReadError::Failed(format!("{} is no language data to use: {why}; install it again", file.display()))
+        })?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let handle = Handle::new(self.api, folder, code, &data)
             .map_err(|why| ReadError::Failed(format!("{why}: {}", file.display())))?;

@@ -71,6 +71,7 @@ impl TextReader for Scripted {
             found: found.collect(),
             unexpected: if ask.unexpected { self.unexpected.iter().map(word).collect() } else { Vec::new() },
             readers: vec!["scripted 1".to_owned()],
+            ..Reading::default()
         })
     }
 }

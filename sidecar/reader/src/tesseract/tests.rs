@@ -1,4 +1,6 @@
-//! The library as it is on this machine. Where there is none, these tests say so and have not run.
+//! The library as it is on this machine. Where there is none, these tests say so and have not run, which fails a full run.
+
+use std::io::Write as _;
 
 use thumbforge_core::image::Extent;
 
@@ -9,7 +11,12 @@ use crate::Expected;
 fn reader() -> Option<Tesseract> {
     Tesseract::open(&Settings::default())
         .and_then(|tesseract| tesseract.ready("en").map(|()| tesseract))
-        .inspect_err(|err| eprintln!("NOT RUN: nothing was read, because Thumbforge failed to {err}"))
+        .inspect_err(|err| {
+            let line = format!("NOT RUN: nothing was read, because Thumbforge failed to {err}\n");
+            assert!(std::env::var_os("THUMBFORGE_FULL").is_none(), "{line}");
+            // Not `eprintln!`: the test harness would swallow it.
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        })
         .ok()
 }
 
@@ -72,13 +79,23 @@ fn data_that_is_damaged_is_refused() {
     if reader().is_none() {
         return;
     }
+    let real = std::fs::read(data_file(&Settings::default(), "eng").expect("it is there")).expect("it was read before");
+    let mut garbled = real.clone();
+    // The offset of the network: Tesseract itself would ask for all memory and end this process.
+    garbled[4 + 17 * 8..][..8].copy_from_slice(&i64::MAX.to_le_bytes());
     let folder = std::env::temp_dir().join(format!("thumbforge-reader-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::write(folder.join("eng.traineddata"), b"no data").expect("a file");
     let settings = Settings { tessdata: Some(folder.clone()), ..Settings::default() };
-    let ready = Tesseract::open(&settings).expect("the library is there").ready("en");
+    let tesseract = Tesseract::open(&settings).expect("the library is there");
+    let ready = |data: &[u8]| {
+        std::fs::write(folder.join("eng.traineddata"), data).expect("a file");
+        tesseract.ready("en")
+    };
+    let damaged = [&b"no data"[..], b"", &real[..real.len() / 2], &real[..100], &garbled].map(ready);
+    let whole = ready(&real);
     std::fs::remove_dir_all(&folder).expect("it was made here");
-    assert!(matches!(ready, Err(ReadError::Failed(_))), "{ready:?}");
+    assert!(damaged.iter().all(|ready| matches!(ready, Err(ReadError::Failed(_)))), "{damaged:?}");
+    assert_eq!(whole, Ok(()));
 }
 
 #[test]
@@ -109,6 +126,30 @@ fn a_string_that_is_too_long_to_compare_is_an_error_and_no_verdict() {
     let [Err(err), Ok(_)] = reading.found.as_slice() else { panic!("{reading:?}") };
     assert_eq!(*err, ReadError::TooLong { letters: 513, most: 512 });
     assert_eq!(reading.readers.len(), 2, "French was not needed: {:?}", reading.readers);
+}
+
+#[test]
+fn words_that_nobody_could_look_for_are_told() {
+    if reader().is_none() {
+        return;
+    }
+    // French cannot be read by: it is another than the pinned one, or not there at all.
+    let pins = [("fra".to_owned(), ContentHash::of(b"another"))].into();
+    let tesseract = Tesseract::open(&Settings { pins, ..Settings::default() }).expect("the library is there");
+    let check = |unexpected: bool, locales: &[&str], expected: Option<fn(&ReadError) -> bool>| {
+        let locales: Vec<String> = locales.iter().map(|locale| (*locale).to_owned()).collect();
+        let reading = tesseract.read(&blank(), &Ask { unexpected, locales, ..Ask::default() }).expect("it is fine");
+        let right = match (&reading.unlooked, expected) {
+            (Some(err), Some(like)) => like(err),
+            (unlooked, expected) => unlooked.is_none() && expected.is_none(),
+        };
+        assert!(right, "{reading:?}");
+    };
+    let unreadable: fn(&ReadError) -> bool = |err| matches!(err, ReadError::Pin { .. } | ReadError::Missing { .. });
+    check(true, &["en"], None);
+    check(true, &["en", "fr"], Some(unreadable));
+    check(false, &["en", "fr"], None);
+    check(true, &[], Some(|err| matches!(err, ReadError::Failed(_))));
 }
 
 #[test]
