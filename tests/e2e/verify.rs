@@ -252,3 +252,49 @@ fn words_that_a_model_got_wrong_are_refused_word_for_word() {
     generate(&["model"]).expect(7).says(&["error[rendered_text_mismatch]: expected 'MEGA SALE' not found; read '"]);
     generate(&["auto", "--no-repair"]).expect(7).says(&["expected 'MEGA SALE' not found"]);
 }
+
+/// A recipe that was edited to what the picture shows proves nothing.
+#[test]
+fn a_recipe_that_was_changed_is_not_believed() {
+    let Some(rig) = shop("a_recipe_that_was_changed_is_not_believed") else { return };
+    let generate = ["generate", "a shop", "--text", "SALE", "--size", "256x256", "--out-file", "ours.png"];
+    rig.run(&generate).expect(0);
+    rig.run(&["verify", "ours.png", "--json"]).expect(0);
+    let forged = forge(&rig.read("ours.png"), "\"SALE\"", "\"SALT\"");
+    rig.write("forged.png", forged);
+    let told = findings(&lines(&rig.run(&["verify", "forged.png", "--json"]).expect(7))[0]);
+    assert!(told.iter().any(|finding| finding.contains("do not agree")), "{told:?}");
+    // Whoever says what it should show need not believe it.
+    rig.run(&["verify", "forged.png", "--expect", "SALE", "--json"]).expect(0);
+    // Signs alone are nothing that a reader compares.
+    rig.run(&["verify", "sale.png", "--expect", "?!"]).expect(2).says(&["without a letter or a digit"]);
+    rig.write("signs.toml", "required = ['?!']\n");
+    let signs = ["verify", "sale.png", "--expect", "SALE", "--policy", "signs.toml", "--json"];
+    let told = findings(&lines(&rig.run(&signs).expect(7))[0]);
+    assert!(told.iter().any(|finding| finding.contains("text_unverified")), "{told:?}");
+}
+
+/// The PNG with `from` replaced by `to` of the same length in its first text chunk that has it, and that chunk's sum made right.
+fn forge(png: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut forged = png[..8].to_vec();
+    let (mut at, mut done) = (8, false);
+    while at < png.len() {
+        let length = u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes")) as usize;
+        let mut chunk = png[at + 4..at + 8 + length].to_vec();
+        let place = chunk.windows(from.len()).position(|window| window == from.as_bytes());
+        if let (b"iTXt", Some(place), false) = (&chunk[..4], place, done) {
+            chunk[place..place + to.len()].copy_from_slice(to.as_bytes());
+            done = true;
+        }
+        forged.extend((length as u32).to_be_bytes());
+        forged.extend(&chunk);
+        let sum = chunk.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+        });
+        forged.extend((!sum).to_be_bytes());
+        at += 12 + length;
+    }
+    assert!(done, "no chunk holds {from}");
+    forged
+}

@@ -128,6 +128,9 @@ pub enum ReadError {
         /// How many there may be.
         most: usize,
     },
+    /// The expected string holds nothing that is compared: signs and punctuation alone.
+    #[error("read words: they hold no letter and no digit, and nothing else can be compared; look at them yourself")]
+    Nothing,
     /// The library is there and does not do what it should.
     #[error("read words: {0}")]
     Failed(String),

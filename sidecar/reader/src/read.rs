@@ -118,6 +118,10 @@ pub(crate) fn read(tesseract: &Tesseract, image: &ImageBuf, ask: &Ask) -> Result
             found[at] = Some(Err(ReadError::TooLong { letters, most: matching::EXPECTED_MAX }));
             continue;
         }
+        if letters == 0 {
+            found[at] = Some(Err(ReadError::Nothing));
+            continue;
+        }
         groups.entry(language.code).or_insert_with(|| (language, expected.locale.clone(), Vec::new())).2.push(at);
     }
     if ask.unexpected {

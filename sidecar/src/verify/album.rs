@@ -70,7 +70,11 @@ impl Album {
         files.sort();
         let room = FILES_MAX - CROPS_MAX - 1;
         for path in files.iter().take(files.len().saturating_sub(room)) {
-            fs::remove_file(path)?;
+            match fs::remove_file(path) {
+                // Another picture made room at the same time.
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
         }
         Ok(())
     }

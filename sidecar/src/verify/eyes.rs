@@ -103,7 +103,7 @@ impl Eyes {
         }
         let reading = Arc::new(reader.read(image, ask)?);
         // What one language lacks may be installed a moment later; only what was read is worth remembering.
-        if reading.found.iter().all(Result::is_ok) {
+        if reading.found.iter().all(Result::is_ok) && reading.unlooked.is_none() {
             let mut state = self.state.lock();
             if known(&state).is_none() {
                 if state.readings.len() == READINGS_MAX {

@@ -97,6 +97,8 @@ pub struct Picture {
     pub image: ImageBuf,
     /// How it was made, if it is ours.
     pub recipe: Option<Box<Recipe>>,
+    /// Why it is not believed what it says of itself, if it says something.
+    pub doubt: Option<String>,
 }
 
 impl Picture {
@@ -116,9 +118,19 @@ impl Picture {
             .read_to_end(&mut bytes)
             .map_err(|err| failed(ErrorCode::InputFile, err.to_string()))?;
         let image = png::decode(&bytes, limits).map_err(|err| failed(err.code(), chain(&err)))?;
-        // Another program's chunk, or none, is no fault of the picture.
-        let provenance = png::read_provenance(&bytes).ok().flatten();
-        Ok(Self { image, recipe: provenance.map(|provenance| Box::new(provenance.recipe)) })
+        let (recipe, doubt) = match png::read_provenance(&bytes) {
+            Ok(None) => (None, None),
+            Ok(Some(said)) if !said.keys_agree() => {
+                (None, Some("its recipe and its keys do not agree, so one of them was changed".to_owned()))
+            }
+            // As bounded as one that is to be drawn: each of its layers is set and read.
+            Ok(Some(said)) => match said.recipe.normalised() {
+                Ok(recipe) => (Some(Box::new(recipe)), None),
+                Err(err) => (None, Some(format!("nobody could have drawn its recipe: {err}"))),
+            },
+            Err(err) => (None, Some(chain(&err))),
+        };
+        Ok(Self { image, recipe, doubt })
     }
 
     /// The words that its recipe names.
@@ -208,6 +220,19 @@ pub fn check(picture: &Picture, asked: &Asked, eyes: &Eyes) -> Checked {
         readers: Vec::new(),
     };
     read(image, sought, asked, eyes, &mut checked);
+    if let (None, Some(doubt)) = (&asked.expected, &picture.doubt) {
+        checked.findings.push(Finding {
+            code: FindingCode::TextUnverified,
+            severity: Severity::Error,
+            message: format!(
+                "what words it should show is not known: {doubt}; name them with --expect, or build it anew"
+            ),
+            place: None,
+            expected: None,
+            read: None,
+            score: None,
+        });
+    }
     for finding in checked.findings.iter_mut().filter(|finding| asked.words_alone && !is_of_words(finding)) {
         finding.severity = finding.severity.min(Severity::Warning);
     }
@@ -363,7 +388,7 @@ mod tests {
         let mut image = ImageBuf::from_rgba(extent, pixels.collect()).expect("the right length");
         text::set(&mut image, std::slice::from_ref(shown), &FontBook::packaged()).expect("it fits");
         let recipe = Recipe { text: vec![said.clone()], ..Recipe::from_prompt("a potion", extent) };
-        Picture { image, recipe: Some(Box::new(recipe)) }
+        Picture { image, recipe: Some(Box::new(recipe)), doubt: None }
     }
 
     #[test]
@@ -398,7 +423,8 @@ mod tests {
         let white = TextLayer { style: plain, ..layer("SALE", "en") };
         let extent = Extent { width: 256, height: 256 };
         let recipe = Recipe { text: vec![white], ..Recipe::from_prompt("snow", extent) };
-        let picture = Picture { image: ImageBuf::filled(extent, [255; 4]), recipe: Some(Box::new(recipe)) };
+        let picture =
+            Picture { image: ImageBuf::filled(extent, [255; 4]), recipe: Some(Box::new(recipe)), doubt: None };
         assert!(picture.own_words().iter().all(|sought| !sought.is_set));
     }
 }

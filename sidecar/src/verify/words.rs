@@ -23,7 +23,8 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     let criteria = subject.criteria;
     let drawn: Vec<Expected> = subject.drawn().map(|layer| anywhere(&plain(&layer.text), &layer.locale)).collect();
     // Words of a layer are there by construction, or are judged as that layer's.
-    let asked = |words: &str| subject.layers.iter().any(|layer| folded(&layer.text).contains(&folded(words)));
+    let whole = |words: &str| format!(" {} ", folded(words));
+    let asked = |words: &str| subject.layers.iter().any(|layer| whole(&layer.text).contains(&whole(words)));
     let locale = criteria.required_locale.as_deref().unwrap_or(ART_LOCALE);
     let required = criteria.required.iter().filter(|words| !asked(words)).map(|words| anywhere(words, locale));
     let has_drawn = !drawn.is_empty();
@@ -66,7 +67,10 @@ pub(super) fn in_true_type(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judg
     if !subject.read || subject.set.is_empty() {
         return;
     }
-    let expected = subject.set.iter().map(|layer| Expected {
+    // Signs alone are right by construction, and no reader compares them.
+    let lettered =
+        subject.set.iter().filter(|layer| layer.lines.iter().any(|line| line.contains(char::is_alphanumeric)));
+    let expected = lettered.map(|layer| Expected {
         text: layer.lines.join("\n"),
         locale: layer.locale.clone(),
         place: Some(layer.ink),
@@ -237,6 +241,7 @@ pub(super) fn look(eyes: &Eyes, image: &ImageBuf, mut ask: Ask) -> Look {
         }
         Arc::new(Reading { found, ..Reading::default() })
     });
+    let lost = lost.or_else(|| reading.unlooked.clone());
     Look { ask, reading, lost }
 }
 
