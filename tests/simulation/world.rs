@@ -7,6 +7,7 @@ use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::id::{ContentHash, JobId, PixelHash, PlannedKey, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::limits;
 use thumbforge_core::model::ModelId;
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Realisation, Recipe};
@@ -450,6 +451,7 @@ impl World {
         }
         let workers = self.drawing.keys().filter(|job| !self.at_model.contains_key(job)).count();
         assert!(workers <= self.slots, "more drawings than slots");
+        assert!(self.drawing.len() - workers <= limits::MODEL_SLOTS, "more pictures at the model than it has slots");
         let slow = if self.seed.chance(10) { 300 } else { 30 };
         if self.faults && self.seed.chance(10) {
             let failure = Failure::new(ErrorCode::EngineFailed, "the engine failed");

@@ -321,17 +321,16 @@ impl Look<'_, '_> {
         if whole {
             self.look_at_page(&mut search, 0, &expected.locale, place)?;
         }
-        // Words elsewhere are not the ones that should be in the box.
         if let Some(place) = place {
             self.passes(&mut search, place, &expected.locale)?;
-            return Ok(search.found());
         }
         let mut near = None;
         for at in usize::from(whole)..PAGE.len() {
             if search.done {
                 break;
             }
-            self.look_at_page(&mut search, at, &expected.locale, None)?;
+            // Turned words reach out of their box; words elsewhere are not the ones that should be in it.
+            self.look_at_page(&mut search, at, &expected.locale, place)?;
             // Once two passes say where the words are, a look at them alone is cheaper, and less disturbed by what is around.
             if at > 0 && near.is_none() && !search.done && search.located() {
                 near = search.best.as_ref().and_then(|best| best.place);
