@@ -96,7 +96,7 @@ pub struct TextStyle {
     pub uppercase: bool,
     /// Degrees of a circle that the line is bent over: above 0 its middle stands highest, below 0 lowest. Bent words
     /// stand in one line. The circle is never narrower than four times the letters' height, so short words bend less.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub arc: f64,
     /// Whether the box stays where `area` puts it, or goes where the art is calmest.
     #[serde(skip_serializing_if = "is_default")]
@@ -104,10 +104,6 @@ pub struct TextStyle {
     /// What may be added where the letters do not stand out from what is behind them.
     #[serde(skip_serializing_if = "is_default")]
     pub guard: Guard,
-}
-
-fn is_zero(number: &f64) -> bool {
-    *number == 0.0
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -72,7 +72,7 @@ pub struct Subject<'a> {
     pub size: Extent,
     /// Every layer that was asked for, whoever draws it.
     pub layers: &'a [TextLayer],
-    /// Those that were set in true type, by their names; a model drew the others.
+    /// Those that were set in true type, in their order: all of them, or all that no model was to draw.
     pub set: &'a [SetLayer],
     /// Colours that the picture keeps to.
     pub brand: &'a [Rgb],
@@ -87,14 +87,21 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Whether words that a model may draw were set in true type too.
+    fn all_set(&self) -> bool {
+        self.set.len() >= self.layers.len()
+    }
+
     /// Layers that a model was to draw.
     fn drawn(&self) -> impl Iterator<Item = &TextLayer> {
-        self.layers.iter().filter(|layer| !self.set.iter().any(|set| set.name == layer.name))
+        let all_set = self.all_set();
+        self.layers.iter().filter(move |layer| !all_set && !layer.mode.is_composite())
     }
 
     /// The colours of letters, outlines and plates that were set.
     fn colours_set(&self) -> Vec<Rgb> {
-        let layers = self.layers.iter().filter(|layer| self.set.iter().any(|set| set.name == layer.name));
+        let all_set = self.all_set();
+        let layers = self.layers.iter().filter(|layer| all_set || layer.mode.is_composite());
         let colours = layers.flat_map(|layer| {
             let style = &layer.style;
             let fill = match style.fill {

@@ -45,7 +45,8 @@ impl Asked {
             asked.terms.weights = None;
         }
         // A draft was drawn with the seed that was asked for; what enlarges it is given that where it takes one.
-        let seed_is_ours = spec.recipe.seed.is_none() || matches!(steps.last(), Some(Step::Enlarge { .. }));
+        let enlarges = matches!(steps.last(), Some(Step::Enlarge { by: Some(_) }));
+        let seed_is_ours = spec.recipe.seed.is_none() || enlarges;
         if seed_is_ours && asked.recipe.seed.is_some() {
             asked.terms.allow_lossy.push("seed".to_owned());
         }

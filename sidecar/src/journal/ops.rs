@@ -532,7 +532,7 @@ fn end_attempt(
 }
 
 /// Remembers a render under its realised key; the first one stays, unless its file is gone or the same file was judged again
-/// by something else.
+/// and otherwise.
 pub fn keep_render(connection: &Connection, render: &Render, now_ms: u64) -> rusqlite::Result<()> {
     let json = serde_json::to_string(render).unwrap_or_default();
     connection
@@ -541,8 +541,8 @@ pub fn keep_render(connection: &Connection, render: &Render, now_ms: u64) -> rus
              ON CONFLICT (realised) DO UPDATE SET blob = excluded.blob, json = excluded.json
              WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = renders.blob)
                 OR (excluded.blob = renders.blob
-                    AND coalesce(json_extract(excluded.json, '$.held_to'), '')
-                        <> coalesce(json_extract(renders.json, '$.held_to'), ''))",
+                    AND (json_extract(excluded.json, '$.held_to') IS NOT json_extract(renders.json, '$.held_to')
+                         OR json_extract(excluded.json, '$.verdict') <> json_extract(renders.json, '$.verdict')))",
         )?
         .execute((render.realised_key.0, render.planned_key.0, render.blob.0, json, now_ms))?;
     Ok(())
