@@ -1,27 +1,17 @@
-//! GPU memory pools and kernels. So far it holds only its errors; pools, kernels and the device follow.
+//! The CUDA device: memory pools, kernels, and programs of `thumbforge-diffusion` run on NVIDIA cards.
 //!
-//! It knows ops and memory, and not Stable Diffusion. Nothing here was run on a GPU yet.
+//! ```text
+//! Program ─► exec: checks every view and shape ─► launches ─► stream or graph ─► driver (looked up at run time)
+//!                                                    └─► cuBLASLt where it is installed
+//! pools: how much a class of jobs may hold ─► slabs of the driver's memory
+//! ```
+//! It knows operations and memory, and not Stable Diffusion.
 
-use thiserror::Error;
+#![expect(unsafe_code, reason = "the driver's functions are C; every block argues for itself")]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
-/// Why no GPU draws here.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CudaError {
-    /// The driver's library is not on this machine.
-    #[error("load the CUDA driver: {reason}; install the NVIDIA driver, or draw on the processor")]
-    NoDriver {
-        /// What the loader says.
-        reason: String,
-    },
-    /// The driver sees no card.
-    #[error("find a GPU: the driver sees none")]
-    NoDevice,
-    /// A pool is full.
-    #[error("reserve {needed_bytes} bytes of GPU memory: {free_bytes} are free")]
-    PoolFull {
-        /// What was asked.
-        needed_bytes: u64,
-        /// What is left.
-        free_bytes: u64,
-    },
-}
+mod error;
+pub mod launch;
+pub mod pool;
+
+pub use error::CudaError;

@@ -18,14 +18,14 @@ const ONLY: [(&str, &[&str]); 12] = [
     ("rustls", &["thumbforge-hosted"]),
     ("rusqlite", &["thumbforge-sidecar"]),
     ("cudarc", &["thumbforge-cuda"]),
-    ("libloading", &["thumbforge-reader"]),
+    ("libloading", &["thumbforge-reader", "thumbforge-cuda", "thumbforge-cuda-compile"]),
     ("clap", &["thumbforge-sidecar"]),
     ("safer-ffi", &["thumbforge-bindgen"]),
     ("cbindgen", &["thumbforge-bindgen"]),
 ];
 
 /// Which of our own crates each may name.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("thumbforge-core", &[]),
     ("thumbforge-hosted", &["thumbforge-core"]),
     ("thumbforge-channel", &["thumbforge-core"]),
@@ -33,6 +33,9 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("thumbforge-diffusion", &["thumbforge-core"]),
     ("thumbforge-reader", &["thumbforge-core"]),
     ("thumbforge-cuda", &["thumbforge-diffusion"]),
+    // A driver for tests, and a tool for whoever changes a kernel: neither is part of a product.
+    ("thumbforge-cuda-standin", &[]),
+    ("thumbforge-cuda-compile", &["thumbforge-cuda"]),
     ("thumbforge-ffi", &["thumbforge-core", "thumbforge-channel"]),
     // It reads the ABI's source and belongs to no product.
     ("thumbforge-bindgen", &[]),
@@ -58,6 +61,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "thumbforge-diffusion",
             "thumbforge-reader",
             "thumbforge-cuda",
+            "thumbforge-cuda-standin",
             "thumbforge-ffi",
             "thumbforge-bindgen",
             "thumbforge-sidecar",

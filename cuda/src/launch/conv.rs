@@ -1,0 +1,6 @@
+//! Launches of convolutions.
+
+use super::Declaration;
+
+/// What its kernels take.
+pub(super) const DECLARATIONS: &[Declaration] = &[];

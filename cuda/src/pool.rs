@@ -1,0 +1,1 @@
+//! How GPU memory is shared out. Pure: the driver appears behind [`Slab`] alone.
