@@ -16,6 +16,14 @@ CREATE TABLE repairs (
   PRIMARY KEY (job_id, n)
 ) STRICT, WITHOUT ROWID;
 
+-- All by which a job's picture is judged and repaired, as a hash: the gate, the criteria, repair, reading back, the margin.
+-- Empty for jobs that had ended before; nobody joins those.
+ALTER TABLE jobs ADD COLUMN judged_by BLOB NOT NULL DEFAULT x'';
+-- Asking again for what is already on its way joins it, where it is held to the same.
+DROP INDEX jobs_open;
+CREATE UNIQUE INDEX jobs_open ON jobs (planned, client, asset, locale, judged_by)
+  WHERE state NOT IN ('done', 'failed', 'cancelled');
+
 -- What was known of art when it was drawn, in JSON: whoever sets other words over it is told the same.
 ALTER TABLE arts ADD COLUMN findings TEXT;
 
