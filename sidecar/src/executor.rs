@@ -289,6 +289,25 @@ struct Made {
     kept: Option<Art>,
 }
 
+/// Why an attempt gave nothing.
+struct Stopped {
+    failure: Failure,
+    /// Whether it may be planned anew, see [`EngineError::displaces`].
+    displaced: bool,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { failure, displaced: false }
+    }
+}
+
+impl From<EngineError> for Stopped {
+    fn from(err: EngineError) -> Self {
+        Self { displaced: err.displaces(), failure: err.failure() }
+    }
+}
+
 /// Turns a panic into a failure of this attempt alone.
 fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
@@ -573,9 +592,10 @@ impl Tools {
         let verifying = || publisher.state(job, JobState::Verifying);
         let control = Control::new(cancel, &step);
         let attempt = Attempt { job, number, case: &case, route, art, started };
-        self.try_once(&attempt, &control, &verifying).map_err(|failure| {
+        self.try_once(&attempt, &control, &verifying).map_err(|Stopped { failure, displaced }| {
             let outcome = match failure.code {
                 _ if cancel.is_raised() => Outcome::Cancelled,
+                _ if displaced => Outcome::Interrupted,
                 ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => Outcome::Refused,
                 _ => Outcome::Failed,
             };
@@ -584,7 +604,7 @@ impl Tools {
     }
 
     /// Makes the picture and judges it.
-    fn try_once(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Tried, Failure> {
+    fn try_once(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Tried, Stopped> {
         let Attempt { job, number, case, route, .. } = *attempt;
         let asked = &case.asked.spec.recipe;
         let Made { mut drawn, mut file, kept } = self.made(attempt, control)?;
@@ -608,7 +628,7 @@ impl Tools {
         let fonts = self.fonts.with(asked, &self.store)?;
         let composed = compose::compose(art, wordless.as_ref().unwrap_or(asked), &fonts)?;
         if control.is_cancelled() {
-            return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
+            return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled").into());
         }
         verifying();
         let judged = verify::verify(&composed, &case.judged(), &self.eyes, drawn.findings);
@@ -640,7 +660,7 @@ impl Tools {
             return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
         drawn.credits.extend(self.credits_of_draft(case, route));
-        self.render(attempt, composed.image, verdict, (file, kept, drawn.credits)).map(Tried::Drawn)
+        Ok(Tried::Drawn(self.render(attempt, composed.image, verdict, (file, kept, drawn.credits))?))
     }
 
     /// Keeps a picture that is finished.
@@ -693,10 +713,10 @@ impl Tools {
     }
 
     /// The art of an attempt: drawn now, or there.
-    fn made(&self, attempt: &Attempt<'_>, control: &Control<'_>) -> Result<Made, Failure> {
+    fn made(&self, attempt: &Attempt<'_>, control: &Control<'_>) -> Result<Made, Stopped> {
         let Attempt { case, route, .. } = *attempt;
         let spec = &case.asked.spec;
-        let Some(engine) = self.engines.get(&route.engine) else { return self.unwrap_art(&spec.recipe, route) };
+        let Some(engine) = self.engines.get(&route.engine) else { return Ok(self.unwrap_art(&spec.recipe, route)?) };
         let is_model = route.engine == MODEL_ENGINE;
         if is_model && attempt.art.is_none() {
             match self.unwrap_art(&spec.recipe, route) {
@@ -706,7 +726,7 @@ impl Tools {
             }
         }
         let began = Instant::now();
-        let drawn = engine.draw(&engine::Order::new(spec, route), control).map_err(|err| err.failure())?;
+        let drawn = engine.draw(&engine::Order::new(spec, route), control)?;
         if !is_model {
             return Ok(Made { drawn, file: None, kept: None });
         }

@@ -32,6 +32,14 @@ pub enum DiffusionError {
     /// Somebody stopped it.
     #[error("draw: it was cancelled")]
     Cancelled,
+    /// The device stopped for good: whatever lay on it is gone, and only another one can go on.
+    #[error("compute on {device}: it was lost: {reason}")]
+    Lost {
+        /// Which.
+        device: String,
+        /// What it says.
+        reason: String,
+    },
     /// The device failed.
     #[error("compute on {device}: {reason}")]
     Device {
