@@ -453,7 +453,7 @@ pub fn outcome<D: Device>(
     (case.build)(&mut builder);
     let program = Program::new(builder.finish(), precision);
     let mut seeded = Seeded::of(case.name);
-    let model = device.load(&params(&program, case, &mut seeded))?;
+    let model = device.load(&params(&program, case, &mut seeded), precision)?;
     // Scratch behind the kept buffers, and a little before all, so that an offset left out is found.
     let mut end = 128;
     let mut kept = Vec::new();
