@@ -32,14 +32,6 @@ pub enum DiffusionError {
     /// Somebody stopped it.
     #[error("draw: it was cancelled")]
     Cancelled,
-    /// The device stopped for good: whatever lay on it is gone, and only another one can go on.
-    #[error("compute on {device}: it was lost: {reason}")]
-    Lost {
-        /// Which.
-        device: String,
-        /// What it says.
-        reason: String,
-    },
     /// The device failed.
     #[error("compute on {device}: {reason}")]
     Device {
@@ -49,7 +41,7 @@ pub enum DiffusionError {
         reason: String,
     },
     /// The device is gone with all that it held; on a new one everything is loaded again.
-    #[error("compute on {device}: {reason}")]
+    #[error("compute on {device}: it was lost: {reason}")]
     Lost {
         /// Which.
         device: String,
