@@ -7,6 +7,7 @@ pub mod attention;
 pub mod conv;
 pub mod fp8;
 pub mod gemm;
+pub mod product;
 pub mod rows;
 
 #[cfg(test)]
@@ -58,6 +59,16 @@ impl Then {
 
 /// Activations as kernels know them: 0 is none; then those of `graph::Act` in their order.
 pub const ACTS: [&str; 5] = ["none", "silu", "gelu", "gelu_tanh", "quick_gelu"];
+
+/// Why a launch cannot be made: a shape that is not the operation's, or an address that is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("launch {what}: {reason}")]
+pub struct Misfit {
+    /// The operation.
+    pub what: &'static str,
+    /// What does not fit.
+    pub reason: String,
+}
 
 /// A struct that a kernel takes.
 ///

@@ -10,6 +10,8 @@
 #![expect(unsafe_code, reason = "the driver's functions are C; every block argues for itself")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+pub mod cubins;
+pub mod driver;
 mod error;
 pub mod launch;
 pub mod pool;

@@ -157,7 +157,7 @@ impl Intake {
         .await
     }
 
-    /// Accepts a job durably. Asking again for what the same client has open joins it.
+    /// Accepts a job durably. Asking again for what the same client has open joins it, where it is held to the same.
     ///
     /// # Errors
     /// `invalid_request`, `queue_full`, `shutting_down`, or why the journal cannot write.
@@ -234,9 +234,15 @@ impl Intake {
     fn known(&self, accepted: Accepted) -> Result<(Accepted, Option<Interest>), Failure> {
         let interest = match &accepted {
             Accepted::Ended(..) => None,
-            _ => Some(self.inner.interests.enter_bound(Wish::of_row(&self.job(accepted.job())?))),
+            _ => Some(self.inner.interests.enter_bound(self.wish(&self.job(accepted.job())?)?)),
         };
         Ok((accepted, interest))
+    }
+
+    /// What makes other requests the same as a job.
+    fn wish(&self, job: &JobRow) -> Result<Wish, Failure> {
+        let judged_by = self.inner.tools.journal.read(|connection| ops::judged_by_of(connection, job.id));
+        Ok(Wish::of_row(job, judged_by.map_err(|err| err.failure())?))
     }
 
     async fn enter(&self, request: Option<RequestKey>, spec: JobSpec) -> Result<(Accepted, Option<Interest>), Failure> {
@@ -298,7 +304,7 @@ impl Intake {
     pub async fn cancel(&self, id: JobId) -> Result<JobRow, Failure> {
         let job = self.job(id)?;
         if !job.state.is_final() {
-            let _doom = self.inner.interests.doom(Wish::of_row(&job));
+            let _doom = self.inner.interests.doom(self.wish(&job)?);
             self.stop(id).await?;
         }
         self.job(id)

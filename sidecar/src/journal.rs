@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 use thumbforge_core::error::{ErrorCode, Failure};
 
@@ -17,6 +17,7 @@ pub mod learned;
 pub mod ledger;
 pub mod ops;
 pub mod repairs;
+pub mod ways;
 mod writer;
 
 pub use ops::{Accepted, Applied, Held, JobRow, Open, Record};
@@ -33,6 +34,8 @@ const VERSIONS: [&str; 5] = [
 ];
 /// The schema version that this build writes, in SQLite's `user_version`.
 const SCHEMA_VERSION: i64 = VERSIONS.len() as i64;
+/// The version whose jobs say by what they are judged. Its SQL cannot hash, so jobs that are open then are told here.
+const JUDGED_VERSION: i64 = 5;
 /// Databases up to this size are checked page by page at every start; larger ones would take longer than a start may.
 const CHECK_BYTES_MAX: u64 = 64 << 20;
 
@@ -224,12 +227,20 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Brings a journal from one version to a later one, whole or not at all.
 fn upgrade(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
-    let steps = VERSIONS.iter().take(to as usize).skip(from as usize);
-    let steps: Vec<&str> = steps.copied().collect();
+    let steps: Vec<(i64, &str)> =
+        (1..).zip(VERSIONS).filter(|(version, _)| (from + 1..=to).contains(version)).collect();
     if steps.is_empty() {
         return Ok(());
     }
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {} PRAGMA user_version={to}; COMMIT;", steps.concat()))
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    for (version, sql) in steps {
+        transaction.execute_batch(sql)?;
+        if version == JUDGED_VERSION {
+            ops::judge_open(&transaction)?;
+        }
+    }
+    transaction.pragma_update(None, "user_version", to)?;
+    transaction.commit()
 }
 
 #[cfg(test)]

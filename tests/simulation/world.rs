@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     pub(crate) deadlines: u64,
     pub(crate) joined_late: u64,
+    /// Requests that found a job open which somebody else had asked for.
+    pub(crate) joined: u64,
     /// Requests that were sent again and found their job open, or ended.
     pub(crate) resent_open: u64,
     pub(crate) resent_ended: u64,
@@ -56,6 +58,7 @@ impl Tally {
         self.failed += other.failed;
         self.deadlines += other.deadlines;
         self.joined_late += other.joined_late;
+        self.joined += other.joined;
         self.resent_open += other.resent_open;
         self.resent_ended += other.resent_ended;
         self.bought.add(&other.bought);
@@ -194,7 +197,7 @@ impl World {
             Coming::Event(Event::Drawn { job, attempt, result }) => {
                 self.drawing.remove(&job);
                 match &result {
-                    Err((Outcome::Failed, _)) => _ = self.at_model.remove(&job),
+                    Err((Outcome::Failed | Outcome::Interrupted, _)) => _ = self.at_model.remove(&job),
                     _ => self.keep_art(job),
                 }
                 if let Ok(render) = &result {
@@ -246,6 +249,15 @@ impl World {
             }
             Accepted::Joined(open) => {
                 self.tally.resent_open += u64::from(before.is_some());
+                self.tally.joined += u64::from(before.is_none());
+                let (json, _) = ops::spec(&self.disk, id).expect("reads").expect("a spec");
+                let joined = ops::spec_from_json(&json).expect("its own spec");
+                let held_to = |spec: &JobSpec| (spec.gate, spec.terms.repair.clone());
+                assert_eq!(
+                    held_to(&joined),
+                    held_to(spec),
+                    "{request:?} joins job {id}, which is held to something else"
+                );
                 open
             }
             Accepted::Ended(..) => {
@@ -455,7 +467,9 @@ impl World {
         let slow = if self.seed.chance(10) { 300 } else { 30 };
         if self.faults && self.seed.chance(10) {
             let failure = Failure::new(ErrorCode::EngineFailed, "the engine failed");
-            let result = Err((Outcome::Failed, failure));
+            // What it was drawn on may be gone, which is no fault of the picture's.
+            let outcome = if self.seed.chance(50) { Outcome::Interrupted } else { Outcome::Failed };
+            let result = Err((outcome, failure));
             return self.within(slow, Coming::Event(Event::Drawn { job, attempt, result }));
         }
         let event = self.judged(&spec, (job, attempt), (planned, route));

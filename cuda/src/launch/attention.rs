@@ -1,6 +1,392 @@
-//! Launches of attention.
+//! Launches of attention: the heads of each stream are normed and laid side by side, then tiles of queries meet all keys.
+//!
+//! ```text
+//! pack, once for each stream: q, k, v ─► norm of each head ─► workspace [batch, heads, tokens, features]
+//! meet, once:                 tile of queries × tiles of keys, with a running softmax ─► out of each stream
+//! ```
+//! Scores are never stored. The workspace holds queries, keys and values of all streams and nothing else.
 
-use super::Declaration;
+use thumbforge_diffusion::dtype::Precision;
+use thumbforge_diffusion::graph;
+
+use super::rows::{named, shaped, unless, vector, wide};
+use super::{Address, Args, Declaration, Launch, Mat, Misfit, args};
+
+#[cfg(test)]
+mod tests;
 
 /// What its kernels take.
-pub(super) const DECLARATIONS: &[Declaration] = &[];
+pub(super) const DECLARATIONS: &[Declaration] = &[PackArgs::DECLARATION, MeetArgs::DECLARATION];
+
+/// Streams of an attention at most; models have one or two.
+pub const STREAMS: usize = 4;
+
+/// Features of a head at most: the middle of a VAE has one head of so many.
+pub const HEAD_MAX: u32 = 512;
+
+args! {
+    /// What `attention_pack` takes.
+    PackArgs {
+        /// `[batch · own, heads · head]` each: queries, at no address where none are asked; keys; values.
+        from: [Mat; 3],
+        /// `[head]` singles for queries and keys, or nothing; nothing for values.
+        norms: [Address; 3],
+        /// `[batch, heads, tokens, padded]` each.
+        to: [Address; 3],
+        /// Tokens of the stream for one picture.
+        own: u32,
+        /// Tokens of the streams before it.
+        before: u32,
+        /// Tokens of all streams.
+        tokens: u32,
+        /// Heads.
+        heads: u32,
+        /// Features of a head.
+        head: u32,
+        /// The same up to what kernels load; those between are zeros.
+        padded: u32,
+        /// Threads that share a head of a token: a power of two up to 32.
+        lanes: u32,
+        /// 1 where all is read in vectors.
+        wide: u32,
+        /// Is added to the mean square.
+        eps: f32,
+        /// Nothing.
+        pad: u32,
+    }
+}
+
+args! {
+    /// What the kernels take that make queries meet keys.
+    MeetArgs {
+        /// `[batch, heads, tokens, padded]` each: queries, keys, values.
+        packed: [Address; 3],
+        /// `[heads, tokens²]` singles where scores have some added.
+        bias: Mat,
+        /// `[batch · own, heads · head]` of each stream; at no address where it does not ask.
+        out: [Mat; STREAMS],
+        /// Tokens of the streams before each, and of all in the end.
+        first: [u32; STREAMS + 1],
+        /// Pictures.
+        batch: u32,
+        /// Heads.
+        heads: u32,
+        /// Features of a head.
+        head: u32,
+        /// The same up to what is packed.
+        padded: u32,
+        /// Tokens of all streams.
+        tokens: u32,
+        /// One of [`Meet::FULL`], [`Meet::CAUSAL`], [`Meet::BIAS`].
+        mask: u32,
+        /// What scores are multiplied with.
+        scale: f32,
+        /// 1 where rows of `out` can be written in vectors.
+        wide: u32,
+        /// Nothing.
+        pad: [u32; 1],
+    }
+}
+
+/// A stream, where the card has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stream {
+    /// Queries, and where the answers go.
+    pub query: Option<(Mat, Mat)>,
+    /// `[head]` singles of the norm of queries, or 0.
+    pub query_norm: Address,
+    /// `[batch · tokens, heads · head]`
+    pub key: Mat,
+    /// As the keys.
+    pub value: Mat,
+    /// `[head]` singles of the norm of keys, or 0.
+    pub key_norm: Address,
+}
+
+/// Who may look at whom.
+#[derive(Debug, Clone, Copy)]
+pub enum Mask {
+    /// All at all.
+    Full,
+    /// Each at itself and what came before.
+    Causal,
+    /// All at all, with `[heads, tokens²]` singles added to the scores.
+    Bias(Mat),
+}
+
+/// What is not a stream's.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Pictures.
+    pub batch: u32,
+    /// Heads.
+    pub heads: u32,
+    /// Features of a head.
+    pub head: u32,
+    /// What scores are multiplied with; above 0.
+    pub scale: f32,
+    /// Of the norms.
+    pub eps: f32,
+    /// Who looks at whom.
+    pub mask: Mask,
+}
+
+/// An attention: launches of every stream, then one.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    /// First, in any order.
+    pub packs: Vec<Pack>,
+    /// Last.
+    pub meet: Meet,
+}
+
+/// A stream's heads, normed and side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Pack {
+    precision: Precision,
+    args: PackArgs,
+}
+
+/// Queries meet keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Meet {
+    kernel: Kernel,
+    args: MeetArgs,
+}
+
+/// A kernel in which queries meet keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kernel {
+    name: &'static str,
+    /// Queries of a block.
+    queries: u32,
+    threads: u32,
+    shared_bytes: u32,
+}
+
+/// Features that heads are padded to, for every kernel: what one row of swizzled shared memory holds.
+const PAD: u32 = 64;
+
+/// Threads of a block that packs.
+const PACK_THREADS: u32 = 256;
+
+impl Kernel {
+    /// The one for heads of `head`, where a block may have `shared_bytes_max` of shared memory.
+    fn of(precision: Precision, head: u32, mask: Mask, shared_bytes_max: u32) -> Self {
+        match (precision, head <= PAD) {
+            (Precision::Bf16, true) => Self {
+                name: match mask {
+                    Mask::Full => "attention_64_full_bf16",
+                    Mask::Causal => "attention_64_causal_bf16",
+                    Mask::Bias(_) => "attention_64_bias_bf16",
+                },
+                queries: 128,
+                threads: 128,
+                // Queries, and two tiles of keys and values each.
+                shared_bytes: (128 + 4 * 64) * 64 * 2,
+            },
+            (Precision::Bf16, false) => {
+                let padded = head.next_multiple_of(PAD);
+                // Queries, a tile of 16 keys, one of values; shares; for each query how its sums shrink.
+                let of = |name, queries| Self {
+                    name,
+                    queries,
+                    threads: 256,
+                    shared_bytes: (queries + 32) * padded * 2 + queries * (16 * 2 + 4),
+                };
+                let large = of("attention_wide_64_bf16", 64);
+                if large.shared_bytes <= shared_bytes_max { large } else { of("attention_wide_16_bf16", 16) }
+            }
+            // Slices of queries, and of keys or values, of 64 features and a padding each; shares.
+            (Precision::F32, true) => {
+                Self { name: "attention_64_f32", queries: 64, threads: 256, shared_bytes: 3 * 64 * 68 * 4 }
+            }
+            (Precision::F32, false) => {
+                Self { name: "attention_512_f32", queries: 64, threads: 256, shared_bytes: 3 * 64 * 68 * 4 }
+            }
+        }
+    }
+}
+
+impl Attention {
+    /// Bytes of its workspace: queries, keys and values of all streams.
+    pub fn workspace_bytes(attention: &graph::Attention, precision: Precision) -> u64 {
+        let padded = attention.head.next_multiple_of(PAD as usize);
+        3 * (attention.batch * attention.heads * attention.tokens()) as u64 * (padded * precision.bytes()) as u64
+    }
+
+    /// Of `streams`, with the workspace at an address that is a multiple of 128, on a card whose blocks may have
+    /// `shared_bytes_max` of shared memory.
+    ///
+    /// # Errors
+    /// When a matrix has not the shape that belongs there.
+    pub fn new(
+        precision: Precision,
+        streams: &[Stream],
+        shape: &Shape,
+        workspace: Address,
+        shared_bytes_max: u32,
+    ) -> Result<Self, Misfit> {
+        let kernel = Kernel::of(precision, shape.head, shape.mask, shared_bytes_max);
+        let tokens = check(kernel.name, streams, shape)?;
+        unless(workspace != 0 && workspace.is_multiple_of(128), kernel.name, || {
+            format!("workspace at {workspace:#x}")
+        })?;
+        let Shape { batch, heads, head, scale, eps, mask } = *shape;
+        let padded = head.next_multiple_of(PAD);
+        let each = u64::from(batch) * u64::from(heads) * u64::from(tokens) * u64::from(padded);
+        let packed = [0, 1, 2].map(|at| workspace + at * each * precision.bytes() as u64);
+        let mut args = MeetArgs {
+            packed,
+            bias: Mat::default(),
+            out: [Mat::default(); STREAMS],
+            first: [tokens; STREAMS + 1],
+            batch,
+            heads,
+            head,
+            padded,
+            tokens,
+            mask: Meet::FULL,
+            scale,
+            wide: 1,
+            pad: [0],
+        };
+        match mask {
+            Mask::Full => {}
+            Mask::Causal => args.mask = Meet::CAUSAL,
+            Mask::Bias(bias) => {
+                shaped(kernel.name, "bias", &bias, heads, tokens * tokens)?;
+                (args.mask, args.bias) = (Meet::BIAS, bias);
+            }
+        }
+        let mut packs = Vec::with_capacity(streams.len());
+        let mut before = 0;
+        for ((stream, out), first) in streams.iter().zip(&mut args.out).zip(&mut args.first) {
+            *first = before;
+            *out = stream.query.map_or(Mat::default(), |(_, out)| out);
+            let own = stream.key.rows / batch;
+            packs.push(Pack::new(
+                precision,
+                stream,
+                &PackArgs {
+                    from: [stream.query.map_or(Mat::default(), |(query, _)| query), stream.key, stream.value],
+                    norms: [stream.query_norm, stream.key_norm, 0],
+                    to: packed,
+                    own,
+                    before,
+                    tokens,
+                    heads,
+                    head,
+                    padded,
+                    lanes: 32,
+                    wide: 0,
+                    eps,
+                    pad: 0,
+                },
+            ));
+            before += own;
+        }
+        args.wide = wide(precision, &args.out) & u32::from(head.is_multiple_of(vector(precision)));
+        Ok(Self { packs, meet: Meet { kernel, args } })
+    }
+}
+
+/// That all of `streams` have the shapes that belong there; gives the tokens of a picture.
+fn check(kernel: &'static str, streams: &[Stream], shape: &Shape) -> Result<u32, Misfit> {
+    let Shape { batch, heads, head, scale, .. } = *shape;
+    unless((1..=STREAMS).contains(&streams.len()), kernel, || format!("{} streams", streams.len()))?;
+    unless(batch > 0 && heads > 0 && (1..=HEAD_MAX).contains(&head) && scale > 0.0, kernel, || {
+        format!("{batch} pictures, {heads} heads of {head}, scores times {scale}")
+    })?;
+    let blocks = batch.checked_mul(heads).filter(|blocks| *blocks <= 65535);
+    let cols = heads.checked_mul(head);
+    let (Some(_), Some(cols)) = (blocks, cols) else {
+        return Err(Misfit { what: kernel, reason: format!("{batch} pictures of {heads} heads are too many") });
+    };
+    let mut tokens = 0u32;
+    for stream in streams {
+        unless(stream.key.rows.is_multiple_of(batch), kernel, || {
+            format!("{} rows of keys are not of {batch} pictures", stream.key.rows)
+        })?;
+        shaped(kernel, "keys", &stream.key, stream.key.rows, cols)?;
+        shaped(kernel, "values", &stream.value, stream.key.rows, cols)?;
+        if let Some((query, out)) = &stream.query {
+            shaped(kernel, "queries", query, stream.key.rows, cols)?;
+            shaped(kernel, "out", out, stream.key.rows, cols)?;
+        }
+        tokens = tokens.saturating_add(stream.key.rows / batch);
+    }
+    // What is added to scores is counted in words of 32 bits.
+    let most = if matches!(shape.mask, Mask::Bias(_)) { u32::from(u16::MAX) } else { 1 << 24 };
+    unless(tokens <= most, kernel, || format!("{tokens} tokens, of at most {most}"))?;
+    Ok(tokens)
+}
+
+impl Pack {
+    fn new(precision: Precision, stream: &Stream, args: &PackArgs) -> Self {
+        let vectors = wide(precision, &args.from) == 1
+            && args.head.is_multiple_of(vector(precision))
+            && stream.query_norm.is_multiple_of(16)
+            && stream.key_norm.is_multiple_of(16);
+        // A row of vectors is shared by as many threads as it has vectors, and by a whole warp where that is more.
+        let lanes = if vectors { (args.padded / vector(precision)).next_power_of_two().min(32) } else { 32 };
+        Self { precision, args: PackArgs { wide: vectors.into(), lanes, ..*args } }
+    }
+}
+
+impl Launch for Pack {
+    type Args = PackArgs;
+
+    fn kernel(&self) -> &'static str {
+        named(self.precision, "attention_pack_bf16", "attention_pack_f32")
+    }
+
+    /// Blocks of heads of tokens; then queries, keys and values.
+    fn grid(&self) -> [u32; 3] {
+        let heads = u64::from(self.args.from[1].rows) * u64::from(self.args.heads);
+        let blocks = heads.div_ceil((PACK_THREADS / self.args.lanes).into());
+        [blocks.min(i32::MAX as u64) as u32, 3, 1]
+    }
+
+    fn threads(&self) -> u32 {
+        PACK_THREADS
+    }
+
+    fn args(&self) -> &PackArgs {
+        &self.args
+    }
+}
+
+impl Meet {
+    /// All look at all.
+    pub const FULL: u32 = 0;
+    /// Each looks at itself and what came before.
+    pub const CAUSAL: u32 = 1;
+    /// All look at all, and something is added to the scores.
+    pub const BIAS: u32 = 2;
+}
+
+impl Launch for Meet {
+    type Args = MeetArgs;
+
+    fn kernel(&self) -> &'static str {
+        self.kernel.name
+    }
+
+    /// Tiles of queries, side by side for one head, whose keys then stay in the card's cache; heads of all pictures.
+    fn grid(&self) -> [u32; 3] {
+        [self.args.tokens.div_ceil(self.kernel.queries), self.args.batch * self.args.heads, 1]
+    }
+
+    fn threads(&self) -> u32 {
+        self.kernel.threads
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        self.kernel.shared_bytes
+    }
+
+    fn args(&self) -> &MeetArgs {
+        &self.args
+    }
+}

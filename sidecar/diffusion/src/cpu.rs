@@ -123,7 +123,7 @@ impl Device for Cpu {
         memory::free_bytes()
     }
 
-    fn model_bytes(&self, params: &Params) -> u64 {
+    fn model_bytes(&self, params: &Params, _: Precision) -> u64 {
         params.0.values().map(|param| param.stored_bytes() as u64).sum()
     }
 
@@ -131,7 +131,7 @@ impl Device for Cpu {
         exec::need(program, self.kernels, self.threads).bytes(self.threads)
     }
 
-    fn load(&self, params: &Params) -> Result<Params, DiffusionError> {
+    fn load(&self, params: &Params, _: Precision) -> Result<Params, DiffusionError> {
         Ok(params.clone())
     }
 
@@ -179,6 +179,13 @@ impl Device for Cpu {
                 fours.for_each(|(raw, number)| *number = f32::from_ne_bytes([raw[0], raw[1], raw[2], raw[3]]));
             }
         }
+        Ok(())
+    }
+
+    fn copy(&self, memory: &mut Memory, from: Span, to: Span) -> Result<(), DiffusionError> {
+        let bytes = from.copied_to(&to, memory.len() as u64);
+        let (from, to) = bytes.ok_or_else(|| failed(format!("copy {from:?} to {to:?} of {} bytes", memory.len())))?;
+        memory.bytes_mut().copy_within(from.start as usize..from.end as usize, to.start as usize);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What computes: a processor here, a GPU elsewhere.
 
+use std::ops::Range;
+
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::graph::Element;
@@ -18,6 +20,9 @@ pub enum DeviceClass {
     Cuda {
         /// Major times ten plus minor.
         capability: u32,
+        /// NVIDIA's library that multiplies in place of our kernels, with its version ("cublaslt12.9.1"): it adds in
+        /// another order.
+        library: Option<String>,
     },
 }
 
@@ -25,7 +30,8 @@ impl std::fmt::Display for DeviceClass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Cpu { kernels } => write!(f, "cpu-{kernels}"),
-            Self::Cuda { capability } => write!(f, "cuda-sm{capability}"),
+            Self::Cuda { capability, library: None } => write!(f, "cuda-sm{capability}"),
+            Self::Cuda { capability, library: Some(library) } => write!(f, "cuda-sm{capability}-{library}"),
         }
     }
 }
@@ -41,6 +47,24 @@ pub struct Span {
     pub element: Element,
     /// Of activations.
     pub precision: Precision,
+}
+
+impl Span {
+    /// Bytes from its first to behind its last number; `None` where they overflow.
+    pub fn bytes(&self) -> Option<Range<u64>> {
+        let bytes = (self.len as u64).checked_mul(self.element.bytes(self.precision) as u64)?;
+        Some(self.offset..self.offset.checked_add(bytes)?)
+    }
+
+    /// The bytes of both for a copy from one to the other; `None` unless they hold as many numbers of one kind and lie
+    /// apart in a memory of `memory_bytes`.
+    pub fn copied_to(&self, to: &Self, memory_bytes: u64) -> Option<(Range<u64>, Range<u64>)> {
+        let kind = |span: &Self| (span.len, span.element, span.element.bytes(span.precision));
+        let (from, onto) = (self.bytes()?, to.bytes()?);
+        let inside = from.end <= memory_bytes && onto.end <= memory_bytes;
+        let apart = from.end <= onto.start || onto.end <= from.start;
+        (kind(self) == kind(to) && inside && apart).then_some((from, onto))
+    }
 }
 
 /// Where a run finds its buffers.
@@ -65,17 +89,18 @@ pub trait Device: Send + Sync {
     /// Bytes that can still be reserved.
     fn free_bytes(&self) -> u64;
 
-    /// Bytes that the parameters take in the device's memory: those of the files where it reads files in place.
-    fn model_bytes(&self, params: &Params) -> u64;
+    /// Bytes that the parameters take in the device's memory when they are loaded for programs of `precision`: those of the
+    /// files where it reads files in place.
+    fn model_bytes(&self, params: &Params, precision: Precision) -> u64;
 
     /// Bytes that running `program` takes beside its scratch memory: packed panels, partial sums.
     fn workspace_bytes(&self, program: &Program) -> u64;
 
-    /// Makes the parameters readable.
+    /// Makes the parameters readable for programs of `precision`; a device that keeps them converted refuses others.
     ///
     /// # Errors
     /// When they do not fit.
-    fn load(&self, params: &Params) -> Result<Self::Model, DiffusionError>;
+    fn load(&self, params: &Params, precision: Precision) -> Result<Self::Model, DiffusionError>;
 
     /// A stretch of memory; what it holds at first is not said.
     ///
@@ -101,7 +126,14 @@ pub trait Device: Send + Sync {
     /// As [`Device::write`].
     fn read(&self, memory: &Self::Memory, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError>;
 
-    /// Runs `program`. `stop` is asked between operations.
+    /// Copies numbers within `memory`, without a way over the host. So what changes from call to call (the modulations of a
+    /// step) is laid where the program always looks, and a recorded run serves all calls.
+    ///
+    /// # Errors
+    /// When the spans hold different numbers, meet, or do not lie in the memory, or the device fails.
+    fn copy(&self, memory: &mut Self::Memory, from: Span, to: Span) -> Result<(), DiffusionError>;
+
+    /// Runs `program`. `stop` is asked between operations, or once where the device runs all of them as one.
     ///
     /// # Errors
     /// When a parameter is not in the model as the program wants it, somebody stopped it, or the device fails.
@@ -120,8 +152,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn copies_are_of_one_kind_apart_and_inside() {
+        let span = |offset, len| Span { offset, len, element: Element::Act, precision: Precision::Bf16 };
+        let check = |from: Span, to: Span, expected: bool| {
+            assert_eq!(from.copied_to(&to, 100).is_some(), expected, "{from:?} {to:?}");
+        };
+        check(span(0, 10), span(20, 10), true);
+        check(span(80, 10), span(0, 10), true);
+        check(span(0, 10), span(18, 10), false);
+        check(span(0, 10), span(0, 10), false);
+        check(span(0, 10), span(82, 10), false);
+        check(span(82, 10), span(0, 10), false);
+        check(span(0, 10), span(20, 9), false);
+        check(span(0, 10), Span { element: Element::F32, ..span(20, 10) }, false);
+        check(span(0, 10), Span { precision: Precision::F32, ..span(20, 10) }, false);
+        check(span(u64::MAX - 4, 10), span(0, 10), false);
+        check(span(0, usize::MAX), span(0, usize::MAX), false);
+    }
+
+    #[test]
     fn classes_are_written_as_in_keys() {
         assert_eq!(DeviceClass::Cpu { kernels: "avx512bf16" }.to_string(), "cpu-avx512bf16");
-        assert_eq!(DeviceClass::Cuda { capability: 90 }.to_string(), "cuda-sm90");
+        let cuda = |library: Option<&str>| DeviceClass::Cuda { capability: 90, library: library.map(str::to_owned) };
+        assert_eq!(cuda(None).to_string(), "cuda-sm90");
+        assert_eq!(cuda(Some("cublaslt12.9.1")).to_string(), "cuda-sm90-cublaslt12.9.1");
     }
 }

@@ -189,6 +189,12 @@ pub fn prepare(config: &MmditConfig, shape: Shape, steps: usize) -> Result<Graph
     Ok(b.finish())
 }
 
+/// Whether [`prepare`] alone reads the parameter `name`, and [`step`] never.
+pub fn prepares(name: &str) -> bool {
+    let embedders = ["context_embedder.", "y_embedder.", "t_embedder.", "pos_embed"];
+    embedders.iter().any(|embedder| name.starts_with(embedder)) || name.contains(".adaLN_modulation.")
+}
+
 /// Two linear layers with a SiLU between them.
 fn perceptron(b: &mut Builder, x: View, name: &str, hidden: usize) -> View {
     let inner = b.linear(x, &format!("{name}.mlp.0"), hidden, true);

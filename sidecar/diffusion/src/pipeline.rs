@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use crate::config::{MmditConfig, VaeConfig};
 use crate::device::{Device, DeviceClass};
+use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::param::Params;
 use crate::pipeline::denoise::Running;
@@ -175,17 +176,25 @@ pub struct Engine<D: Device> {
     loaded: Loaded<D>,
     texts: Texts<D>,
     plans: Vec<(Key, Arc<Plan>)>,
+    /// The transformer's parameters by [`plan::split`].
+    split: (Params, Params),
 }
 
 /// Weights where the device can read them.
 struct Loaded<D: Device> {
-    mmdit: Option<D::Model>,
-    vae: Option<D::Model>,
+    /// What is read once a picture.
+    once: Slot<D>,
+    /// What every call of the transformer reads.
+    often: Slot<D>,
+    vae: Slot<D>,
 }
+
+/// Parameters, and the precision of the programs that they are loaded for.
+type Slot<D> = Option<(Precision, <D as Device>::Model)>;
 
 impl<D: Device> Default for Loaded<D> {
     fn default() -> Self {
-        Self { mmdit: None, vae: None }
+        Self { once: None, often: None, vae: None }
     }
 }
 
@@ -201,7 +210,8 @@ impl<D: Device> std::fmt::Debug for Engine<D> {
 impl<D: Device> Engine<D> {
     /// `model` on `device`. Nothing is loaded before the first picture needs it.
     pub fn new(device: D, model: Model) -> Self {
-        Self { device, model, loaded: Loaded::default(), texts: Texts::new(), plans: Vec::new() }
+        let split = plan::split(&model.mmdit.params);
+        Self { device, model, loaded: Loaded::default(), texts: Texts::new(), plans: Vec::new(), split }
     }
 
     /// The device.
@@ -273,9 +283,15 @@ impl<D: Device> Engine<D> {
         let plan = self.plan(request, layout)?;
         plan.check(texts)?;
         let stop = || watch.cancelled();
-        let Self { device, model, loaded, .. } = self;
-        let mmdit = load(device, &mut loaded.mmdit, &model.mmdit.params)?;
-        let vae = load(device, &mut loaded.vae, &model.vae.params)?;
+        let (precision, vae_precision) = (request.precision, request.vae_precision);
+        let Self { device, model, loaded, split, .. } = self;
+        let (read_once, read_often) = &*split;
+        let vae = load(device, &mut loaded.vae, &model.vae.params, vae_precision)?;
+        // Where all of it stays, all is loaded before the first program runs: what does not fit is known at once.
+        if layout.modulation == Keep::Stays {
+            load(device, &mut loaded.often, read_often, precision)?;
+            load(device, &mut loaded.once, read_once, precision)?;
+        }
         let mut memory = device.reserve(plan.bytes())?;
         let config = &model.vae.config;
 
@@ -295,8 +311,17 @@ impl<D: Device> Engine<D> {
             None => noise.clone(),
         };
 
-        let mut running = Running { device, model: mmdit, memory: &mut memory, stop: &stop };
+        if layout.modulation == Keep::Leaves {
+            loaded.often = None;
+        }
+        let once = load(device, &mut loaded.once, read_once, precision)?;
+        let mut running = Running { device, model: once, memory: &mut memory, stop: &stop };
         plan.denoiser.prepare(&mut running, texts, plan.schedule.times())?;
+        if layout.modulation == Keep::Leaves {
+            loaded.once = None;
+        }
+        let often = load(device, &mut loaded.often, read_often, precision)?;
+        let mut running = Running { device, model: often, memory: &mut memory, stop: &stop };
         let (calls, steps) = (sampler.calls(), plan.schedule.steps());
         while let Some(call) = sampler.next() {
             let velocity = plan.denoiser.velocity(&mut running, &latents, call, &request.guidance, steps)?;
@@ -339,13 +364,19 @@ impl<D: Device> Engine<D> {
 /// Parameters on the device, loaded when they are first needed.
 fn load<'a, D: Device>(
     device: &D,
-    slot: &'a mut Option<D::Model>,
+    slot: &'a mut Slot<D>,
     params: &Params,
+    precision: Precision,
 ) -> Result<&'a D::Model, DiffusionError> {
-    match slot {
-        Some(loaded) => Ok(loaded),
-        None => Ok(slot.insert(device.load(params)?)),
+    // What was loaded for another precision makes room first.
+    if slot.as_ref().is_some_and(|(loaded, _)| *loaded != precision) {
+        *slot = None;
     }
+    let (_, model) = match slot {
+        Some(loaded) => loaded,
+        None => slot.insert((precision, device.load(params, precision)?)),
+    };
+    Ok(model)
 }
 
 /// What `request` takes in `layout`, before anything is loaded or reserved.

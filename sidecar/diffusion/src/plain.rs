@@ -29,7 +29,7 @@ impl Device for Plain {
         u64::MAX
     }
 
-    fn model_bytes(&self, params: &Params) -> u64 {
+    fn model_bytes(&self, params: &Params, _: Precision) -> u64 {
         params.0.values().map(|param| param.stored_bytes() as u64).sum()
     }
 
@@ -37,7 +37,7 @@ impl Device for Plain {
         0
     }
 
-    fn load(&self, params: &Params) -> Result<Params, DiffusionError> {
+    fn load(&self, params: &Params, _: Precision) -> Result<Params, DiffusionError> {
         Ok(params.clone())
     }
 
@@ -59,6 +59,13 @@ impl Device for Plain {
 
     fn read(&self, memory: &Vec<u8>, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError> {
         load(memory, at, numbers)
+    }
+
+    fn copy(&self, memory: &mut Vec<u8>, from: Span, to: Span) -> Result<(), DiffusionError> {
+        let bytes = from.copied_to(&to, memory.len() as u64);
+        let (from, to) = bytes.ok_or_else(|| failed(format!("copy {from:?} to {to:?} of {} bytes", memory.len())))?;
+        memory.copy_within(from.start as usize..from.end as usize, to.start as usize);
+        Ok(())
     }
 
     fn run(

@@ -4,6 +4,8 @@
 //! share memory: the largest is placed first, each at the lowest offset that is free for all of its life. Where an
 //! operation reads a buffer for the last time element by element as it writes, the outcome takes its place.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::dtype::Precision;
 use crate::graph::{Element, Graph, Op, Value, View, WeightUse, fuse};
 
@@ -42,9 +44,24 @@ pub struct Kept {
     pub bytes: u64,
 }
 
+/// Which program of this process: devices remember by it what they recorded of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProgramId(u64);
+
+impl ProgramId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Operations with places for all that they touch.
+///
+/// A copy is the same program and has its id; who changes one makes another with [`Program::renewed`], or a device may run
+/// what it recorded before.
 #[derive(Debug, Clone)]
 pub struct Program {
+    id: ProgramId,
     /// In the order that they run.
     pub ops: Vec<Op>,
     /// Rows, columns and numbers of every buffer, and where it lies.
@@ -96,7 +113,19 @@ impl Program {
             Buffer { rows: info.rows, cols: info.cols, element: info.element, place }
         });
         let buffers = buffers.collect();
-        Self { ops: graph.ops, buffers, weights: graph.weights, kept, precision, scratch_bytes: placed.bytes }
+        let (id, scratch_bytes) = (ProgramId::next(), placed.bytes);
+        Self { id, ops: graph.ops, buffers, weights: graph.weights, kept, precision, scratch_bytes }
+    }
+
+    /// Which one it is.
+    pub fn id(&self) -> ProgramId {
+        self.id
+    }
+
+    /// The same as another program, to be changed.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        Self { id: ProgramId::next(), ..self }
     }
 
     /// The buffer of `value`.

@@ -16,7 +16,7 @@ use thumbforge_core::id::PlannedKey;
 use thumbforge_core::job::JobSpec;
 use tokio::sync::watch;
 
-use crate::journal::JobRow;
+use crate::journal::{JobRow, ops};
 
 /// What makes two requests the same while a job for one of them is open, as the journal's index `jobs_open` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,6 +25,7 @@ pub(super) struct Wish {
     client: String,
     asset: String,
     locale: String,
+    judged_by: Vec<u8>,
 }
 
 impl Wish {
@@ -34,15 +35,18 @@ impl Wish {
             client: spec.client.clone(),
             asset: spec.asset.name.clone(),
             locale: spec.asset.locale.clone(),
+            judged_by: ops::judged_by(spec).to_vec(),
         }
     }
 
-    pub(super) fn of_row(row: &JobRow) -> Self {
+    /// `judged_by` as the journal has it for the job.
+    pub(super) fn of_row(row: &JobRow, judged_by: Vec<u8>) -> Self {
         Self {
             planned: row.planned_key,
             client: row.client.clone(),
             asset: row.asset.asset.clone(),
             locale: row.asset.locale.clone(),
+            judged_by,
         }
     }
 }

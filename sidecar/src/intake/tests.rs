@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::id::{JobId, RealisedKey, RequestKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{Ending, JobSpec, JobState, Lane, OnAmbiguous, Purchase, Route};
+use thumbforge_core::job::{Ending, Gate, JobSpec, JobState, Lane, OnAmbiguous, Purchase, Route};
 use thumbforge_core::limits;
 use thumbforge_core::model::{Catalogue, ModelId, parse_rows};
 use thumbforge_core::money::Micros;
@@ -157,6 +157,26 @@ async fn a_request_taken_back_leaves_the_job_to_the_others() {
     assert_ne!(waits.id, id, "what was cancelled is asked for anew");
     intake.cancel(other.id).await.expect("cancels");
     assert_eq!(waits.ending().await, Ending::Cancelled, "a plain cancel asks nobody");
+    app.drain().await;
+}
+
+/// Each of two jobs for the same picture is counted for itself: who takes one back takes nothing from the other.
+#[tokio::test]
+async fn a_request_that_is_held_to_more_is_taken_back_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::start(config(folder.path())).await.expect("starts");
+    let intake = app.intake();
+    // Nothing starts any more, so the jobs stay open until they are cancelled.
+    intake.drain().await;
+    let strict = JobSpec { gate: Gate::Enforce, ..spec("a sword") };
+    let lenient = intake.submit(spec("a sword")).await.expect("accepts");
+    let strict = intake.submit(strict).await.expect("accepts");
+    assert_ne!(lenient.id, strict.id);
+    let (state, id) = (|id| intake.job(id).expect("reads").state, lenient.id);
+    assert_eq!(intake.withdraw(strict).await.expect("leaves"), Ending::Cancelled);
+    assert_eq!(state(id), JobState::Queued);
+    intake.cancel(id).await.expect("cancels");
+    assert_eq!(state(id), JobState::Cancelled);
     app.drain().await;
 }
 

@@ -15,7 +15,7 @@ use thumbforge_core::repair::Mended;
 use thumbforge_core::terms::Budget;
 use thumbforge_core::verdict::Finding;
 
-use super::{ledger, repairs};
+use super::{ledger, repairs, ways};
 
 /// What became of a request at the door.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,6 +187,41 @@ pub fn spec_from_json(json: &str) -> Result<JobSpec, Failure> {
         .map_err(|err| Failure::new(ErrorCode::Corrupt, format!("failed to read a job from the journal: {err}")))
 }
 
+/// All by which a job's picture is judged and repaired, as a hash. It stands in no key: requests that differ in it are other
+/// jobs, which share their art. A version that spells criteria otherwise joins no job of the version before.
+pub fn judged_by(spec: &JobSpec) -> [u8; 32] {
+    let JobSpec { gate, terms, read_back, safe_inset, .. } = spec;
+    let said = serde_json::to_vec(&(gate, &terms.criteria, &terms.repair, read_back, safe_inset));
+    *blake3::hash(&said.unwrap_or_default()).as_bytes()
+}
+
+/// Says of open jobs from before version 5 by what they are judged, so that they are joined by their like and nobody else.
+/// A spec that nobody can read is joined by nobody.
+pub(super) fn judge_open(connection: &Connection) -> rusqlite::Result<()> {
+    let open: Vec<(u64, String)> = connection
+        .prepare(
+            "SELECT id, json FROM jobs JOIN specs ON job_id = id WHERE state NOT IN ('done', 'failed', 'cancelled')",
+        )?
+        .query_map([], |row| row.try_into())?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut judge = connection.prepare("UPDATE jobs SET judged_by = ?2 WHERE id = ?1")?;
+    for (job, json) in open {
+        if let Ok(spec) = spec_from_json(&json) {
+            judge.execute((job, judged_by(&spec)))?;
+        }
+    }
+    Ok(())
+}
+
+/// By what a job's picture is judged and repaired, as [`judged_by`] says; empty for one that nobody joins.
+pub fn judged_by_of(connection: &Connection, job: JobId) -> rusqlite::Result<Vec<u8>> {
+    let judged = connection
+        .prepare_cached("SELECT judged_by FROM jobs WHERE id = ?1")?
+        .query_row([job.0], |row| row.get(0))
+        .optional()?;
+    Ok(judged.unwrap_or_default())
+}
+
 /// Writes a job, or finds the open one that asks for the same; a request that was made before finds its own job, however
 /// that stands. The caller holds the transaction, in which request and job become durable together.
 pub fn accept(
@@ -237,12 +272,13 @@ fn write_or_join(
     planned: PlannedKey,
     now_ms: u64,
 ) -> rusqlite::Result<Accepted> {
+    let judged_by = judged_by(spec);
     let id: Option<u64> = connection
         .prepare_cached(
             "INSERT INTO jobs (client, asset, locale, planned, state, lane, priority, deadline_ms, created_ms, updated_ms,
-               tier, intent, batch)
+               tier, intent, batch, judged_by)
              VALUES (:client, :asset, :locale, :planned, 'queued', :lane, :priority, :deadline_ms, :now, :now,
-               :tier, :intent, :batch)
+               :tier, :intent, :batch, :judged_by)
              ON CONFLICT DO NOTHING RETURNING id",
         )?
         .query_row(
@@ -250,7 +286,7 @@ fn write_or_join(
                 ":client": spec.client, ":asset": spec.asset.name, ":locale": spec.asset.locale,
                 ":planned": planned.0, ":lane": spec.lane.word(), ":priority": spec.priority,
                 ":deadline_ms": spec.deadline_ms, ":now": now_ms, ":tier": spec.recipe.tier.word(),
-                ":intent": spec.recipe.intent.word(), ":batch": spec.terms.batch,
+                ":intent": spec.recipe.intent.word(), ":batch": spec.terms.batch, ":judged_by": judged_by,
             },
             |row| row.get(0),
         )
@@ -277,10 +313,10 @@ fn write_or_join(
     let open = connection
         .prepare_cached(&format!(
             "SELECT {OPEN_COLUMNS} FROM jobs
-             WHERE planned = ?1 AND client = ?2 AND asset = ?3 AND locale = ?4
+             WHERE planned = ?1 AND client = ?2 AND asset = ?3 AND locale = ?4 AND judged_by = ?5
              AND state NOT IN ('done', 'failed', 'cancelled')",
         ))?
-        .query_row((planned.0, &spec.client, &spec.asset.name, &spec.asset.locale), open_from_row)?;
+        .query_row((planned.0, &spec.client, &spec.asset.name, &spec.asset.locale, judged_by), open_from_row)?;
     Ok(Accepted::Joined(with_held(connection, open)?))
 }
 
@@ -443,7 +479,7 @@ fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rus
         Ending::Failed(failure) => (JobState::Failed, None, false, Some(failure)),
         Ending::Cancelled => (JobState::Cancelled, None, false, None),
     };
-    connection
+    let ended = connection
         .prepare_cached(
             "UPDATE jobs SET state = ?2, realised = ?3, cached = ?4, error_code = ?5, error = ?6, findings = ?7,
                updated_ms = ?8
@@ -459,7 +495,10 @@ fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rus
             failure.filter(|failure| !failure.findings.is_empty()).map(|failure| findings_to_json(&failure.findings)),
             now_ms,
         ))?;
-    Ok(())
+    match ending {
+        Ending::Done { render, .. } if ended > 0 => ways::keep(connection, job, render.realised_key, now_ms),
+        _ => Ok(()),
+    }
 }
 
 fn findings_to_json(findings: &[Finding]) -> String {
@@ -629,7 +668,8 @@ pub fn forget_blob(connection: &Connection, hash: ContentHash) -> rusqlite::Resu
     Ok(())
 }
 
-/// Forgets ended jobs beyond the newest [`limits::JOBS_KEPT_MAX`], and renders whose file is gone.
+/// Forgets ended jobs beyond the newest [`limits::JOBS_KEPT_MAX`], renders whose file is gone, and the oldest ways; how many
+/// jobs and renders.
 pub fn prune(connection: &Connection) -> rusqlite::Result<usize> {
     let jobs = connection.execute(
         "DELETE FROM jobs WHERE id <= (SELECT max(id) FROM jobs) - ?1 AND state IN ('done', 'failed', 'cancelled')",
@@ -637,6 +677,7 @@ pub fn prune(connection: &Connection) -> rusqlite::Result<usize> {
     )?;
     let renders =
         connection.execute("DELETE FROM renders WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = blob)", [])?;
+    ways::prune(connection)?;
     Ok(jobs + renders)
 }
 

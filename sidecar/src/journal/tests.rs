@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use thumbforge_core::criteria::Level;
 use thumbforge_core::error::ErrorCode;
 use thumbforge_core::id::{ContentHash, JobId, PixelHash, RequestKey};
 use thumbforge_core::image::Extent;
-use thumbforge_core::job::{AssetRef, Ending, JobSpec, JobState, Lane, Outcome, Render, Route};
+use thumbforge_core::job::{AssetRef, Ending, Gate, JobSpec, JobState, Lane, Outcome, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::recipe::{ArtFile, Realisation, Recipe};
+use thumbforge_core::repair::Repair;
 use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 
 use super::*;
@@ -105,6 +107,38 @@ fn asking_again_joins_what_is_open_and_only_that() {
     let job = first.id;
     write(&journal, Record::Finished { job, attempt: None, ending: Ending::Cancelled, late: None });
     assert_ne!(accept(&journal, &spec("a sword")).id, job, "an ended job is not joined");
+}
+
+#[test]
+fn who_holds_it_to_something_else_has_a_job_of_their_own() {
+    let check = |joins: bool, change: fn(&mut JobSpec)| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(&folder.path().join("j")).expect("opens");
+        let request = Some(RequestKey::new([7; 16], 1));
+        let first = accept_as(&journal, request, &spec("a sword")).job();
+        let mut other = spec("a sword");
+        change(&mut other);
+        let accepted = accept_as(&journal, None, &other);
+        assert_eq!(matches!(accepted, Accepted::Joined(_)), joins, "{other:?}");
+        assert_eq!(accepted.job() == first, joins);
+        // Once more it joins its like, and nobody else.
+        assert!(matches!(accept_as(&journal, None, &other), Accepted::Joined(open) if open.id == accepted.job()));
+        assert_eq!(accept_as(&journal, None, &spec("a sword")).job(), first);
+        assert_eq!(
+            accept_as(&journal, request, &other).job(),
+            first,
+            "a request is told of its job, whatever it says now"
+        );
+    };
+    check(true, |_| {});
+    check(true, |spec| spec.priority = 5);
+    check(true, |spec| spec.terms.batch = "tonight".to_owned());
+    check(false, |spec| spec.gate = Gate::Enforce);
+    check(false, |spec| spec.terms.criteria.unexpected = Some(Level::Error));
+    check(false, |spec| spec.terms.repair = Some(Repair::forbidden()));
+    check(false, |spec| spec.terms.repair = Some(Repair::default()));
+    check(false, |spec| spec.read_back = true);
+    check(false, |spec| spec.safe_inset = Some(0.1));
 }
 
 #[test]
@@ -332,6 +366,8 @@ fn a_journal_of_version_1_is_brought_up_to_date() {
         Accepted::Joined(open) => assert_eq!(open.id, JobId(5)),
         other => panic!("{other:?}"),
     }
+    let stricter = JobSpec { gate: Gate::Enforce, ..spec.clone() };
+    assert!(matches!(accept_as(&journal, None, &stricter), Accepted::Fresh(_)), "it was held to less then");
     journal.close();
     drop(journal);
     let schema = |connection: &Connection| -> Vec<String> {

@@ -34,6 +34,19 @@ fn guided(pixels: usize, pictures: usize) -> Shape {
 }
 
 #[test]
+fn parameters_are_read_by_one_program_of_the_two() {
+    for tiny in [crate::tiny::Tiny::medium(), crate::tiny::Tiny::large()] {
+        let shape = Shape { batch: 2, conditions: 2, height: 4, width: 6, text: 5 };
+        for wanted in &prepare(&tiny.mmdit, shape, 3).expect("a graph").weights {
+            assert!(prepares(&wanted.name), "{}", wanted.name);
+        }
+        for wanted in &step(&tiny.mmdit, shape, &[]).expect("a graph").weights {
+            assert!(!prepares(&wanted.name), "{}", wanted.name);
+        }
+    }
+}
+
+#[test]
 fn the_arena_is_within_what_was_reckoned() {
     // MB of activations in bf16 of a guided step, reckoned by hand before anything was written: residuals, a norm, and
     // the widest moment of a block. The plan is below, for the context is narrow again when the image is at its widest.

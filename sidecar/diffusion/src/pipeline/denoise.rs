@@ -3,8 +3,11 @@
 //! ```text
 //! 0                                       kept                                         bytes
 //! │ context │ modulation │ positions │ text │ pooled │ times │ scratch of `prepare`      │
-//! │         │            │           │ latents │ velocity │ scratch of a call            │
+//! │         │            │           │ latents │ modulation │ velocity │ scratch of a call │
 //! ```
+//! The modulations of all steps are one table. Those of a step are copied to where its program looks: a device that
+//! records a run finds everything at the same place in every step.
+//!
 //! Context rows are those of the negative prompt for every picture of a call, then those of the prompt. So a call for
 //! fewer pictures reads the middle of them, and a call with one of the two prompts one half.
 
@@ -104,7 +107,7 @@ impl Denoiser {
         let positions = modulation + of("modulation");
         let rest = positions + of("positions");
         let preparing = of("text") + of("pooled") + of("times") + prepare.scratch_bytes;
-        let calling = calls.iter().map(|(_, program)| own(program) + program.scratch_bytes).max().unwrap_or(0);
+        let calling = calls.iter().map(|(_, program)| own(program, false) + program.scratch_bytes).max().unwrap_or(0);
         let bytes = rest + preparing.max(calling);
         Ok(Self {
             config: config.clone(),
@@ -144,7 +147,7 @@ impl Denoiser {
     /// What the device takes beside it.
     pub(crate) fn workspace_bytes<D: Device>(&self, device: &D) -> u64 {
         let calls = self.calls.iter().map(|(_, program)| program);
-        calls.chain([&self.prepare]).map(|program| device.workspace_bytes(program)).max().unwrap_or(0)
+        calls.map(|program| device.workspace_bytes(program)).max().unwrap_or(0)
     }
 
     /// Multiplications and additions for a walk of `calls` calls, of which `skipped` are made once more with layers left
@@ -159,7 +162,17 @@ impl Denoiser {
             };
             self.chunks().map(|(_, pictures)| chunk(pictures)).sum::<u64>() * tiles
         };
-        flops(&self.prepare) + calls as u64 * once(false) + skipped as u64 * once(true)
+        calls as u64 * once(false) + skipped as u64 * once(true)
+    }
+
+    /// What the device takes beside it while it prepares.
+    pub(crate) fn prepare_workspace_bytes<D: Device>(&self, device: &D) -> u64 {
+        device.workspace_bytes(&self.prepare)
+    }
+
+    /// Multiplications and additions of what is prepared.
+    pub(crate) fn prepare_flops(&self) -> u64 {
+        flops(&self.prepare)
     }
 
     /// First picture and how many, for every chunk of pictures that are drawn at once.
@@ -177,7 +190,7 @@ impl Denoiser {
     ) -> Result<(), DiffusionError> {
         let Running { device, model, memory, stop } = running;
         let program = &self.prepare;
-        let kept = self.places(program);
+        let kept = self.places(program, true);
         let mut write = |name: &str, numbers: &[f32]| self.write(*device, memory, program, &kept, name, numbers);
         let copies = |of: fn(&Conditioning) -> &Vec<f32>, count: usize| -> Vec<f32> {
             texts.iter().flat_map(|text| std::iter::repeat_n(of(text), count)).flatten().copied().collect()
@@ -186,7 +199,7 @@ impl Denoiser {
         write("pooled", &copies(|text| &text.pooled, 1))?;
         let times: Vec<f32> = times.iter().flat_map(|time| std::iter::repeat_n(*time, self.prompts)).collect();
         write("times", &times)?;
-        let scratch = self.rest + own(program);
+        let scratch = self.rest + own(program, true);
         device.run(program, model, memory, Bases { scratch, kept: &kept }, *stop)
     }
 
@@ -277,7 +290,7 @@ impl Denoiser {
     ) -> Result<Vec<f32>, DiffusionError> {
         let missing = || DiffusionError::Missing(format!("find the program for {} pictures", kind.pictures));
         let (_, program) = self.calls.iter().find(|(known, _)| *known == kind).ok_or_else(missing)?;
-        let mut kept = self.places(program);
+        let mut kept = self.places(program, false);
         let mut move_to = |name: &str, offset: u64| {
             if let Some((index, _)) = program.kept(name) {
                 kept[index] = offset;
@@ -287,14 +300,16 @@ impl Denoiser {
         let before = if kind.prompts == 2 { self.at_once - kind.pictures } else { first * self.at_once };
         let context = bytes(before * self.text, self.config.hidden, Element::Act, self.precision);
         move_to("context", self.context + context);
-        let columns = Table::of(&self.config).columns();
-        let rows = row * self.prompts + first;
-        move_to("modulation", self.modulation + bytes(rows, columns, Element::Act, self.precision));
 
         let Running { device, model, memory, stop } = running;
+        let columns = Table::of(&self.config).columns();
+        let rows = row * self.prompts + first;
+        let here = self.span(program, &kept, "modulation")?;
+        let offset = self.modulation + bytes(rows, columns, Element::Act, self.precision);
+        device.copy(memory, Span { offset, ..here }, here)?;
         let copies: Vec<f32> = latents.repeat(kind.prompts);
         self.write(*device, memory, program, &kept, "latents", &copies)?;
-        let scratch = self.rest + own(program);
+        let scratch = self.rest + own(program, false);
         device.run(program, model, memory, Bases { scratch, kept: &kept }, *stop)?;
         let mut velocity = vec![0.0; latents.len() / self.config.in_channels * self.config.out_channels * kind.prompts];
         let at = self.span(program, &kept, "velocity")?;
@@ -303,12 +318,13 @@ impl Denoiser {
         Ok(velocity)
     }
 
-    /// Where the kept buffers of a program lie: shared ones in their places, its own from `rest` on.
-    fn places(&self, program: &Program) -> Vec<u64> {
+    /// Where the kept buffers of a program lie: shared ones in their places, its own from `rest` on. The modulations of
+    /// `prepare` are the table; a call has a place for its rows of it.
+    fn places(&self, program: &Program, prepares: bool) -> Vec<u64> {
         let mut end = self.rest;
         let place = |kept: &crate::plan::Kept| match kept.name.as_str() {
             "context" => self.context,
-            "modulation" => self.modulation,
+            "modulation" if prepares => self.modulation,
             "positions" => self.positions,
             _ => {
                 let from = end;
@@ -342,8 +358,8 @@ impl Denoiser {
 }
 
 /// Bytes of what a program keeps and shares with no other.
-fn own(program: &Program) -> u64 {
-    let shared = |name: &str| matches!(name, "context" | "modulation" | "positions");
+fn own(program: &Program, prepares: bool) -> u64 {
+    let shared = |name: &str| matches!(name, "context" | "positions") || (prepares && name == "modulation");
     program.kept.iter().filter(|kept| !shared(&kept.name)).map(|kept| aligned(kept.bytes)).sum()
 }
 

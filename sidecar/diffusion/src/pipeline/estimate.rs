@@ -43,6 +43,8 @@ pub enum PhaseKind {
     Text,
     /// Source to latents.
     Encode,
+    /// What does not change from step to step.
+    Prepare,
     /// Noise to latents.
     Denoise,
     /// Latents to pictures.
@@ -55,6 +57,7 @@ impl PhaseKind {
         match self {
             Self::Text => "text",
             Self::Encode => "encode",
+            Self::Prepare => "prepare",
             Self::Denoise => "denoise",
             Self::Decode => "decode",
         }

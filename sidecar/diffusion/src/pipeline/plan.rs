@@ -4,6 +4,8 @@ use crate::config::VaeConfig;
 use crate::device::Device;
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
+use crate::mmdit;
+use crate::param::Params;
 use crate::pipeline::coder::{Coder, Size};
 use crate::pipeline::denoise::{Denoiser, Running};
 use crate::pipeline::estimate::{Estimate, Phase, PhaseKind};
@@ -68,6 +70,14 @@ pub(crate) struct Plan {
     channels: usize,
     calls: usize,
     skipped: usize,
+    /// Of the transformer and of the autoencoder.
+    precision: (Precision, Precision),
+}
+
+/// What `prepare` alone reads of the transformer, and what every call reads. The numbers are shared, not copied.
+pub(crate) fn split(params: &Params) -> (Params, Params) {
+    let (once, often) = params.0.clone().into_iter().partition(|(name, _)| mmdit::prepares(name));
+    (Params(once), Params(often))
 }
 
 impl Plan {
@@ -95,7 +105,8 @@ impl Plan {
         let encoder = request.source.as_ref().map(|_| Coder::encoder(vae, size, tiles, request.vae_precision));
         let decoder = Coder::decoder(vae, size, tiles, request.vae_precision);
         let (pictures, channels) = (request.seeds.pictures(), vae.latent);
-        Ok(Self { size, pictures, schedule, denoiser, encoder, decoder, channels, calls, skipped })
+        let precision = (request.precision, request.vae_precision);
+        Ok(Self { size, pictures, schedule, denoiser, encoder, decoder, channels, calls, skipped, precision })
     }
 
     /// Numbers of one picture's latents.
@@ -137,16 +148,25 @@ impl Plan {
         (needs, text_flops): (&[Need], u64),
         layout: &Layout,
     ) -> Estimate {
-        let pixels = device.model_bytes(&model.mmdit.params) + device.model_bytes(&model.vae.params);
+        let (once, often) = split(&model.mmdit.params);
+        let (precision, vae_precision) = self.precision;
+        let vae = device.model_bytes(&model.vae.params, vae_precision);
+        let (once, often) = (device.model_bytes(&once, precision), device.model_bytes(&often, precision));
+        // While it prepares, and while it denoises. Whatever stays from the picture before counts too.
+        let (preparing, denoising) = match layout.modulation {
+            Keep::Stays => (once + often + vae, once + often + vae),
+            Keep::Leaves => (once + vae, often + vae),
+        };
         let of_text = needs.iter().map(|need| need.model_bytes);
-        let (text_weights, weights_bytes) = match layout.text {
+        let (text_weights, kept_text) = match layout.text {
             Keep::Stays => {
-                let all = pixels + of_text.sum::<u64>();
-                (all, all)
+                let all = of_text.sum::<u64>();
+                (all + denoising, all)
             }
             // One encoder at a time, and none of them beside the transformer.
-            Keep::Leaves => (of_text.max().unwrap_or(0), pixels),
+            Keep::Leaves => (of_text.max().unwrap_or(0), 0),
         };
+        let weights_bytes = denoising + kept_text;
         let most = |of: fn(&Need) -> u64| needs.iter().map(of).max().unwrap_or(0);
         let text = Phase {
             kind: PhaseKind::Text,
@@ -172,7 +192,11 @@ impl Plan {
             self.denoiser.flops(self.calls, self.skipped),
         );
         let decode = coder(PhaseKind::Decode, &self.decoder, self.pictures);
-        Estimate::of([text].into_iter().chain(encode).chain([denoise, decode]).collect())
+        let prepare = Phase {
+            weights_bytes: preparing + kept_text,
+            ..phase(PhaseKind::Prepare, self.denoiser.prepare_workspace_bytes(device), self.denoiser.prepare_flops())
+        };
+        Estimate::of([text].into_iter().chain(encode).chain([prepare, denoise, decode]).collect())
     }
 
     /// Latents to a picture, with what a mask keeps laid over it.

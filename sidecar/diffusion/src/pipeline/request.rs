@@ -180,6 +180,10 @@ pub struct Layout {
     pub guided: Guided,
     /// What becomes of the text encoders when the text is read.
     pub text: Keep,
+    /// What becomes of the parameters that are read once a picture (a third of Large, for the modulations of its blocks).
+    /// Where they leave, they and the rest of the transformer are never loaded together, and either is loaded anew for
+    /// the next picture.
+    pub modulation: Keep,
     /// The autoencoder sees a picture in tiles of this kind. Lossy.
     pub tiles: Option<Tiles>,
 }
@@ -187,7 +191,7 @@ pub struct Layout {
 impl Layout {
     /// Everything at once: the most memory and the least time.
     pub fn widest(pictures: usize) -> Self {
-        Self { pictures, guided: Guided::Together, text: Keep::Stays, tiles: None }
+        Self { pictures, guided: Guided::Together, text: Keep::Stays, modulation: Keep::Stays, tiles: None }
     }
 }
 

@@ -128,17 +128,17 @@ impl Device for Counting {
         Plain.free_bytes()
     }
 
-    fn model_bytes(&self, params: &Params) -> u64 {
-        Plain.model_bytes(params)
+    fn model_bytes(&self, params: &Params, precision: Precision) -> u64 {
+        Plain.model_bytes(params, precision)
     }
 
     fn workspace_bytes(&self, program: &Program) -> u64 {
         program.ops.len() as u64
     }
 
-    fn load(&self, params: &Params) -> Result<Params, DiffusionError> {
+    fn load(&self, params: &Params, precision: Precision) -> Result<Params, DiffusionError> {
         self.note(Seen::Load);
-        Plain.load(params)
+        Plain.load(params, precision)
     }
 
     fn reserve(&self, bytes: u64) -> Result<Vec<u8>, DiffusionError> {
@@ -157,6 +157,10 @@ impl Device for Counting {
 
     fn read(&self, memory: &Vec<u8>, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError> {
         Plain.read(memory, at, numbers)
+    }
+
+    fn copy(&self, memory: &mut Vec<u8>, from: Span, to: Span) -> Result<(), DiffusionError> {
+        Plain.copy(memory, from, to)
     }
 
     fn run(
@@ -289,9 +293,9 @@ fn weights_are_loaded_once_and_again_when_they_were_unloaded() {
         draw_with(engine, &request(&[1]), &Layout::widest(1));
         engine.device.take().into_iter().filter(|seen| *seen == Seen::Load).count()
     };
-    assert_eq!([loads(&mut engine), loads(&mut engine)], [2, 0]);
+    assert_eq!([loads(&mut engine), loads(&mut engine)], [3, 0]);
     engine.unload();
-    assert_eq!(loads(&mut engine), 2);
+    assert_eq!(loads(&mut engine), 3);
 }
 
 #[test]
@@ -651,7 +655,8 @@ fn with_text() -> (Model, Request) {
 #[test]
 fn a_text_is_read_once_and_what_it_takes_is_known() {
     let (model, request) = with_text();
-    let all_weights = Plain.model_bytes(&model.mmdit.params) + Plain.model_bytes(&model.vae.params);
+    let of = |params: &Params| Plain.model_bytes(params, Precision::F32);
+    let all_weights = of(&model.mmdit.params) + of(&model.vae.params);
     let mut engine = Engine::new(Counting::default(), model);
     let loads = |engine: &mut Engine<Counting>, request: &Request, layout: Layout| {
         let estimate = engine.estimate(request, &layout).expect("an estimate");
@@ -669,7 +674,7 @@ fn a_text_is_read_once_and_what_it_takes_is_known() {
     let stays = Layout::widest(1);
     let leaves = Layout { text: Keep::Leaves, ..stays };
     let (loaded, reserved, first) = loads(&mut engine, &request, stays);
-    assert_eq!((loaded, reserved), (5, 2));
+    assert_eq!((loaded, reserved), (6, 2));
     let (loaded, reserved, again) = loads(&mut engine, &request, stays);
     assert_eq!((loaded, reserved), (0, 1), "the text is known");
     assert_eq!(first, again);
@@ -682,9 +687,25 @@ fn a_text_is_read_once_and_what_it_takes_is_known() {
     assert_eq!(loads(&mut engine, &request, leaves).0, 0);
     assert_eq!(engine.texts.present(), 0, "they leave though the text is known");
     assert!(apart(&drawn.pictures[0].picture, &first.pictures[0].picture) > 1e-3);
-    assert_eq!(loads(&mut engine, &other("a blue castle"), leaves).0, 5);
-    assert_eq!(loads(&mut engine, &other("a green castle"), leaves).0, 5);
+    assert_eq!(loads(&mut engine, &other("a blue castle"), leaves).0, 6);
+    assert_eq!(loads(&mut engine, &other("a green castle"), leaves).0, 6);
     assert_eq!(loads(&mut engine, &other("a green castle"), leaves).0, 0);
+
+    // What is prepared with leaves before what every call reads comes, and is loaded anew for the next picture.
+    let parted = Layout { modulation: Keep::Leaves, ..stays };
+    engine.unload();
+    let (loaded, _, third) = loads(&mut engine, &request, parted);
+    assert_eq!((loaded, &third), (3, &first));
+    assert!(engine.loaded.once.is_none());
+    assert_eq!(loads(&mut engine, &request, parted).0, 2, "the autoencoder stayed");
+    let phases = |engine: &mut Engine<Counting>, layout: Layout| {
+        let estimate = engine.estimate(&request, &layout).expect("an estimate");
+        [PhaseKind::Prepare, PhaseKind::Denoise].map(|kind| estimate.phase(kind).expect("a phase").weights_bytes)
+    };
+    let (together, apart_from) = (phases(&mut engine, stays), phases(&mut engine, parted));
+    assert!(together[0] == together[1] && apart_from[0] < together[0] && apart_from[1] < together[1]);
+    let others = together[0] - engine.split.0.0.values().map(|param| param.stored_bytes() as u64).sum::<u64>();
+    assert_eq!(apart_from[1], others);
 
     let weights = |engine: &mut Engine<Counting>, layout: Layout| {
         let estimate = engine.estimate(&request, &layout).expect("an estimate");
@@ -764,7 +785,8 @@ fn memory_of_the_real_models() {
             };
             let denoiser =
                 denoise::Denoiser::new(config, 8, &request, &Layout::widest(pictures), 333, 28).expect("fits");
-            let table = 28 * 2 * 2 * crate::mmdit::Table::of(config).columns() as u64;
+            // Of all steps, and the rows of the one that runs.
+            let table = (28 + 1) * 2 * 2 * crate::mmdit::Table::of(config).columns() as u64;
             let bytes = denoiser.bytes();
             println!(
                 "{name} {side} x{pictures}: {} MB, of which the table {} MB",

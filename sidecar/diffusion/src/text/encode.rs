@@ -158,7 +158,8 @@ pub enum Stay {
 #[derive(Debug)]
 pub struct Loaded<D: Device> {
     stay: Stay,
-    models: BTreeMap<Encoder, D::Model>,
+    /// For programs of a precision.
+    models: BTreeMap<Encoder, (Precision, D::Model)>,
 }
 
 impl<D: Device> Loaded<D> {
@@ -264,7 +265,7 @@ impl Encoders {
             encoder: one.encoder,
             memory_bytes: Layout::of(one).bytes,
             workspace_bytes: one.programs().map(|program| device.workspace_bytes(program)).max().unwrap_or(0),
-            model_bytes: device.model_bytes(&one.params),
+            model_bytes: device.model_bytes(&one.params, one.program.precision),
         };
         self.ones.iter().map(need).collect()
     }
@@ -458,9 +459,16 @@ impl One {
     /// What the encoder makes of `ids`.
     fn run<D: Device>(&self, work: &mut Work<'_, D>, ids: &[u32]) -> Result<Embedding, DiffusionError> {
         let Work { device, memory, at, loaded, stop, .. } = work;
-        let model = match loaded.models.entry(self.encoder) {
+        let precision = self.program.precision;
+        // What was loaded for another precision makes room first.
+        if loaded.models.get(&self.encoder).is_some_and(|(loaded, _)| *loaded != precision) {
+            loaded.models.remove(&self.encoder);
+        }
+        let (_, model) = match loaded.models.entry(self.encoder) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(device.load(&self.params)?),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert((precision, device.load(&self.params, precision)?))
+            }
         };
         let layout = Layout::of(self);
         let kept: Vec<u64> = layout.kept.iter().map(|offset| *at + offset).collect();

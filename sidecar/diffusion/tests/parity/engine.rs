@@ -40,7 +40,7 @@ const THREADS: usize = 2;
 /// Runs `graph` on what is given; all kept buffers, given ones too.
 pub(crate) fn run<D: Device>(device: &D, graph: Graph, precision: Precision, params: &Params, given: &Kept) -> Kept {
     let program = &Program::new(graph, precision);
-    let model = device.load(params).expect("a model");
+    let model = device.load(params, precision).expect("a model");
     let (mut offsets, mut end) = (Vec::new(), program.scratch_bytes);
     for kept in &program.kept {
         offsets.push(end);

@@ -257,7 +257,8 @@ fn mapped(pipeline: &Pipeline<Cpu>) -> u64 {
     let clips = model.text.clip_l.iter().chain(&model.text.clip_g).map(|part| &part.params);
     let text = clips.chain(model.text.t5.iter().map(|part| &part.params));
     let all = [&model.mmdit.params, &model.vae.params].into_iter().chain(text);
-    all.map(|params| device.model_bytes(params)).sum()
+    // The processor reads files in place, whatever the precision.
+    all.map(|params| device.model_bytes(params, Precision::F32)).sum()
 }
 
 struct Held<'a>(&'a AtomicU64);
@@ -343,7 +344,7 @@ pub(crate) fn rate(dtype: Dtype) -> Result<f64, EngineError> {
     builder.output("y", y);
     let program = Program::new(builder.finish(), precision);
     let weight = Param::whole(Tensor::of_f32(vec![COLS, COLS], &vec![0.5; COLS * COLS]));
-    let model = device.load(&Params([("w.weight".to_owned(), weight)].into())).map_err(told)?;
+    let model = device.load(&Params([("w.weight".to_owned(), weight)].into()), precision).map_err(told)?;
     // The two kept buffers stand one after the other, then what the program works in.
     let each = aligned(bytes(ROWS, COLS, Element::Act, precision));
     let mut memory = device.reserve(2 * each + program.scratch_bytes).map_err(told)?;
@@ -364,6 +365,7 @@ fn layout(plan: &Plan) -> Layout {
         pictures: plan.pictures,
         guided: if plan.apart { Guided::Apart } else { Guided::Together },
         text: if plan.text_leaves { Keep::Leaves } else { Keep::Stays },
+        modulation: Keep::Stays,
         tiles: plan.tiled_vae.then_some(Tiles::USUAL),
     }
 }
@@ -487,7 +489,7 @@ fn told(err: DiffusionError) -> EngineError {
         DiffusionError::Missing(message) => EngineError::Missing(message),
         DiffusionError::Request(message) => EngineError::Recipe(message),
         DiffusionError::Cancelled => EngineError::Cancelled,
-        DiffusionError::Device { .. } => EngineError::Failed(err.to_string()),
+        DiffusionError::Device { .. } | DiffusionError::Lost { .. } => EngineError::Failed(err.to_string()),
     }
 }
 

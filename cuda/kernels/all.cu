@@ -1,0 +1,1 @@
+// Every kernel, compiled as one image.
