@@ -41,7 +41,7 @@ pub enum DiffusionError {
         reason: String,
     },
     /// The device is gone with all that it held; on a new one everything is loaded again.
-    #[error("compute on {device}: {reason}")]
+    #[error("compute on {device}: it was lost: {reason}")]
     Lost {
         /// Which.
         device: String,
