@@ -128,19 +128,16 @@ struct Unit<'a> {
 }
 
 /// Cuts a parameter into units.
-fn cut<'a>(
-    name: &str,
-    param: &'a Param,
-    placed: &Placed,
-    units: &mut Vec<Unit<'a>>,
-) -> Result<(), CudaError> {
+fn cut<'a>(name: &str, param: &'a Param, placed: &Placed, units: &mut Vec<Unit<'a>>) -> Result<(), CudaError> {
     let stacked: usize = param.parts.iter().map(|part| part.rows.len()).sum();
     if stacked != param.rows() {
         return Err(CudaError::Fault(format!("load {name}: {stacked} rows where {:?} are wanted", param.shape)));
     }
     // A table of positions is one row of megabytes: its places are rows as well.
     let param = match param.shape.as_slice() {
-        [1, _, features] => param.with_rows_of(*features).map_or(std::borrow::Cow::Borrowed(param), std::borrow::Cow::Owned),
+        [1, _, features] => {
+            param.with_rows_of(*features).map_or(std::borrow::Cow::Borrowed(param), std::borrow::Cow::Owned)
+        }
         _ => std::borrow::Cow::Borrowed(param),
     };
     let taps = match param.shape.as_slice() {
