@@ -25,7 +25,7 @@ struct Ask {
 }
 
 /// `serve KIND`: says `{"ready_s"}` when the model's files are open, then for every line of the input what it took.
-pub fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let [kind] = &options.rest[..] else { return Err("serve: name a model".to_owned()) };
     let began = Instant::now();
     let mut engine = Engine::new(subject.open(u64::MAX)?, open(options, kind)?);

@@ -15,7 +15,7 @@ use crate::report;
 use crate::subject::Subject;
 
 /// Cases against plain loops, then shapes of real models against the fast processor.
-pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let device = subject.open(u64::MAX)?;
     let processor = Cpu::new().map_err(|err| err.to_string())?;
     let began = Instant::now();

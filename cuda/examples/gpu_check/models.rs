@@ -27,7 +27,7 @@ fn tiny_of(kind: &str) -> Outcome<Tiny> {
 }
 
 /// `weights KIND FOLDER`: writes a model as diffusers' folder, with the toy tokenizers.
-pub fn write(options: &Options) -> Outcome<()> {
+pub(crate) fn write(options: &Options) -> Outcome<()> {
     let [kind, folder] = &options.rest[..] else { return Err("write weights: name a kind and a folder".to_owned()) };
     make(&tiny_of(kind)?, Path::new(folder), &options.tokenizers)
 }
@@ -49,7 +49,7 @@ fn make(tiny: &Tiny, folder: &Path, tokenizers: &Path) -> Outcome<()> {
 
 /// The model of this kind in the folder of models, which is made first if it is a toy. Its text encoders are known by the
 /// kind, which is a sound identity here: a kind's weights never change.
-pub fn open(options: &Options, kind: &str) -> Outcome<Model> {
+pub(crate) fn open(options: &Options, kind: &str) -> Outcome<Model> {
     let folder: PathBuf = options.models.join(kind);
     if kind.starts_with("tiny") {
         make(&tiny_of(kind)?, &folder, &options.tokenizers)?;
@@ -65,7 +65,7 @@ pub fn open(options: &Options, kind: &str) -> Outcome<Model> {
 }
 
 /// What is asked for in most parts; they change what they are about.
-pub fn request(side: usize, steps: usize, scale: f32, precision: Precision) -> Request {
+pub(crate) fn request(side: usize, steps: usize, scale: f32, precision: Precision) -> Request {
     Request {
         prompt: Prompts::all("a small village by the sea at dawn, oil on canvas"),
         negative: Prompts::all("a blurry photograph"),
@@ -87,7 +87,7 @@ pub fn request(side: usize, steps: usize, scale: f32, precision: Precision) -> R
 }
 
 /// A picture to begin with, of which the right half may change where it is `masked`.
-pub fn source(side: usize, strength: f64, masked: bool) -> Source {
+pub(crate) fn source(side: usize, strength: f64, masked: bool) -> Source {
     let pixels = gauss(1, "source", side * side * 3, 0.2).iter().map(|x| (x + 0.5).clamp(0.0, 1.0)).collect();
     let mask = masked.then(|| Mask {
         pixels: (0..side * side).map(|at| if at % side >= side / 2 { 1.0 } else { 0.0 }).collect(),

@@ -16,7 +16,7 @@ use crate::report;
 use crate::subject::{Counted, Subject};
 
 /// Layouts from the widest to the narrowest, for so many pictures; the last changes pixels.
-pub fn rungs(pictures: usize) -> Vec<(&'static str, Layout)> {
+pub(crate) fn rungs(pictures: usize) -> Vec<(&'static str, Layout)> {
     let widest = Layout::widest(pictures);
     let leaves = Layout { text: Keep::Leaves, ..widest };
     let few = Layout { pictures: pictures.div_ceil(2), ..leaves };
@@ -35,7 +35,7 @@ pub fn rungs(pictures: usize) -> Vec<(&'static str, Layout)> {
 }
 
 /// The first rung that `request` fits on in `free_bytes`.
-pub fn choose<D: Device>(
+pub(crate) fn choose<D: Device>(
     engine: &mut Engine<D>,
     request: &Request,
     free_bytes: u64,
@@ -95,7 +95,7 @@ impl Drop for Ballast {
 }
 
 /// `ballast MB`: holds so much until the input ends.
-pub fn ballast<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn ballast<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let megabytes: u64 =
         options.rest.first().and_then(|text| text.parse().ok()).ok_or("hold memory: say how many MB")?;
     let device = subject.open(u64::MAX)?;
@@ -109,7 +109,7 @@ pub fn ballast<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bo
 }
 
 /// Draws on every rung with just the memory that it needs, and asks for more than there is.
-pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let (kind, side, steps, pictures) =
         if options.tiny { ("tiny-medium", 64, 2, 4) } else { ("medium", 1024, 2, 8u64) };
     let device = subject.open(u64::MAX)?;

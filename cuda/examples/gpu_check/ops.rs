@@ -32,11 +32,12 @@ const CARDS: [(&str, f64, f64); 8] = [
 ];
 
 /// Times the programs of Medium and of the autoencoder.
-pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let device = subject.open(u64::MAX)?;
     let (kinds, side): (&[&str], usize) =
         if options.tiny { (&["tiny-medium"], 64) } else { (&["medium", "large"], 1024) };
-    let limits = CARDS.iter().find(|(name, ..)| subject.about.card.contains(name)).map(|(_, tflops, gbs)| (*tflops, *gbs));
+    let limits =
+        CARDS.iter().find(|(name, ..)| subject.about.card.contains(name)).map(|(_, tflops, gbs)| (*tflops, *gbs));
     let rounds = if options.tiny { 2 } else { 20 };
     let mut rows = Vec::new();
     for kind in kinds {
@@ -44,7 +45,7 @@ pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> 
         let latent = side / model.vae.config.factor();
         let text = if options.tiny { 77 + 16 } else { 333 };
         let shape = Shape { batch: 2, conditions: 2, height: latent, width: latent, text };
-        let step = mmdit::step(&model.mmdit.config, shape, &[]);
+        let step = mmdit::step(&model.mmdit.config, shape, &[]).map_err(|err| err.to_string())?;
         rows.extend(time(&device, &model, &format!("{kind}, a guided step"), step, rounds, limits)?);
         if kind.ends_with("medium") {
             let decode = vae::decode(&model.vae.config, 1, latent, latent);

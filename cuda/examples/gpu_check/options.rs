@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 /// A failure is a sentence that follows "failed to".
-pub type Outcome<T> = Result<T, String>;
+pub(crate) type Outcome<T> = Result<T, String>;
 
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub(crate) enum Use {
     /// The GPU.
     Cuda,
     /// The processor in its stead, to try the check itself.
@@ -16,29 +16,29 @@ pub enum Use {
 
 /// What the command line says.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// Which part is run.
-    pub part: String,
+    pub(crate) part: String,
     /// What follows it without a name.
-    pub rest: Vec<String>,
+    pub(crate) rest: Vec<String>,
     /// Where parts write their files.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// What computes.
-    pub device: Use,
+    pub(crate) device: Use,
     /// Toy models at toy sizes, and a few runs instead of hundreds.
-    pub tiny: bool,
+    pub(crate) tiny: bool,
     /// Models of full size, as `weights` wrote them.
-    pub models: PathBuf,
+    pub(crate) models: PathBuf,
     /// Tokenizers for all of them.
-    pub tokenizers: PathBuf,
+    pub(crate) tokenizers: PathBuf,
     /// A part begins nothing new after so many seconds.
-    pub seconds: u64,
+    pub(crate) seconds: u64,
 }
 
 impl Options {
     /// # Errors
     /// When an argument is unknown or lacks its value.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
         let part = arguments.next().ok_or("begin: name a part, see the head of cuda/examples/gpu_check/main.rs")?;
         let mut options = Self {
             part,

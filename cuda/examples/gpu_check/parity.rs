@@ -22,7 +22,7 @@ fn floor(precision: Precision) -> f64 {
 }
 
 /// Draws on both and compares.
-pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let mut rows = Vec::new();
     let mut well = true;
     for kind in ["tiny-medium", "tiny-large"] {
@@ -88,9 +88,8 @@ fn requests(tiny: bool, kind: &str, precision: Precision) -> Vec<(&'static str, 
 }
 
 fn psnr(drawn: &Drawn, expected: &Drawn) -> f64 {
-    let bytes = |drawn: &Drawn| -> Vec<u8> {
-        drawn.pictures.iter().flat_map(|drawn| drawn.picture.to_rgb8()).collect()
-    };
+    let bytes =
+        |drawn: &Drawn| -> Vec<u8> { drawn.pictures.iter().flat_map(|drawn| drawn.picture.to_rgb8()).collect() };
     let (drawn, expected) = (bytes(drawn), bytes(expected));
     let square: f64 = drawn.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     10.0 * (255.0f64 * 255.0 * expected.len() as f64 / square).log10()

@@ -12,7 +12,7 @@ use crate::options::{Options, Outcome};
 const PARTS: [&str; 8] = ["about", "conformance", "parity", "same", "oom", "soak", "ops", "bench"];
 
 /// Writes the file of a part.
-pub fn write(options: &Options, part: &str, what: &impl Serialize) -> Outcome<()> {
+pub(crate) fn write(options: &Options, part: &str, what: &impl Serialize) -> Outcome<()> {
     let path = options.out.join(format!("{part}.json"));
     let text = serde_json::to_string_pretty(what).map_err(|err| format!("write {}: {err}", path.display()))?;
     std::fs::create_dir_all(&options.out).map_err(|err| format!("make {}: {err}", options.out.display()))?;
@@ -29,8 +29,10 @@ fn read(folder: &Path, part: &str) -> Outcome<Option<Value>> {
 }
 
 /// All parts as one file, and a table beside it. What did not run is named, and never looks passed.
-pub fn report(options: &Options) -> Outcome<()> {
-    let [folder, path] = &options.rest[..] else { return Err("report: name the folder of parts, and a file".to_owned()) };
+pub(crate) fn report(options: &Options) -> Outcome<()> {
+    let [folder, path] = &options.rest[..] else {
+        return Err("report: name the folder of parts, and a file".to_owned());
+    };
     let (folder, path) = (Path::new(folder), Path::new(path));
     let Some(about) = read(folder, "about")? else {
         return Err(format!("report: {} has no about.json; run `gpu_check about` first", folder.display()));
@@ -98,7 +100,8 @@ fn rows(page: &mut String, rows: &Value, columns: &[(&str, &str)]) {
 fn table(whole: &Value) -> String {
     let of = |name: &str| whole.get(name).map(cell).unwrap_or_default();
     let mut page = format!("# {}\n\n", of("card"));
-    let _ = writeln!(page, "Driver {}, {}, commit {}. Made by `cuda/check.sh`.\n", of("driver"), of("date"), of("commit"));
+    let _ =
+        writeln!(page, "Driver {}, {}, commit {}. Made by `cuda/check.sh`.\n", of("driver"), of("date"), of("commit"));
     for part in whole["not_run"].as_array().into_iter().flatten() {
         let _ = writeln!(page, "**Not run:** {}.\n", cell(part));
     }
@@ -109,56 +112,91 @@ fn table(whole: &Value) -> String {
     }
     if let Some(parity) = whole.get("parity") {
         page.push_str("## Pictures of toy models beside the processor's\n\n");
-        rows(&mut page, &parity["cases"], &[("picture", "/name"), ("numbers", "/dtype"), ("PSNR dB", "/psnr_db"), ("at least", "/floor_db")]);
+        rows(
+            &mut page,
+            &parity["cases"],
+            &[("picture", "/name"), ("numbers", "/dtype"), ("PSNR dB", "/psnr_db"), ("at least", "/floor_db")],
+        );
     }
     if let Some(same) = whole.get("same") {
-        let _ = writeln!(page, "Drawn {} times with one seed: {} kinds of bytes.\n", cell(&same["draws"]), cell(&same["kinds"]));
+        let _ = writeln!(
+            page,
+            "Drawn {} times with one seed: {} kinds of bytes.\n",
+            cell(&same["draws"]),
+            cell(&same["kinds"])
+        );
     }
     if let Some(oom) = whole.get("oom") {
         page.push_str("## With little memory\n\n");
-        rows(&mut page, &oom["cases"], &[("what was free, MB", "/free_mb"), ("layout", "/rung"), ("outcome", "/outcome")]);
+        rows(
+            &mut page,
+            &oom["cases"],
+            &[("what was free, MB", "/free_mb"), ("layout", "/rung"), ("outcome", "/outcome")],
+        );
     }
     if let Some(soak) = whole.get("soak") {
         page.push_str("## Mixed jobs\n\n");
-        rows(&mut page, &soak["caps"], &[
-            ("cap, MB", "/cap_mb"),
-            ("jobs", "/jobs"),
-            ("drawn", "/drawn"),
-            ("of them lossy", "/lossy"),
-            ("fit no layout", "/elsewhere"),
-            ("failed for memory", "/failed_memory"),
-            ("failed otherwise", "/failed"),
-            ("peak, MB", "/peak_mb"),
-        ]);
+        rows(
+            &mut page,
+            &soak["caps"],
+            &[
+                ("cap, MB", "/cap_mb"),
+                ("jobs", "/jobs"),
+                ("drawn", "/drawn"),
+                ("of them lossy", "/lossy"),
+                ("fit no layout", "/elsewhere"),
+                ("failed for memory", "/failed_memory"),
+                ("failed otherwise", "/failed"),
+                ("peak, MB", "/peak_mb"),
+            ],
+        );
     }
     page.push_str("## Seconds from prompt to pixels\n\n");
-    rows(&mut page, &whole["cases"], &[
-        ("picture", "/name"),
-        ("numbers", "/dtype"),
-        ("ours p50", "/ours_s/p50"),
-        ("p95", "/ours_s/p95"),
-        ("rival", "/rival"),
-        ("p50", "/rival_s/p50"),
-        ("p95", "/rival_s/p95"),
-        ("ours ÷ rival", "/ratio"),
-        ("peak MB ours", "/peak_mb_ours"),
-        ("rival", "/peak_mb_rival"),
-    ]);
+    rows(
+        &mut page,
+        &whole["cases"],
+        &[
+            ("picture", "/name"),
+            ("numbers", "/dtype"),
+            ("ours p50", "/ours_s/p50"),
+            ("p95", "/ours_s/p95"),
+            ("rival", "/rival"),
+            ("p50", "/rival_s/p50"),
+            ("p95", "/rival_s/p95"),
+            ("ours ÷ rival", "/ratio"),
+            ("peak MB ours", "/peak_mb_ours"),
+            ("rival", "/peak_mb_rival"),
+        ],
+    );
     if let Some(first) = whole.get("first") {
         page.push_str("## Seconds from start to the first picture\n\n");
-        rows(&mut page, first, &[("picture", "/name"), ("who", "/who"), ("load", "/load_s"), ("compile", "/compile_s"), ("first picture", "/first_s")]);
+        rows(
+            &mut page,
+            first,
+            &[
+                ("picture", "/name"),
+                ("who", "/who"),
+                ("load", "/load_s"),
+                ("compile", "/compile_s"),
+                ("first picture", "/first_s"),
+            ],
+        );
     }
     if let Some(ops) = whole.get("ops") {
         page.push_str("## Where the time goes\n\n");
-        rows(&mut page, &ops["rows"], &[
-            ("program", "/program"),
-            ("operation", "/op"),
-            ("times", "/count"),
-            ("ms, all", "/ms"),
-            ("TFLOP/s", "/tflops"),
-            ("GB/s", "/gbs"),
-            ("share of the roofline", "/roofline"),
-        ]);
+        rows(
+            &mut page,
+            &ops["rows"],
+            &[
+                ("program", "/program"),
+                ("operation", "/op"),
+                ("times", "/count"),
+                ("ms, all", "/ms"),
+                ("TFLOP/s", "/tflops"),
+                ("GB/s", "/gbs"),
+                ("share of the roofline", "/roofline"),
+            ],
+        );
     }
     page
 }

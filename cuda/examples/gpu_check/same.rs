@@ -13,7 +13,7 @@ use crate::report;
 use crate::subject::Subject;
 
 /// Draws one picture a hundred times.
-pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let (draws, side, steps) = if options.tiny { (5, 64, 2) } else { (100, 256, 8) };
     let mut engine = Engine::new(subject.open(u64::MAX)?, open(options, "tiny-medium")?);
     let mut asked = request(side, steps, 4.0, Precision::Bf16);

@@ -10,7 +10,7 @@ use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::error::DiffusionError;
 use thumbforge_diffusion::pipeline::{Engine, Layout, Lossy, Model, PhaseKind, Prompts, Request, Seeds, Unwatched};
 use thumbforge_diffusion::text::cache::Cache;
-use thumbforge_diffusion::text::encode::{Conditioning, Encoders, Loaded, Reading, Stay, Work};
+use thumbforge_diffusion::text::encode::{Conditioning, Encoders, Loaded, Prompt, Reading, Stay, Work};
 
 use crate::models::{open, request, source};
 use crate::oom::rungs;
@@ -100,10 +100,9 @@ impl Reader {
     fn read(&mut self, model: &Model, request: &Request) -> Outcome<Vec<Conditioning>> {
         let told = |err: DiffusionError| err.to_string();
         let reading = Reading {
-            t5: request.t5,
             t5_tokens: request.t5_tokens,
             clip: Precision::F32,
-            t5_precision: request.precision,
+            t5: request.precision,
             context: model.mmdit.config.context,
             pooled: model.mmdit.config.pooled,
         };
@@ -118,34 +117,30 @@ impl Reader {
             stop: &|| false,
         };
         let negative = request.guidance.doubles().then_some(&request.negative);
-        let prompts: Vec<_> = negative.into_iter().chain([&request.prompt]).map(|prompts| {
-            thumbforge_diffusion::text::encode::Prompt {
-                prompt: &prompts.clip_l,
-                prompt_2: Some(&prompts.clip_g),
-                prompt_3: Some(&prompts.t5),
-            }
-        });
-        Ok(encoders.encode(&mut work, &prompts.collect::<Vec<_>>()).map_err(told)?.conditionings)
+        let prompt = |prompts: &'_ Prompts| prompts.clip_l.clone();
+        let texts: Vec<String> = negative.into_iter().chain([&request.prompt]).map(prompt).collect();
+        let prompts: Vec<Prompt<'_>> = texts.iter().map(|text| Prompt::new(text)).collect();
+        Ok(encoders.encode(&mut work, &prompts).map_err(told)?.conditionings)
     }
 }
 
 /// Two models on one device: the one that is not drawn with has left.
 struct Pair<D: Device> {
-    medium: Engine<std::sync::Arc<Counted<D>>>,
-    turbo: Engine<std::sync::Arc<Counted<D>>>,
-    device: std::sync::Arc<Counted<D>>,
+    medium: Engine<Counted<D>>,
+    turbo: Engine<Counted<D>>,
+    device: Counted<D>,
     was_turbo: bool,
 }
 
 /// Every job under each cap.
-pub fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let (count, sides) = if options.tiny { (24, [32, 64]) } else { (500, [512, 1024]) };
     let jobs = jobs(count, sides);
     report::write(options, "soak-jobs", &jobs)?;
     let [medium, turbo] =
         if options.tiny { ["tiny-medium", "tiny-large"] } else { ["medium", "large"] }.map(|kind| open(options, kind));
     let (medium, turbo) = (medium?, turbo?);
-    let device = std::sync::Arc::new(subject.open(u64::MAX)?);
+    let device = subject.open(u64::MAX)?;
     let mut pair = Pair {
         medium: Engine::new(device.clone(), medium),
         turbo: Engine::new(device.clone(), turbo),
@@ -203,7 +198,8 @@ impl<D: Device> Pair<D> {
                 other.unload();
                 self.was_turbo = job.turbo;
             }
-            let Some(fit) = fit(engine, &request, cap_bytes.min(self.device.free_bytes() + self.device.books().used_bytes))?
+            let Some(fit) =
+                fit(engine, &request, cap_bytes.min(self.device.free_bytes() + self.device.books().used_bytes))?
             else {
                 elsewhere += 1;
                 continue;

@@ -14,27 +14,27 @@ use crate::options::Outcome;
 
 /// What stands at the head of the report.
 #[derive(Debug, Clone, Serialize)]
-pub struct About {
+pub(crate) struct About {
     /// As the driver names it.
-    pub card: String,
+    pub(crate) card: String,
     /// Of the driver; empty for a processor.
-    pub driver: String,
+    pub(crate) driver: String,
     /// Compute capability: 90 for Hopper; 0 for a processor.
-    pub capability: u32,
+    pub(crate) capability: u32,
     /// Of the card's memory.
-    pub memory_mb: u64,
+    pub(crate) memory_mb: u64,
 }
 
 /// What is checked.
-pub struct Subject<D> {
+pub(crate) struct Subject<D> {
     /// What it is.
-    pub about: About,
+    pub(crate) about: About,
     open: Box<dyn Fn() -> Outcome<D>>,
 }
 
 impl Subject<Cpu> {
     /// The processor, for dry runs.
-    pub fn cpu() -> Outcome<Self> {
+    pub(crate) fn cpu() -> Outcome<Self> {
         let about = About { card: "processor".to_owned(), driver: String::new(), capability: 0, memory_mb: 0 };
         Ok(Self { about, open: Box::new(|| Cpu::new().map_err(|err| err.to_string())) })
     }
@@ -42,42 +42,48 @@ impl Subject<Cpu> {
 
 impl<D: Device> Subject<D> {
     /// It, with at most `cap_bytes` of its memory.
-    pub fn open(&self, cap_bytes: u64) -> Outcome<Counted<D>> {
+    pub(crate) fn open(&self, cap_bytes: u64) -> Outcome<Counted<D>> {
         let books = Books { cap_bytes, used_bytes: 0, peak_bytes: 0 };
-        Ok(Counted { inner: (self.open)()?, books: Arc::new(Mutex::new(books)) })
+        Ok(Counted { inner: Arc::new((self.open)()?), books: Arc::new(Mutex::new(books)) })
     }
 }
 
 /// What was taken.
 #[derive(Debug, Clone, Copy)]
-pub struct Books {
+pub(crate) struct Books {
     /// It may hold so much.
-    pub cap_bytes: u64,
+    pub(crate) cap_bytes: u64,
     /// It holds so much.
-    pub used_bytes: u64,
+    pub(crate) used_bytes: u64,
     /// It held so much at most.
-    pub peak_bytes: u64,
+    pub(crate) peak_bytes: u64,
 }
 
-/// A device of which no more is taken than a cap.
-pub struct Counted<D> {
-    inner: D,
+/// A device of which no more is taken than a cap; a copy is the same device with the same books.
+pub(crate) struct Counted<D> {
+    inner: Arc<D>,
     books: Arc<Mutex<Books>>,
+}
+
+impl<D> Clone for Counted<D> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), books: self.books.clone() }
+    }
 }
 
 impl<D> Counted<D> {
     /// What was taken so far.
-    pub fn books(&self) -> Books {
+    pub(crate) fn books(&self) -> Books {
         *self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another cap from now on. What is held above it stays.
-    pub fn cap(&self, cap_bytes: u64) {
+    pub(crate) fn cap(&self, cap_bytes: u64) {
         self.books.lock().unwrap_or_else(PoisonError::into_inner).cap_bytes = cap_bytes;
     }
 
     /// The peak begins anew.
-    pub fn forget_peak(&self) {
+    pub(crate) fn forget_peak(&self) {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         books.peak_bytes = books.used_bytes;
     }
@@ -107,7 +113,7 @@ impl Drop for Taken {
 }
 
 /// Memory or parameters of a counted device; given back to the device before the books hear of it.
-pub struct Held<T> {
+pub(crate) struct Held<T> {
     inner: T,
     _taken: Taken,
 }
