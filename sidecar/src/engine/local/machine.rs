@@ -167,7 +167,8 @@ impl Machine {
         if self.file.device == DeviceChoice::Cpu {
             return vec![note(true, "the settings say the processor (`device = \"cpu\"`)".to_owned())];
         }
-        let instead = if self.has_processor() { "local models are drawn on the processor" } else { "nothing is drawn here" };
+        let instead =
+            if self.has_processor() { "local models are drawn on the processor" } else { "nothing is drawn here" };
         let (driver, cards) = match &self.seen {
             // A machine without such a card lacks nothing that it was promised, unless somebody asked for it.
             Seen::Nothing(why) => return vec![note(self.has_processor(), format!("{why}: {instead}"))],
