@@ -37,6 +37,7 @@ use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers
 use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
 use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
+use crate::journal::ways::{self, Way};
 use crate::journal::{Journal, ops, repairs};
 use crate::market::{Limits, Market, Shelf};
 use crate::metrics::Metrics;
@@ -373,16 +374,14 @@ impl Tools {
     fn place(&self, case: &Case) -> Result<Planned, Failure> {
         let market = self.shelf.now();
         let spec = &case.asked.spec;
-        let routes = self.routes(&case.asked, &market)?;
-        let routes = routes.into_iter().map(|mut route| {
-            case.mark(&mut route.realisation);
-            route
-        });
-        let routes: Vec<Route> = routes.filter(|route| case.goes_along(route)).collect();
+        let routes = self.routes_on(case, &market)?;
         if routes.is_empty() {
             let message = "failed to go on with the picture: the model that drew it, or that was to enlarge it, can be had no \
                            more; ask for it again";
             return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+        }
+        if let Some((render, _)) = self.found_again(case, &routes, &market)? {
+            return Ok(Planned::Cached(Box::new(render)));
         }
         let mut no_room = None;
         for route in &routes {
@@ -461,6 +460,47 @@ impl Tools {
         Ok(Planned::Buy(Box::new(Offers { offers, budgets, cross_vendor: spec.terms.cross_vendor_refusals })))
     }
 
+    /// Where a job goes on, best first; none where what it goes on from can be had no more.
+    fn routes_on(&self, case: &Case, market: &Market) -> Result<Vec<Route>, Failure> {
+        let routes = self.routes(&case.asked, market)?.into_iter().map(|mut route| {
+            case.mark(&mut route.realisation);
+            route
+        });
+        Ok(routes.filter(|route| case.goes_along(route)).collect())
+    }
+
+    /// A picture that was repaired or enlarged for somebody who asked for just this and held it to just the same: the way
+    /// there is known, so nothing of it is drawn, bought or judged again. `routes` are those of the job's first picture.
+    fn found_again(
+        &self,
+        case: &Case,
+        routes: &[Route],
+        market: &Market,
+    ) -> Result<Option<(Render, Vec<u8>)>, Failure> {
+        let (true, true, Some(first)) = (case.repairs.is_empty(), case.may_take_steps(), routes.first()) else {
+            return Ok(None);
+        };
+        let way = self.store.way(ways::Asked::of(&case.spec, case.planned)).filter(|way| case.may_go(way, first));
+        let Some(way) = way else { return Ok(None) };
+        let there = self.case_of(case.spec.clone(), case.planned, way.mended());
+        // Models that can be had no more lead nowhere, and are no reason to fail the job.
+        let Some(last) = self.routes_on(&there, market).ok().and_then(|routes| routes.into_iter().next()) else {
+            return Ok(None);
+        };
+        let leads = |route: &Route| route.realisation.key(case.planned) == way.realised;
+        let is_model = last.engine == MODEL_ENGINE;
+        // What a model gives up to fit into this machine's memory stands in its keys.
+        let admitted = || is_model && self.admitted(&there.asked.spec, &last).is_ok_and(|route| leads(&route));
+        if !leads(&last) && !admitted() {
+            return Ok(None);
+        }
+        let Some((render, bytes)) = self.store.render(way.realised) else { return Ok(None) };
+        let is_dear = first.engine == MODEL_ENGINE || first.purchase.is_some();
+        let taken = there.takes(&render)
+            || (is_dear && there.makes_do_with(&render) && self.art(first, &case.asked.spec)?.is_none());
+        Ok(taken.then_some((render, bytes)))
+    }
+
     /// A finished picture of this key, where it may be the job's answer. One that was refused, or held to something else, is
     /// composed and judged again: its art is there.
     fn answer(&self, case: &Case, key: RealisedKey) -> Option<Box<Render>> {
@@ -531,7 +571,11 @@ impl Tools {
     pub fn finished(&self, spec: &JobSpec) -> Result<Option<(Render, Vec<u8>)>, Failure> {
         let case = self.case_of(spec.clone(), spec.recipe.planned_key(), Vec::new());
         let route = self.route(spec)?;
-        Ok(self.store.render(route.realisation.key(case.planned)).filter(|(render, _)| case.takes(render)))
+        let first = self.store.render(route.realisation.key(case.planned)).filter(|(render, _)| case.takes(render));
+        match first {
+            Some(found) => Ok(Some(found)),
+            None => self.found_again(&case, std::slice::from_ref(&route), &self.shelf.now()),
+        }
     }
 
     fn attempt(
@@ -661,6 +705,10 @@ impl Tools {
             repairs: case.repairs.iter().map(Mended::told).collect(),
         };
         self.store.share(&render, &bytes);
+        if !case.repairs.is_empty() {
+            let way = Way::to(render.realised_key, &case.repairs);
+            self.store.share_way(ways::Asked::of(&case.spec, case.planned), &way);
+        }
         Ok(Box::new(render))
     }
 

@@ -32,17 +32,17 @@ pub enum DiffusionError {
     /// Somebody stopped it.
     #[error("draw: it was cancelled")]
     Cancelled,
-    /// The device stopped for good: whatever lay on it is gone, and only another one can go on.
-    #[error("compute on {device}: it was lost: {reason}")]
-    Lost {
+    /// The device failed.
+    #[error("compute on {device}: {reason}")]
+    Device {
         /// Which.
         device: String,
         /// What it says.
         reason: String,
     },
-    /// The device failed.
-    #[error("compute on {device}: {reason}")]
-    Device {
+    /// The device is gone with all that it held; on a new one everything is loaded again.
+    #[error("compute on {device}: it was lost: {reason}")]
+    Lost {
         /// Which.
         device: String,
         /// What it says.

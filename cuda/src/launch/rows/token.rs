@@ -182,7 +182,7 @@ impl Launch for RelativeBias {
     }
 
     fn grid(&self) -> [u32; 3] {
-        [blocks(self.0, self.1.out.rows, self.1.out.cols, 0), 1, 1]
+        [blocks(self.0, 1, self.1.out.cols, 0), 1, 1]
     }
 
     fn threads(&self) -> u32 {

@@ -35,7 +35,7 @@ use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
 use super::seat::{Fell, Seat};
 use super::shelf::{Classes, Registry, Shelf, Stamp, stamp};
-use super::site::{Processor, Site};
+use super::site::{Processor, Room, Site};
 use super::{IDLE, Local, gpu};
 use crate::market::Market;
 use crate::router::{LocalDefaults, LocalModel};
@@ -77,8 +77,9 @@ pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S
         }
         match planner.as_mut() {
             Some((.., pipeline)) => {
-                let room = site.room(pipeline, held.load(Ordering::Relaxed)).min(most);
-                fit(pipeline, asked, pictures, room)
+                site.purpose(pipeline.device_mut(), asked.purpose);
+                let room = site.room(pipeline, held.load(Ordering::Relaxed));
+                fit(pipeline, asked, pictures, Room { total_bytes: room.total_bytes.min(most), ..room })
             }
             None => Err(EngineError::Internal("a planner has no model".to_owned())),
         }
@@ -258,9 +259,9 @@ impl<S: Site> Painter for Sd3<S> {
     }
 
     fn fit(&self, model: &mut Self::Model, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError> {
-        self.site.purpose(model.device(), asked.purpose);
-        let room = self.site.room(model, 0).min(most);
-        fit(model, asked, pictures, room)
+        self.site.purpose(model.device_mut(), asked.purpose);
+        let room = self.site.room(model, 0);
+        fit(model, asked, pictures, Room { total_bytes: room.total_bytes.min(most), ..room })
     }
 
     fn restart(&self) -> Result<(), EngineError> {
@@ -277,7 +278,7 @@ impl<S: Site> Painter for Sd3<S> {
         let Some(first) = asked.first() else { return Ok(Vec::new()) };
         let seeds = asked.iter().map(|asked| asked.seed).collect();
         let request = request(model.model(), first, seeds)?;
-        self.site.purpose(model.device(), first.purpose);
+        self.site.purpose(model.device_mut(), first.purpose);
         self.held.store(plan.needed_bytes.saturating_sub(self.site.counted_free(model)), Ordering::Relaxed);
         // Given back also where it panics, or everything after would be thought to have room that it has not.
         let _held = Held(&self.held);
@@ -300,13 +301,18 @@ impl Drop for Held<'_> {
     }
 }
 
-/// How pictures like one fit into `free` bytes.
-fn fit<D: Device>(model: &mut Pipeline<D>, asked: &Asked, pictures: usize, free: u64) -> Result<Plan, EngineError> {
+/// How pictures like one fit into the room that there is.
+fn fit<D: Device>(model: &mut Pipeline<D>, asked: &Asked, pictures: usize, room: Room) -> Result<Plan, EngineError> {
     let seeds: Vec<u64> = (0..pictures.max(1) as u64).collect();
     let request = request(model.model(), asked, seeds)?;
     let model = Mutex::new(model);
-    room::fit(pictures, asked.shape.tiled_vae, free, &|plan| {
-        Ok(model.lock().estimate(&request, &layout(plan)).map_err(told)?.peak_bytes)
+    room::fit(pictures, asked.shape.tiled_vae, room.total_bytes, &|plan| {
+        let estimate = model.lock().estimate(&request, &layout(plan)).map_err(told)?;
+        let arena_bytes = estimate.phases.iter().map(|phase| phase.arena_bytes).max().unwrap_or(0);
+        // What is beyond the share is beyond what is free, however much of that there is.
+        let beyond = arena_bytes.saturating_sub(room.arena_bytes);
+        let short = if beyond > 0 { room.total_bytes.saturating_add(beyond) } else { 0 };
+        Ok(estimate.peak_bytes.max(short))
     })
 }
 
@@ -352,7 +358,7 @@ fn figures<S: Site>(
         tiled_vae: false,
     };
     let asked = Asked { files: files.clone(), shape, seed: 0, source: None, purpose: Purpose::Batch };
-    site.purpose(pipeline.device(), asked.purpose);
+    site.purpose(pipeline.device_mut(), asked.purpose);
     let room = site.room(&pipeline, 0);
     let plan = fit(&mut pipeline, &asked, 1, room)?;
     let request = request(pipeline.model(), &asked, vec![0])?;

@@ -29,14 +29,22 @@ pub(crate) trait Site: Clone + Send + Sync + 'static {
     fn round(&self) -> u64;
 
     /// Says whose share of memory is taken from now on.
-    fn purpose(&self, device: &Self::Device, purpose: Purpose);
+    fn purpose(&self, device: &mut Self::Device, purpose: Purpose);
 
-    /// What a plan may take in all, weights included. `held_bytes` are those of a drawing under way that will be over by
-    /// then.
-    fn room(&self, pipeline: &Pipeline<Self::Device>, held_bytes: u64) -> u64;
+    /// What a plan may take. `held_bytes` are those of a drawing under way that will be over by then.
+    fn room(&self, pipeline: &Pipeline<Self::Device>, held_bytes: u64) -> Room;
 
     /// What of a plan's bytes the site counts as free while they are drawn with.
     fn counted_free(&self, pipeline: &Pipeline<Self::Device>) -> u64;
+}
+
+/// What a plan may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// In all, weights included.
+    pub(crate) total_bytes: u64,
+    /// Of it for what pictures are computed in: the share of what they are for.
+    pub(crate) arena_bytes: u64,
 }
 
 /// The processor.
@@ -58,10 +66,11 @@ impl Site for Processor {
         0
     }
 
-    fn purpose(&self, _: &Cpu, _: Purpose) {}
+    fn purpose(&self, _: &mut Cpu, _: Purpose) {}
 
-    fn room(&self, pipeline: &Pipeline<Cpu>, held_bytes: u64) -> u64 {
-        pipeline.device().free_bytes().saturating_add(held_bytes)
+    fn room(&self, pipeline: &Pipeline<Cpu>, held_bytes: u64) -> Room {
+        let total_bytes = pipeline.device().free_bytes().saturating_add(held_bytes);
+        Room { total_bytes, arena_bytes: u64::MAX }
     }
 
     /// Weights are mapped: the system counts them as free while they are drawn with, since it can drop them, and to count
