@@ -59,13 +59,14 @@ void copies_wait(u32 but);
 // Ends the launch with an error.
 [[noreturn]] void fault(const char* what);
 
-// How kernels are found: each is one of these, made when the library is loaded.
+// How kernels are found: each is one of these, made when its library is loaded, and known until that is closed.
 struct Kernel {
     const char* name;
     size_t args_bytes;
     u32 threads;
     void (*run)(const void* args);
     Kernel(const char* name, size_t args_bytes, u32 threads, void (*run)(const void*));
+    ~Kernel();
 };
 
 struct Shuffle { u32 value, from; };
