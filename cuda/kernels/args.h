@@ -20,19 +20,6 @@ struct PackArgs {
     u32 pad;
 };
 static_assert(sizeof(PackArgs) == 160, "PackArgs");
-static_assert(__builtin_offsetof(PackArgs, from) == 0, "PackArgs.from");
-static_assert(__builtin_offsetof(PackArgs, norms) == 72, "PackArgs.norms");
-static_assert(__builtin_offsetof(PackArgs, to) == 96, "PackArgs.to");
-static_assert(__builtin_offsetof(PackArgs, own) == 120, "PackArgs.own");
-static_assert(__builtin_offsetof(PackArgs, before) == 124, "PackArgs.before");
-static_assert(__builtin_offsetof(PackArgs, tokens) == 128, "PackArgs.tokens");
-static_assert(__builtin_offsetof(PackArgs, heads) == 132, "PackArgs.heads");
-static_assert(__builtin_offsetof(PackArgs, head) == 136, "PackArgs.head");
-static_assert(__builtin_offsetof(PackArgs, padded) == 140, "PackArgs.padded");
-static_assert(__builtin_offsetof(PackArgs, lanes) == 144, "PackArgs.lanes");
-static_assert(__builtin_offsetof(PackArgs, wide) == 148, "PackArgs.wide");
-static_assert(__builtin_offsetof(PackArgs, eps) == 152, "PackArgs.eps");
-static_assert(__builtin_offsetof(PackArgs, pad) == 156, "PackArgs.pad");
 
 struct MeetArgs {
     u64 packed[3];
@@ -50,19 +37,6 @@ struct MeetArgs {
     u32 pad;
 };
 static_assert(sizeof(MeetArgs) == 200, "MeetArgs");
-static_assert(__builtin_offsetof(MeetArgs, packed) == 0, "MeetArgs.packed");
-static_assert(__builtin_offsetof(MeetArgs, bias) == 24, "MeetArgs.bias");
-static_assert(__builtin_offsetof(MeetArgs, out) == 48, "MeetArgs.out");
-static_assert(__builtin_offsetof(MeetArgs, first) == 144, "MeetArgs.first");
-static_assert(__builtin_offsetof(MeetArgs, batch) == 164, "MeetArgs.batch");
-static_assert(__builtin_offsetof(MeetArgs, heads) == 168, "MeetArgs.heads");
-static_assert(__builtin_offsetof(MeetArgs, head) == 172, "MeetArgs.head");
-static_assert(__builtin_offsetof(MeetArgs, padded) == 176, "MeetArgs.padded");
-static_assert(__builtin_offsetof(MeetArgs, tokens) == 180, "MeetArgs.tokens");
-static_assert(__builtin_offsetof(MeetArgs, mask) == 184, "MeetArgs.mask");
-static_assert(__builtin_offsetof(MeetArgs, scale) == 188, "MeetArgs.scale");
-static_assert(__builtin_offsetof(MeetArgs, wide) == 192, "MeetArgs.wide");
-static_assert(__builtin_offsetof(MeetArgs, pad) == 196, "MeetArgs.pad");
 
 struct NormArgs {
     Mat x;
@@ -77,16 +51,6 @@ struct NormArgs {
     u32 wide;
 };
 static_assert(sizeof(NormArgs) == 128, "NormArgs");
-static_assert(__builtin_offsetof(NormArgs, x) == 0, "NormArgs.x");
-static_assert(__builtin_offsetof(NormArgs, out) == 24, "NormArgs.out");
-static_assert(__builtin_offsetof(NormArgs, shift) == 48, "NormArgs.shift");
-static_assert(__builtin_offsetof(NormArgs, scale) == 72, "NormArgs.scale");
-static_assert(__builtin_offsetof(NormArgs, weight) == 96, "NormArgs.weight");
-static_assert(__builtin_offsetof(NormArgs, bias) == 104, "NormArgs.bias");
-static_assert(__builtin_offsetof(NormArgs, tokens) == 112, "NormArgs.tokens");
-static_assert(__builtin_offsetof(NormArgs, layer) == 116, "NormArgs.layer");
-static_assert(__builtin_offsetof(NormArgs, eps) == 120, "NormArgs.eps");
-static_assert(__builtin_offsetof(NormArgs, wide) == 124, "NormArgs.wide");
 
 struct GroupNormArgs {
     Mat x;
@@ -105,6 +69,136 @@ struct GroupNormArgs {
     u32 wide;
 };
 static_assert(sizeof(GroupNormArgs) == 112, "GroupNormArgs");
+
+struct ActivateArgs {
+    Mat x;
+    Mat out;
+    u32 act;
+    u32 wide;
+};
+static_assert(sizeof(ActivateArgs) == 56, "ActivateArgs");
+
+struct ModulateArgs {
+    Mat x;
+    Mat out;
+    Mat shift;
+    Mat scale;
+    u32 tokens;
+    u32 wide;
+};
+static_assert(sizeof(ModulateArgs) == 104, "ModulateArgs");
+
+struct CombineArgs {
+    Mat y;
+    Mat out;
+    Then then;
+    u32 wide;
+    u32 pad;
+};
+static_assert(sizeof(CombineArgs) == 112, "CombineArgs");
+
+struct UpsampleArgs {
+    Mat x;
+    Mat out;
+    u32 height;
+    u32 width;
+    u32 wide;
+    u32 pad;
+};
+static_assert(sizeof(UpsampleArgs) == 64, "UpsampleArgs");
+
+struct UnpatchifyArgs {
+    Mat x;
+    Mat out;
+    u32 height;
+    u32 width;
+    u32 patch;
+    u32 wide;
+};
+static_assert(sizeof(UnpatchifyArgs) == 64, "UnpatchifyArgs");
+
+struct PositionsArgs {
+    Mat table;
+    Mat out;
+    u32 side;
+    u32 top;
+    u32 left;
+    u32 width;
+    u32 wide;
+    u32 pad;
+};
+static_assert(sizeof(PositionsArgs) == 72, "PositionsArgs");
+
+struct Rgba8Args {
+    Mat x;
+    u64 out;
+    u64 out_bytes;
+};
+static_assert(sizeof(Rgba8Args) == 40, "Rgba8Args");
+
+struct EmbedArgs {
+    Mat ids;
+    Mat table;
+    Mat positions;
+    Mat out;
+    u64 fault;
+    u32 wide;
+    u32 pad;
+};
+static_assert(sizeof(EmbedArgs) == 112, "EmbedArgs");
+
+struct TimestepArgs {
+    Mat t;
+    Mat out;
+};
+static_assert(sizeof(TimestepArgs) == 48, "TimestepArgs");
+
+struct RelativeBiasArgs {
+    Mat table;
+    Mat out;
+    u32 tokens;
+    u32 half;
+    u32 starts[32];
+};
+static_assert(sizeof(RelativeBiasArgs) == 184, "RelativeBiasArgs");
+
+#ifndef __CUDACC_RTC__ // which has no offsetof; the emulator's compiler says it of the same text
+static_assert(__builtin_offsetof(PackArgs, from) == 0, "PackArgs.from");
+static_assert(__builtin_offsetof(PackArgs, norms) == 72, "PackArgs.norms");
+static_assert(__builtin_offsetof(PackArgs, to) == 96, "PackArgs.to");
+static_assert(__builtin_offsetof(PackArgs, own) == 120, "PackArgs.own");
+static_assert(__builtin_offsetof(PackArgs, before) == 124, "PackArgs.before");
+static_assert(__builtin_offsetof(PackArgs, tokens) == 128, "PackArgs.tokens");
+static_assert(__builtin_offsetof(PackArgs, heads) == 132, "PackArgs.heads");
+static_assert(__builtin_offsetof(PackArgs, head) == 136, "PackArgs.head");
+static_assert(__builtin_offsetof(PackArgs, padded) == 140, "PackArgs.padded");
+static_assert(__builtin_offsetof(PackArgs, lanes) == 144, "PackArgs.lanes");
+static_assert(__builtin_offsetof(PackArgs, wide) == 148, "PackArgs.wide");
+static_assert(__builtin_offsetof(PackArgs, eps) == 152, "PackArgs.eps");
+static_assert(__builtin_offsetof(PackArgs, pad) == 156, "PackArgs.pad");
+static_assert(__builtin_offsetof(MeetArgs, packed) == 0, "MeetArgs.packed");
+static_assert(__builtin_offsetof(MeetArgs, bias) == 24, "MeetArgs.bias");
+static_assert(__builtin_offsetof(MeetArgs, out) == 48, "MeetArgs.out");
+static_assert(__builtin_offsetof(MeetArgs, first) == 144, "MeetArgs.first");
+static_assert(__builtin_offsetof(MeetArgs, batch) == 164, "MeetArgs.batch");
+static_assert(__builtin_offsetof(MeetArgs, heads) == 168, "MeetArgs.heads");
+static_assert(__builtin_offsetof(MeetArgs, head) == 172, "MeetArgs.head");
+static_assert(__builtin_offsetof(MeetArgs, padded) == 176, "MeetArgs.padded");
+static_assert(__builtin_offsetof(MeetArgs, tokens) == 180, "MeetArgs.tokens");
+static_assert(__builtin_offsetof(MeetArgs, mask) == 184, "MeetArgs.mask");
+static_assert(__builtin_offsetof(MeetArgs, scale) == 188, "MeetArgs.scale");
+static_assert(__builtin_offsetof(MeetArgs, wide) == 192, "MeetArgs.wide");
+static_assert(__builtin_offsetof(MeetArgs, pad) == 196, "MeetArgs.pad");
+static_assert(__builtin_offsetof(NormArgs, x) == 0, "NormArgs.x");
+static_assert(__builtin_offsetof(NormArgs, out) == 24, "NormArgs.out");
+static_assert(__builtin_offsetof(NormArgs, shift) == 48, "NormArgs.shift");
+static_assert(__builtin_offsetof(NormArgs, scale) == 72, "NormArgs.scale");
+static_assert(__builtin_offsetof(NormArgs, weight) == 96, "NormArgs.weight");
+static_assert(__builtin_offsetof(NormArgs, bias) == 104, "NormArgs.bias");
+static_assert(__builtin_offsetof(NormArgs, tokens) == 112, "NormArgs.tokens");
+static_assert(__builtin_offsetof(NormArgs, layer) == 116, "NormArgs.layer");
+static_assert(__builtin_offsetof(NormArgs, eps) == 120, "NormArgs.eps");
+static_assert(__builtin_offsetof(NormArgs, wide) == 124, "NormArgs.wide");
 static_assert(__builtin_offsetof(GroupNormArgs, x) == 0, "GroupNormArgs.x");
 static_assert(__builtin_offsetof(GroupNormArgs, out) == 24, "GroupNormArgs.out");
 static_assert(__builtin_offsetof(GroupNormArgs, weight) == 48, "GroupNormArgs.weight");
@@ -119,92 +213,33 @@ static_assert(__builtin_offsetof(GroupNormArgs, columns) == 96, "GroupNormArgs.c
 static_assert(__builtin_offsetof(GroupNormArgs, act) == 100, "GroupNormArgs.act");
 static_assert(__builtin_offsetof(GroupNormArgs, eps) == 104, "GroupNormArgs.eps");
 static_assert(__builtin_offsetof(GroupNormArgs, wide) == 108, "GroupNormArgs.wide");
-
-struct ActivateArgs {
-    Mat x;
-    Mat out;
-    u32 act;
-    u32 wide;
-};
-static_assert(sizeof(ActivateArgs) == 56, "ActivateArgs");
 static_assert(__builtin_offsetof(ActivateArgs, x) == 0, "ActivateArgs.x");
 static_assert(__builtin_offsetof(ActivateArgs, out) == 24, "ActivateArgs.out");
 static_assert(__builtin_offsetof(ActivateArgs, act) == 48, "ActivateArgs.act");
 static_assert(__builtin_offsetof(ActivateArgs, wide) == 52, "ActivateArgs.wide");
-
-struct ModulateArgs {
-    Mat x;
-    Mat out;
-    Mat shift;
-    Mat scale;
-    u32 tokens;
-    u32 wide;
-};
-static_assert(sizeof(ModulateArgs) == 104, "ModulateArgs");
 static_assert(__builtin_offsetof(ModulateArgs, x) == 0, "ModulateArgs.x");
 static_assert(__builtin_offsetof(ModulateArgs, out) == 24, "ModulateArgs.out");
 static_assert(__builtin_offsetof(ModulateArgs, shift) == 48, "ModulateArgs.shift");
 static_assert(__builtin_offsetof(ModulateArgs, scale) == 72, "ModulateArgs.scale");
 static_assert(__builtin_offsetof(ModulateArgs, tokens) == 96, "ModulateArgs.tokens");
 static_assert(__builtin_offsetof(ModulateArgs, wide) == 100, "ModulateArgs.wide");
-
-struct CombineArgs {
-    Mat y;
-    Mat out;
-    Then then;
-    u32 wide;
-    u32 pad;
-};
-static_assert(sizeof(CombineArgs) == 112, "CombineArgs");
 static_assert(__builtin_offsetof(CombineArgs, y) == 0, "CombineArgs.y");
 static_assert(__builtin_offsetof(CombineArgs, out) == 24, "CombineArgs.out");
 static_assert(__builtin_offsetof(CombineArgs, then) == 48, "CombineArgs.then");
 static_assert(__builtin_offsetof(CombineArgs, wide) == 104, "CombineArgs.wide");
 static_assert(__builtin_offsetof(CombineArgs, pad) == 108, "CombineArgs.pad");
-
-struct UpsampleArgs {
-    Mat x;
-    Mat out;
-    u32 height;
-    u32 width;
-    u32 wide;
-    u32 pad;
-};
-static_assert(sizeof(UpsampleArgs) == 64, "UpsampleArgs");
 static_assert(__builtin_offsetof(UpsampleArgs, x) == 0, "UpsampleArgs.x");
 static_assert(__builtin_offsetof(UpsampleArgs, out) == 24, "UpsampleArgs.out");
 static_assert(__builtin_offsetof(UpsampleArgs, height) == 48, "UpsampleArgs.height");
 static_assert(__builtin_offsetof(UpsampleArgs, width) == 52, "UpsampleArgs.width");
 static_assert(__builtin_offsetof(UpsampleArgs, wide) == 56, "UpsampleArgs.wide");
 static_assert(__builtin_offsetof(UpsampleArgs, pad) == 60, "UpsampleArgs.pad");
-
-struct UnpatchifyArgs {
-    Mat x;
-    Mat out;
-    u32 height;
-    u32 width;
-    u32 patch;
-    u32 wide;
-};
-static_assert(sizeof(UnpatchifyArgs) == 64, "UnpatchifyArgs");
 static_assert(__builtin_offsetof(UnpatchifyArgs, x) == 0, "UnpatchifyArgs.x");
 static_assert(__builtin_offsetof(UnpatchifyArgs, out) == 24, "UnpatchifyArgs.out");
 static_assert(__builtin_offsetof(UnpatchifyArgs, height) == 48, "UnpatchifyArgs.height");
 static_assert(__builtin_offsetof(UnpatchifyArgs, width) == 52, "UnpatchifyArgs.width");
 static_assert(__builtin_offsetof(UnpatchifyArgs, patch) == 56, "UnpatchifyArgs.patch");
 static_assert(__builtin_offsetof(UnpatchifyArgs, wide) == 60, "UnpatchifyArgs.wide");
-
-struct PositionsArgs {
-    Mat table;
-    Mat out;
-    u32 side;
-    u32 top;
-    u32 left;
-    u32 width;
-    u32 wide;
-    u32 pad;
-};
-static_assert(sizeof(PositionsArgs) == 72, "PositionsArgs");
 static_assert(__builtin_offsetof(PositionsArgs, table) == 0, "PositionsArgs.table");
 static_assert(__builtin_offsetof(PositionsArgs, out) == 24, "PositionsArgs.out");
 static_assert(__builtin_offsetof(PositionsArgs, side) == 48, "PositionsArgs.side");
@@ -213,27 +248,9 @@ static_assert(__builtin_offsetof(PositionsArgs, left) == 56, "PositionsArgs.left
 static_assert(__builtin_offsetof(PositionsArgs, width) == 60, "PositionsArgs.width");
 static_assert(__builtin_offsetof(PositionsArgs, wide) == 64, "PositionsArgs.wide");
 static_assert(__builtin_offsetof(PositionsArgs, pad) == 68, "PositionsArgs.pad");
-
-struct Rgba8Args {
-    Mat x;
-    u64 out;
-    u64 out_bytes;
-};
-static_assert(sizeof(Rgba8Args) == 40, "Rgba8Args");
 static_assert(__builtin_offsetof(Rgba8Args, x) == 0, "Rgba8Args.x");
 static_assert(__builtin_offsetof(Rgba8Args, out) == 24, "Rgba8Args.out");
 static_assert(__builtin_offsetof(Rgba8Args, out_bytes) == 32, "Rgba8Args.out_bytes");
-
-struct EmbedArgs {
-    Mat ids;
-    Mat table;
-    Mat positions;
-    Mat out;
-    u64 fault;
-    u32 wide;
-    u32 pad;
-};
-static_assert(sizeof(EmbedArgs) == 112, "EmbedArgs");
 static_assert(__builtin_offsetof(EmbedArgs, ids) == 0, "EmbedArgs.ids");
 static_assert(__builtin_offsetof(EmbedArgs, table) == 24, "EmbedArgs.table");
 static_assert(__builtin_offsetof(EmbedArgs, positions) == 48, "EmbedArgs.positions");
@@ -241,25 +258,11 @@ static_assert(__builtin_offsetof(EmbedArgs, out) == 72, "EmbedArgs.out");
 static_assert(__builtin_offsetof(EmbedArgs, fault) == 96, "EmbedArgs.fault");
 static_assert(__builtin_offsetof(EmbedArgs, wide) == 104, "EmbedArgs.wide");
 static_assert(__builtin_offsetof(EmbedArgs, pad) == 108, "EmbedArgs.pad");
-
-struct TimestepArgs {
-    Mat t;
-    Mat out;
-};
-static_assert(sizeof(TimestepArgs) == 48, "TimestepArgs");
 static_assert(__builtin_offsetof(TimestepArgs, t) == 0, "TimestepArgs.t");
 static_assert(__builtin_offsetof(TimestepArgs, out) == 24, "TimestepArgs.out");
-
-struct RelativeBiasArgs {
-    Mat table;
-    Mat out;
-    u32 tokens;
-    u32 half;
-    u32 starts[32];
-};
-static_assert(sizeof(RelativeBiasArgs) == 184, "RelativeBiasArgs");
 static_assert(__builtin_offsetof(RelativeBiasArgs, table) == 0, "RelativeBiasArgs.table");
 static_assert(__builtin_offsetof(RelativeBiasArgs, out) == 24, "RelativeBiasArgs.out");
 static_assert(__builtin_offsetof(RelativeBiasArgs, tokens) == 48, "RelativeBiasArgs.tokens");
 static_assert(__builtin_offsetof(RelativeBiasArgs, half) == 52, "RelativeBiasArgs.half");
 static_assert(__builtin_offsetof(RelativeBiasArgs, starts) == 56, "RelativeBiasArgs.starts");
+#endif
