@@ -7,6 +7,7 @@ pub mod attention;
 pub mod conv;
 pub mod fp8;
 pub mod gemm;
+pub mod product;
 pub mod rows;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 pub mod cubins;
+pub mod driver;
 mod error;
 pub mod launch;
 pub mod pool;

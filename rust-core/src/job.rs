@@ -316,7 +316,7 @@ pub enum Outcome {
     Failed,
     /// It was stopped because the job was cancelled.
     Cancelled,
-    /// The process ended while it ran, and it had cost nothing.
+    /// The process, or the device that it ran on, ended while it ran, and it had cost nothing.
     Interrupted,
     /// The provider asked for patience; nothing was made.
     Throttled,

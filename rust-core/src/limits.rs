@@ -87,6 +87,8 @@ pub const IMAGES_PER_REQUEST_MAX: u32 = 10;
 pub const STORE_BYTES_DEFAULT: u64 = 10 << 30;
 /// Ended jobs that the journal keeps: some years of a studio's builds in about 500 MB; older ones are forgotten at a start.
 pub const JOBS_KEPT_MAX: u64 = 1_000_000;
+/// Ways to repaired pictures that the journal keeps: five times the thumbnails of a full store, in about 50 MB.
+pub const WAYS_KEPT_MAX: u64 = 100_000;
 /// Most rows that a listing of jobs returns at once.
 pub const LISTING_MAX: usize = 1000;
 

@@ -20,6 +20,10 @@ use crate::market::keys::Source;
 use crate::market::{Account, Ambient};
 use crate::weights::token;
 
+mod local;
+
+pub use local::{Amount, DEVICE_VARIABLE, DeviceChoice, LocalFile, RESERVE_VARIABLE};
+
 /// Settings of one sidecar, from flags over the user's file over defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -64,6 +68,8 @@ pub struct UserFile {
     pub hub: HubFile,
     /// What words are read with.
     pub ocr: OcrFile,
+    /// Where models of this machine are drawn.
+    pub local: LocalFile,
 }
 
 /// `[ocr]`: the library that reads words and its language data. What nobody names is looked for where the system has it.
@@ -145,6 +151,7 @@ struct Written {
     weights_dir: Option<PathBuf>,
     hub: HubFile,
     ocr: OcrFile,
+    local: LocalFile,
 }
 
 /// A user's file that cannot be read.
@@ -220,6 +227,7 @@ impl UserFile {
                 tessdata: written.ocr.tessdata.map(|path| home_or(path, folder)),
                 ..written.ocr
             },
+            local: written.local,
         })
     }
 }

@@ -145,6 +145,9 @@ pub enum EngineError {
     /// The engine failed. It fits behind "failed to".
     #[error("{0}")]
     Failed(String),
+    /// What it was to be drawn on is lost; nothing came of it, and it may be drawn elsewhere. It fits behind "failed to".
+    #[error("{0}")]
+    Lost(String),
     /// It has a fault of its own.
     #[error("finish a drawing, a fault of Thumbforge: {0}")]
     Internal(String),
@@ -154,12 +157,18 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether the picture may be planned anew: nothing came of it for a reason that lies not in it, and another device, a
+    /// smaller way to draw it, or an account may serve it.
+    pub fn displaces(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::OutOfMemory { .. })
+    }
+
     /// As it reaches people and machines.
     pub fn failure(&self) -> Failure {
         let code = match self {
             Self::Input { .. } | Self::Weights(_) => ErrorCode::InputFile,
             Self::Recipe(_) => ErrorCode::InvalidRequest,
-            Self::Missing(_) => ErrorCode::ModelUnavailable,
+            Self::Missing(_) | Self::Lost(_) => ErrorCode::ModelUnavailable,
             Self::OutOfMemory { .. } => ErrorCode::OutOfMemory,
             Self::Failed(_) => ErrorCode::EngineFailed,
             Self::Internal(_) => ErrorCode::Internal,

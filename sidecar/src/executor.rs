@@ -37,6 +37,7 @@ use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers
 use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
 use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
+use crate::journal::ways::{self, Way};
 use crate::journal::{Journal, ops, repairs};
 use crate::market::{Limits, Market, Shelf};
 use crate::metrics::Metrics;
@@ -288,6 +289,25 @@ struct Made {
     kept: Option<Art>,
 }
 
+/// Why an attempt gave nothing.
+struct Stopped {
+    failure: Failure,
+    /// Whether it may be planned anew, see [`EngineError::displaces`].
+    displaced: bool,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { failure, displaced: false }
+    }
+}
+
+impl From<EngineError> for Stopped {
+    fn from(err: EngineError) -> Self {
+        Self { displaced: err.displaces(), failure: err.failure() }
+    }
+}
+
 /// Turns a panic into a failure of this attempt alone.
 fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
@@ -354,16 +374,14 @@ impl Tools {
     fn place(&self, case: &Case) -> Result<Planned, Failure> {
         let market = self.shelf.now();
         let spec = &case.asked.spec;
-        let routes = self.routes(&case.asked, &market)?;
-        let routes = routes.into_iter().map(|mut route| {
-            case.mark(&mut route.realisation);
-            route
-        });
-        let routes: Vec<Route> = routes.filter(|route| case.goes_along(route)).collect();
+        let routes = self.routes_on(case, &market)?;
         if routes.is_empty() {
             let message = "failed to go on with the picture: the model that drew it, or that was to enlarge it, can be had no \
                            more; ask for it again";
             return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+        }
+        if let Some((render, _)) = self.found_again(case, &routes, &market)? {
+            return Ok(Planned::Cached(Box::new(render)));
         }
         let mut no_room = None;
         for route in &routes {
@@ -442,6 +460,47 @@ impl Tools {
         Ok(Planned::Buy(Box::new(Offers { offers, budgets, cross_vendor: spec.terms.cross_vendor_refusals })))
     }
 
+    /// Where a job goes on, best first; none where what it goes on from can be had no more.
+    fn routes_on(&self, case: &Case, market: &Market) -> Result<Vec<Route>, Failure> {
+        let routes = self.routes(&case.asked, market)?.into_iter().map(|mut route| {
+            case.mark(&mut route.realisation);
+            route
+        });
+        Ok(routes.filter(|route| case.goes_along(route)).collect())
+    }
+
+    /// A picture that was repaired or enlarged for somebody who asked for just this and held it to just the same: the way
+    /// there is known, so nothing of it is drawn, bought or judged again. `routes` are those of the job's first picture.
+    fn found_again(
+        &self,
+        case: &Case,
+        routes: &[Route],
+        market: &Market,
+    ) -> Result<Option<(Render, Vec<u8>)>, Failure> {
+        let (true, true, Some(first)) = (case.repairs.is_empty(), case.may_take_steps(), routes.first()) else {
+            return Ok(None);
+        };
+        let way = self.store.way(ways::Asked::of(&case.spec, case.planned)).filter(|way| case.may_go(way, first));
+        let Some(way) = way else { return Ok(None) };
+        let there = self.case_of(case.spec.clone(), case.planned, way.mended());
+        // Models that can be had no more lead nowhere, and are no reason to fail the job.
+        let Some(last) = self.routes_on(&there, market).ok().and_then(|routes| routes.into_iter().next()) else {
+            return Ok(None);
+        };
+        let leads = |route: &Route| route.realisation.key(case.planned) == way.realised;
+        let is_model = last.engine == MODEL_ENGINE;
+        // What a model gives up to fit into this machine's memory stands in its keys.
+        let admitted = || is_model && self.admitted(&there.asked.spec, &last).is_ok_and(|route| leads(&route));
+        if !leads(&last) && !admitted() {
+            return Ok(None);
+        }
+        let Some((render, bytes)) = self.store.render(way.realised) else { return Ok(None) };
+        let is_dear = first.engine == MODEL_ENGINE || first.purchase.is_some();
+        let taken = there.takes(&render)
+            || (is_dear && there.makes_do_with(&render) && self.art(first, &case.asked.spec)?.is_none());
+        Ok(taken.then_some((render, bytes)))
+    }
+
     /// A finished picture of this key, where it may be the job's answer. One that was refused, or held to something else, is
     /// composed and judged again: its art is there.
     fn answer(&self, case: &Case, key: RealisedKey) -> Option<Box<Render>> {
@@ -512,7 +571,11 @@ impl Tools {
     pub fn finished(&self, spec: &JobSpec) -> Result<Option<(Render, Vec<u8>)>, Failure> {
         let case = self.case_of(spec.clone(), spec.recipe.planned_key(), Vec::new());
         let route = self.route(spec)?;
-        Ok(self.store.render(route.realisation.key(case.planned)).filter(|(render, _)| case.takes(render)))
+        let first = self.store.render(route.realisation.key(case.planned)).filter(|(render, _)| case.takes(render));
+        match first {
+            Some(found) => Ok(Some(found)),
+            None => self.found_again(&case, std::slice::from_ref(&route), &self.shelf.now()),
+        }
     }
 
     fn attempt(
@@ -529,9 +592,10 @@ impl Tools {
         let verifying = || publisher.state(job, JobState::Verifying);
         let control = Control::new(cancel, &step);
         let attempt = Attempt { job, number, case: &case, route, art, started };
-        self.try_once(&attempt, &control, &verifying).map_err(|failure| {
+        self.try_once(&attempt, &control, &verifying).map_err(|Stopped { failure, displaced }| {
             let outcome = match failure.code {
                 _ if cancel.is_raised() => Outcome::Cancelled,
+                _ if displaced => Outcome::Interrupted,
                 ErrorCode::VerificationFailed | ErrorCode::RenderedTextMismatch => Outcome::Refused,
                 _ => Outcome::Failed,
             };
@@ -540,7 +604,7 @@ impl Tools {
     }
 
     /// Makes the picture and judges it.
-    fn try_once(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Tried, Failure> {
+    fn try_once(&self, attempt: &Attempt<'_>, control: &Control<'_>, verifying: &dyn Fn()) -> Result<Tried, Stopped> {
         let Attempt { job, number, case, route, .. } = *attempt;
         let asked = &case.asked.spec.recipe;
         let Made { mut drawn, mut file, kept } = self.made(attempt, control)?;
@@ -564,7 +628,7 @@ impl Tools {
         let fonts = self.fonts.with(asked, &self.store)?;
         let composed = compose::compose(art, wordless.as_ref().unwrap_or(asked), &fonts)?;
         if control.is_cancelled() {
-            return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled"));
+            return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled").into());
         }
         verifying();
         let judged = verify::verify(&composed, &case.judged(), &self.eyes, drawn.findings);
@@ -596,7 +660,7 @@ impl Tools {
             return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
         drawn.credits.extend(self.credits_of_draft(case, route));
-        self.render(attempt, composed.image, verdict, (file, kept, drawn.credits)).map(Tried::Drawn)
+        Ok(Tried::Drawn(self.render(attempt, composed.image, verdict, (file, kept, drawn.credits))?))
     }
 
     /// Keeps a picture that is finished.
@@ -641,14 +705,18 @@ impl Tools {
             repairs: case.repairs.iter().map(Mended::told).collect(),
         };
         self.store.share(&render, &bytes);
+        if !case.repairs.is_empty() {
+            let way = Way::to(render.realised_key, &case.repairs);
+            self.store.share_way(ways::Asked::of(&case.spec, case.planned), &way);
+        }
         Ok(Box::new(render))
     }
 
     /// The art of an attempt: drawn now, or there.
-    fn made(&self, attempt: &Attempt<'_>, control: &Control<'_>) -> Result<Made, Failure> {
+    fn made(&self, attempt: &Attempt<'_>, control: &Control<'_>) -> Result<Made, Stopped> {
         let Attempt { case, route, .. } = *attempt;
         let spec = &case.asked.spec;
-        let Some(engine) = self.engines.get(&route.engine) else { return self.unwrap_art(&spec.recipe, route) };
+        let Some(engine) = self.engines.get(&route.engine) else { return Ok(self.unwrap_art(&spec.recipe, route)?) };
         let is_model = route.engine == MODEL_ENGINE;
         if is_model && attempt.art.is_none() {
             match self.unwrap_art(&spec.recipe, route) {
@@ -658,7 +726,7 @@ impl Tools {
             }
         }
         let began = Instant::now();
-        let drawn = engine.draw(&engine::Order::new(spec, route), control).map_err(|err| err.failure())?;
+        let drawn = engine.draw(&engine::Order::new(spec, route), control)?;
         if !is_model {
             return Ok(Made { drawn, file: None, kept: None });
         }

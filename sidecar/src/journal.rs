@@ -17,6 +17,7 @@ pub mod learned;
 pub mod ledger;
 pub mod ops;
 pub mod repairs;
+pub mod ways;
 mod writer;
 
 pub use ops::{Accepted, Applied, Held, JobRow, Open, Record};

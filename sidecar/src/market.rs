@@ -19,6 +19,8 @@ use thumbforge_core::terms::{AccountLimits, Budget};
 use thumbforge_hosted::{Endpoint, Protocol};
 use url::Url;
 
+use crate::config::LocalFile;
+
 pub mod account;
 mod ambient;
 mod amount;
@@ -44,6 +46,8 @@ pub struct Market {
     pub problems: Vec<String>,
     /// Where weights lie, where the settings say another place than the data directory.
     pub weights_dir: Option<std::path::PathBuf>,
+    /// Where models of this machine are drawn. The first of a process counts until it ends.
+    pub local: LocalFile,
     /// Variables that hold keys and make no account here, because this is CI and nobody said that they may.
     pub unused_keys: Vec<String>,
 }
@@ -58,6 +62,7 @@ impl Market {
             revision: 0,
             problems: Vec::new(),
             weights_dir: None,
+            local: LocalFile::default(),
             unused_keys: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ use thumbforge_core::id::{ContentHash, RealisedKey};
 use thumbforge_core::job::Render;
 
 use crate::clock::Clock;
+use crate::journal::ways::{self, Asked, Way};
 use crate::journal::{Journal, JournalError, ops};
 
 mod shared;
@@ -234,6 +235,20 @@ impl Store {
     pub fn share(&self, render: &Render, bytes: &[u8]) {
         if let Some(shared) = &self.inner.shared {
             shared.put(render, bytes);
+        }
+    }
+
+    /// The steps to a picture that was asked for like this before: those that this machine took, or else somebody of the
+    /// team. What a shared folder says is no more than a guess at where to look.
+    pub fn way(&self, asked: Asked) -> Option<Way> {
+        let here = self.inner.journal.read(|connection| ways::find(connection, asked)).ok().flatten();
+        here.or_else(|| self.inner.shared.as_ref()?.way(asked))
+    }
+
+    /// Tells the team's shared cache of the steps to a render, if there is one. The journal writes them as the job ends.
+    pub fn share_way(&self, asked: Asked, way: &Way) {
+        if let Some(shared) = &self.inner.shared {
+            shared.put_way(asked, way);
         }
     }
 

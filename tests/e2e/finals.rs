@@ -44,6 +44,18 @@ fn image(picture: &Pixels) -> ImageBuf {
     ImageBuf::from_rgba(extent, picture.rgba.as_flattened().to_vec()).expect("a picture")
 }
 
+/// Builds the picture once more, with nothing left of what it was made from: no step is taken again, and it is told of.
+#[track_caller]
+fn found_again(rig: &Rig, done: &str) {
+    let journal = rusqlite::Connection::open(rig.journal()).expect("a journal");
+    journal.execute("DELETE FROM arts", []).expect("forgets");
+    let made = rig.read("Thumbnails/art.png");
+    std::fs::remove_file(rig.project().join("Thumbnails/art.png")).expect("is there");
+    let again = item(&rig.run(&["batch", "--asset", "art", "--json"]).expect(0).json(), "art");
+    assert_eq!((&again["attempts"], &again["repairs"][0]["done"]), (&json!(0), &json!(done)), "{again:#}");
+    assert!(rig.read("Thumbnails/art.png") == made, "{again:#}");
+}
+
 /// A final holds what its draft showed.
 #[test]
 fn a_final_is_its_draft_enlarged() {
@@ -77,6 +89,7 @@ fn a_final_is_its_draft_enlarged() {
     let shown = rig.run(&["show", "Thumbnails/art.png", "--json"]).expect(0).json()[0]["provenance"].clone();
     assert_eq!(shown["recipe"]["draft"]["size"], json!({"width": 128, "height": 128}), "{shown:#}");
     assert_eq!(shown["settings"]["repair"], "enlarge lanczos", "{shown:#}");
+    found_again(&rig, "enlarged by resampling");
     // A new word draws nothing again: one picture is made, of the art that was there.
     rig.write("thumbforge.toml", MANIFEST.replace("\"Siege\"", "\"Storm\""));
     assert_eq!(counts(&rig.run(&["batch", "--json"]).expect(0).json()), [2, 1, 0, 1, 0]);
@@ -134,6 +147,7 @@ locales = []
     assert_eq!(art["repairs"][0]["done"], "enlarged by sd3.5-medium", "{art:#}");
     let refined = Pixels::of_png(&rig.read("Thumbnails/art.png"));
     assert_eq!((refined.width, refined.height), (192, 128));
+    found_again(&rig, "enlarged by sd3.5-medium");
     rig.write("thumbforge.toml", manifest.replace("strength = 0.5", "enlarge = \"lanczos\""));
     let report = rig.run(&["batch", "--json"]).expect(0).json();
     assert_eq!(item(&report, "art")["repairs"][0]["done"], "enlarged by resampling");
@@ -180,6 +194,9 @@ fn a_hosted_upscaler_is_asked_once_a_draft() {
     let other = MANIFEST.replace("draft = { size = \"128x128\" }", draft).replace("\"Siege\"", "\"Storm\"");
     rig.write("thumbforge.toml", other);
     assert_eq!(counts(&rig.run(&["batch", "--json"]).expect(0).json()), [2, 1, 0, 1, 0]);
+    assert_eq!(provider.count(), 2);
+    // Nor does the same picture, when the store has given up what it was made from.
+    found_again(&rig, "enlarged by stability-upscale-fast");
     assert_eq!(provider.count(), 2);
     let last = Pixels::of_png(&rig.read("Thumbnails/art.png"));
     assert_eq!((last.width, last.height), (512, 512));

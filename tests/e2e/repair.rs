@@ -98,6 +98,15 @@ fn lettering(lettering: Lettering) -> Provider {
     Provider::with(Options { size: Some((SIDE, SIDE)), lettering: Some(lettering), ..Options::plain() })
 }
 
+/// A provider whose first picture is nearly blank, which the checks refuse whatever stands on it.
+fn blank_at_first() -> Provider {
+    let provider = Provider::with(Options { size: Some((SIDE, SIDE)), ..Options::plain() });
+    let blank = Pixels::drawn(SIDE as usize, SIDE as usize, |_, _| [90, 90, 90, 255]).png();
+    let blank = json!({"created": 1, "data": [{"b64_json": STANDARD.encode(blank)}]});
+    provider.rule(Rule::reply(Reply::json(200, &blank)).path("/images/generations").times(1));
+    provider
+}
+
 fn build(rig: &Rig) -> Ran {
     rig.run(&["batch", "--json"])
 }
@@ -372,11 +381,7 @@ fn a_budget_ends_the_loop() {
 
 #[test]
 fn a_set_of_locales_keeps_one_style_when_its_art_is_replaced() {
-    let provider = Provider::with(Options { size: Some((SIDE, SIDE)), ..Options::plain() });
-    // The first picture is nearly blank, which the checks refuse whatever stands on it.
-    let blank = Pixels::drawn(SIDE as usize, SIDE as usize, |_, _| [90, 90, 90, 255]).png();
-    let blank = json!({"created": 1, "data": [{"b64_json": STANDARD.encode(blank)}]});
-    provider.rule(Rule::reply(Reply::json(200, &blank)).path("/images/generations").times(1));
+    let provider = blank_at_first();
     let rig = with_account(&provider);
     rig.write("Shop.csv", "Key,en,de,fr,tr\nsword.title,Sword,Schwert,Épée,Kılıç\n");
     let manifest = |repair: &str| {
@@ -419,6 +424,62 @@ template = "card"
         let differ = en.differences(&made(locale));
         assert!(!differ.is_empty() && differ.iter().all(|(_, y)| *y < SIDE as usize * 3 / 10), "{locale}");
     }
+}
+
+/// What a full store gives up first is art that only led to a picture. The picture is found without it, here and by whoever
+/// shares a folder of finished pictures, which has no art at all.
+#[test]
+fn a_repaired_picture_is_found_without_the_art_before_it() {
+    let provider = blank_at_first();
+    let share = tempfile::tempdir().expect("a folder");
+    let manifest = |repair: &str| {
+        format!(
+            r#"project = "com.example.again"
+[cache]
+shared = {:?}
+[output]
+path = "Out/{{{{ asset }}}}.png"
+{repair}
+[assets.sword]
+prompt = "a sword"
+model = "gpt-image-2"
+size = "{SIDE}x{SIDE}"
+"#,
+            share.path().display().to_string()
+        )
+    };
+    let shop = || {
+        let rig = with_account(&provider);
+        rig.write("thumbforge.toml", manifest("[repair]\nmeans = [\"reseed\"]\n"));
+        rig
+    };
+    let rig = shop();
+    let first = build(&rig).expect(0).json()["items"][0].clone();
+    assert_eq!((steps(&first), provider.count()), (vec!["reseed"], 2), "{first:#}");
+    let made = rig.read("Out/sword.png");
+    let ask_again = |rig: &Rig| {
+        let _ = fs::remove_dir_all(rig.project().join("Out"));
+        build(rig).expect(0).json()["items"][0].clone()
+    };
+    let forget_art = || {
+        let journal = rusqlite::Connection::open(rig.journal()).expect("a journal");
+        assert_eq!(journal.execute("DELETE FROM arts", []).expect("forgets"), 2);
+    };
+    forget_art();
+    let colleague = shop();
+    for rig in [&rig, &colleague] {
+        let again = ask_again(rig);
+        assert_eq!(provider.count(), 2, "nothing is bought: {again:#}");
+        assert_eq!((&again["state"], &again["attempts"]), (&json!("done"), &json!(0)), "{again:#}");
+        for said in ["repairs", "realised_key", "pixels", "seed", "verdict"] {
+            assert_eq!(again[said], first[said], "{again:#}");
+        }
+        assert!(rig.read("Out/sword.png") == made, "the same bytes");
+    }
+    // Who forbids repair is not answered with a repaired picture.
+    rig.write("thumbforge.toml", manifest("[repair]\nallow = false\n"));
+    let plain = ask_again(&rig);
+    assert_eq!((steps(&plain), provider.count()), (vec![], 3), "{plain:#}");
 }
 
 /// Who forbids repair and who allows it are other jobs, and their art is bought once.

@@ -197,7 +197,7 @@ impl World {
             Coming::Event(Event::Drawn { job, attempt, result }) => {
                 self.drawing.remove(&job);
                 match &result {
-                    Err((Outcome::Failed, _)) => _ = self.at_model.remove(&job),
+                    Err((Outcome::Failed | Outcome::Interrupted, _)) => _ = self.at_model.remove(&job),
                     _ => self.keep_art(job),
                 }
                 if let Ok(render) = &result {
@@ -467,7 +467,9 @@ impl World {
         let slow = if self.seed.chance(10) { 300 } else { 30 };
         if self.faults && self.seed.chance(10) {
             let failure = Failure::new(ErrorCode::EngineFailed, "the engine failed");
-            let result = Err((Outcome::Failed, failure));
+            // What it was drawn on may be gone, which is no fault of the picture's.
+            let outcome = if self.seed.chance(50) { Outcome::Interrupted } else { Outcome::Failed };
+            let result = Err((outcome, failure));
             return self.within(slow, Coming::Event(Event::Drawn { job, attempt, result }));
         }
         let event = self.judged(&spec, (job, attempt), (planned, route));

@@ -48,6 +48,13 @@ pub struct Case {
     rank: usize,
 }
 
+impl Case {
+    /// What `build` writes down, on parameters that are stored as `dtype`; those of one dimension always as singles.
+    pub fn new(name: &'static str, dtype: DType, build: impl Fn(&mut Builder) + 'static) -> Self {
+        Self { name, build: Box::new(build), dtype, rank: 0 }
+    }
+}
+
 /// splitmix64 (Steele, Lea and Flood 2014), enough for test numbers.
 struct Seeded(u64);
 
@@ -75,11 +82,11 @@ impl Seeded {
 }
 
 fn case(name: &'static str, build: impl Fn(&mut Builder) + 'static) -> Case {
-    Case { name, build: Box::new(build), dtype: DType::F32, rank: 0 }
+    Case::new(name, DType::F32, build)
 }
 
 fn stored(name: &'static str, dtype: DType, build: impl Fn(&mut Builder) + 'static) -> Case {
-    Case { name, build: Box::new(build), dtype, rank: 0 }
+    Case::new(name, dtype, build)
 }
 
 fn linear(rows: usize, k: usize, n: usize) -> impl Fn(&mut Builder) {
@@ -510,24 +517,68 @@ pub fn check<D: Device>(device: &D, precision: Precision) -> Result<usize, Strin
 }
 
 fn compare<D: Device>(device: &D, case: &Case, precision: Precision) -> Result<(), String> {
+    for far in differences(&Plain, device, case, precision)? {
+        far.within(Tolerance::of(precision))?;
+    }
+    Ok(())
+}
+
+/// How far two devices are apart in one outcome of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Of the outcome.
+    pub name: String,
+    /// Mean square of the difference by the mean square of what is expected.
+    pub nmse: f64,
+    /// The largest difference.
+    pub largest: f64,
+    /// The largest number expected.
+    pub scale: f64,
+}
+
+impl Difference {
+    /// Fails with a sentence unless it is within `tolerance`. Written so that NaN fails.
+    ///
+    /// # Errors
+    /// The sentence.
+    pub fn within(&self, tolerance: Tolerance) -> Result<(), String> {
+        let Self { name, nmse, largest, scale } = self;
+        let close = *nmse <= tolerance.nmse && *largest <= tolerance.largest * scale;
+        if close {
+            Ok(())
+        } else {
+            Err(format!("{name} differs by NMSE {nmse:.2e}, at most {largest:.2e} of {scale:.2e}"))
+        }
+    }
+}
+
+/// How far `device` is from `reference` in every outcome of `case`.
+///
+/// # Errors
+/// Those of the devices, as a sentence.
+pub fn differences<R: Device, D: Device>(
+    reference: &R,
+    device: &D,
+    case: &Case,
+    precision: Precision,
+) -> Result<Vec<Difference>, String> {
     let of = |outcome: Result<Outcome, DiffusionError>| outcome.map_err(|err| format!("failed to {err}"));
-    let expected = of(outcome(&Plain, case, precision, |_, x| x))?;
+    let expected = of(outcome(reference, case, precision, |_, x| x))?;
     let given = of(outcome(device, case, precision, |_, x| x))?;
-    let tolerance = Tolerance::of(precision);
-    for ((name, expected), (_, given)) in expected.iter().zip(&given) {
-        let (mut error, mut power, mut worst, mut most) = (0.0, 0.0, 0.0f64, 0.0f64);
+    let one = |((name, expected), (_, given)): (&(String, Vec<f32>), &(String, Vec<f32>))| {
+        let (mut error, mut power, mut largest, mut scale) = (0.0, 0.0, 0.0f64, 0.0f64);
         for (expected, given) in expected.iter().zip(given) {
             let (expected, given) = (f64::from(*expected), f64::from(*given));
             error += (expected - given).powi(2);
             power += expected.powi(2);
-            worst = if (expected - given).abs() > worst || given.is_nan() { (expected - given).abs() } else { worst };
-            most = most.max(expected.abs());
+            let apart = (expected - given).abs();
+            // A maximum would drop NaN, and so would any number after it.
+            largest = if largest.is_nan() || apart <= largest { largest } else { apart };
+            scale = scale.max(expected.abs());
         }
-        // Written so that NaN fails.
-        let close = error <= tolerance.nmse * power && worst <= tolerance.largest * most;
-        if !close {
-            return Err(format!("{name} differs by NMSE {:.2e}, at most {:.2e} of {most:.2e}", error / power, worst));
-        }
-    }
-    Ok(())
+        // Nothing is expected and nothing was given: no difference.
+        let nmse = if error == 0.0 { 0.0 } else { error / power };
+        Difference { name: name.clone(), nmse, largest, scale }
+    };
+    Ok(expected.iter().zip(&given).map(one).collect())
 }

@@ -20,6 +20,9 @@ pub enum DeviceClass {
     Cuda {
         /// Major times ten plus minor.
         capability: u32,
+        /// NVIDIA's library that multiplies in place of our kernels, with its version ("cublaslt12.9.1"): it adds in
+        /// another order.
+        library: Option<String>,
     },
 }
 
@@ -27,7 +30,8 @@ impl std::fmt::Display for DeviceClass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Cpu { kernels } => write!(f, "cpu-{kernels}"),
-            Self::Cuda { capability } => write!(f, "cuda-sm{capability}"),
+            Self::Cuda { capability, library: None } => write!(f, "cuda-sm{capability}"),
+            Self::Cuda { capability, library: Some(library) } => write!(f, "cuda-sm{capability}-{library}"),
         }
     }
 }
@@ -169,6 +173,8 @@ mod tests {
     #[test]
     fn classes_are_written_as_in_keys() {
         assert_eq!(DeviceClass::Cpu { kernels: "avx512bf16" }.to_string(), "cpu-avx512bf16");
-        assert_eq!(DeviceClass::Cuda { capability: 90 }.to_string(), "cuda-sm90");
+        let cuda = |library: Option<&str>| DeviceClass::Cuda { capability: 90, library: library.map(str::to_owned) };
+        assert_eq!(cuda(None).to_string(), "cuda-sm90");
+        assert_eq!(cuda(Some("cublaslt12.9.1")).to_string(), "cuda-sm90-cublaslt12.9.1");
     }
 }

@@ -40,4 +40,12 @@ pub enum DiffusionError {
         /// What it says.
         reason: String,
     },
+    /// The device is gone with all that it held; on a new one everything is loaded again.
+    #[error("compute on {device}: it was lost: {reason}")]
+    Lost {
+        /// Which.
+        device: String,
+        /// What it says.
+        reason: String,
+    },
 }

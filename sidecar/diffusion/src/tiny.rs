@@ -9,6 +9,7 @@
 //! Tensors carry the names and shapes of the original SD3.5 files; `files` writes the layouts that people have.
 
 mod files;
+mod full;
 mod lora;
 mod numbers;
 mod shapes;

@@ -22,6 +22,9 @@ mod buy;
 /// The engine whose pictures wait for a model.
 const MODEL_ENGINE: &str = "local";
 
+/// How often a picture is planned anew because its place is gone: from a card to the processor, and from there to an account.
+const DISPLACED_MAX: u8 = 2;
+
 /// Where a job stands in more detail than [`JobState`] has: what it waits for.
 #[derive(Debug)]
 enum Phase {
@@ -37,7 +40,7 @@ enum Phase {
     Starting { route: Box<Route>, key: RealisedKey, art: Option<RealisedKey> },
     /// The engine.
     Drawing { key: RealisedKey },
-    /// What is done about its refused picture to become durable.
+    /// What is done about its refused picture to become durable, or that its place is gone.
     Mending { key: RealisedKey },
     /// An account's gate, or the end of a pause before it.
     Gated { key: RealisedKey },
@@ -104,6 +107,8 @@ struct Entry {
     bought: Option<u32>,
     /// Whether it is at the model, or about to be: that takes one of the model's slots and none of the workers'.
     at_model: bool,
+    /// How often its place was gone before its picture was done.
+    displaced: u8,
     /// Keys of art, besides the phase's, that nobody else may draw or buy meanwhile: that of the art that a model draws for
     /// it, and those of further routes that it has come to.
     more_keys: Vec<RealisedKey>,
@@ -455,7 +460,7 @@ impl State {
                     effects.push(Effect::Answer(job, ending));
                 }
             }
-            Record::Returned { .. } => {}
+            Record::Returned { job, .. } => self.mended(job, effects),
         }
     }
 
@@ -492,6 +497,16 @@ impl State {
             entry.advance(JobState::Verifying);
         }
         self.leave_slot(job);
+        let result = match result {
+            Err((Outcome::Interrupted, failure)) => {
+                match self.displaced(job, attempt, effects) {
+                    true => return,
+                    // However often it is planned anew, its place goes: that is a failure like others.
+                    false => Err((Outcome::Failed, failure)),
+                }
+            }
+            result => result,
+        };
         let (outcome, ending, late) = match (result, stopping) {
             (Ok(render), Some(stop)) => (Outcome::Rendered, stop.ending(), Some(render)),
             (Ok(render), None) => (Outcome::Rendered, Ending::Done { render, cached: false, attempts: attempt }, None),
@@ -499,6 +514,20 @@ impl State {
             (Err((outcome, failure)), None) => (outcome, Ending::Failed(failure), None),
         };
         self.finish(job, Some((attempt, outcome)), ending, late, effects);
+    }
+
+    /// What a picture was drawn on is gone, or has no room for it after all: once that is durable it is planned anew, on
+    /// what there is then. Its key says what draws it, so it is never just drawn on something else.
+    fn displaced(&mut self, job: JobId, attempt: u32, effects: &mut Vec<Effect>) -> bool {
+        let Some(entry) = self.jobs.get_mut(&job) else { return false };
+        let Phase::Drawing { key } = entry.phase else { return false };
+        if entry.stopping.is_some() || entry.displaced >= DISPLACED_MAX {
+            return false;
+        }
+        entry.displaced += 1;
+        entry.phase = Phase::Mending { key };
+        effects.push(Effect::Record(Record::Returned { job, attempt, outcome: Outcome::Interrupted }));
+        true
     }
 
     /// The checks refuse a picture, and something can be done about it: that is written down before it is done.
@@ -523,7 +552,8 @@ impl State {
         }
     }
 
-    /// What is done about a picture is durable: the job takes another turn, and whoever waited for its art finds that.
+    /// What is done about a picture is durable, or that its place is gone: the job takes another turn, and whoever waited for
+    /// its art finds that, or draws it.
     fn mended(&mut self, job: JobId, effects: &mut Vec<Effect>) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         let Phase::Mending { key } = entry.phase else {
@@ -702,6 +732,7 @@ impl Entry {
             hurried: false,
             bought: None,
             at_model: false,
+            displaced: 0,
             more_keys: Vec::new(),
         }
     }

@@ -6,9 +6,12 @@ use thumbforge_core::id::PlannedKey;
 use thumbforge_core::job::{Gate, JobSpec, Render, Route};
 use thumbforge_core::model::ModelId;
 use thumbforge_core::money::Micros;
-use thumbforge_core::recipe::Realisation;
-use thumbforge_core::repair::{self, Enlarger, Mended, REPAIR_SETTING, Step};
+use thumbforge_core::recipe::{Enlarge, Realisation};
+use thumbforge_core::repair::{self, Enlarger, Means, Mended, REPAIR_SETTING, Repair, Step};
 use thumbforge_core::verdict::FindingCode;
+
+use super::MODEL_ENGINE;
+use crate::journal::ways::Way;
 
 /// A job as it stands.
 pub(super) struct Case {
@@ -65,6 +68,41 @@ impl Case {
         }
         let asked = Asked::of(&spec, &steps);
         Self { spec, planned, repairs, steps, asked }
+    }
+
+    /// Whether a way that somebody took is one that this job might take: its first picture is drawn by `first`, and every
+    /// step is a means that is allowed here, by a model that is named here.
+    pub(super) fn may_go(&self, way: &Way, first: &Route) -> bool {
+        let is = |model: &ModelId| first.model == *model || first.replaces.as_ref() == Some(model);
+        let begins = way.taken.first().is_some_and(|(model, _)| is(model));
+        let policy = self.spec.terms.repair.as_ref().filter(|policy| policy.is_allowed());
+        let allowed = |means: Means| {
+            self.spec.gate == Gate::Enforce && policy.is_some_and(|policy| policy.means.contains(&means))
+        };
+        let may = |step: &Step| match step {
+            Step::Escalate { model } => allowed(Means::Escalate) && ladder(&self.spec).contains(model),
+            Step::Enlarge { by } => match &self.spec.recipe.draft {
+                Some(draft) => by.is_none() || draft.enlarge != Enlarge::Lanczos,
+                None => false,
+            },
+            step => step.means().is_some_and(allowed),
+        };
+        begins && way.taken.iter().all(|(_, step)| may(step)) && !self.may_do_better(way, first)
+    }
+
+    /// Whether a draft was resampled because no model had room or money for it, which one may have by now.
+    fn may_do_better(&self, way: &Way, first: &Route) -> bool {
+        let Some(draft) = self.spec.recipe.draft.as_ref().filter(|draft| draft.enlarge == Enlarge::Auto) else {
+            return false;
+        };
+        let by_model = |(_, step): &(ModelId, Step)| matches!(step, Step::Enlarge { by: Some(_) });
+        (draft.model.is_some() || first.engine == MODEL_ENGINE) && !way.taken.iter().any(by_model)
+    }
+
+    /// Whether a job like this may end with a picture that is not its first.
+    pub(super) fn may_take_steps(&self) -> bool {
+        let repairs = self.spec.terms.repair.as_ref().is_some_and(Repair::is_allowed);
+        self.spec.recipe.draft.is_some() || (repairs && self.spec.gate == Gate::Enforce)
     }
 
     /// What is asked after one more step.
@@ -189,3 +227,6 @@ fn behind<'a>(ladder: &'a [ModelId], model: &ModelId) -> &'a [ModelId] {
     let at = ladder.iter().position(|named| named == model);
     at.map_or(&[][..], |at| &ladder[at + 1..])
 }
+
+#[cfg(test)]
+mod tests;

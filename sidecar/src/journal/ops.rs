@@ -15,7 +15,7 @@ use thumbforge_core::repair::Mended;
 use thumbforge_core::terms::Budget;
 use thumbforge_core::verdict::Finding;
 
-use super::{ledger, repairs};
+use super::{ledger, repairs, ways};
 
 /// What became of a request at the door.
 #[derive(Debug, Clone, PartialEq)]
@@ -479,7 +479,7 @@ fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rus
         Ending::Failed(failure) => (JobState::Failed, None, false, Some(failure)),
         Ending::Cancelled => (JobState::Cancelled, None, false, None),
     };
-    connection
+    let ended = connection
         .prepare_cached(
             "UPDATE jobs SET state = ?2, realised = ?3, cached = ?4, error_code = ?5, error = ?6, findings = ?7,
                updated_ms = ?8
@@ -495,7 +495,10 @@ fn end(connection: &Connection, job: JobId, ending: &Ending, now_ms: u64) -> rus
             failure.filter(|failure| !failure.findings.is_empty()).map(|failure| findings_to_json(&failure.findings)),
             now_ms,
         ))?;
-    Ok(())
+    match ending {
+        Ending::Done { render, .. } if ended > 0 => ways::keep(connection, job, render.realised_key, now_ms),
+        _ => Ok(()),
+    }
 }
 
 fn findings_to_json(findings: &[Finding]) -> String {
@@ -665,7 +668,8 @@ pub fn forget_blob(connection: &Connection, hash: ContentHash) -> rusqlite::Resu
     Ok(())
 }
 
-/// Forgets ended jobs beyond the newest [`limits::JOBS_KEPT_MAX`], and renders whose file is gone.
+/// Forgets ended jobs beyond the newest [`limits::JOBS_KEPT_MAX`], renders whose file is gone, and the oldest ways; how many
+/// jobs and renders.
 pub fn prune(connection: &Connection) -> rusqlite::Result<usize> {
     let jobs = connection.execute(
         "DELETE FROM jobs WHERE id <= (SELECT max(id) FROM jobs) - ?1 AND state IN ('done', 'failed', 'cancelled')",
@@ -673,6 +677,7 @@ pub fn prune(connection: &Connection) -> rusqlite::Result<usize> {
     )?;
     let renders =
         connection.execute("DELETE FROM renders WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE hash = blob)", [])?;
+    ways::prune(connection)?;
     Ok(jobs + renders)
 }
 

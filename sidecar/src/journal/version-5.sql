@@ -24,6 +24,18 @@ DROP INDEX jobs_open;
 CREATE UNIQUE INDEX jobs_open ON jobs (planned, client, asset, locale, judged_by)
   WHERE state NOT IN ('done', 'failed', 'cancelled');
 
+-- Where a picture is that was repaired or made from a draft, by what was asked and what it was held to: the steps that led
+-- there. They outlive the job, and the pictures before it.
+CREATE TABLE ways (
+  planned    BLOB NOT NULL CHECK (length(planned) = 32),
+  judged_by  BLOB NOT NULL CHECK (length(judged_by) = 32),
+  realised   BLOB NOT NULL CHECK (length(realised) = 32),
+  -- JSON with a version.
+  way        TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  PRIMARY KEY (planned, judged_by)
+) STRICT, WITHOUT ROWID;
+
 -- What was known of art when it was drawn, in JSON: whoever sets other words over it is told the same.
 ALTER TABLE arts ADD COLUMN findings TEXT;
 

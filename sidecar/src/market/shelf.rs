@@ -100,9 +100,16 @@ impl Files {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let (made, problems) = ambient::accounts(&environment, &user.accounts);
         let (budgets, unused_keys) = (user.budgets, Vec::new());
-        let weights_dir = user.weights_dir;
-        let mut market =
-            Market { catalogue, accounts: user.accounts, budgets, revision, problems, weights_dir, unused_keys };
+        let mut market = Market {
+            catalogue,
+            accounts: user.accounts,
+            budgets,
+            revision,
+            problems,
+            weights_dir: user.weights_dir,
+            local: user.local,
+            unused_keys,
+        };
         for account in made {
             match (self.ambient, &account.key) {
                 (Ambient::Used, _) => _ = market.accounts.insert(account.name.clone(), account),

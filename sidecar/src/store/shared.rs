@@ -1,16 +1,22 @@
 //! A folder on the team's network where finished renders are shared: what one machine drew, no other draws again.
 //!
-//! `ab/<realised key>.json` names the picture's hash, `ab/<realised key>.png` holds it.
+//! `ab/<realised key>.json` names the picture's hash, `ab/<realised key>.png` holds it. `ab/<name>.way.json` has the steps to
+//! a picture that was repaired, under a name made of what was asked and what it was held to.
 //! Everything read from there is checked: another machine, or a broken network, may have written anything.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use thumbforge_core::id::{ContentHash, RealisedKey};
 use thumbforge_core::image::Extent;
 use thumbforge_core::job::Render;
 
+use crate::journal::ways::{Asked, Way};
 use crate::output;
+
+/// Largest way that is read, in bytes: sixteen steps with two hashes each have a quarter of that.
+const WAY_BYTES_MAX: u64 = 16 << 10;
 
 /// A shared folder.
 #[derive(Debug, Clone)]
@@ -66,6 +72,29 @@ impl SharedCache {
         });
         if let Err(err) = written {
             tracing::warn!(path = %record.display(), %err, "could not share a render");
+        }
+    }
+
+    fn way_path(&self, asked: Asked) -> PathBuf {
+        let name = asked.name();
+        self.root.join(&name[..2]).join(format!("{name}.way.json"))
+    }
+
+    /// The steps to a picture that somebody of the team asked for like this. Whoever takes them finds the picture by its own
+    /// key, so a way that is wrong leads nowhere.
+    pub fn way(&self, asked: Asked) -> Option<Way> {
+        let mut json = Vec::new();
+        let file = fs::File::open(self.way_path(asked)).ok()?;
+        file.take(WAY_BYTES_MAX).read_to_end(&mut json).ok()?;
+        Way::from_json(&json)
+    }
+
+    /// Tells the team of the steps to a picture; one that was told before may lead to a picture that is gone.
+    pub fn put_way(&self, asked: Asked, way: &Way) {
+        let path = self.way_path(asked);
+        let written = fs::create_dir_all(path.parent().unwrap_or(&self.root));
+        if let Err(err) = written.and_then(|()| replace(&path, way.to_json().as_bytes())) {
+            tracing::warn!(path = %path.display(), %err, "could not share the steps to a render");
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use thumbforge_core::model::ModelId;
+use thumbforge_core::repair::Step;
+
 use super::*;
 use crate::journal::tests::{render, spec};
 
@@ -111,6 +114,31 @@ fn the_shared_cache_gives_only_what_it_says() {
     }
     assert!(shared.get(render.realised_key).is_none(), "half a picture of the network is not taken");
     assert!(SharedCache::open(&share.path().join("unmounted")).is_none());
+}
+
+#[test]
+fn the_shared_cache_tells_the_steps_to_a_picture() {
+    let share = tempfile::tempdir().expect("a share");
+    let shared = SharedCache::open(share.path()).expect("is there");
+    let (ours, theirs) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (_journal, ours) = store(ours.path(), 1 << 20, Some(shared.clone()));
+    let (_their_journal, theirs) = store(theirs.path(), 1 << 20, Some(shared));
+    let asked = |judged_by| Asked { planned: spec("a sword").recipe.planned_key(), judged_by: [judged_by; 32] };
+    let way = |seed| Way {
+        realised: RealisedKey([seed as u8; 32]),
+        taken: vec![(ModelId::builtin(), Step::Reseed { seed })],
+    };
+    ours.share_way(asked(1), &way(5));
+    assert_eq!((theirs.way(asked(1)), theirs.way(asked(2))), (Some(way(5)), None));
+    // The picture that it led to may be gone.
+    ours.share_way(asked(1), &way(6));
+    assert_eq!(theirs.way(asked(1)), Some(way(6)));
+    let files = shared_files(share.path());
+    assert_eq!(files.len(), 1);
+    for damage in [&b"{}"[..], b"", &[b' '; 1 << 20]] {
+        fs::write(&files[0], damage).expect("damages");
+        assert_eq!(theirs.way(asked(1)), None);
+    }
 }
 
 fn shared_files(root: &Path) -> Vec<PathBuf> {

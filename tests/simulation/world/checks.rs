@@ -8,7 +8,7 @@ use thumbforge_core::repair::{self, Decision, Drawn, Means, Mended, Offer, Repai
 use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 use thumbforge_sidecar::dispatch::Event;
 use thumbforge_sidecar::journal::ledger::{self, Art};
-use thumbforge_sidecar::journal::{ops, repairs};
+use thumbforge_sidecar::journal::{ops, repairs, ways};
 
 use super::{World, render};
 
@@ -158,10 +158,25 @@ impl World {
             let Some(key) = row.realised_key else { continue };
             let render = ops::find_render(&self.disk, key).expect("reads").expect("a render");
             assert_eq!(render.planned_key, planned);
+            self.check_way(&spec, planned, (&taken, key));
             if spec.gate == Gate::Enforce {
                 assert!(render.verdict.passed, "job {job} ended with a refused picture");
                 self.tally.garbled.repaired += u64::from(!taken.is_empty());
             }
         }
+    }
+
+    /// Whoever is sent straight to a repaired picture goes where every step of a fresh job would have led.
+    fn check_way(&self, spec: &JobSpec, planned: PlannedKey, (taken, key): (&[Step], RealisedKey)) {
+        if taken.is_empty() {
+            return;
+        }
+        let way = ways::find(&self.disk, ways::Asked::of(spec, planned)).expect("reads");
+        let way = way.expect("a job that took steps leaves its way");
+        assert_eq!(way.realised, key);
+        for (at, mended) in way.mended().into_iter().enumerate() {
+            assert_eq!(Decision::Do(mended.step.clone()), decide(spec, &taken[..at]), "step {at} to {key}");
+        }
+        assert_eq!(way.taken.len(), taken.len(), "the way to {key}");
     }
 }

@@ -176,7 +176,7 @@ mod tests {
             Key { encoder: Encoder::ClipL, ..key(0) },
             Key { identity: [8; 32], ..key(0) },
             Key { precision: Precision::Bf16, ..key(0) },
-            Key { class: DeviceClass::Cuda { capability: 90 }, ..key(0) },
+            Key { class: DeviceClass::Cuda { capability: 90, library: None }, ..key(0) },
             Key { ids: vec![0, 0], ..key(0) },
         ] {
             assert!(cache.get(&other).is_none(), "{other:?}");

@@ -1,11 +1,14 @@
 //! A toy model as files, in the layouts that people have.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{Tiny, Values};
+use super::{Tiny, Values, gauss, numbers, shapes};
 use crate::config::{ClipAct, ClipConfig};
+use crate::dtype::{DType, f32_to_bf16};
+use crate::weights::write::{self, Head};
 
 /// Where a single file's text encoders are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,21 @@ impl Tiny {
 
     /// diffusers' layout in `folder`, without tokenizers. Files larger than `shard_bytes` become several with an index.
     pub fn write_diffusers(&self, folder: &Path, shard_bytes: usize) -> io::Result<()> {
+        self.write_settings(folder)?;
+        for (place, stem, values) in [
+            ("transformer", "diffusion_pytorch_model", self.transformer_diffusers()),
+            ("vae", "diffusion_pytorch_model", self.vae_diffusers()),
+            ("text_encoder", "model", self.clip_l_values()),
+            ("text_encoder_2", "model", self.clip_g_values()),
+            ("text_encoder_3", "model", self.t5_values()),
+        ] {
+            write_shards(&folder.join(place), stem, values, shard_bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The JSON files of diffusers' layout.
+    fn write_settings(&self, folder: &Path) -> io::Result<()> {
         let put = |name: &str, text: String| {
             let path = folder.join(name);
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -57,15 +75,24 @@ impl Tiny {
         put("vae/config.json", self.vae_json())?;
         put("text_encoder/config.json", clip_json(&self.clip_l))?;
         put("text_encoder_2/config.json", clip_json(&self.clip_g))?;
-        put("text_encoder_3/config.json", self.t5_json())?;
-        for (place, stem, values) in [
-            ("transformer", "diffusion_pytorch_model", self.transformer_diffusers()),
-            ("vae", "diffusion_pytorch_model", self.vae_diffusers()),
-            ("text_encoder", "model", self.clip_l_values()),
-            ("text_encoder_2", "model", self.clip_g_values()),
-            ("text_encoder_3", "model", self.t5_values()),
+        put("text_encoder_3/config.json", self.t5_json())
+    }
+
+    /// diffusers' layout in `folder` with numbers of bf16, for models of full size: a block of random numbers again and
+    /// again, in each tensor's own spread, so that gigabytes are written as fast as the disk takes them. How fast a device
+    /// computes, no picture of such a model tells.
+    pub fn write_diffusers_blocks(&self, folder: &Path) -> io::Result<()> {
+        self.write_settings(folder)?;
+        let empty = |(name, shape): (String, Vec<usize>)| Values { name, shape, values: Vec::new() };
+        let all = |shapes: Vec<_>| shapes.into_iter().map(empty).collect::<Vec<_>>();
+        for (place, stem, tensors) in [
+            ("transformer", "diffusion_pytorch_model", self.to_transformer(all(shapes::mmdit(&self.mmdit)))),
+            ("vae", "diffusion_pytorch_model", self.to_vae(all(shapes::vae(&self.vae)))),
+            ("text_encoder", "model", all(shapes::clip(&self.clip_l))),
+            ("text_encoder_2", "model", all(shapes::clip(&self.clip_g))),
+            ("text_encoder_3", "model", all(shapes::t5(&self.t5))),
         ] {
-            write_shards(&folder.join(place), stem, values, shard_bytes)?;
+            write_blocks(&folder.join(place), stem, self.seed, &tensors)?;
         }
         Ok(())
     }
@@ -132,10 +159,14 @@ impl Tiny {
 
     /// q, k and v apart, and scale before shift where diffusers has it so.
     fn transformer_diffusers(&self) -> Vec<Values> {
+        self.to_transformer(self.mmdit_values())
+    }
+
+    fn to_transformer(&self, tensors: Vec<Values>) -> Vec<Values> {
         let hidden = self.mmdit.hidden;
         let last = format!("joint_blocks.{}.context_block.adaLN_modulation.1.", self.mmdit.depth - 1);
         let mut out = Vec::new();
-        for mut tensor in self.mmdit_values() {
+        for mut tensor in tensors {
             if tensor.name.starts_with("final_layer.adaLN_modulation.1.") || tensor.name.starts_with(&last) {
                 let half = tensor.values.len() / 2;
                 tensor.values.rotate_left(half);
@@ -166,8 +197,12 @@ impl Tiny {
         out
     }
 
-    /// Blocks on the way out are numbered in the order in which they run.
     fn vae_diffusers(&self) -> Vec<Values> {
+        self.to_vae(self.vae_values())
+    }
+
+    /// Blocks on the way out are numbered in the order in which they run.
+    fn to_vae(&self, tensors: Vec<Values>) -> Vec<Values> {
         let levels = self.vae.channels.len();
         let rename = |mut tensor: Values| {
             let mut name = tensor.name.clone();
@@ -193,7 +228,7 @@ impl Tiny {
             tensor.name = name;
             tensor
         };
-        self.vae_values().into_iter().map(rename).collect()
+        tensors.into_iter().map(rename).collect()
     }
 }
 
@@ -284,6 +319,39 @@ fn convolution(mut tensor: Values) -> Values {
         tensor.shape.extend([1, 1]);
     }
     tensor
+}
+
+/// Random numbers that are written again and again.
+const BLOCK: usize = 1 << 20;
+
+fn write_blocks(folder: &Path, stem: &str, seed: u64, tensors: &[Values]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    let heads: Vec<Head> =
+        tensors.iter().map(|tensor| Head::new(tensor.name.clone(), DType::Bf16, &tensor.shape)).collect();
+    let block = gauss(seed, "block", BLOCK, 1.0);
+    let mut file = fs::File::create(folder.join(format!("{stem}.safetensors")))?;
+    // The last spread's block: most tensors that follow each other are of a few spreads.
+    let mut made: Vec<((f32, f64), Vec<u8>)> = Vec::new();
+    write::safetensors(&mut file, &heads, &metadata, |index, out| {
+        let tensor = &tensors[index];
+        let (mean, deviation) = numbers::spread(&tensor.name, &tensor.shape);
+        if !made.iter().any(|(spread, _)| *spread == (mean, deviation)) {
+            let spread = block.iter().map(|number| f32_to_bf16(number * deviation as f32 + mean).to_le_bytes());
+            made.push(((mean, deviation), spread.flatten().collect()));
+        }
+        let bytes = made.iter().find(|(spread, _)| *spread == (mean, deviation)).map_or(&[][..], |(_, bytes)| bytes);
+        // Each tensor begins elsewhere in the block, so that no two matrices are alike.
+        let mut left = 2 * tensor.shape.iter().product::<usize>();
+        let mut from = (index * 65_537 % BLOCK) * 2;
+        while left > 0 {
+            let part = &bytes[from..bytes.len().min(from + left)];
+            out.write_all(part)?;
+            left -= part.len();
+            from = 0;
+        }
+        Ok(())
+    })
 }
 
 fn write_shards(folder: &Path, stem: &str, tensors: Vec<Values>, shard_bytes: usize) -> io::Result<()> {

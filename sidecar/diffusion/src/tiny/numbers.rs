@@ -45,7 +45,7 @@ fn sum(state: u64) -> i32 {
 }
 
 /// Mean and deviation of a tensor's numbers.
-fn spread(name: &str, shape: &[usize]) -> (f32, f64) {
+pub(super) fn spread(name: &str, shape: &[usize]) -> (f32, f64) {
     if shape.len() == 1 {
         return if name.ends_with(".bias") { (0.0, 0.1) } else { (1.0, 0.2) };
     }

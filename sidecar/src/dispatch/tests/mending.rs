@@ -156,3 +156,56 @@ fn a_step_that_cannot_be_written_lets_the_job_go() {
     assert_eq!(answer(&effects), Some("disk_full"));
     assert_eq!((state.open(), state.holds()), (0, [0; 3]));
 }
+
+/// The end of an attempt whose place is gone.
+fn displaced(id: u64, attempt: u32) -> Event {
+    let failure = Failure::new(ErrorCode::ModelUnavailable, "failed to draw: the GPU was lost");
+    Event::Drawn { job: JobId(id), attempt, result: Err((Outcome::Interrupted, failure)) }
+}
+
+#[test]
+fn a_picture_whose_place_is_gone_is_planned_anew_and_not_for_ever() {
+    let mut state = State::new(8);
+    (1..=2).for_each(|id| accepted(&mut state, id));
+    let started = state.apply(model(1, 1, Some(9)), 0);
+    state.apply(durable(&started), 0);
+    // Somebody waits for the same art.
+    assert!(state.apply(model(2, 2, Some(9)), 0).is_empty());
+    let effects = state.apply(displaced(1, 1), 0);
+    assert!(
+        matches!(effects[..], [Effect::Record(Record::Returned { attempt: 1, outcome: Outcome::Interrupted, .. })]),
+        "{effects:?}"
+    );
+    assert_eq!(state.holds()[1], 0, "its slot is free");
+    let effects = state.apply(durable(&effects), 0);
+    assert_eq!(planned(&effects), [1, 2], "both take another turn");
+    for attempt in 2..=3 {
+        // It goes another way now, under another key.
+        let started = state.apply(model(1, 10 + attempt as u8, Some(20 + attempt as u8)), 0);
+        state.apply(durable(&started), 0);
+        let effects = state.apply(displaced(1, attempt), 0);
+        if attempt == 2 {
+            assert_eq!(planned(&state.apply(durable(&effects), 0)), [1]);
+        } else {
+            let ended = state.apply(durable(&effects), 0);
+            assert_eq!(answer(&ended), Some("model_unavailable"), "{effects:?}");
+        }
+    }
+    let started = state.apply(model(2, 2, Some(9)), 0);
+    state.apply(durable(&started), 0);
+    let done = Event::Drawn { job: JobId(2), attempt: 1, result: Ok(Box::new(render(&spec("a")))) };
+    let effects = state.apply(done, 0);
+    state.apply(durable(&effects), 0);
+    assert_eq!((state.open(), state.holds()), (0, [0; 3]));
+}
+
+#[test]
+fn a_cancelled_picture_whose_place_is_gone_ends() {
+    let mut state = State::new(1);
+    accepted(&mut state, 1);
+    start(&mut state, 1, 1);
+    state.apply(Event::Cancel(JobId(1)), 0);
+    let effects = state.apply(displaced(1, 1), 0);
+    assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("cancelled"));
+    assert_eq!(state.open(), 0);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::{Extent, ImageBuf};
-use thumbforge_core::recipe::{Dtype, MaskMode, Noise, Operation, Realisation, Recipe, SkipLayers};
+use thumbforge_core::recipe::{Dtype, MaskMode, Noise, Operation, Realisation, Recipe, SkipLayers, Tier};
 
 use super::super::EngineError;
 
@@ -68,7 +68,34 @@ pub(crate) struct Asked {
     pub seed: u64,
     /// What is changed.
     pub source: Option<Source>,
+    /// What it is for: whose share of a card's memory it takes.
+    pub purpose: Purpose,
 }
+
+/// What a picture is for. It decides nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// To be looked at.
+    Draft,
+    /// One of a build's.
+    Batch,
+    /// To be kept, and larger than the model's own size.
+    Final,
+}
+
+impl Purpose {
+    /// Of a recipe.
+    pub(crate) fn of(recipe: &Recipe) -> Self {
+        match recipe.tier {
+            Tier::Preview => Self::Draft,
+            Tier::Production if recipe.size.pixels() > LARGE_PIXELS => Self::Final,
+            Tier::Production => Self::Batch,
+        }
+    }
+}
+
+/// What SD3.5 was made for; beyond it a picture takes gigabytes to decode.
+const LARGE_PIXELS: usize = 1024 * 1024;
 
 /// What pictures of one call have in common.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,11 +18,17 @@ pub(crate) trait Painter: Send + 'static {
     /// What is wrong with its files.
     fn open(&self, files: &Files) -> Result<Self::Model, EngineError>;
 
-    /// How pictures like `asked` fit into the memory that is free now.
+    /// How pictures like `asked` fit into the memory that is free now, and into `most` bytes of it.
     ///
     /// # Errors
     /// [`EngineError::OutOfMemory`] with the figures, or why no such picture can be drawn at all.
-    fn fit(&self, model: &mut Self::Model, asked: &Asked, pictures: usize) -> Result<Plan, EngineError>;
+    fn fit(&self, model: &mut Self::Model, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError>;
+
+    /// Begins anew on the device, after [`EngineError::Lost`]. No model of before is left.
+    ///
+    /// # Errors
+    /// Why the device cannot be had again.
+    fn restart(&self) -> Result<(), EngineError>;
 
     /// Draws pictures that may share a call, fewer at once where `plan` says so.
     ///

@@ -42,9 +42,19 @@ impl<T> Queue<T> {
         self.waiting.is_empty()
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Puts one at the end.
     pub(crate) fn push(&mut self, waiting: Waiting<T>) {
         self.waiting.push_back(waiting);
+    }
+
+    /// Puts one before everybody else: its turn had come.
+    pub(crate) fn push_front(&mut self, waiting: Waiting<T>) {
+        self.waiting.push_front(waiting);
     }
 
     /// Takes out everybody whom `gone` names.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! all pictures at once ─► fewer at once ─► one at a time
-//!     └─► text encoders leave after the text: all at once, fewer, one ─► with and without the prompt in turn
-//!             └─► (tiled autoencoder, if allowed) ─► refused
+//!     └─► text encoders leave after the text: all at once, fewer, one
+//!             └─► modulation matrices leave before the steps: all at once, fewer, one
+//!                     └─► with and without the prompt in turn ─► (tiled autoencoder, if allowed) ─► refused
 //! ```
 //! Only the tiled autoencoder changes pixels; it makes another realised key, and is decided before the drawing begins.
 
@@ -18,6 +19,8 @@ pub(crate) struct Plan {
     pub pictures: usize,
     /// Whether text encoders are unloaded when the text is read.
     pub text_leaves: bool,
+    /// Whether matrices that are read once a picture are unloaded before the steps.
+    pub modulation_leaves: bool,
     /// Whether the calls with and without the prompt come in turn.
     pub apart: bool,
     /// Whether the autoencoder sees tiles.
@@ -37,6 +40,7 @@ impl fmt::Display for Plan {
         }
         for (said, words) in [
             (self.text_leaves, ", text encoders leave after the text"),
+            (self.modulation_leaves, ", modulation matrices leave before the steps"),
             (self.apart, ", with and without the prompt in turn"),
             (self.tiled_vae, ", the autoencoder in tiles"),
         ] {
@@ -73,10 +77,12 @@ pub(crate) fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Need
     let mut least = u64::MAX;
     // Fewer pictures first: the same work in more calls. Unloading costs a loading, and two calls cost time.
     let counts = || std::iter::successors(Some(pictures.max(1)), |count| (*count > 1).then_some(count / 2));
-    let whole = counts().map(|pictures| (pictures, false, false));
-    let leaving = counts().map(|pictures| (pictures, true, false));
-    for (pictures, text_leaves, apart) in whole.chain(leaving).chain([(1, true, true)]) {
-        let plan = Plan { pictures, text_leaves, apart, tiled_vae, needed_bytes: 0, free_bytes };
+    let leaving = [(false, false), (true, false), (true, true)];
+    let rungs = leaving.into_iter().flat_map(|(text, modulation)| counts().map(move |count| (count, text, modulation)));
+    let rungs = rungs.map(|(pictures, text, modulation)| (pictures, text, modulation, false));
+    for (pictures, text_leaves, modulation_leaves, apart) in rungs.chain([(1, true, true, true)]) {
+        let plan =
+            Plan { pictures, text_leaves, modulation_leaves, apart, tiled_vae, needed_bytes: 0, free_bytes };
         let needed_bytes = needs(&plan)?;
         if needed_bytes <= free_bytes {
             return Ok(Plan { needed_bytes, ..plan });
@@ -90,18 +96,25 @@ pub(crate) fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Need
 mod tests {
     use super::*;
 
-    /// What is chosen for four pictures, where each takes 10 (5 in turn), texts 20 while they stay, and decoding 40 or,
-    /// in tiles, 8.
+    /// What is chosen for four pictures, where each takes 10 (5 in turn), texts 20 while they stay, matrices 4 while they stay,
+    /// and decoding 40 or, in tiles, 8.
     #[track_caller]
     fn check(free: u64, tiled: bool, expected: &str) {
         let needs = |plan: &Plan| {
             let each = if plan.apart { 5 } else { 10 };
             let decode = if plan.tiled_vae { 8 } else { 40 };
             let (text, drawn) = (20, plan.pictures as u64 * each);
-            Ok(if plan.text_leaves { text.max(drawn).max(decode) } else { text + drawn.max(decode) })
+            let matrices = if plan.modulation_leaves { 0 } else { 4 };
+            let pixels = matrices + drawn.max(decode);
+            Ok(if plan.text_leaves { text.max(pixels) } else { text + pixels })
         };
         let said = match fit(4, tiled, free, &needs) {
-            Ok(plan) => format!("{} {} {} {}", plan.pictures, plan.text_leaves, plan.apart, plan.needed_bytes),
+            Ok(plan) => {
+                let given_up = [(plan.text_leaves, "text"), (plan.modulation_leaves, "modulation"), (plan.apart, "apart")];
+                let given_up = given_up.iter().filter(|(given_up, _)| *given_up).map(|(_, word)| *word);
+                let words: Vec<&str> = given_up.collect();
+                format!("{} {} {}", plan.pictures, plan.needed_bytes, words.join("+"))
+            }
             Err(EngineError::OutOfMemory { needed_bytes, free_bytes }) => {
                 format!("needs {needed_bytes} of {free_bytes}")
             }
@@ -112,13 +125,15 @@ mod tests {
 
     #[test]
     fn least_is_given_up_first() {
-        check(60, false, "4 false false 60");
-        check(59, false, "4 true false 40");
+        check(64, false, "4 64 ");
+        check(63, false, "4 44 text");
+        check(43, false, "4 40 text+modulation");
         check(39, false, "needs 40 of 39");
-        check(60, true, "4 false false 60");
-        check(59, true, "2 false false 40");
-        check(39, true, "1 false false 30");
-        check(29, true, "2 true false 20");
+        check(64, true, "4 64 ");
+        check(63, true, "2 44 ");
+        check(43, true, "1 34 ");
+        check(33, true, "2 24 text");
+        check(23, true, "1 20 text");
         check(19, true, "needs 20 of 19");
     }
 
@@ -127,13 +142,14 @@ mod tests {
         let plan = Plan {
             pictures: 2,
             text_leaves: true,
+            modulation_leaves: true,
             apart: true,
             tiled_vae: true,
             needed_bytes: 1_234_567_890,
             free_bytes: 999_999_999,
         };
-        let words = "needs 1.2 GB of 1000 MB free, 2 pictures at once, text encoders leave after the text, with and without \
-                     the prompt in turn, the autoencoder in tiles";
+        let words = "needs 1.2 GB of 1000 MB free, 2 pictures at once, text encoders leave after the text, modulation \
+                     matrices leave before the steps, with and without the prompt in turn, the autoencoder in tiles";
         assert_eq!(plan.to_string(), words);
     }
 }

@@ -489,7 +489,7 @@ fn told(err: DiffusionError) -> EngineError {
         DiffusionError::Missing(message) => EngineError::Missing(message),
         DiffusionError::Request(message) => EngineError::Recipe(message),
         DiffusionError::Cancelled => EngineError::Cancelled,
-        DiffusionError::Device { .. } => EngineError::Failed(err.to_string()),
+        DiffusionError::Device { .. } | DiffusionError::Lost { .. } => EngineError::Failed(err.to_string()),
     }
 }
 

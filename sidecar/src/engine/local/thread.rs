@@ -6,7 +6,9 @@
 //!                   └── nobody asks for a while: the model is closed
 //! ```
 //! A call's pictures live and die apart: one that is cancelled stops no other, and a panic or a lack of memory ends the
-//! call's pictures and nothing else.
+//! call's pictures and nothing else. Where the driver says no to what the plan thought would fit, the call goes further down
+//! the ladder. A device that is lost is begun anew with the queue as it was; one that is lost too often is given up, and
+//! everybody hears so at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use thumbforge_core::job::Lane;
 use super::super::{Cancel, EngineError};
 use super::asked::{Asked, Files};
 use super::painter::{Painted, Painter, Watch};
+use super::losses::{Ceiling, Losses, PICTURE_LOSSES_MAX};
 use super::queue::{Queue, Waiting};
 use super::room::Plan;
 
@@ -47,6 +50,8 @@ pub(super) enum Reply {
 struct Owner {
     cancel: Cancel,
     reply: Sender<Reply>,
+    /// How often the device was lost while it was drawn.
+    losses: u32,
 }
 
 impl Owner {
@@ -64,11 +69,25 @@ pub(super) struct Model<P: Painter> {
     idle: Duration,
     queue: Queue<Owner>,
     open: Option<(Arc<Files>, P::Model)>,
+    losses: Losses,
+    /// What the driver refused, for whoever plans.
+    ceiling: Arc<Ceiling>,
+    /// Hears that the device is given up, and why.
+    fell: Box<dyn Fn(&str) + Send>,
+    /// Why it is.
+    fallen: Option<String>,
 }
 
 impl<P: Painter> Model<P> {
-    pub(super) fn new(painter: P, asks: Receiver<Ask>, idle: Duration) -> Self {
-        Self { painter, asks, idle, queue: Queue::new(), open: None }
+    pub(super) fn new(
+        painter: P,
+        asks: Receiver<Ask>,
+        idle: Duration,
+        ceiling: Arc<Ceiling>,
+        fell: Box<dyn Fn(&str) + Send>,
+    ) -> Self {
+        let (queue, losses) = (Queue::new(), Losses::default());
+        Self { painter, asks, idle, queue, open: None, losses, ceiling, fell, fallen: None }
     }
 
     /// Draws until nobody can ask any more.
@@ -76,6 +95,11 @@ impl<P: Painter> Model<P> {
         while self.take_in() {
             let gone = self.queue.take_out(|waiting| waiting.owner.cancel.is_raised());
             gone.iter().for_each(|waiting| waiting.owner.answer(Err(EngineError::Cancelled)));
+            if let Some(why) = &self.fallen {
+                let all = self.queue.take_out(|_| true);
+                all.iter().for_each(|waiting| waiting.owner.answer(Err(EngineError::Lost(why.clone()))));
+                continue;
+            }
             let loaded = self.open.as_ref().map(|(files, _)| files.clone());
             let call = self.queue.next(loaded.as_ref());
             if !call.is_empty() {
@@ -108,36 +132,87 @@ impl<P: Painter> Model<P> {
 
     fn push(&mut self, ask: Ask) {
         let Ask { asked, lane, per_call, cancel, reply } = ask;
-        self.queue.push(Waiting { asked, lane, per_call, owner: Owner { cancel, reply } });
+        self.queue.push(Waiting { asked, lane, per_call, owner: Owner { cancel, reply, losses: 0 } });
     }
 
-    /// Draws one call, in parts where memory ran out after all.
+    /// Draws one call, in parts where memory ran out after all, and then by smaller plans.
     fn draw(&mut self, mut call: Vec<Waiting<Owner>>) {
-        let drawn = match self.ready(&call) {
-            Ok(plan) => self.attempt(&call, &plan),
-            // Waited for already, and with one picture at a time: fewer of them would wait as long for nothing.
-            Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
-        };
-        match drawn {
-            Ok(pictures) => {
-                for (waiting, picture) in call.iter().zip(pictures) {
-                    let cancelled = waiting.owner.cancel.is_raised();
-                    waiting.owner.answer(if cancelled { Err(EngineError::Cancelled) } else { Ok(picture) });
+        let mut most = u64::MAX;
+        loop {
+            let plan = match self.ready(&call, most) {
+                Ok(plan) => plan,
+                Err(EngineError::Lost(why)) => return self.lost(call, &why),
+                // Waited for already, and with one picture at a time: fewer of them would wait as long for nothing.
+                Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
+            };
+            match self.attempt(&call, &plan) {
+                Ok(pictures) => {
+                    for (waiting, picture) in call.iter().zip(pictures) {
+                        let cancelled = waiting.owner.cancel.is_raised();
+                        waiting.owner.answer(if cancelled { Err(EngineError::Cancelled) } else { Ok(picture) });
+                    }
+                    return;
                 }
+                // What was counted was not all that was taken; less of it may fit. Each half is smaller, so this ends.
+                Err(EngineError::OutOfMemory { needed_bytes, .. }) if call.len() > 1 => {
+                    tracing::warn!(pictures = call.len(), needed_bytes, "memory ran out; half as many are drawn at once");
+                    let rest = call.split_off(call.len() / 2);
+                    self.draw(call);
+                    return self.draw(rest);
+                }
+                // Each plan takes less than the one before, so this ends too: with the last rung, below which none fits.
+                Err(EngineError::OutOfMemory { .. }) => {
+                    tracing::warn!(%plan, "memory ran out after all; it is drawn with less");
+                    most = plan.needed_bytes.saturating_sub(1);
+                    self.ceiling.met(most, Instant::now());
+                }
+                Err(EngineError::Lost(why)) => return self.lost(call, &why),
+                Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
             }
-            // What was counted was not all that was taken; less of it may fit. Each half is smaller, so this ends.
-            Err(EngineError::OutOfMemory { needed_bytes, .. }) if call.len() > 1 => {
-                tracing::warn!(pictures = call.len(), needed_bytes, "memory ran out; half as many are drawn at once");
-                let rest = call.split_off(call.len() / 2);
-                self.draw(call);
-                self.draw(rest);
-            }
-            Err(err) => call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
         }
     }
 
+    /// The device is lost with all that lay on it: it is begun anew, or given up. Nobody has been answered yet, so each of
+    /// the call's pictures is drawn again, alone, unless it was there too often when this happened.
+    fn lost(&mut self, call: Vec<Waiting<Owner>>, why: &str) {
+        // Closing what is dead may fail too.
+        let open = self.open.take();
+        let _ = contained(|| {
+            drop(open);
+            Ok(())
+        });
+        let again = self.losses.again(Instant::now());
+        let painter = &self.painter;
+        let begun = if again { contained(|| painter.restart()) } else { Ok(()) };
+        let given_up = match begun {
+            Ok(()) if again => None,
+            Ok(()) => Some(format!("draw: the device was lost {} times, at last: {why}", self.losses.count())),
+            Err(err) => Some(format!("draw: the device was lost ({why}) and cannot be had again: {err}")),
+        };
+        match &given_up {
+            None => tracing::warn!(waiting = call.len() + self.queue.len(), "the device was lost and is begun anew: {why}"),
+            Some(why) => {
+                tracing::error!("failed to {why}");
+                (self.fell)(why);
+            }
+        }
+        for mut waiting in call.into_iter().rev() {
+            waiting.owner.losses += 1;
+            if waiting.owner.losses >= PICTURE_LOSSES_MAX {
+                let why = format!("draw: the device was lost {} times while this was drawn: {why}", waiting.owner.losses);
+                waiting.owner.answer(Err(EngineError::Failed(why)));
+            } else if let Some(why) = &given_up {
+                waiting.owner.answer(Err(EngineError::Lost(why.clone())));
+            } else {
+                waiting.per_call = 1;
+                self.queue.push_front(waiting);
+            }
+        }
+        self.fallen = given_up;
+    }
+
     /// Opens the model of a call and fits the call into memory.
-    fn ready(&mut self, call: &[Waiting<Owner>]) -> Result<Plan, EngineError> {
+    fn ready(&mut self, call: &[Waiting<Owner>], most: u64) -> Result<Plan, EngineError> {
         let Some(first) = call.first() else { return Err(EngineError::Internal("a call has no picture".to_owned())) };
         let files = first.asked.files.clone();
         if self.open.as_ref().is_none_or(|(open, _)| *open != files) {
@@ -147,7 +222,7 @@ impl<P: Painter> Model<P> {
             let model = contained(|| painter.open(&files))?;
             self.open = Some((files, model));
         }
-        self.fit(call)
+        self.fit(call, most)
     }
 
     fn attempt(&mut self, call: &[Waiting<Owner>], plan: &Plan) -> Result<Vec<Painted>, EngineError> {
@@ -167,16 +242,17 @@ impl<P: Painter> Model<P> {
         Ok(pictures)
     }
 
-    /// Fits a call into memory, waiting a while for others to give some back.
-    fn fit(&mut self, call: &[Waiting<Owner>]) -> Result<Plan, EngineError> {
+    /// Fits a call into memory, waiting a while for others to give some back. Where the driver has said no to more than
+    /// `most` already, there is nothing to wait for.
+    fn fit(&mut self, call: &[Waiting<Owner>], most: u64) -> Result<Plan, EngineError> {
         let began = Instant::now();
         loop {
             let (painter, Some(first), Some((_, model))) = (&self.painter, call.first(), &mut self.open) else {
                 return Err(EngineError::Internal("a call has no picture or no model".to_owned()));
             };
-            let fitted = contained(|| painter.fit(model, &first.asked, call.len()));
+            let fitted = contained(|| painter.fit(model, &first.asked, call.len(), most));
             match fitted {
-                Err(EngineError::OutOfMemory { .. }) if began.elapsed() < MEMORY_WAIT => {}
+                Err(EngineError::OutOfMemory { .. }) if most == u64::MAX && began.elapsed() < MEMORY_WAIT => {}
                 fitted => return fitted,
             }
             if Call(call).is_cancelled() {

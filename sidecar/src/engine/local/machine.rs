@@ -1,0 +1,296 @@
+//! What models are drawn on: cards that are fit for it, or the processor. Pure but for its memory of cards that fell: what
+//! the driver says comes in as values, asked for once a process (`gpu.rs`), so that planning asks nobody.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use parking_lot::Mutex;
+use thumbforge_core::recipe::Dtype;
+
+use super::room::Bytes;
+use super::shelf::Classes;
+use crate::config::{Amount, DeviceChoice, LocalFile};
+
+/// A card as the driver describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Card {
+    /// Its number.
+    pub(crate) index: u32,
+    /// What it is called.
+    pub(crate) name: String,
+    /// Compute capability, major times ten plus minor.
+    pub(crate) capability: u32,
+    /// Its memory.
+    pub(crate) total_bytes: u64,
+    /// What of it was free.
+    pub(crate) free_bytes: u64,
+    /// Why nothing is drawn on it. It fits behind "since ".
+    pub(crate) unfit: Option<String>,
+}
+
+/// What the driver says of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// There is none, or none that can be used: a sentence without its end.
+    Nothing(String),
+    /// Cards, fit for drawing or not.
+    Cards {
+        /// As in "13.0".
+        driver: String,
+        /// At least one.
+        cards: Vec<Card>,
+    },
+}
+
+/// Cards with less cannot hold Medium's transformer and autoencoder in bfloat16, 5.1 GB, whatever leaves: nothing would ever
+/// be drawn there but toys.
+const CARD_BYTES_MIN: u64 = 5_500_000_000;
+/// The first capability whose tensor cores multiply bfloat16; before it, singles are faster.
+const BF16_CAPABILITY: u32 = 80;
+
+/// What this machine draws with.
+pub(crate) struct Machine {
+    file: LocalFile,
+    seen: Seen,
+    processor: Classes,
+    /// Cards that were given up, and why.
+    fallen: Mutex<BTreeMap<u32, String>>,
+}
+
+/// One thing to know, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Whether it is as it should be.
+    pub(crate) ok: bool,
+    /// A sentence without its end.
+    pub(crate) says: String,
+}
+
+impl Machine {
+    /// Of what was seen and what the settings say.
+    pub(crate) fn new(file: LocalFile, seen: Seen, processor: Classes) -> Self {
+        Self { file, seen, processor, fallen: Mutex::default() }
+    }
+
+    /// Cards that are drawn on, all of one class of device: that with the most memory together.
+    pub(crate) fn cards(&self) -> Vec<&Card> {
+        let fallen = self.fallen.lock();
+        let fit: Vec<&Card> = self.fit().into_iter().filter(|card| !fallen.contains_key(&card.index)).collect();
+        let of_class = |capability: u32| fit.iter().filter(move |card| card.capability == capability);
+        let memory = |capability: u32| of_class(capability).map(|card| card.total_bytes).sum::<u64>();
+        let best = fit.iter().map(|card| card.capability).max_by_key(|class| (memory(*class), *class));
+        best.map(|best| of_class(best).copied().collect()).unwrap_or_default()
+    }
+
+    /// Cards that could be drawn on.
+    pub(crate) fn fit(&self) -> Vec<&Card> {
+        match (&self.seen, self.file.device) {
+            (Seen::Cards { cards, .. }, DeviceChoice::Auto | DeviceChoice::Cuda) => {
+                cards.iter().filter(|card| self.unfit(card).is_none()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn unfit(&self, card: &Card) -> Option<String> {
+        if let Some(why) = &card.unfit {
+            return Some(why.clone());
+        }
+        let left = card.total_bytes.saturating_sub(self.reserve(card));
+        // Whoever says "cuda" may have a small model.
+        (left < CARD_BYTES_MIN && self.file.device == DeviceChoice::Auto).then(|| {
+            format!(
+                "{} of its {} may be used (`vram_reserve`), and the smallest model takes {}; `device = \"cuda\"` draws on it \
+                 all the same",
+                Bytes(left),
+                Bytes(card.total_bytes),
+                Bytes(CARD_BYTES_MIN)
+            )
+        })
+    }
+
+    /// What of a card is left to others.
+    pub(crate) fn reserve(&self, card: &Card) -> u64 {
+        self.file.vram_reserve.unwrap_or(Amount::reserve(card.total_bytes)).0
+    }
+
+    /// Whether the processor draws, now or when the last card falls.
+    pub(crate) fn has_processor(&self) -> bool {
+        self.file.device != DeviceChoice::Cuda
+    }
+
+    /// A card was given up: from now on it is planned for what is left.
+    pub(crate) fn fell(&self, index: u32, why: &str) {
+        self.fallen.lock().insert(index, why.to_owned());
+    }
+
+    /// The class of device that plans name.
+    ///
+    /// # Errors
+    /// Why nothing is drawn here. It fits behind "failed to".
+    pub(crate) fn classes(&self) -> Result<Classes, String> {
+        match self.cards().first() {
+            Some(card) => {
+                let class = class(card.capability);
+                let dtype = if card.capability < BF16_CAPABILITY { Dtype::F32 } else { Dtype::Bf16 };
+                Ok(Classes { dtype, f32: class.clone(), bf16: class })
+            }
+            None if self.has_processor() => Ok(self.processor.clone()),
+            None => Err(format!(
+                "draw on a GPU: {}; `device = \"auto\"` under [local] draws on the processor instead",
+                self.why().unwrap_or_else(|| "no card is fit for it".to_owned())
+            )),
+        }
+    }
+
+    /// Why no card is drawn on, where none is.
+    fn why(&self) -> Option<String> {
+        if !self.cards().is_empty() {
+            return None;
+        }
+        let cards = match &self.seen {
+            Seen::Nothing(why) => return Some(why.clone()),
+            Seen::Cards { cards, .. } => cards,
+        };
+        let fallen = self.fallen.lock();
+        let of_card = |card: &Card| {
+            let why = fallen.get(&card.index).cloned().or_else(|| self.unfit(card))?;
+            Some(format!("{} is not used since {why}", card.name))
+        };
+        let whys: Vec<String> = cards.iter().filter_map(of_card).collect();
+        (!whys.is_empty()).then(|| whys.join("; "))
+    }
+
+    /// How far this machine's cards are supported, a sentence each.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        let note = |ok: bool, says: String| Told { ok, says };
+        if self.file.device == DeviceChoice::Cpu {
+            return vec![note(true, "the settings say the processor (`device = \"cpu\"`)".to_owned())];
+        }
+        let instead = if self.has_processor() { "local models are drawn on the processor" } else { "nothing is drawn here" };
+        let (driver, cards) = match &self.seen {
+            // A machine without such a card lacks nothing that it was promised, unless somebody asked for it.
+            Seen::Nothing(why) => return vec![note(self.has_processor(), format!("{why}: {instead}"))],
+            Seen::Cards { driver, cards } => (driver, cards),
+        };
+        let (used, fallen) = (self.cards(), self.fallen.lock());
+        let line = |card: &Card| {
+            let memory = format!("{} of {} free", Bytes(card.free_bytes), Bytes(card.total_bytes));
+            let known = format!("{} ({}, driver for CUDA {driver}, {memory})", card.name, class(card.capability));
+            if let Some(why) = fallen.get(&card.index) {
+                return note(false, format!("{known} is not used since it was given up: failed to {why}"));
+            }
+            if let Some(why) = self.unfit(card) {
+                let rest = if used.is_empty() { format!(": {instead}") } else { String::new() };
+                return note(false, format!("{known} is not used since {why}{rest}"));
+            }
+            if !used.iter().any(|used| used.index == card.index) {
+                let others = used.first().map_or_else(String::new, |used| class(used.capability));
+                let why = format!("pictures of {others} are other pictures, and those cards have more memory");
+                return note(true, format!("{known} is not used since {why}"));
+            }
+            let left = Amount(self.reserve(card));
+            note(true, format!("{known} draws local models; {left} of it are left to others"))
+        };
+        cards.iter().map(line).collect()
+    }
+}
+
+/// As it stands in keys.
+pub(crate) fn class(capability: u32) -> String {
+    thumbforge_diffusion::device::DeviceClass::Cuda { capability }.to_string()
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("file", &self.file).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn processor() -> Classes {
+        Classes { dtype: Dtype::F32, f32: "cpu-avx2".to_owned(), bf16: "cpu-avx2".to_owned() }
+    }
+
+    fn card(index: u32, capability: u32, gb: u64) -> Card {
+        let (total_bytes, free_bytes) = (gb * 1_000_000_000, gb * 900_000_000);
+        Card { index, name: format!("card {index}"), capability, total_bytes, free_bytes, unfit: None }
+    }
+
+    fn machine(device: DeviceChoice, cards: &[Card]) -> Machine {
+        let seen = match cards {
+            [] => Seen::Nothing("no NVIDIA driver".to_owned()),
+            cards => Seen::Cards { driver: "13.0".to_owned(), cards: cards.to_vec() },
+        };
+        Machine::new(LocalFile { device, vram_reserve: None }, seen, processor())
+    }
+
+    /// The class of 16-bit pictures, or why there is none, and the cards that are used.
+    #[track_caller]
+    fn check(machine: &Machine, class: &str, cards: &[u32]) {
+        let said = machine.classes().map_or_else(|why| why, |classes| classes.bf16);
+        assert!(said.starts_with(class), "{said}");
+        assert_eq!(machine.cards().iter().map(|card| card.index).collect::<Vec<_>>(), cards);
+    }
+
+    use DeviceChoice::{Auto, Cpu, Cuda};
+
+    #[test]
+    fn the_class_follows_from_cards_and_settings() {
+        check(&machine(Auto, &[]), "cpu-avx2", &[]);
+        check(&machine(Cuda, &[]), "draw on a GPU: no NVIDIA driver; `device = \"auto\"`", &[]);
+        check(&machine(Cpu, &[card(0, 90, 80)]), "cpu-avx2", &[]);
+        check(&machine(Auto, &[card(0, 90, 80)]), "cuda-sm90", &[0]);
+        check(&machine(Auto, &[card(0, 89, 24), card(1, 89, 24)]), "cuda-sm89", &[0, 1]);
+        // Two of 24 have more than one of 32; of equals the newer wins.
+        check(&machine(Auto, &[card(0, 120, 32), card(1, 89, 24), card(2, 89, 24)]), "cuda-sm89", &[1, 2]);
+        check(&machine(Auto, &[card(0, 80, 24), card(1, 89, 24)]), "cuda-sm89", &[1]);
+        // Too small for any real model.
+        check(&machine(Auto, &[card(0, 75, 4)]), "cpu-avx2", &[]);
+        check(&machine(Cuda, &[card(0, 75, 4)]), "cuda-sm75", &[0]);
+        let old = Card { unfit: Some("its kernels are not in this build".to_owned()), ..card(0, 61, 8) };
+        check(&machine(Cuda, &[old]), "draw on a GPU: card 0 is not used since its kernels", &[]);
+    }
+
+    #[test]
+    fn singles_are_the_rule_before_bfloat16_is_fast() {
+        let dtype = |capability: u32| machine(Auto, &[card(0, capability, 24)]).classes().map(|classes| classes.dtype);
+        assert_eq!(dtype(75), Ok(Dtype::F32));
+        assert_eq!(dtype(80), Ok(Dtype::Bf16));
+    }
+
+    #[test]
+    fn what_falls_gives_way_to_what_is_left() {
+        let machine = machine(Auto, &[card(0, 90, 80), card(1, 89, 24)]);
+        check(&machine, "cuda-sm90", &[0]);
+        machine.fell(0, "draw: the device was lost 4 times");
+        check(&machine, "cuda-sm89", &[1]);
+        machine.fell(1, "draw: the device was lost 4 times");
+        check(&machine, "cpu-avx2", &[]);
+        assert!(machine.told().iter().all(|told| !told.ok && told.says.contains("given up: failed to draw")));
+    }
+
+    #[test]
+    fn degrees_of_support_are_told_in_sentences() {
+        #[track_caller]
+        fn says(machine: &Machine, ok: bool, expected: &[&str]) {
+            let told = machine.told();
+            assert_eq!(told.iter().map(|told| told.ok).collect::<Vec<_>>(), vec![ok; told.len()], "{told:?}");
+            let words = told.iter().map(|told| told.says.as_str()).collect::<Vec<_>>().join("\n");
+            expected.iter().for_each(|expected| assert!(words.contains(expected), "{words}"));
+        }
+        says(&machine(Auto, &[]), true, &["no NVIDIA driver: local models are drawn on the processor"]);
+        says(&machine(Cuda, &[]), false, &["no NVIDIA driver: nothing is drawn here"]);
+        says(&machine(Cpu, &[]), true, &["the settings say the processor"]);
+        says(&machine(Auto, &[card(0, 75, 4)]), false, &["the smallest model takes 5.5 GB", "drawn on the processor"]);
+        says(
+            &machine(Auto, &[card(0, 90, 80)]),
+            true,
+            &["card 0 (cuda-sm90, driver for CUDA 13.0, 72.0 GB of 80.0 GB free) draws local models; 1.0 GiB of it"],
+        );
+        says(&machine(Auto, &[card(0, 90, 80), card(1, 80, 24)]), true, &["card 1", "pictures of cuda-sm90 are other"]);
+    }
+}
