@@ -1,46 +1,43 @@
-//! The CUDA device against the plain one, in every case, with kernels that run on the processor.
-//!
-//! Each case runs on cards whose blocks, warps and lanes get their turn in another order: a kernel that does not wait where
-//! it must gives other numbers, and all orders must give the same bytes.
+//! Every operation on a stand-in for the driver, whose launches run the kernels' own source on the processor: one by one, and
+//! as they are recorded.
 
-use thumbforge_cuda::{Cuda, Library, Settings};
-use thumbforge_cuda_standin::{Control, Figure, Standin};
+mod support;
+
+use support::{Cards, Thrice, card};
+use thumbforge_cuda_standin::Figure;
 use thumbforge_diffusion::conformance;
 use thumbforge_diffusion::dtype::Precision;
 
-fn settings() -> Settings {
-    Settings { ordinal: 0, reserve_bytes: 0, record: true, library: Library::Never }
+fn check(test: &str, precision: Precision, record: bool) {
+    let Some(cards) = Cards::of_test(test) else { return };
+    let replays = cards.standin.get(Figure::Replays);
+    let device = Thrice(card(record));
+    match conformance::check(&device, precision) {
+        Ok(cases) => println!("{test}: {cases} cases hold"),
+        Err(faults) => panic!("{faults}\n{}", cards.standin.fault()),
+    }
+    let replayed = cards.standin.get(Figure::Replays) - replays;
+    assert_eq!(replayed > 0, record, "{replayed} runs were replayed");
+    drop(device);
+    cards.nothing_is_left();
 }
 
-fn open() -> Cuda {
-    Cuda::open(&settings()).unwrap_or_else(|err| panic!("failed to {err}"))
-}
-
-/// One test: the controls are the process's.
 #[test]
-fn a_card_computes_what_the_plain_device_does_in_any_order() {
-    let Some(standin) = Standin::of_test("conformance of the CUDA device") else { return };
-    let card = open();
-    for precision in [Precision::F32, Precision::Bf16] {
-        match conformance::check(&card, precision) {
-            Ok(cases) => println!("{cases} cases in {}", precision.word()),
-            Err(faults) => panic!("{faults}\n{}", standin.fault()),
-        }
-        for case in conformance::cases() {
-            let bytes = |seed| {
-                standin.set(Control::Seed, seed);
-                let outcome = conformance::outcome(&card, &case, precision, |_, x| x);
-                outcome.unwrap_or_else(|err| panic!("{}: failed to {err}", case.name))
-            };
-            let of = bytes(0);
-            for seed in [1, 987_654_321] {
-                assert!(bytes(seed) == of, "{} in {} differs under schedule {seed}", case.name, precision.word());
-            }
-        }
-        standin.set(Control::Seed, 0);
-    }
-    drop(card);
-    for figure in Figure::LIVE {
-        assert_eq!(standin.get(figure), 0, "{figure:?} after the card was closed");
-    }
+fn singles_one_by_one() {
+    check("singles_one_by_one", Precision::F32, false);
+}
+
+#[test]
+fn singles_recorded() {
+    check("singles_recorded", Precision::F32, true);
+}
+
+#[test]
+fn bf16_one_by_one() {
+    check("bf16_one_by_one", Precision::Bf16, false);
+}
+
+#[test]
+fn bf16_recorded() {
+    check("bf16_recorded", Precision::Bf16, true);
 }
