@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::error::DiffusionError;
-use thumbforge_diffusion::pipeline::{Engine, Guided, Keep, Layout, Request, Unwatched};
+use thumbforge_diffusion::pipeline::{Engine, Guided, Keep, Layout, Request, Seeds, Unwatched};
 use thumbforge_diffusion::vae::tiles::Tiles;
 
 use crate::models::{open, request};
@@ -112,65 +112,65 @@ pub(crate) fn ballast<D: Device>(options: &Options, subject: &Subject<D>) -> Out
 pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let (kind, side, steps, pictures) =
         if options.tiny { ("tiny-medium", 64, 2, 4) } else { ("medium", 1024, 2, 8u64) };
-    let device = subject.open(u64::MAX)?;
-    let mut engine = Engine::new(device, open(options, kind)?);
+    let (device, model) = (subject.open(u64::MAX)?, open(options, kind)?);
+    // A new engine each time: what one has read of a text, it never reads again.
+    let engine = || Engine::new(device.clone(), model.clone());
     let mut asked = request(side, steps, 4.0, Precision::Bf16);
-    asked.seeds = thumbforge_diffusion::pipeline::Seeds::Each((1..=pictures).collect());
+    asked.seeds = Seeds::Each((1..=pictures).collect());
     asked.t5_tokens = if options.tiny { 16 } else { 256 };
     let widest = Layout::widest(asked.seeds.pictures());
-    let expected = bits(&mut engine, &asked, &widest).map_err(|err| err.to_string())?;
+    let estimated = |layout: &Layout| engine().estimate(&asked, layout).map_err(|err| err.to_string());
+    let widest_bytes = estimated(&widest)?.peak_bytes;
+    let expected = bits(&mut engine(), &asked, &widest).map_err(|err| err.to_string())?;
     let (mut rows, mut well) = (Vec::<Value>::new(), true);
     let mut seen_bytes = u64::MAX;
     for (name, layout) in rungs(asked.seeds.pictures()) {
-        engine.unload();
-        let needs = engine.estimate(&asked, &layout).map_err(|err| err.to_string())?.peak_bytes;
+        let needs = estimated(&layout)?.peak_bytes;
         // A rung that saves nothing here is never chosen.
         if needs >= seen_bytes {
             continue;
         }
         seen_bytes = needs;
-        // A twentieth of headroom: a driver takes whole pages.
-        let leave_bytes = needs + needs / 20;
-        let free_bytes = engine.device().free_bytes();
-        let ballast = Ballast::take(options, engine.device(), leave_bytes, free_bytes)?;
-        let free_bytes = engine.device().free_bytes();
-        let chosen = choose(&mut engine, &asked, free_bytes)?;
-        let outcome = match chosen {
+        // A fiftieth of headroom: a driver takes whole pages.
+        let leave_bytes = needs + needs / 50;
+        let ballast = Ballast::take(options, &device, leave_bytes, device.free_bytes())?;
+        let free_bytes = device.free_bytes();
+        let mut narrow = engine();
+        let outcome = match choose(&mut narrow, &asked, free_bytes)? {
             None => Err("no layout fits".to_owned()),
-            Some((rung, layout)) => match bits(&mut engine, &asked, &layout) {
+            Some((rung, layout)) => match bits(&mut narrow, &asked, &layout) {
                 Err(err) => Err(format!("{rung}: failed to {err}")),
                 Ok(drawn) if drawn == expected => Ok(format!("{rung}: the same bytes")),
                 Ok(_) if layout.tiles.is_some() => Ok(format!("{rung}: other bytes, as it says")),
                 Ok(_) => Err(format!("{rung}: other bytes")),
             },
         };
+        drop(narrow);
         well &= outcome.is_ok();
         let outcome = outcome.unwrap_or_else(|err| format!("FAILED: {err}"));
         println!("oom: {} MB free, {name}: {outcome}", free_bytes >> 20);
         rows.push(json!({ "free_mb": free_bytes >> 20, "rung": name, "outcome": outcome }));
 
         // More than there is, without asking first: an answer.
-        engine.unload();
-        if name != "all at once" {
-            let answer = match bits(&mut engine, &asked, &widest) {
+        if widest_bytes > free_bytes {
+            let answer = match bits(&mut engine(), &asked, &widest) {
                 Err(DiffusionError::OutOfMemory { .. }) => Ok("refused for memory".to_owned()),
                 Err(err) => Err(format!("failed to {err}")),
                 Ok(_) => Err("it was drawn, with more memory than was left".to_owned()),
             };
             well &= answer.is_ok();
             let answer = answer.unwrap_or_else(|err| format!("FAILED: {err}"));
+            println!("oom: {} MB free, all at once, forced: {answer}", free_bytes >> 20);
             rows.push(json!({ "free_mb": free_bytes >> 20, "rung": "all at once, forced", "outcome": answer }));
         }
-        engine.unload();
         drop(ballast);
-        engine.device().cap(u64::MAX);
+        device.cap(u64::MAX);
     }
-    let again = bits(&mut engine, &asked, &widest).map_err(|err| err.to_string())?;
+    let again = bits(&mut engine(), &asked, &widest).map_err(|err| err.to_string())?;
     well &= again == expected;
     let outcome = if again == expected { "the same bytes as at first" } else { "FAILED: other bytes than at first" };
-    rows.push(json!({ "free_mb": engine.device().free_bytes() >> 20, "rung": "all memory back", "outcome": outcome }));
-    engine.unload();
-    let left_bytes = engine.device().books().used_bytes;
+    rows.push(json!({ "free_mb": device.free_bytes() >> 20, "rung": "all memory back", "outcome": outcome }));
+    let left_bytes = device.books().used_bytes;
     well &= left_bytes == 0;
     report::write(options, "oom", &json!({ "passed": well, "leaked_bytes": left_bytes, "cases": rows }))?;
     Ok(well)
