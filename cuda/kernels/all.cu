@@ -1,1 +1,13 @@
-// Every kernel, compiled as one image.
+// Every kernel, compiled as one image: an image for each kind of card, with all kernels in it.
+#include "activate.cu"
+#include "combine.cu"
+#include "embed.cu"
+#include "group_norm.cu"
+#include "modulate.cu"
+#include "norm.cu"
+#include "positions.cu"
+#include "relative_bias.cu"
+#include "rgba8.cu"
+#include "timestep.cu"
+#include "unpatchify.cu"
+#include "upsample.cu"
