@@ -17,10 +17,12 @@ pub mod driver;
 mod error;
 mod exec;
 pub mod launch;
+pub mod libraries;
 mod model;
 pub mod pool;
 mod recordings;
 mod staging;
+pub mod support;
 
 pub use card::{Library, Settings};
 pub use device::{Cuda, Model, Reserved};
