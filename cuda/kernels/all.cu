@@ -1,4 +1,16 @@
-// Every kernel, as one module for a card.
+// Every kernel, compiled as one image: an image for each kind of card, with all kernels in it.
+#include "activate.cu"
+#include "combine.cu"
 #include "conv.cu"
+#include "embed.cu"
 #include "fp8.cu"
 #include "gemm.cu"
+#include "group_norm.cu"
+#include "modulate.cu"
+#include "norm.cu"
+#include "positions.cu"
+#include "relative_bias.cu"
+#include "rgba8.cu"
+#include "timestep.cu"
+#include "unpatchify.cu"
+#include "upsample.cu"

@@ -9,7 +9,7 @@
 // Fraction of roofline: not yet run on a GPU.
 #include "rows.cuh"
 
-namespace norm {
+namespace row_norm {
 // Vectors of a row that a lane keeps: rows of up to 4096 bf16 are read once. Longer ones are read again, from the cache.
 constexpr u32 HELD = 16;
 
@@ -107,7 +107,7 @@ template <class T> FN void all(const NormArgs& a) {
     if (a.wide) rows_of<T, rows::VECTOR<T>>(a);
     else rows_of<T, 1>(a);
 }
-}  // namespace norm
+}  // namespace row_norm
 
-KERNEL(norm_bf16, NormArgs, 128, 4) { norm::all<bf16>(a); }
-KERNEL(norm_f32, NormArgs, 128, 4) { norm::all<float>(a); }
+KERNEL(norm_bf16, NormArgs, 128, 4) { row_norm::all<bf16>(a); }
+KERNEL(norm_f32, NormArgs, 128, 4) { row_norm::all<float>(a); }

@@ -435,6 +435,11 @@ impl Intake {
         self.inner.tools.engines.here()
     }
 
+    /// Counters, and the memory of graphics cards, in the Prometheus text format.
+    pub fn metrics_text(&self) -> String {
+        self.inner.metrics.text(&self.inner.tools.engines.memory())
+    }
+
     /// Counters.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
