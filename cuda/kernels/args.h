@@ -17,16 +17,6 @@ struct GemmArgs {
     u32 part;
 };
 static_assert(sizeof(GemmArgs) == 160, "GemmArgs");
-static_assert(__builtin_offsetof(GemmArgs, x) == 0, "GemmArgs.x");
-static_assert(__builtin_offsetof(GemmArgs, weight) == 24, "GemmArgs.weight");
-static_assert(__builtin_offsetof(GemmArgs, out) == 48, "GemmArgs.out");
-static_assert(__builtin_offsetof(GemmArgs, then) == 72, "GemmArgs.then");
-static_assert(__builtin_offsetof(GemmArgs, bias) == 128, "GemmArgs.bias");
-static_assert(__builtin_offsetof(GemmArgs, partial) == 136, "GemmArgs.partial");
-static_assert(__builtin_offsetof(GemmArgs, act) == 144, "GemmArgs.act");
-static_assert(__builtin_offsetof(GemmArgs, flags) == 148, "GemmArgs.flags");
-static_assert(__builtin_offsetof(GemmArgs, splits) == 152, "GemmArgs.splits");
-static_assert(__builtin_offsetof(GemmArgs, part) == 156, "GemmArgs.part");
 
 struct ConvArgs {
     Mat x;
@@ -46,21 +36,6 @@ struct ConvArgs {
     u32 upsample;
 };
 static_assert(sizeof(ConvArgs) == 176, "ConvArgs");
-static_assert(__builtin_offsetof(ConvArgs, x) == 0, "ConvArgs.x");
-static_assert(__builtin_offsetof(ConvArgs, weight) == 24, "ConvArgs.weight");
-static_assert(__builtin_offsetof(ConvArgs, out) == 48, "ConvArgs.out");
-static_assert(__builtin_offsetof(ConvArgs, then) == 72, "ConvArgs.then");
-static_assert(__builtin_offsetof(ConvArgs, bias) == 128, "ConvArgs.bias");
-static_assert(__builtin_offsetof(ConvArgs, act) == 136, "ConvArgs.act");
-static_assert(__builtin_offsetof(ConvArgs, flags) == 140, "ConvArgs.flags");
-static_assert(__builtin_offsetof(ConvArgs, height) == 144, "ConvArgs.height");
-static_assert(__builtin_offsetof(ConvArgs, width) == 148, "ConvArgs.width");
-static_assert(__builtin_offsetof(ConvArgs, out_height) == 152, "ConvArgs.out_height");
-static_assert(__builtin_offsetof(ConvArgs, out_width) == 156, "ConvArgs.out_width");
-static_assert(__builtin_offsetof(ConvArgs, side) == 160, "ConvArgs.side");
-static_assert(__builtin_offsetof(ConvArgs, step) == 164, "ConvArgs.step");
-static_assert(__builtin_offsetof(ConvArgs, before) == 168, "ConvArgs.before");
-static_assert(__builtin_offsetof(ConvArgs, upsample) == 172, "ConvArgs.upsample");
 
 struct Fp8RowsArgs {
     Mat x;
@@ -70,11 +45,6 @@ struct Fp8RowsArgs {
     u32 pad;
 };
 static_assert(sizeof(Fp8RowsArgs) == 64, "Fp8RowsArgs");
-static_assert(__builtin_offsetof(Fp8RowsArgs, x) == 0, "Fp8RowsArgs.x");
-static_assert(__builtin_offsetof(Fp8RowsArgs, out) == 24, "Fp8RowsArgs.out");
-static_assert(__builtin_offsetof(Fp8RowsArgs, scale) == 48, "Fp8RowsArgs.scale");
-static_assert(__builtin_offsetof(Fp8RowsArgs, flags) == 56, "Fp8RowsArgs.flags");
-static_assert(__builtin_offsetof(Fp8RowsArgs, pad) == 60, "Fp8RowsArgs.pad");
 
 struct Fp8GemmArgs {
     Mat x;
@@ -88,15 +58,6 @@ struct Fp8GemmArgs {
     u32 flags;
 };
 static_assert(sizeof(Fp8GemmArgs) == 160, "Fp8GemmArgs");
-static_assert(__builtin_offsetof(Fp8GemmArgs, x) == 0, "Fp8GemmArgs.x");
-static_assert(__builtin_offsetof(Fp8GemmArgs, weight) == 24, "Fp8GemmArgs.weight");
-static_assert(__builtin_offsetof(Fp8GemmArgs, out) == 48, "Fp8GemmArgs.out");
-static_assert(__builtin_offsetof(Fp8GemmArgs, then) == 72, "Fp8GemmArgs.then");
-static_assert(__builtin_offsetof(Fp8GemmArgs, x_scale) == 128, "Fp8GemmArgs.x_scale");
-static_assert(__builtin_offsetof(Fp8GemmArgs, weight_scale) == 136, "Fp8GemmArgs.weight_scale");
-static_assert(__builtin_offsetof(Fp8GemmArgs, bias) == 144, "Fp8GemmArgs.bias");
-static_assert(__builtin_offsetof(Fp8GemmArgs, act) == 152, "Fp8GemmArgs.act");
-static_assert(__builtin_offsetof(Fp8GemmArgs, flags) == 156, "Fp8GemmArgs.flags");
 
 struct PackArgs {
     Mat from[3];
@@ -257,6 +218,45 @@ struct RelativeBiasArgs {
 static_assert(sizeof(RelativeBiasArgs) == 184, "RelativeBiasArgs");
 
 #ifndef __CUDACC_RTC__ // which has no offsetof; the emulator's compiler says it of the same text
+static_assert(__builtin_offsetof(GemmArgs, x) == 0, "GemmArgs.x");
+static_assert(__builtin_offsetof(GemmArgs, weight) == 24, "GemmArgs.weight");
+static_assert(__builtin_offsetof(GemmArgs, out) == 48, "GemmArgs.out");
+static_assert(__builtin_offsetof(GemmArgs, then) == 72, "GemmArgs.then");
+static_assert(__builtin_offsetof(GemmArgs, bias) == 128, "GemmArgs.bias");
+static_assert(__builtin_offsetof(GemmArgs, partial) == 136, "GemmArgs.partial");
+static_assert(__builtin_offsetof(GemmArgs, act) == 144, "GemmArgs.act");
+static_assert(__builtin_offsetof(GemmArgs, flags) == 148, "GemmArgs.flags");
+static_assert(__builtin_offsetof(GemmArgs, splits) == 152, "GemmArgs.splits");
+static_assert(__builtin_offsetof(GemmArgs, part) == 156, "GemmArgs.part");
+static_assert(__builtin_offsetof(ConvArgs, x) == 0, "ConvArgs.x");
+static_assert(__builtin_offsetof(ConvArgs, weight) == 24, "ConvArgs.weight");
+static_assert(__builtin_offsetof(ConvArgs, out) == 48, "ConvArgs.out");
+static_assert(__builtin_offsetof(ConvArgs, then) == 72, "ConvArgs.then");
+static_assert(__builtin_offsetof(ConvArgs, bias) == 128, "ConvArgs.bias");
+static_assert(__builtin_offsetof(ConvArgs, act) == 136, "ConvArgs.act");
+static_assert(__builtin_offsetof(ConvArgs, flags) == 140, "ConvArgs.flags");
+static_assert(__builtin_offsetof(ConvArgs, height) == 144, "ConvArgs.height");
+static_assert(__builtin_offsetof(ConvArgs, width) == 148, "ConvArgs.width");
+static_assert(__builtin_offsetof(ConvArgs, out_height) == 152, "ConvArgs.out_height");
+static_assert(__builtin_offsetof(ConvArgs, out_width) == 156, "ConvArgs.out_width");
+static_assert(__builtin_offsetof(ConvArgs, side) == 160, "ConvArgs.side");
+static_assert(__builtin_offsetof(ConvArgs, step) == 164, "ConvArgs.step");
+static_assert(__builtin_offsetof(ConvArgs, before) == 168, "ConvArgs.before");
+static_assert(__builtin_offsetof(ConvArgs, upsample) == 172, "ConvArgs.upsample");
+static_assert(__builtin_offsetof(Fp8RowsArgs, x) == 0, "Fp8RowsArgs.x");
+static_assert(__builtin_offsetof(Fp8RowsArgs, out) == 24, "Fp8RowsArgs.out");
+static_assert(__builtin_offsetof(Fp8RowsArgs, scale) == 48, "Fp8RowsArgs.scale");
+static_assert(__builtin_offsetof(Fp8RowsArgs, flags) == 56, "Fp8RowsArgs.flags");
+static_assert(__builtin_offsetof(Fp8RowsArgs, pad) == 60, "Fp8RowsArgs.pad");
+static_assert(__builtin_offsetof(Fp8GemmArgs, x) == 0, "Fp8GemmArgs.x");
+static_assert(__builtin_offsetof(Fp8GemmArgs, weight) == 24, "Fp8GemmArgs.weight");
+static_assert(__builtin_offsetof(Fp8GemmArgs, out) == 48, "Fp8GemmArgs.out");
+static_assert(__builtin_offsetof(Fp8GemmArgs, then) == 72, "Fp8GemmArgs.then");
+static_assert(__builtin_offsetof(Fp8GemmArgs, x_scale) == 128, "Fp8GemmArgs.x_scale");
+static_assert(__builtin_offsetof(Fp8GemmArgs, weight_scale) == 136, "Fp8GemmArgs.weight_scale");
+static_assert(__builtin_offsetof(Fp8GemmArgs, bias) == 144, "Fp8GemmArgs.bias");
+static_assert(__builtin_offsetof(Fp8GemmArgs, act) == 152, "Fp8GemmArgs.act");
+static_assert(__builtin_offsetof(Fp8GemmArgs, flags) == 156, "Fp8GemmArgs.flags");
 static_assert(__builtin_offsetof(PackArgs, from) == 0, "PackArgs.from");
 static_assert(__builtin_offsetof(PackArgs, norms) == 72, "PackArgs.norms");
 static_assert(__builtin_offsetof(PackArgs, to) == 96, "PackArgs.to");
