@@ -323,6 +323,16 @@ Kernel::Kernel(const char* name, size_t args_bytes, u32 threads, void (*run)(con
     known = new Known{this, known};
 }
 
+Kernel::~Kernel() {
+    for (Known** at = &known; *at != nullptr; at = &(*at)->next) {
+        if ((*at)->kernel != this) continue;
+        Known* gone = *at;
+        *at = gone->next;
+        delete gone;
+        return;
+    }
+}
+
 const Kernel* find(const char* name) {
     for (Known* at = known; at != nullptr; at = at->next)
         if (strcmp(at->kernel->name, name) == 0) return at->kernel;
@@ -353,11 +363,17 @@ void barrier() {
     next(fiber);
 }
 
+u32 capability() { return worker->launch->model.capability; }
+
 void* shared(const void* site, size_t bytes, size_t align) {
     for (u32 s = 0; s < worker->site_count; ++s)
         if (worker->sites[s].site == site) return worker->arena + worker->sites[s].offset;
     size_t offset = (worker->shared_used + align - 1) / align * align;
-    if (worker->site_count == SITES_MAX || offset + bytes + CANARY_BYTES > ARENA_BYTES) leave("more shared memory than a card has");
+    size_t all = bytes, declared = site == nullptr ? 0 : bytes;
+    for (u32 s = 0; s < worker->site_count; ++s) all += worker->sites[s].bytes, declared += s == 0 ? 0 : worker->sites[s].bytes;
+    if (declared > DECLARED_BYTES_MAX) leave("%zu bytes of shared memory are declared: a kernel may have 48 KiB", declared);
+    if (all > worker->launch->model.shared_bytes_max || worker->site_count == SITES_MAX || offset + bytes + CANARY_BYTES > ARENA_BYTES)
+        leave("%zu bytes of shared memory: the card gives %zu to a block", all, worker->launch->model.shared_bytes_max);
     worker->sites[worker->site_count++] = {site, offset, bytes};
     worker->shared_used = offset + bytes + CANARY_BYTES;
     memset(worker->arena + offset, POISON, bytes);
@@ -398,6 +414,8 @@ void copies_wait(u32 but) {
 
 std::string run(const Launch& launch, const Schedule& schedule) {
     static Pool* const pool = new Pool();
+    if (launch.shared_bytes > launch.model.shared_bytes_max || launch.shared_bytes > SHARED_BYTES_MAX)
+        return std::string("kernel ") + launch.kernel->name + ": more shared memory than the card gives to a block";
     Work work;
     work.launch = &launch;
     work.seed = schedule.seed;

@@ -28,6 +28,8 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 inline uint2 make_uint2(u32 x, u32 y) { return {x, y}; }
 inline uint4 make_uint4(u32 x, u32 y, u32 z, u32 w) { return {x, y, z, w}; }
 
+// Kernels may lie in a library of their own, which looks for this in the stand-in's.
+#pragma GCC visibility push(default)
 namespace emulator {
 // Instructions that a warp does together.
 enum class Together : u8 { sync, shuffle, ballot, ldmatrix, mma_bf16, mma_e4m3 };
@@ -59,13 +61,14 @@ void copies_wait(u32 but);
 // Ends the launch with an error.
 [[noreturn]] void fault(const char* what);
 
-// How kernels are found: each is one of these, made when the library is loaded.
+// How kernels are found: each is one of these, made when its library is loaded, and known until that is closed.
 struct Kernel {
     const char* name;
     size_t args_bytes;
     u32 threads;
     void (*run)(const void* args);
     Kernel(const char* name, size_t args_bytes, u32 threads, void (*run)(const void*));
+    ~Kernel();
 };
 
 struct Shuffle { u32 value, from; };
@@ -73,6 +76,7 @@ struct Ballot { u32 value; };
 struct LdMatrix { u32* to; const void* row; u32 matrices; bool transposed; };
 struct Mma { float* d; const u32* a; u32 b0, b1; };
 }  // namespace emulator
+#pragma GCC visibility pop
 
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))

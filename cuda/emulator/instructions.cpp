@@ -91,6 +91,7 @@ void perform(Together what, void* const (&operands)[32]) {
         case Together::mma_bf16:
             return mma<16, 2>(operands, [](u32 pair, u32 i) { return __uint_as_float(i == 0 ? pair << 16 : pair & 0xffff0000); });
         case Together::mma_e4m3: {
+            if (capability() < 89) fault("mma_e4m3 on a card before sm_89");
             static const std::array<float, 256> numbers = [] {
                 std::array<float, 256> all;
                 for (u32 bits = 0; bits < 256; ++bits) all[bits] = e4m3(static_cast<u8>(bits));

@@ -5,9 +5,15 @@
 #include "emulator.h"
 
 namespace emulator {
-// The largest block of a card, and of its shared memory what the greatest card gives to one.
+// The largest block of a card; what of shared memory a kernel may declare; and what the greatest card gives to a block.
 constexpr u32 THREADS_MAX = 1024;
-constexpr size_t SHARED_BYTES_MAX = 227 << 10;
+constexpr size_t DECLARED_BYTES_MAX = 48 << 10, SHARED_BYTES_MAX = 227 << 10;
+
+// The card that is imitated: 90 for sm_90, and the bytes of shared memory that a block of it may have.
+struct Model {
+    u32 capability;
+    size_t shared_bytes_max;
+};
 
 struct Launch {
     const Kernel* kernel;
@@ -15,6 +21,7 @@ struct Launch {
     uint3 grid;
     u32 threads;
     u32 shared_bytes;
+    Model model;
 };
 
 // In which order blocks, warps and lanes get their turn: 0 as they are numbered, 1 the reverse, else permuted by the seed.

@@ -109,9 +109,10 @@ void expect(bool good, const char* what, u32 seed) {
     printf("wrong under schedule %u: %s\n", seed, what);
     ++failures;
 }
+u32 capability = 89;
 std::string go(const char* name, const In& in, u32 seed, u32 blocks = 1, u32 shared_bytes = 0) {
     const emulator::Kernel* kernel = emulator::find(name);
-    return emulator::run({kernel, &in, {blocks, 1, 1}, kernel->threads, shared_bytes}, {seed, 2});
+    return emulator::run({kernel, &in, {blocks, 1, 1}, kernel->threads, shared_bytes, {capability, 100 << 10}}, {seed, 2});
 }
 u64 at(const void* of) { return reinterpret_cast<u64>(of); }
 
@@ -167,6 +168,10 @@ void check(u32 seed) {
     for (u32 i = 0; i < 256; ++i) right[i / 32][i % 32] = e4m3_to_f32(b8[i] = static_cast<u8>(e4m3_of(in[2000 + i] / 64)));
     expect(go("product_e4m3", {at(a8), at(b8), at(out.data()), 0, 0}, seed).empty() && product(32) < 1e-2f, "mma_e4m3", seed);
 
+    capability = 86;
+    expect(!go("product_e4m3", {at(a8), at(b8), at(out.data()), 0, 0}, seed).empty(), "mma_e4m3 where there is none", seed);
+    capability = 89;
+
     out[0] = -1e9f;
     go("greatest", {at(in.data()), 0, at(out.data()), 0, 0}, seed, 64);
     float want = -1e9f;
@@ -184,6 +189,7 @@ void check(u32 seed) {
     faults("nowhere", "is not the card's memory", {});
     faults("unaligned", "not aligned", {0, 0, at(words.data()) / 16 * 16 + 16, 0, 0});
     faults("behind", "behind 128 bytes", {0, 0, 0, 1, 0}, 128);
+    faults("behind", "more shared memory than", {}, 103 << 10);
     faults("divided", "divided by zero", {0, 0, at(words.data()), 3, 0});
     faults("endless", "is not the card's memory", {});
     expect(go("shuffles", {0, 0, at(words.data()), 0, 0}, seed).empty(), "a launch after a fault", seed);

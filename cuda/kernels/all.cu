@@ -1,4 +1,4 @@
-// Every kernel, compiled as one image.
+// Every kernel, compiled as one image: an image for each kind of card, with all kernels in it.
 #include "activate.cu"
 #include "attention_64.cu"
 #include "attention_f32.cu"

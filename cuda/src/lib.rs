@@ -10,10 +10,20 @@
 #![expect(unsafe_code, reason = "the driver's functions are C; every block argues for itself")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+mod card;
 pub mod cubins;
+mod device;
 pub mod driver;
 mod error;
+mod exec;
 pub mod launch;
+pub mod libraries;
+mod model;
 pub mod pool;
+mod recordings;
+mod staging;
+pub mod support;
 
+pub use card::{Library, Settings};
+pub use device::{Cuda, Model, Reserved};
 pub use error::CudaError;

@@ -269,6 +269,23 @@ impl<S: Slab> Pools<S> {
         fresh.max(gap.map(|stretch| stretch.arena.gap_largest()).max().unwrap_or(0))
     }
 
+    /// What a picture of a class may take in all, weights included, when what the class and the weights hold now is its own or
+    /// was given back: what a plan is held against. Its arena has the class's cap besides.
+    pub fn whole(&self, class: Class, room: Room) -> u64 {
+        let own = |other: &Class| *other == class || *other == Class::Weights;
+        let held = |class: Class| -> u64 {
+            let of_class = self.stretches.iter().filter(|stretch| stretch.class == class && !stretch.arena.is_empty());
+            of_class.map(|stretch| stretch.arena.bytes()).sum()
+        };
+        let empty: u64 =
+            self.stretches.iter().filter(|stretch| stretch.arena.is_empty()).map(|stretch| stretch.arena.bytes()).sum();
+        let others = Class::ALL.into_iter().filter(|other| !own(other));
+        let kept: u64 = others.map(|other| held(other).max(self.limits.share(other).floor_bytes)).sum();
+        let ours: u64 = Class::ALL.into_iter().filter(own).map(held).sum();
+        let card = room.left_bytes().saturating_add(empty).saturating_add(ours);
+        self.limits.budget_bytes.saturating_sub(kept).min(card)
+    }
+
     /// Gives all that lies empty back to the driver; how many bytes that was.
     pub fn trim(&mut self) -> u64 {
         let mut bytes = 0;

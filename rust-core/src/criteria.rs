@@ -69,7 +69,7 @@ pub struct Criteria {
     /// How bad words are that are there and hard to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub illegible: Option<Level>,
-    /// How bad words are that nobody asked for. Pictures are read for this where it is said, or where they are read anyway.
+    /// How bad words are that nobody asked for. Where it is said, every picture is read for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unexpected: Option<Level>,
     /// How bad weak contrast is.

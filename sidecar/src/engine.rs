@@ -101,6 +101,27 @@ impl<'a> Order<'a> {
     }
 }
 
+/// What is held of one graphics card's memory for one purpose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CardMemory {
+    /// The card's number.
+    pub card: u32,
+    /// "weights", "drafts", "batch", "finals".
+    pub class: &'static str,
+    /// The most that may be held.
+    pub cap_bytes: u64,
+    /// Of the driver's memory, used or not.
+    pub reserved_bytes: u64,
+    /// What is used.
+    pub used_bytes: u64,
+    /// The most that was reserved.
+    pub peak_bytes: u64,
+    /// How much of what lies unused does not lie in one piece, from 0 to 1.
+    pub fragmentation: f64,
+    /// How often there was not as much as was asked.
+    pub refused: u64,
+}
+
 /// How a picture is let in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admitted {
@@ -202,6 +223,11 @@ pub trait Engine: Send + Sync {
         Ok(Admitted::default())
     }
 
+    /// The memory of graphics cards that it holds.
+    fn memory(&self) -> Vec<CardMemory> {
+        Vec::new()
+    }
+
     /// Draws the art of an order.
     ///
     /// # Errors
@@ -264,6 +290,11 @@ impl Engines {
             }
         }
         Ok(Arc::new(own))
+    }
+
+    /// The memory of graphics cards that is held now.
+    pub fn memory(&self) -> Vec<CardMemory> {
+        self.engines.iter().flat_map(|engine| engine.memory()).collect()
     }
 
     /// The engine of a route.

@@ -631,7 +631,7 @@ impl Tools {
             return Err(Failure::new(ErrorCode::Cancelled, "failed to draw: it was cancelled").into());
         }
         verifying();
-        let judged = verify::verify(&composed, &case.judged(), &self.eyes, drawn.findings);
+        let judged = verify::verify(&composed, &case.judged(), &self.eyes, &route.model, drawn.findings);
         let trouble = Trouble::of(&judged.art, &judged.drawn, &judged.set);
         let verdict = judged.verdict();
         if let Some(failure) = verify::refusal(&verdict).filter(|_| case.spec.gate == Gate::Enforce) {

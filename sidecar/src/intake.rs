@@ -436,6 +436,11 @@ impl Intake {
     }
 
     /// Counters.
+    pub fn metrics_text(&self) -> String {
+        self.inner.metrics.text(&self.inner.tools.engines.memory())
+    }
+
+    /// Counters.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }

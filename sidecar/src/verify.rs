@@ -9,7 +9,7 @@
 //! How bad a finding is follows from who drew the words. Words set in true type are right by construction, and reading them
 //! judges legibility; words that a model drew are right when they were read, and unverified when nobody could read them.
 //!
-//! What art findings say is the same for all pictures that share the art, so whoever acts on them acts alike for each.
+//! Errors among the art findings are the same for all pictures that share the art, so whoever acts on them acts alike for each.
 //! Nothing is repaired here.
 
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ use thumbforge_core::criteria::Criteria;
 use thumbforge_core::error::{ErrorCode, Failure};
 use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::job::{Gate, JobSpec};
+use thumbforge_core::model::ModelId;
 use thumbforge_core::text_layer::{Fill, TextLayer};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity, Verdict};
 
@@ -30,6 +31,7 @@ pub mod album;
 pub mod crop;
 pub mod eyes;
 pub mod file;
+mod phrase;
 mod words;
 
 pub use album::Album;
@@ -42,7 +44,8 @@ mod tests;
 /// What the checks found, by what would have to be mended.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Judged {
-    /// The art itself, without a look at words that were asked for: the same for every picture that shares it.
+    /// The art itself. Its errors know nothing of words that were asked for: they are the same for every picture that shares
+    /// it.
     pub art: Vec<Finding>,
     /// Words in the art: those that a model drew or should have drawn, and those that nobody asked for.
     pub drawn: Vec<Finding>,
@@ -80,6 +83,8 @@ pub struct Subject<'a> {
     pub safe_inset: f64,
     /// Whether words set in true type are read back, and the art is read for words that nobody asked for.
     pub read: bool,
+    /// Whether a model drew the art from nothing, so that no word in it is anybody's own.
+    pub by_model: bool,
     /// Whether errors will fail the picture.
     pub gate: Gate,
     /// How bad what is.
@@ -115,8 +120,8 @@ impl Subject<'_> {
     }
 }
 
-/// What the checks say of a finished picture of a job, behind what was `known` of it when it was drawn.
-pub fn verify(composed: &Composed, spec: &JobSpec, eyes: &Eyes, known: Vec<Finding>) -> Judged {
+/// What the checks say of a finished picture of a job, behind what was `known` of it when it was drawn; `model` drew it.
+pub fn verify(composed: &Composed, spec: &JobSpec, eyes: &Eyes, model: &ModelId, known: Vec<Finding>) -> Judged {
     let criteria = &spec.terms.criteria;
     let subject = Subject {
         art: &composed.art,
@@ -127,6 +132,8 @@ pub fn verify(composed: &Composed, spec: &JobSpec, eyes: &Eyes, known: Vec<Findi
         brand: &spec.recipe.brand,
         safe_inset: spec.safe_inset.unwrap_or(bounds::SAFE_INSET),
         read: criteria.read.unwrap_or(spec.read_back),
+        // The built-in engine draws no letters, and words in a team's own picture are its own, also where a part is changed.
+        by_model: *model != ModelId::builtin() && spec.recipe.edit.is_none(),
         gate: spec.gate,
         criteria,
     };

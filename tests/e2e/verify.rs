@@ -237,6 +237,11 @@ fn words_that_a_model_got_wrong_are_refused_word_for_word() {
     let set = body("a red potion", json!({}));
     let answer = client.post("/generate", &set).expect("an answer").expect(200).json();
     assert_eq!(answer["status"], "done");
+    // What the model scrawled under them is told all the same, and refuses nothing; what they say too is no scrawl.
+    let findings = answer["meta"]["verdict"]["findings"].as_array().expect("findings");
+    let scrawled: Vec<_> = findings.iter().filter(|finding| finding["code"] == "text_unexpected").collect();
+    assert_eq!(scrawled.len(), 1, "{answer:#}");
+    assert_eq!((&scrawled[0]["read"], &scrawled[0]["severity"]), (&json!("SALT"), &json!("warning")), "{answer:#}");
     paints(&provider, &rig.read("sale.png"));
     let right = body("a blue potion", json!({ "text_mode": "model" }));
     client.post("/generate", &right).expect("an answer").expect(200);

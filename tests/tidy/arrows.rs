@@ -18,7 +18,7 @@ const ONLY: [(&str, &[&str]); 12] = [
     ("rustls", &["thumbforge-hosted"]),
     ("rusqlite", &["thumbforge-sidecar"]),
     ("cudarc", &["thumbforge-cuda"]),
-    ("libloading", &["thumbforge-reader", "thumbforge-cuda", "thumbforge-cuda-compile"]),
+    ("libloading", &["thumbforge-reader", "thumbforge-cuda", "thumbforge-cuda-standin", "thumbforge-cuda-compile"]),
     ("clap", &["thumbforge-sidecar"]),
     ("safer-ffi", &["thumbforge-bindgen"]),
     ("cbindgen", &["thumbforge-bindgen"]),

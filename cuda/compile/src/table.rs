@@ -140,8 +140,22 @@ pub fn write(made: &Made, cubins: &Path) -> Result<()> {
         std::fs::write(&path, packed).with_context(|| format!("write {}", path.display()))?;
     }
     let path = cubins.join("kernels.json");
-    let text = serde_json::to_string_pretty(&made.table)? + "\n";
-    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    std::fs::write(&path, text(&made.table)?).with_context(|| format!("write {}", path.display()))
+}
+
+/// The table as JSON with a line for each kernel, so that a change shows what it changed.
+fn text(table: &Table) -> Result<String> {
+    let line = |(name, takes): (&String, &Takes)| Ok(format!("        {name:?}: {}", serde_json::to_string(takes)?));
+    let card = |(name, built): (&String, &Built)| {
+        let kernels = built.kernels.iter().map(line).collect::<Result<Vec<_>>>()?.join(",\n");
+        let Built { bytes, blake3, .. } = built;
+        Ok(format!(
+            "    {name:?}: {{\n      \"bytes\": {bytes},\n      \"blake3\": {blake3:?},\n      \"kernels\": {{\n{kernels}\n      }}\n    }}"
+        ))
+    };
+    let cards = table.cards.iter().map(card).collect::<Result<Vec<_>>>()?.join(",\n");
+    let Table { sources, compiler, .. } = table;
+    Ok(format!("{{\n  \"sources\": {sources:?},\n  \"compiler\": {compiler:?},\n  \"cards\": {{\n{cards}\n  }}\n}}\n"))
 }
 
 /// The committed table.

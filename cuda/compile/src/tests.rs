@@ -46,6 +46,16 @@ fn declared() -> BTreeMap<String, (String, u32)> {
 }
 
 #[test]
+fn every_source_of_kernels_is_in_the_one_image() {
+    let sources = sources();
+    let all = &sources.iter().find(|source| source.name == sources::ALL).expect("it is there").text;
+    for source in sources.iter().filter(|source| source.name.ends_with(".cu") && source.name != sources::ALL) {
+        let line = format!("#include \"{}\"", source.name);
+        assert!(all.lines().any(|of| of == line), "{} lacks {line}", sources::ALL);
+    }
+}
+
+#[test]
 fn committed_images_are_those_of_the_sources() {
     assert_eq!(committed().sources, sources::hash(&sources(), &OPTIONS), "the images are old: {ANEW}");
     let names: Vec<&str> = committed().cards.keys().map(String::as_str).collect();

@@ -126,6 +126,25 @@ pub trait Device: Send + Sync {
     /// As [`Device::write`].
     fn read(&self, memory: &Self::Memory, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError>;
 
+    /// Reads a picture, three numbers of -1 to 1 for each pixel, as red, green, blue and an alpha of 255 each: 255 times
+    /// `x / 2 + 1 / 2`, bounded, rounded, ties to even. A device that has pixels on a card makes the bytes there.
+    ///
+    /// # Errors
+    /// As [`Device::write`], or when the pixels are not four bytes each.
+    fn read_rgba8(&self, memory: &Self::Memory, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
+        if pixels.len() as u64 * 3 != at.len as u64 * 4 {
+            let (bytes, numbers) = (pixels.len(), at.len);
+            return Err(DiffusionError::Request(format!("read {numbers} numbers of pixels into {bytes} bytes")));
+        }
+        let mut numbers = vec![0.0; at.len];
+        self.read(memory, at, &mut numbers)?;
+        for (pixel, number) in pixels.chunks_exact_mut(4).zip(numbers.chunks_exact(3)) {
+            let byte = |x: f32| ((x * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
+            pixel.copy_from_slice(&[byte(number[0]), byte(number[1]), byte(number[2]), 255]);
+        }
+        Ok(())
+    }
+
     /// Copies numbers within `memory`, without a way over the host. So what changes from call to call (the modulations of a
     /// step) is laid where the program always looks, and a recorded run serves all calls.
     ///

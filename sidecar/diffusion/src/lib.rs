@@ -22,6 +22,7 @@ pub mod sampler;
 pub mod text;
 pub mod tiny;
 pub mod vae;
+pub mod views;
 pub mod weights;
 
 pub use device::DeviceClass;

@@ -219,6 +219,11 @@ impl<D: Device> Engine<D> {
         &self.device
     }
 
+    /// The device, to say how it is used from now on.
+    pub fn device_mut(&mut self) -> &mut D {
+        &mut self.device
+    }
+
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model

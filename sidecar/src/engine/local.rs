@@ -1,40 +1,45 @@
-//! The local engine: models whose weights are on this machine, drawn by `thumbforge-diffusion` on one thread.
+//! The local engine: models whose weights are on this machine, drawn by `thumbforge-diffusion`, on one thread a device.
 //!
 //! ```text
-//! worker: draw ─► ask ─► model thread ─► steps, picture ─► worker
+//! worker: draw ─► a seat of the key's class of device ─► its model thread ─► steps, picture ─► worker
 //! router: card ─► shelf: which models are here, by the hash of their weights
+//!                 machine: the class of device that is planned for
 //! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, Sender, TrySendError, bounded};
-use parking_lot::Mutex;
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use thumbforge_art::text;
 use thumbforge_core::error::chain;
 use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::ImageBuf;
-use thumbforge_core::limits;
-use thumbforge_core::recipe::Tier;
+use thumbforge_core::recipe::{Dtype, Tier};
 use thumbforge_core::terms::Terms;
 
-use super::{Admitted, Control, Drawn, Engine, EngineError, Order};
+use super::{Admitted, CardMemory, Control, Drawn, Engine, EngineError, Order};
 use crate::output::png::{self, DecodeLimits};
 use crate::router::{EngineCard, Field, LocalModel, LocalModels};
 use crate::store::Store;
-use asked::{Asked, Files, LOSSY, Shape, TILED_VAE, Weight, source};
-use painter::Painter;
+use asked::{Asked, Files, LOSSY, Purpose, Shape, TILED_VAE, Weight, source};
+use room::Plan;
+use seat::{Draws, Standing, choose};
 use shelf::Shelf;
-use thread::{Ask, Model, Reply};
+use thread::{Ask, Reply};
 
 pub(crate) mod asked;
+mod gpu;
 mod hashes;
+mod losses;
+pub(crate) mod machine;
 pub(crate) mod painter;
 mod queue;
 pub(crate) mod room;
 pub(crate) mod sd3;
+mod seat;
 pub(crate) mod shelf;
+mod site;
 mod thread;
 
 #[cfg(test)]
@@ -67,21 +72,18 @@ const HONOURS: &[Field] = &[
     Field::MaskMode,
 ];
 
-/// Says how pictures like one would fit into memory, without drawing: whoever plans asks, on any thread.
-pub(crate) type Fits = dyn Fn(&Files, &Asked, usize) -> Result<room::Plan, EngineError> + Send + Sync;
-
-/// Starts the painter on the model thread.
-type Start<P> = Box<dyn Fn() -> P + Send + Sync>;
-
 /// The engine `local`.
-pub(crate) struct Local<P: Painter> {
+pub(crate) struct Local {
     shelf: Arc<Shelf>,
     store: Store,
-    start: Start<P>,
-    fits: Box<Fits>,
-    idle: Duration,
-    thread: Mutex<Option<Sender<Ask>>>,
+    /// Best first: cards, then the processor.
+    seats: Vec<Box<dyn Draws>>,
+    /// Looks at the memory of cards, for gauges.
+    gauges: Box<Gauges>,
 }
+
+/// Memory of every card, as its pools have it now.
+pub(crate) type Gauges = dyn Fn() -> Vec<CardMemory> + Send + Sync;
 
 /// What the router may know of the engine.
 pub(crate) fn card(models: Arc<LocalModels>) -> EngineCard {
@@ -93,10 +95,49 @@ pub(crate) fn card(models: Arc<LocalModels>) -> EngineCard {
     }
 }
 
-impl<P: Painter> Local<P> {
-    /// Draws with `start`'s painter. The thread begins with the first picture.
-    pub(crate) fn new(shelf: Arc<Shelf>, store: Store, start: Start<P>, fits: Box<Fits>, idle: Duration) -> Self {
-        Self { shelf, store, start, fits, idle, thread: Mutex::new(None) }
+impl Local {
+    /// Draws on `seats`, of which those are asked whose class of device a picture's key names.
+    fn new(shelf: Arc<Shelf>, store: Store, seats: Vec<Box<dyn Draws>>, gauges: Box<Gauges>) -> Self {
+        Self { shelf, store, seats, gauges }
+    }
+
+    /// The devices that give the bytes of an order's key.
+    fn seats(&self, order: &Order<'_>, dtype: Dtype) -> Result<Vec<&dyn Draws>, EngineError> {
+        let class = order.realisation.device_class.as_str();
+        let seats = self.seats.iter().map(Box::as_ref).filter(|seat| seat.class(dtype) == class && !seat.is_fallen());
+        let seats: Vec<&dyn Draws> = seats.collect();
+        if seats.is_empty() {
+            // Another device would draw other bytes under the same key.
+            return Err(EngineError::Lost(format!(
+                "draw on {class}: this machine has no such device any more; it is planned anew"
+            )));
+        }
+        Ok(seats)
+    }
+
+    /// The device that a picture is drawn on.
+    fn seat<'a>(&self, seats: &[&'a dyn Draws], asked: &Asked, pictures: usize) -> Result<&'a dyn Draws, EngineError> {
+        let standing = |seat: &&dyn Draws| {
+            let (waiting, loaded) = seat.standing(&asked.files);
+            // Whether it fits is asked where there is a choice: a plan costs milliseconds.
+            let fits = seats.len() == 1 || seat.fits(&asked.files, asked, pictures).is_ok();
+            Standing { fits, waiting, loaded }
+        };
+        let standing: Vec<Standing> = seats.iter().map(standing).collect();
+        let chosen = choose(&standing).and_then(|at| seats.get(at).copied());
+        chosen.ok_or_else(|| EngineError::Internal("a picture has no device".to_owned()))
+    }
+
+    /// How pictures fit where they fit best: on the first of `seats` that has room, or why they fit nowhere.
+    fn fits(seats: &[&dyn Draws], asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
+        let mut refused = None;
+        for seat in seats {
+            match seat.fits(&asked.files, asked, pictures) {
+                Ok(plan) => return Ok(plan),
+                Err(err) => _ = refused.get_or_insert(err),
+            }
+        }
+        Err(refused.unwrap_or_else(|| EngineError::Internal("a picture has no device".to_owned())))
     }
 
     /// The files of an order's model, which must be those that it was planned with.
@@ -140,42 +181,12 @@ impl<P: Painter> Local<P> {
             shape: Shape::read(recipe, realisation)?,
             seed: realisation.seed,
             source: source(recipe, realisation, &|content| self.picture(content))?,
+            purpose: Purpose::of(recipe),
         })
-    }
-
-    /// Hands a picture to the model thread, which is begun where there is none.
-    fn ask(&self, mut ask: Ask) -> Result<(), EngineError> {
-        let mut thread = self.thread.lock();
-        // A second turn only where the thread had ended, which a panic of its own could do.
-        for _ in 0..2 {
-            if thread.is_none() {
-                let (asks, receiver) = bounded(limits::MODEL_SLOTS * 2);
-                let (painter, idle) = ((self.start)(), self.idle);
-                let began = std::thread::Builder::new().name("model".to_owned());
-                began
-                    .spawn(move || Model::new(painter, receiver, idle).run())
-                    .map_err(|err| EngineError::Failed(format!("start the model thread: {err}")))?;
-                *thread = Some(asks);
-            }
-            let Some(asks) = thread.as_ref() else { break };
-            match asks.try_send(ask) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Full(_)) => {
-                    return Err(EngineError::Failed(
-                        "draw: the model has too many pictures waiting; try again".to_owned(),
-                    ));
-                }
-                Err(TrySendError::Disconnected(back)) => {
-                    ask = back;
-                    *thread = None;
-                }
-            }
-        }
-        Err(EngineError::Failed("draw: the model thread does not stay".to_owned()))
     }
 }
 
-impl<P: Painter> Engine for Local<P> {
+impl Engine for Local {
     fn name(&self) -> &'static str {
         "local"
     }
@@ -184,19 +195,24 @@ impl<P: Painter> Engine for Local<P> {
         card(self.shelf.models())
     }
 
+    fn memory(&self) -> Vec<CardMemory> {
+        (self.gauges)()
+    }
+
     fn own_model(&self, terms: &Terms) -> Result<Option<LocalModel>, EngineError> {
         terms.weights.as_ref().map(|own| self.shelf.own(own).map(|(_, model)| model)).transpose()
     }
 
     fn admit(&self, order: &Order<'_>) -> Result<Admitted, EngineError> {
         let asked = self.asked(order)?;
+        let seats = self.seats(order, asked.shape.dtype)?;
         let pictures = order.terms.images_per_call.unwrap_or(1) as usize;
-        match (self.fits)(&asked.files, &asked, pictures) {
+        match Self::fits(&seats, &asked, pictures) {
             Ok(plan) => Ok(Admitted { settings: BTreeMap::new(), memory: plan.to_string() }),
             Err(EngineError::OutOfMemory { .. }) if may_tile(order) => {
                 let mut tiled = asked;
                 tiled.shape.tiled_vae = true;
-                let plan = (self.fits)(&tiled.files, &tiled, pictures)?;
+                let plan = Self::fits(&seats, &tiled, pictures)?;
                 let settings = [(LOSSY.to_owned(), TILED_VAE.to_owned())].into();
                 Ok(Admitted { settings, memory: plan.to_string() })
             }
@@ -208,7 +224,9 @@ impl<P: Painter> Engine for Local<P> {
         let asked = self.asked(order)?;
         let (reply, heard) = bounded(REPLIES_MAX);
         let per_call = order.terms.images_per_call.unwrap_or(1) as usize;
-        self.ask(Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply })?;
+        let seats = self.seats(order, asked.shape.dtype)?;
+        let seat = self.seat(&seats, &asked, per_call)?;
+        let _turn = seat.ask(Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply })?;
         loop {
             match heard.recv_timeout(CANCEL_LOOK) {
                 Ok(Reply::Step(done, of)) => control.step(done, of),

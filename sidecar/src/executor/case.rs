@@ -8,7 +8,7 @@ use thumbforge_core::model::ModelId;
 use thumbforge_core::money::Micros;
 use thumbforge_core::recipe::{Enlarge, Realisation};
 use thumbforge_core::repair::{self, Enlarger, Means, Mended, REPAIR_SETTING, Repair, Step};
-use thumbforge_core::verdict::FindingCode;
+use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 
 use super::MODEL_ENGINE;
 use crate::journal::ways::Way;
@@ -189,8 +189,10 @@ impl Case {
     }
 }
 
+/// Whether somebody wanted words read that nobody could. What is only worth knowing is no reason to look again.
 fn is_unread(render: &Render) -> bool {
-    render.verdict.findings.iter().any(|finding| finding.code == FindingCode::TextUnverified)
+    let unread = |finding: &Finding| finding.code == FindingCode::TextUnverified && finding.severity > Severity::Info;
+    render.verdict.findings.iter().any(unread)
 }
 
 /// Whether a finished picture may answer a job without being judged again.
@@ -198,10 +200,10 @@ pub(crate) fn may_answer(spec: &JobSpec, render: &Render) -> bool {
     spec.gate == Gate::Report || (render.verdict.passed && render.held_to == held_to(spec))
 }
 
-/// What a job's pictures are judged by, as a short hash; empty for the checks' own figures. How bad unverified words are
-/// depends on the gate, where a model draws any.
+/// What a job's pictures are judged by, as a short hash; empty for the checks' own figures. How bad unverified words are, and
+/// whether art is read under words in true type, depends on the gate.
 pub(super) fn held_to(spec: &JobSpec) -> String {
-    let lenient = spec.recipe.has_drawn_words() && spec.gate == Gate::Report;
+    let lenient = !spec.recipe.text.is_empty() && spec.gate == Gate::Report;
     if spec.terms.criteria.is_default() && !spec.read_back && spec.safe_inset.is_none() && !lenient {
         return String::new();
     }

@@ -310,7 +310,7 @@ fn read(image: &ImageBuf, sought: Vec<Sought>, asked: &Asked, eyes: &Eyes, check
         }
     }
     let told = |word: &Word| UnexpectedWord { text: word.text.clone(), confidence: word.confidence, place: word.place };
-    checked.findings.extend(look.unlooked(criteria));
+    checked.findings.extend(look.unlooked(criteria, Severity::Warning));
     checked.unexpected = reading.unexpected.iter().map(told).collect();
     let severity = unexpected.severity().into_iter();
     checked.findings.extend(severity.flat_map(|severity| words::too_many(&reading.unexpected, severity)));

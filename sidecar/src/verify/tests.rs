@@ -91,13 +91,15 @@ struct Case {
     mode: TextMode,
     words: &'static str,
     read: bool,
+    by_model: bool,
     gate: Gate,
     criteria: Criteria,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Self { mode: TextMode::Model, words: "SALE", read: false, gate: Gate::Enforce, criteria: Criteria::default() }
+        let criteria = Criteria::default();
+        Self { mode: TextMode::Model, words: "SALE", read: false, by_model: false, gate: Gate::Enforce, criteria }
     }
 }
 
@@ -119,6 +121,7 @@ fn judged(case: &Case, eyes: &Eyes) -> Judged {
         brand: &[],
         safe_inset: 0.03,
         read: case.read,
+        by_model: case.by_model,
         gate: case.gate,
         criteria: &case.criteria,
     };
@@ -296,6 +299,53 @@ fn words_that_nobody_asked_for_are_found_where_somebody_looks() {
     assert!(page.drawn[7].message.ends_with(", and 12 more"), "{}", page.drawn[7].message);
 }
 
+/// Nobody has to ask for it: what a model scrawls under words of ours is told, and refuses nothing.
+#[test]
+fn art_of_a_model_is_read_under_words_in_true_type() {
+    use FindingCode::{TextUnexpected, TextUnverified};
+    let scrawl =
+        |words: &[&'static str]| eyes(Scripted { unexpected: words.to_vec(), ..Scripted::reading("SALE", 1.0, 1.0) });
+    let case = || Case { mode: TextMode::Composite, by_model: true, ..Case::default() };
+    let check = |eyes: &Eyes, case: &Case, expected: &[(FindingCode, Severity, &str)]| {
+        let judged = judged(case, eyes);
+        told(&judged.art, expected);
+        assert_eq!((judged.drawn.len(), judged.set.len()), (0, 0), "{judged:#?}");
+        judged
+    };
+    let lorem = |severity| [(TextUnexpected, severity, "nobody asked for 'LOREM' at 10,20,100,30")];
+    let found = check(&scrawl(&["LOREM"]), &case(), &lorem(Severity::Warning));
+    assert!(found.verdict().passed);
+    check(&scrawl(&[]), &case(), &[]);
+    // No noise where no model drew, where findings fail nothing, or where no words are promised.
+    for quiet in [
+        Case { by_model: false, ..case() },
+        Case { gate: Gate::Report, ..case() },
+        Case { words: "", ..case() },
+        Case { criteria: Criteria { unexpected: Some(Level::Ignore), ..Criteria::default() }, ..case() },
+    ] {
+        assert_eq!(judged(&quiet, &scrawl(&["LOREM"])), Judged::default());
+        assert_eq!(judged(&quiet, &Eyes::shut()), Judged::default());
+    }
+    // What a layer says explains itself, in any spelling of signs and case; beside it the rest is told.
+    check(&scrawl(&["Sale!", "LOREM"]), &case(), &lorem(Severity::Warning));
+    check(&scrawl(&["SALES"]), &case(), &[(TextUnexpected, Severity::Warning, "nobody asked for 'SALES'")]);
+    // What may draw the art anew must be the same for every locale that shares it.
+    let strict = || Criteria { unexpected: Some(Level::Error), ..Criteria::default() };
+    let sale = [(TextUnexpected, Severity::Error, "nobody asked for 'SALE'")];
+    check(&scrawl(&["SALE"]), &Case { criteria: strict(), ..case() }, &sale);
+    // Without a reader it is worth knowing, once, and it passes; who asked for it is told louder.
+    let none = |severity| {
+        [(TextUnverified, severity, "nobody looked for words in the art: a text reader is not on this machine")]
+    };
+    let blind = check(&Eyes::shut(), &case(), &none(Severity::Info));
+    assert!(blind.verdict().passed);
+    check(&Eyes::shut(), &Case { criteria: strict(), ..case() }, &none(Severity::Error));
+    // Words that a model drew are as before: what is doubled is no layer's.
+    let doubled = Case { by_model: true, ..Case::default() };
+    let doubled = judged(&doubled, &scrawl(&["SALE"]));
+    told(&doubled.drawn, &[(TextUnexpected, Severity::Error, "nobody asked for 'SALE'")]);
+}
+
 #[test]
 fn required_words_are_looked_for_in_the_art_unless_a_layer_has_them() {
     let required = Criteria { required: vec!["Sale".to_owned(), "ACME".to_owned()], ..Criteria::default() };
@@ -308,6 +358,11 @@ fn required_words_are_looked_for_in_the_art_unless_a_layer_has_them() {
     let set = judged(&case(TextMode::Composite, "BIG SALE"), &eyes(lost()));
     told(&set.set, &[not_found("expected 'ACME' not found")]);
     assert!(set.drawn.is_empty());
+    // Signs stand at words, and are no part of them; a longer word is another word.
+    let both = judged(&case(TextMode::Composite, "SALE! ACME: now"), &eyes(lost()));
+    told(&both.set, &[]);
+    let longer = judged(&case(TextMode::Composite, "ACME Wholesale"), &eyes(lost()));
+    told(&longer.set, &[not_found("expected 'Sale' not found")]);
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use thumbforge_core::criteria::{Criteria, Level};
 use thumbforge_core::image::{ImageBuf, PixelBox};
+use thumbforge_core::job::Gate;
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
 use thumbforge_reader::{Ask, Expected, Found, ReadError, Reading, Word};
 
-use super::{Eyes, Judged, Subject};
+use super::{Eyes, Judged, Subject, phrase};
 
 /// Locale by which art without words of its own is read for words that nobody asked for. What models scrawl looks like Latin
 /// letters whatever the prompt, and one locale for all pictures keeps the answer the same for all that share the art.
@@ -22,14 +23,16 @@ const SHOWN_CHARS_MAX: usize = 80;
 pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
     let criteria = subject.criteria;
     let drawn: Vec<Expected> = subject.drawn().map(|layer| anywhere(&plain(&layer.text), &layer.locale)).collect();
-    // Words of a layer are there by construction, or are judged as that layer's.
-    let whole = |words: &str| format!(" {} ", folded(words));
-    let asked = |words: &str| subject.layers.iter().any(|layer| whole(&layer.text).contains(&whole(words)));
+    // Words of a layer are there by construction, or are judged as that layer's: the picture shows them either way.
+    let asked = |words: &str| subject.layers.iter().any(|layer| phrase::has(&layer.text, words));
     let locale = criteria.required_locale.as_deref().unwrap_or(ART_LOCALE);
     let required = criteria.required.iter().filter(|words| !asked(words)).map(|words| anywhere(words, locale));
     let has_drawn = !drawn.is_empty();
     let level = criteria.unexpected_level(has_drawn);
-    let unexpected = (criteria.unexpected.is_some() || subject.read || has_drawn) && level != Level::Ignore;
+    let told_to = criteria.unexpected.is_some() || subject.read || has_drawn;
+    // Models scrawl, and under words of ours that is the worst place for it. Nobody asked, so this warns at most.
+    let by_itself = subject.by_model && subject.gate == Gate::Enforce && !subject.set.is_empty();
+    let unexpected = (told_to || by_itself) && level != Level::Ignore;
     let mut locales: Vec<String> = drawn.iter().map(|expected| expected.locale.clone()).collect();
     if locales.is_empty() {
         locales.push(ART_LOCALE.to_owned());
@@ -58,8 +61,13 @@ pub(super) fn in_art(subject: &Subject<'_>, eyes: &Eyes, judged: &mut Judged) {
         }
     }
     let told = if has_drawn { &mut judged.drawn } else { &mut judged.art };
-    told.extend(look.unlooked(criteria));
-    told.extend(level.severity().into_iter().flat_map(|severity| too_many(&reading.unexpected, severity)));
+    told.extend(look.unlooked(criteria, if told_to { Severity::Warning } else { Severity::Info }));
+    let Some(severity) = level.severity() else { return };
+    // What a layer says too is no scrawl. An error is told all the same: it may draw the art anew, and that must not hang on
+    // the words of one locale.
+    let explained = |word: &Word| !has_drawn && severity < Severity::Error && asked(&word.text);
+    let words: Vec<Word> = reading.unexpected.iter().filter(|word| !explained(word)).cloned().collect();
+    told.extend(too_many(&words, severity));
 }
 
 /// Words set in true type, where they are read back: whether people can read them.
@@ -99,10 +107,6 @@ fn anywhere(text: &str, locale: &str) -> Expected {
 /// Words without the places where they may break.
 pub(super) fn plain(text: &str) -> String {
     text.replace('\u{ad}', "")
-}
-
-fn folded(text: &str) -> String {
-    plain(text).to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// In one line, and not too long.
@@ -247,14 +251,14 @@ pub(super) fn look(eyes: &Eyes, image: &ImageBuf, mut ask: Ask) -> Look {
 
 impl Look {
     /// Nobody looked for words that should not be there, in one language or in all. It is as bad as somebody said such words
-    /// are. Where nobody said so it is a warning, and goes without saying beside words that are unverified themselves.
-    pub(super) fn unlooked(&self, criteria: &Criteria) -> Option<Finding> {
+    /// are. Where nobody said so it is as bad as `usual`, and goes without saying beside words that are unverified themselves.
+    pub(super) fn unlooked(&self, criteria: &Criteria, usual: Severity) -> Option<Finding> {
         let of_words = || self.reading.found.iter().find_map(|found| found.as_ref().err());
         let of_words = || of_words().filter(|_| criteria.unexpected.is_some());
         let err = self.lost.as_ref().or_else(of_words).filter(|_| self.ask.unexpected)?;
         Some(Finding {
             code: FindingCode::TextUnverified,
-            severity: criteria.unexpected.map_or(Some(Severity::Warning), Level::severity)?,
+            severity: criteria.unexpected.map_or(Some(usual), Level::severity)?,
             message: format!("nobody looked for words in the art: {}", why(err)),
             place: None,
             expected: None,

@@ -1,16 +1,13 @@
-//! Runs the operations of a program: checks every view and shape once, then hands addresses to the loops.
-//!
-//! A program, its bases and its memory come from safe code that may be wrong. What the loops rely on is therefore
-//! looked at here, per operation and before any address is made: a fault is an error that says which operation, not a read
-//! beyond a buffer.
+//! Runs the operations of a program: checks every view ([`crate::views`]) and shape once, then hands addresses to the loops.
 
 use crate::device::Bases;
 use crate::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use crate::error::DiffusionError;
-use crate::graph::{self, Element, Geometry, Op, View, Weight};
+use crate::graph::{self, Element, Op, View, Weight};
 use crate::param::{Param, Params};
-use crate::plan::{Place, Program};
+use crate::plan::Program;
 use crate::rows;
+use crate::views::{Views, check_geometry, divides, product_is};
 
 use super::attention::{self, Attention};
 use super::mat::{Finish, Mat, Then};
@@ -73,9 +70,8 @@ fn need_of(program: &Program, op: &Op, tile: &Tile, threads: usize) -> Need {
 pub(super) struct Run<'a> {
     program: &'a Program,
     model: &'a Params,
-    bases: Bases<'a>,
+    views: Views<'a>,
     start: *mut u8,
-    bytes: u64,
     team: Team<'a>,
 }
 
@@ -93,17 +89,14 @@ impl<'a> Run<'a> {
         bases: Bases<'a>,
         team: Team<'a>,
     ) -> Result<Self, DiffusionError> {
-        ensure(bases.kept.len() == program.kept.len(), || {
-            format!("a program of {} kept buffers was given {}", program.kept.len(), bases.kept.len())
-        })?;
-        let bytes = memory.len() as u64;
-        Ok(Self { program, model, bases, start: memory.start(), bytes, team })
+        let views = Views::new(program, bases, memory.len() as u64).map_err(failed)?;
+        Ok(Self { program, model, views, start: memory.start(), team })
     }
 
     /// Runs one operation. `shared` is as large as [`need`] says.
     pub(super) fn op(&self, op: &Op, shared: &mut Room<'_>) -> Result<(), DiffusionError> {
-        self.check_apart(op)?;
-        self.dispatch(op, shared).map_err(|err| match err {
+        let apart = self.views.check_apart(op).map_err(failed);
+        apart.and_then(|()| self.dispatch(op, shared)).map_err(|err| match err {
             DiffusionError::Device { device, reason } => {
                 DiffusionError::Device { device, reason: format!("{}: {reason}", op.word()) }
             }
@@ -120,7 +113,7 @@ impl<'a> Run<'a> {
             }
             Op::Conv { x, weight, bias, geometry, then, out } => {
                 let (x, out) = (self.mat(*x)?, self.mat(*out)?);
-                check_geometry(geometry, x.rows)?;
+                check_geometry(geometry, x.rows).map_err(failed)?;
                 let (height, width) = geometry.out();
                 let finish = self.finish_of(*bias, None, then, out, shared)?;
                 let k = x.cols * geometry.kernel * geometry.kernel;
@@ -383,8 +376,7 @@ impl<'a> Run<'a> {
     }
 
     fn wanted(&self, weight: Weight) -> Result<&graph::WeightUse, DiffusionError> {
-        let wanted = self.program.weights.get(weight.0 as usize);
-        wanted.ok_or_else(|| failed(format!("parameter {} of {}", weight.0, self.program.weights.len())))
+        self.views.wanted(weight).map_err(failed)
     }
 
     /// A parameter, if the model has it in the shape that the program wants.
@@ -418,95 +410,14 @@ impl<'a> Run<'a> {
         Ok(numbers)
     }
 
-    /// First byte and end of a view in the memory, checked against its buffer and the memory.
-    fn bytes_of(&self, view: View) -> Result<std::ops::Range<u64>, DiffusionError> {
-        let buffer = self.program.buffers.get(view.value.0 as usize);
-        let buffer =
-            buffer.ok_or_else(|| failed(format!("buffer {} of {}", view.value.0, self.program.buffers.len())))?;
-        let size = buffer.element.bytes(self.program.precision) as u64;
-        let base = match buffer.place {
-            Place::Scratch(offset) => self.bases.scratch.checked_add(offset),
-            Place::Kept(index) => self.bases.kept.get(index).copied(),
-        };
-        let fits = |from: usize, count: usize, of: usize| from.checked_add(count).is_some_and(|end| end <= of);
-        let inside = fits(view.row, view.rows, buffer.rows) && fits(view.col, view.cols, buffer.cols);
-        let some = view.rows > 0 && view.cols > 0;
-        let range = || -> Option<std::ops::Range<u64>> {
-            let number = |row: usize, col: usize| (row as u64).checked_mul(buffer.cols as u64)?.checked_add(col as u64);
-            let from = base?.checked_add(number(view.row, view.col)?.checked_mul(size)?)?;
-            let last = number(view.row + view.rows - 1, view.col + view.cols)?;
-            let end = base?.checked_add(last.checked_mul(size)?)?;
-            (end <= self.bytes && from % size == 0).then_some(from..end)
-        };
-        (inside && some)
-            .then(range)
-            .flatten()
-            .ok_or_else(|| failed(format!("{view:?} of {buffer:?} at {base:?} does not lie in {} bytes", self.bytes)))
-    }
-
     /// A view as addresses.
     fn mat(&self, view: View) -> Result<Mat, DiffusionError> {
-        let bytes = self.bytes_of(view)?;
+        let bytes = self.views.bytes_of(view).map_err(failed)?;
         let buffer = self.program.buffer(view.value);
         let size = buffer.element.bytes(self.program.precision);
-        // SAFETY: `bytes_of` found it inside of the memory, which is borrowed for the run.
+        // SAFETY: `Views::bytes_of` found it inside of the memory, which is borrowed for the run.
         let at = unsafe { self.start.add(bytes.start as usize) };
         Ok(Mat { at, rows: view.rows, cols: view.cols, stride: buffer.cols, size })
-    }
-
-    /// Whether what is written lies apart from what is read and from what else is written, or exactly on the one thing
-    /// that is read element by element.
-    fn check_apart(&self, op: &Op) -> Result<(), DiffusionError> {
-        let (reads, writes) = (op.reads(), op.writes());
-        for (index, out) in writes.iter().enumerate() {
-            let meets = |other: View| -> Result<(), DiffusionError> {
-                Err(failed(format!("{}: {out:?} is written where {other:?} lies", op.word())))
-            };
-            for (at, read) in reads.iter().enumerate() {
-                if self.overlap(*out, *read)? && !(elementwise(op, at) && self.same_place(*out, *read)?) {
-                    meets(*read)?;
-                }
-            }
-            for other in &writes[..index] {
-                if self.overlap(*out, *other)? {
-                    meets(*other)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn same_place(&self, a: View, b: View) -> Result<bool, DiffusionError> {
-        let (of_a, of_b) = (self.program.buffer(a.value), self.program.buffer(b.value));
-        let alike = (of_a.cols, of_a.element, a.rows, a.cols) == (of_b.cols, of_b.element, b.rows, b.cols);
-        Ok(alike && self.bytes_of(a)?.start == self.bytes_of(b)?.start)
-    }
-
-    fn overlap(&self, a: View, b: View) -> Result<bool, DiffusionError> {
-        let (bytes_a, bytes_b) = (self.bytes_of(a)?, self.bytes_of(b)?);
-        if bytes_a.end <= bytes_b.start || bytes_b.end <= bytes_a.start {
-            return Ok(false);
-        }
-        if a.value != b.value {
-            return Ok(true);
-        }
-        // Rectangles of one buffer may interleave without meeting.
-        let meet = |from_a: usize, len_a: usize, from_b: usize, len_b: usize| {
-            from_a < from_b + len_b && from_b < from_a + len_a
-        };
-        Ok(meet(a.row, a.rows, b.row, b.rows) && meet(a.col, a.cols, b.col, b.cols))
-    }
-}
-
-/// Whether each number of the view at `read` of [`Op::reads`] is read before the same place is written, by the same
-/// thread, and never again.
-fn elementwise(op: &Op, read: usize) -> bool {
-    match op {
-        // The rows of a product are read by all of its tasks; of what follows it a gate is read for many rows.
-        Op::Linear { .. } | Op::Conv { .. } => read == 1,
-        Op::Combine { .. } => read <= 1,
-        Op::Norm { .. } | Op::Modulate { .. } | Op::GroupNorm { .. } | Op::Activate { .. } => read == 0,
-        _ => false,
     }
 }
 
@@ -520,28 +431,6 @@ impl Ids {
     }
 }
 
-fn divides(by: usize, number: usize) -> bool {
-    by > 0 && number.is_multiple_of(by)
-}
-
-fn product_is(factors: [usize; 3], expected: usize) -> bool {
-    let product = factors.into_iter().try_fold(1usize, usize::checked_mul);
-    product == Some(expected)
-}
-
 fn same_sides(a: Mat, b: Mat) -> Result<(), DiffusionError> {
     ensure((a.rows, a.cols) == (b.rows, b.cols), || format!("{} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols))
-}
-
-/// A geometry over `rows` pixels, whose numbers are small enough to add and multiply.
-fn check_geometry(geometry: &Geometry, rows: usize) -> Result<(), DiffusionError> {
-    let Geometry { batch, height, width, kernel, stride, before, after, upsample } = *geometry;
-    // Sides of pictures and kernels; anything beyond is a fault, and products of two of them still fit.
-    const MOST: usize = 1 << 20;
-    let small = [height, width, kernel, stride, before, after, upsample].iter().all(|number| *number <= MOST);
-    let some = height > 0 && width > 0 && kernel > 0 && stride > 0 && upsample > 0;
-    let covers = |side: usize| small && side * upsample + before + after >= kernel;
-    ensure(some && covers(height) && covers(width) && product_is([batch, height, width], rows), || {
-        format!("{geometry:?} over {rows} pixels")
-    })
 }

@@ -1,4 +1,4 @@
-//! The doctor's look at models with weights on this machine: which are here, what a picture of each takes, and how long.
+//! The doctor's look at cards and at models with weights on this machine: what is drawn on, which models are here, what a picture of each takes, and how long.
 
 use std::path::Path;
 
@@ -13,18 +13,20 @@ const WHAT: &str = "local model";
 
 /// Looks at the weights store. Files that were never hashed are read whole; a small product is timed.
 pub(super) fn look(data_dir: &Path, market: &Market) -> Vec<Line> {
-    let shelf = match sd3::shelf(data_dir, market) {
-        Ok(shelf) => shelf,
-        Err(err) => return vec![Line::new(WHAT, false, err.to_string())],
+    let (machine, shelf) = match sd3::machine(market).and_then(|machine| Ok((machine, sd3::shelf(data_dir, market)?))) {
+        Ok(both) => both,
+        Err(err) => return vec![Line::new(WHAT, false, format!("failed to {err}"))],
     };
+    let mut lines: Vec<Line> = machine.told().into_iter().map(|told| Line::new("GPU", told.ok, told.says)).collect();
     let models = shelf.models();
     if models.models.is_empty() {
         let says = "none: no weights are registered; `thumbforge weights pull sd3.5-medium` gets some, `thumbforge weights \
                     add` takes those that lie here";
-        return vec![Line::new(WHAT, false, says)];
+        lines.push(Line::new(WHAT, false, says));
+        return lines;
     }
-    let rate = sd3::rate(models.dtype);
-    let mut lines = Vec::new();
+    let device = sd3::measures(&machine);
+    let rate = device.as_ref().map_err(Clone::clone).and_then(|device| device.rate(models.dtype));
     for (id, here) in &models.models {
         let model = match here {
             Local::Ready(model) => model,
@@ -34,10 +36,10 @@ pub(super) fn look(data_dir: &Path, market: &Market) -> Vec<Line> {
             }
         };
         let files = shelf.files(id.as_str()).map(|(files, _)| files);
-        let told = match (&rate, files) {
-            (Ok(rate), Some(files)) => sd3::figures(&files, model, models.dtype, *rate),
-            (Err(err), _) => Err(err.clone()),
-            (_, None) => Err(EngineError::Missing(format!("draw with {id}: it has just gone"))),
+        let told = match (&device, &rate, files) {
+            (Ok(device), Ok(rate), Some(files)) => device.figures(&files, model, (models.dtype, *rate)),
+            (Err(err), ..) | (_, Err(err), _) => Err(err.clone()),
+            (.., None) => Err(EngineError::Missing(format!("draw with {id}: it has just gone"))),
         };
         lines.push(match told {
             Ok(figures) => {

@@ -1,6 +1,7 @@
 //! What models are drawn on: cards that are fit for it, or the processor. Pure but for its memory of cards that fell: what
 //! the driver says comes in as values, asked for once a process (`gpu.rs`), so that planning asks nobody.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -20,10 +21,10 @@ pub(crate) struct Card {
     pub(crate) name: String,
     /// Compute capability, major times ten plus minor.
     pub(crate) capability: u32,
+    /// The class of device, as it stands in keys.
+    pub(crate) class: String,
     /// Its memory.
     pub(crate) total_bytes: u64,
-    /// What of it was free.
-    pub(crate) free_bytes: u64,
     /// Why nothing is drawn on it. It fits behind "since ".
     pub(crate) unfit: Option<String>,
 }
@@ -76,10 +77,10 @@ impl Machine {
     pub(crate) fn cards(&self) -> Vec<&Card> {
         let fallen = self.fallen.lock();
         let fit: Vec<&Card> = self.fit().into_iter().filter(|card| !fallen.contains_key(&card.index)).collect();
-        let of_class = |capability: u32| fit.iter().filter(move |card| card.capability == capability);
-        let memory = |capability: u32| of_class(capability).map(|card| card.total_bytes).sum::<u64>();
-        let best = fit.iter().map(|card| card.capability).max_by_key(|class| (memory(*class), *class));
-        best.map(|best| of_class(best).copied().collect()).unwrap_or_default()
+        let of_class = |class: &str| fit.iter().filter(|card| card.class == class).copied().collect::<Vec<&Card>>();
+        let memory = |class: &str| of_class(class).iter().map(|card| card.total_bytes).sum::<u64>();
+        let best = fit.iter().max_by_key(|card| (memory(&card.class), card.capability, Reverse(card.index)));
+        best.map(|best| of_class(&best.class)).unwrap_or_default()
     }
 
     /// Cards that could be drawn on.
@@ -131,7 +132,7 @@ impl Machine {
     pub(crate) fn classes(&self) -> Result<Classes, String> {
         match self.cards().first() {
             Some(card) => {
-                let class = class(card.capability);
+                let class = card.class.clone();
                 let dtype = if card.capability < BF16_CAPABILITY { Dtype::F32 } else { Dtype::Bf16 };
                 Ok(Classes { dtype, f32: class.clone(), bf16: class })
             }
@@ -167,7 +168,8 @@ impl Machine {
         if self.file.device == DeviceChoice::Cpu {
             return vec![note(true, "the settings say the processor (`device = \"cpu\"`)".to_owned())];
         }
-        let instead = if self.has_processor() { "local models are drawn on the processor" } else { "nothing is drawn here" };
+        let instead =
+            if self.has_processor() { "local models are drawn on the processor" } else { "nothing is drawn here" };
         let (driver, cards) = match &self.seen {
             // A machine without such a card lacks nothing that it was promised, unless somebody asked for it.
             Seen::Nothing(why) => return vec![note(self.has_processor(), format!("{why}: {instead}"))],
@@ -175,8 +177,8 @@ impl Machine {
         };
         let (used, fallen) = (self.cards(), self.fallen.lock());
         let line = |card: &Card| {
-            let memory = format!("{} of {} free", Bytes(card.free_bytes), Bytes(card.total_bytes));
-            let known = format!("{} ({}, driver for CUDA {driver}, {memory})", card.name, class(card.capability));
+            let Card { name, class, total_bytes, .. } = card;
+            let known = format!("{name} ({class}, {}, driver for CUDA {driver})", Bytes(*total_bytes));
             if let Some(why) = fallen.get(&card.index) {
                 return note(false, format!("{known} is not used since it was given up: failed to {why}"));
             }
@@ -185,20 +187,15 @@ impl Machine {
                 return note(false, format!("{known} is not used since {why}{rest}"));
             }
             if !used.iter().any(|used| used.index == card.index) {
-                let others = used.first().map_or_else(String::new, |used| class(used.capability));
+                let others = used.first().map_or("", |used| used.class.as_str());
                 let why = format!("pictures of {others} are other pictures, and those cards have more memory");
                 return note(true, format!("{known} is not used since {why}"));
             }
             let left = Amount(self.reserve(card));
-            note(true, format!("{known} draws local models; {left} of it are left to others"))
+            note(true, format!("{known} draws local models; {left} of it is left to others"))
         };
         cards.iter().map(line).collect()
     }
-}
-
-/// As it stands in keys.
-pub(crate) fn class(capability: u32) -> String {
-    thumbforge_diffusion::device::DeviceClass::Cuda { capability }.to_string()
 }
 
 impl fmt::Debug for Machine {
@@ -216,8 +213,9 @@ mod tests {
     }
 
     fn card(index: u32, capability: u32, gb: u64) -> Card {
-        let (total_bytes, free_bytes) = (gb * 1_000_000_000, gb * 900_000_000);
-        Card { index, name: format!("card {index}"), capability, total_bytes, free_bytes, unfit: None }
+        let total_bytes = gb * 1_000_000_000;
+        let (name, class) = (format!("card {index}"), format!("cuda-sm{capability}"));
+        Card { index, name, capability, class, total_bytes, unfit: None }
     }
 
     fn machine(device: DeviceChoice, cards: &[Card]) -> Machine {
@@ -289,7 +287,7 @@ mod tests {
         says(
             &machine(Auto, &[card(0, 90, 80)]),
             true,
-            &["card 0 (cuda-sm90, driver for CUDA 13.0, 72.0 GB of 80.0 GB free) draws local models; 1.0 GiB of it"],
+            &["card 0 (cuda-sm90, 80.0 GB, driver for CUDA 13.0) draws local models; 1.0 GiB of it is left to others"],
         );
         says(&machine(Auto, &[card(0, 90, 80), card(1, 80, 24)]), true, &["card 1", "pictures of cuda-sm90 are other"]);
     }

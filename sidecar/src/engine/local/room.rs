@@ -81,8 +81,7 @@ pub(crate) fn fit(pictures: usize, tiled_vae: bool, free_bytes: u64, needs: Need
     let rungs = leaving.into_iter().flat_map(|(text, modulation)| counts().map(move |count| (count, text, modulation)));
     let rungs = rungs.map(|(pictures, text, modulation)| (pictures, text, modulation, false));
     for (pictures, text_leaves, modulation_leaves, apart) in rungs.chain([(1, true, true, true)]) {
-        let plan =
-            Plan { pictures, text_leaves, modulation_leaves, apart, tiled_vae, needed_bytes: 0, free_bytes };
+        let plan = Plan { pictures, text_leaves, modulation_leaves, apart, tiled_vae, needed_bytes: 0, free_bytes };
         let needed_bytes = needs(&plan)?;
         if needed_bytes <= free_bytes {
             return Ok(Plan { needed_bytes, ..plan });
@@ -110,7 +109,8 @@ mod tests {
         };
         let said = match fit(4, tiled, free, &needs) {
             Ok(plan) => {
-                let given_up = [(plan.text_leaves, "text"), (plan.modulation_leaves, "modulation"), (plan.apart, "apart")];
+                let given_up =
+                    [(plan.text_leaves, "text"), (plan.modulation_leaves, "modulation"), (plan.apart, "apart")];
                 let given_up = given_up.iter().filter(|(given_up, _)| *given_up).map(|(_, word)| *word);
                 let words: Vec<&str> = given_up.collect();
                 format!("{} {} {}", plan.pictures, plan.needed_bytes, words.join("+"))

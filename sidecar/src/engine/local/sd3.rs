@@ -1,5 +1,5 @@
 //! Stable Diffusion 3.5 behind the local engine: the weights store's models, drawn by `thumbforge-diffusion` on this
-//! machine's processor.
+//! machine's cards or processor.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use thumbforge_core::id::ContentHash;
 use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::recipe::{Dtype, MaskMode, Noise, Operation};
 use thumbforge_core::verdict::{Finding, FindingCode, Severity};
-use thumbforge_diffusion::cpu::{Cpu, Kernels};
+use thumbforge_diffusion::cpu::Kernels;
 use thumbforge_diffusion::device::{Bases, Device, DeviceClass, Span};
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::{Builder, Element};
@@ -28,12 +28,15 @@ use thumbforge_diffusion::weights::{self as files, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
 use super::super::EngineError;
-use super::asked::{Asked, Files, Shape, Source, Weight};
+use super::asked::{Asked, Files, Purpose, Shape, Source, Weight};
 use super::hashes::Hashes;
+use super::machine::Machine;
 use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
+use super::seat::{Fell, Seat};
 use super::shelf::{Classes, Registry, Shelf, Stamp, stamp};
-use super::{IDLE, Local};
+use super::site::{Processor, Room, Site};
+use super::{IDLE, Local, gpu};
 use crate::market::Market;
 use crate::router::{LocalDefaults, LocalModel};
 use crate::store::Store;
@@ -48,40 +51,75 @@ const TILE_OVERLAP: usize = 32;
 ///
 /// # Errors
 /// Why there is none.
-pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<Local<Sd3>, EngineError> {
-    let shelf = Arc::new(shelf(data_dir, market)?);
+pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<Local, EngineError> {
+    let machine = Arc::new(machine(market)?);
+    let shelf = Arc::new(shelf_of(data_dir, market, machine.clone())?);
+    let (mut seats, gauges) = gpu::seats(&machine)?;
+    if machine.has_processor() {
+        seats.push(Box::new(seat(Processor, processor(), Arc::new(|_: &str| {}))));
+    }
+    Ok(Local::new(shelf, store.clone(), seats, gauges))
+}
+
+/// A site with its model thread.
+pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S>> {
     let held = Arc::new(AtomicU64::new(0));
-    let (painter_held, planner) = (held.clone(), Mutex::new(None));
-    let start = Box::new(move || Sd3 { held: painter_held.clone() });
+    let (painter_site, painter_held, planner) = (site.clone(), held.clone(), Mutex::new(None));
+    let start = Box::new(move || Sd3 { site: painter_site.clone(), held: painter_held.clone() });
     // Whoever plans asks on its own thread, without waiting for a drawing; what that one holds will be free again.
-    let fits = Box::new(move |files: &Files, asked: &Asked, pictures: usize| {
-        let mut planner: parking_lot::MutexGuard<'_, Option<(Files, Pipeline<Cpu>)>> = planner.lock();
-        if planner.as_ref().is_none_or(|(open, _)| open != files) {
-            *planner = Some((files.clone(), open(files)?));
+    let fits = Box::new(move |files: &Files, asked: &Asked, pictures: usize, most: u64| {
+        let mut planner: parking_lot::MutexGuard<'_, Option<(Files, u64, Pipeline<S::Device>)>> = planner.lock();
+        // Read before it is opened: one that is begun anew meanwhile is opened once more the next time.
+        let round = site.round();
+        if planner.as_ref().is_none_or(|(open, opened, _)| open != files || *opened != round) {
+            *planner = None;
+            *planner = Some((files.clone(), round, open(&site, files)?));
         }
         match planner.as_mut() {
-            Some((_, pipeline)) => fit(pipeline, asked, pictures, held.load(Ordering::Relaxed)),
+            Some((.., pipeline)) => {
+                site.purpose(pipeline.device_mut(), asked.purpose);
+                let room = site.room(pipeline, held.load(Ordering::Relaxed));
+                fit(pipeline, asked, pictures, Room { total_bytes: room.total_bytes.min(most), ..room })
+            }
             None => Err(EngineError::Internal("a planner has no model".to_owned())),
         }
     });
-    Ok(Local::new(shelf, store.clone(), start, fits, IDLE))
+    Seat::new(classes, start, fits, IDLE, fell)
+}
+
+/// What this machine draws with, as the driver was found when the process first asked.
+///
+/// # Errors
+/// When a variable of the environment is wrong.
+pub(crate) fn machine(market: &Market) -> Result<Machine, EngineError> {
+    let file = market.local.with(&|name| std::env::var(name).ok()).map_err(EngineError::Failed)?;
+    Ok(Machine::new(file, gpu::seen(file.device), processor()))
+}
+
+/// The classes of this machine's processor.
+fn processor() -> Classes {
+    let class = |precision| DeviceClass::Cpu { kernels: Kernels::best().word(precision) }.to_string();
+    Classes {
+        // Without its instructions bfloat16 saves memory alone and costs exactness.
+        dtype: if Kernels::best() == Kernels::Avx512Bf16 { Dtype::Bf16 } else { Dtype::F32 },
+        f32: class(Precision::F32),
+        bf16: class(Precision::Bf16),
+    }
 }
 
 /// The models of this machine.
 ///
 /// # Errors
-/// When the weights store cannot be found.
+/// When the weights store cannot be found, or a variable of the environment is wrong.
 pub(crate) fn shelf(data_dir: &Path, market: &Market) -> Result<Shelf, EngineError> {
+    shelf_of(data_dir, market, Arc::new(machine(market)?))
+}
+
+fn shelf_of(data_dir: &Path, market: &Market, machine: Arc<Machine>) -> Result<Shelf, EngineError> {
     let variable = |name: &str| std::env::var(name).ok();
     let store = weights::Store::new(weights::dir(data_dir, market.weights_dir.as_deref(), &variable));
-    let class = |precision| DeviceClass::Cpu { kernels: Kernels::best().word(precision) }.to_string();
-    let classes = Classes {
-        // Without its instructions bfloat16 saves memory alone and costs exactness.
-        dtype: if Kernels::best() == Kernels::Avx512Bf16 { Dtype::Bf16 } else { Dtype::F32 },
-        f32: class(Precision::F32),
-        bf16: class(Precision::Bf16),
-    };
-    Ok(Shelf::new(Box::new(Here { store, hashes: Hashes::new(data_dir) }), classes))
+    let here = Here { store, hashes: Hashes::new(data_dir) };
+    Ok(Shelf::new(Box::new(here), Box::new(move || machine.classes())))
 }
 
 /// The weights store, read as models.
@@ -196,36 +234,43 @@ fn open_weights(from: &Files) -> Result<Weights, EngineError> {
     files::open(&Sources { model, tokenizers, clip_l, clip_g, t5, vae, loras }).map_err(told)
 }
 
-fn open(files: &Files) -> Result<Pipeline<Cpu>, EngineError> {
+fn open<S: Site>(site: &S, files: &Files) -> Result<Pipeline<S::Device>, EngineError> {
     let weights = open_weights(files)?;
     // The model's own files were read whole when they were looked at, and adapters by nobody: numbers that are none would
     // draw a black picture.
     weights.lora_hashes(&files::NoCache).map_err(told)?;
     // Embeddings are remembered by it within this pipeline, which has one model: any value will do.
     let model = Model::of(&weights, [0; 32]).map_err(told)?;
-    Ok(Pipeline::new(Cpu::new().map_err(told)?, model))
+    Ok(Pipeline::new(site.device()?, model))
 }
 
-/// Draws on the processor.
-pub(crate) struct Sd3 {
+/// Draws on a device.
+pub(crate) struct Sd3<S: Site> {
+    site: S,
     /// Bytes that the drawing under way holds and will give back.
     held: Arc<AtomicU64>,
 }
 
-impl Painter for Sd3 {
-    type Model = Pipeline<Cpu>;
+impl<S: Site> Painter for Sd3<S> {
+    type Model = Pipeline<S::Device>;
 
-    fn open(&self, files: &Files) -> Result<Pipeline<Cpu>, EngineError> {
-        open(files)
+    fn open(&self, files: &Files) -> Result<Self::Model, EngineError> {
+        open(&self.site, files)
     }
 
-    fn fit(&self, model: &mut Pipeline<Cpu>, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
-        fit(model, asked, pictures, 0)
+    fn fit(&self, model: &mut Self::Model, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError> {
+        self.site.purpose(model.device_mut(), asked.purpose);
+        let room = self.site.room(model, 0);
+        fit(model, asked, pictures, Room { total_bytes: room.total_bytes.min(most), ..room })
+    }
+
+    fn restart(&self) -> Result<(), EngineError> {
+        self.site.restart()
     }
 
     fn draw(
         &self,
-        model: &mut Pipeline<Cpu>,
+        model: &mut Self::Model,
         asked: &[&Asked],
         plan: &Plan,
         watch: &dyn Watch,
@@ -233,7 +278,8 @@ impl Painter for Sd3 {
         let Some(first) = asked.first() else { return Ok(Vec::new()) };
         let seeds = asked.iter().map(|asked| asked.seed).collect();
         let request = request(model.model(), first, seeds)?;
-        self.held.store(plan.needed_bytes.saturating_sub(mapped(model)), Ordering::Relaxed);
+        self.site.purpose(model.device_mut(), first.purpose);
+        self.held.store(plan.needed_bytes.saturating_sub(self.site.counted_free(model)), Ordering::Relaxed);
         // Given back also where it panics, or everything after would be thought to have room that it has not.
         let _held = Held(&self.held);
         let outcome = model.draw(&request, &layout(plan), &Watched(watch)).map_err(told)?;
@@ -247,20 +293,6 @@ impl Painter for Sd3 {
     }
 }
 
-/// Bytes of weights that the system counts as free while they are drawn with, since it can drop them: to count them as
-/// given back too would be to count them twice. Windows counts them as taken.
-fn mapped(pipeline: &Pipeline<Cpu>) -> u64 {
-    if cfg!(windows) {
-        return 0;
-    }
-    let (device, model) = (pipeline.device(), pipeline.model());
-    let clips = model.text.clip_l.iter().chain(&model.text.clip_g).map(|part| &part.params);
-    let text = clips.chain(model.text.t5.iter().map(|part| &part.params));
-    let all = [&model.mmdit.params, &model.vae.params].into_iter().chain(text);
-    // The processor reads files in place, whatever the precision.
-    all.map(|params| device.model_bytes(params, Precision::F32)).sum()
-}
-
 struct Held<'a>(&'a AtomicU64);
 
 impl Drop for Held<'_> {
@@ -269,14 +301,18 @@ impl Drop for Held<'_> {
     }
 }
 
-/// How pictures like one fit into memory, of which `held` will be free again.
-fn fit(model: &mut Pipeline<Cpu>, asked: &Asked, pictures: usize, held: u64) -> Result<Plan, EngineError> {
+/// How pictures like one fit into the room that there is.
+fn fit<D: Device>(model: &mut Pipeline<D>, asked: &Asked, pictures: usize, room: Room) -> Result<Plan, EngineError> {
     let seeds: Vec<u64> = (0..pictures.max(1) as u64).collect();
     let request = request(model.model(), asked, seeds)?;
-    let free = model.device().free_bytes().saturating_add(held);
     let model = Mutex::new(model);
-    room::fit(pictures, asked.shape.tiled_vae, free, &|plan| {
-        Ok(model.lock().estimate(&request, &layout(plan)).map_err(told)?.peak_bytes)
+    room::fit(pictures, asked.shape.tiled_vae, room.total_bytes, &|plan| {
+        let estimate = model.lock().estimate(&request, &layout(plan)).map_err(told)?;
+        let arena_bytes = estimate.phases.iter().map(|phase| phase.arena_bytes).max().unwrap_or(0);
+        // What is beyond the share is beyond what is free, however much of that there is.
+        let beyond = arena_bytes.saturating_sub(room.arena_bytes);
+        let short = if beyond > 0 { room.total_bytes.saturating_add(beyond) } else { 0 };
+        Ok(estimate.peak_bytes.max(short))
     })
 }
 
@@ -300,8 +336,13 @@ pub(crate) struct Figures {
 ///
 /// # Errors
 /// [`EngineError::OutOfMemory`], or what is wrong with the model's files.
-pub(crate) fn figures(files: &Arc<Files>, model: &LocalModel, dtype: Dtype, rate: f64) -> Result<Figures, EngineError> {
-    let mut pipeline = open(files)?;
+fn figures<S: Site>(
+    site: &S,
+    files: &Arc<Files>,
+    model: &LocalModel,
+    (dtype, rate): (Dtype, f64),
+) -> Result<Figures, EngineError> {
+    let mut pipeline = open(site, files)?;
     let side = u32::try_from(pipeline.model().side_max()).unwrap_or(SIDE_USUAL).min(SIDE_USUAL);
     let shape = Shape {
         prompt: "a picture".to_owned(),
@@ -316,13 +357,62 @@ pub(crate) fn figures(files: &Arc<Files>, model: &LocalModel, dtype: Dtype, rate
         slg: None,
         tiled_vae: false,
     };
-    let asked = Asked { files: files.clone(), shape, seed: 0, source: None };
-    let plan = fit(&mut pipeline, &asked, 1, 0)?;
+    let asked = Asked { files: files.clone(), shape, seed: 0, source: None, purpose: Purpose::Batch };
+    site.purpose(pipeline.device_mut(), asked.purpose);
+    let room = site.room(&pipeline, 0);
+    let plan = fit(&mut pipeline, &asked, 1, room)?;
     let request = request(pipeline.model(), &asked, vec![0])?;
     let flops = pipeline.estimate(&request, &layout(&plan)).map_err(told)?.flops;
     let Plan { needed_bytes, free_bytes, .. } = plan;
     let expected_ms = (flops as f64 / rate * 1e3) as u64;
     Ok(Figures { side, steps: model.defaults.steps, needed_bytes, free_bytes, expected_ms })
+}
+
+/// What pictures take on the device that this machine draws with.
+pub(crate) trait Measures {
+    /// How many multiplications and additions a second it does.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn rate(&self, dtype: Dtype) -> Result<f64, EngineError>;
+
+    /// What a picture of a model takes, as large as the model likes it and as its card says, at `rate`.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfMemory`], or what is wrong with the model's files.
+    fn figures(
+        &self,
+        files: &Arc<Files>,
+        model: &LocalModel,
+        dtype_and_rate: (Dtype, f64),
+    ) -> Result<Figures, EngineError>;
+}
+
+impl<S: Site> Measures for S {
+    fn rate(&self, dtype: Dtype) -> Result<f64, EngineError> {
+        rate(self, dtype)
+    }
+
+    fn figures(
+        &self,
+        files: &Arc<Files>,
+        model: &LocalModel,
+        dtype_and_rate: (Dtype, f64),
+    ) -> Result<Figures, EngineError> {
+        figures(self, files, model, dtype_and_rate)
+    }
+}
+
+/// The device that this machine draws with first.
+///
+/// # Errors
+/// Why none can be had.
+pub(crate) fn measures(machine: &Machine) -> Result<Box<dyn Measures>, EngineError> {
+    match gpu::measures(machine)? {
+        Some(card) => Ok(card),
+        None if machine.has_processor() => Ok(Box::new(Processor)),
+        None => Err(EngineError::Missing(machine.classes().err().unwrap_or_default())),
+    }
 }
 
 /// Sides of the pictures that SD3.5 was made for.
@@ -332,12 +422,12 @@ const SIDE_USUAL: u32 = 1024;
 ///
 /// # Errors
 /// When the device fails.
-pub(crate) fn rate(dtype: Dtype) -> Result<f64, EngineError> {
+fn rate<S: Site>(site: &S, dtype: Dtype) -> Result<f64, EngineError> {
     const ROWS: usize = 256;
     const COLS: usize = 1024;
     const TRIES: usize = 5;
     let precision = if dtype == Dtype::F32 { Precision::F32 } else { Precision::Bf16 };
-    let device = Cpu::new().map_err(told)?;
+    let device = site.device()?;
     let mut builder = Builder::new();
     let x = builder.input("x", ROWS, COLS, Element::Act);
     let y = builder.linear(x, "w", COLS, false);
@@ -365,7 +455,7 @@ fn layout(plan: &Plan) -> Layout {
         pictures: plan.pictures,
         guided: if plan.apart { Guided::Apart } else { Guided::Together },
         text: if plan.text_leaves { Keep::Leaves } else { Keep::Stays },
-        modulation: Keep::Stays,
+        modulation: if plan.modulation_leaves { Keep::Leaves } else { Keep::Stays },
         tiles: plan.tiled_vae.then_some(Tiles::USUAL),
     }
 }
@@ -480,7 +570,7 @@ fn note(code: FindingCode, severity: Severity, message: String) -> Finding {
 }
 
 /// The engine's error for one of the model's.
-fn told(err: DiffusionError) -> EngineError {
+pub(super) fn told(err: DiffusionError) -> EngineError {
     match err {
         DiffusionError::OutOfMemory { needed_bytes, free_bytes } => {
             EngineError::OutOfMemory { needed_bytes, free_bytes }
@@ -489,7 +579,8 @@ fn told(err: DiffusionError) -> EngineError {
         DiffusionError::Missing(message) => EngineError::Missing(message),
         DiffusionError::Request(message) => EngineError::Recipe(message),
         DiffusionError::Cancelled => EngineError::Cancelled,
-        DiffusionError::Device { .. } | DiffusionError::Lost { .. } => EngineError::Failed(err.to_string()),
+        DiffusionError::Lost { .. } => EngineError::Lost(err.to_string()),
+        DiffusionError::Device { .. } => EngineError::Failed(err.to_string()),
     }
 }
 

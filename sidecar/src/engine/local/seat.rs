@@ -1,7 +1,7 @@
 //! A device with its model thread, as the engine sees it: whether a picture fits there, how many wait, and the way in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
@@ -28,7 +28,7 @@ pub(crate) type Start<P> = Box<dyn Fn() -> P + Send + Sync>;
 pub(crate) type Fell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Whatever draws, behind which devices of different kinds stand side by side.
-pub(crate) trait Draws: Send + Sync {
+pub(super) trait Draws: Send + Sync {
     /// The class of device.
     fn class(&self, dtype: Dtype) -> &str;
     /// How pictures would fit into its memory.
@@ -36,6 +36,8 @@ pub(crate) trait Draws: Send + Sync {
     /// # Errors
     /// [`EngineError::OutOfMemory`], or why they cannot be drawn at all.
     fn fits(&self, files: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError>;
+    /// Whether it was given up: nothing is drawn on it any more.
+    fn is_fallen(&self) -> bool;
     /// Pictures that are on their way there, and whether the last of them was of this model.
     fn standing(&self, files: &Arc<Files>) -> (usize, bool);
     /// Hands a picture over; what comes back is held until its answer was heard.
@@ -52,6 +54,7 @@ pub(crate) struct Seat<P: Painter> {
     fits: Box<Fits>,
     idle: Duration,
     fell: Fell,
+    fallen: Arc<AtomicBool>,
     ceiling: Arc<Ceiling>,
     thread: Mutex<Option<Sender<Ask>>>,
     waiting: Arc<AtomicUsize>,
@@ -67,6 +70,7 @@ impl<P: Painter> Seat<P> {
             fits,
             idle,
             fell,
+            fallen: Arc::default(),
             ceiling: Arc::default(),
             thread: Mutex::new(None),
             waiting: Arc::default(),
@@ -76,7 +80,7 @@ impl<P: Painter> Seat<P> {
 }
 
 /// A picture that is on its way, as long as somebody waits for it.
-pub(crate) struct Turn(Arc<AtomicUsize>);
+pub(super) struct Turn(Arc<AtomicUsize>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
@@ -96,6 +100,10 @@ impl<P: Painter> Draws for Seat<P> {
         (self.fits)(files, asked, pictures, self.ceiling.most(Instant::now()))
     }
 
+    fn is_fallen(&self) -> bool {
+        self.fallen.load(Ordering::Relaxed)
+    }
+
     fn standing(&self, files: &Arc<Files>) -> (usize, bool) {
         (self.waiting.load(Ordering::Relaxed), self.last.lock().as_ref() == Some(files))
     }
@@ -108,9 +116,13 @@ impl<P: Painter> Draws for Seat<P> {
             if thread.is_none() {
                 let (asks, receiver) = bounded(limits::MODEL_SLOTS * 2);
                 let (painter, idle) = ((self.start)(), self.idle);
-                let (ceiling, fell) = (self.ceiling.clone(), self.fell.clone());
+                let (ceiling, tell, fallen) = (self.ceiling.clone(), self.fell.clone(), self.fallen.clone());
+                let fell = move |why: &str| {
+                    fallen.store(true, Ordering::Relaxed);
+                    tell(why);
+                };
                 let began = std::thread::Builder::new().name("model".to_owned());
-                let model = move || Model::new(painter, receiver, idle, ceiling, Box::new(move |why| fell(why))).run();
+                let model = move || Model::new(painter, receiver, idle, ceiling, Box::new(fell)).run();
                 began.spawn(model).map_err(|err| EngineError::Failed(format!("start the model thread: {err}")))?;
                 *thread = Some(asks);
             }
@@ -138,7 +150,7 @@ impl<P: Painter> Draws for Seat<P> {
 
 /// How a device stands to a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(super) struct Standing {
     /// Whether it fits there now.
     pub(crate) fits: bool,
     /// Pictures before it.
@@ -152,7 +164,7 @@ const LOADING_PICTURES: usize = 4;
 
 /// The place of the device that is likely to be done first, among those where the picture fits; where it fits nowhere, the
 /// first of those that may have room soonest. `None` where there is none.
-pub(crate) fn choose(all: &[Standing]) -> Option<usize> {
+pub(super) fn choose(all: &[Standing]) -> Option<usize> {
     let cost = |one: &Standing| (!one.fits, one.waiting + if one.loaded { 0 } else { LOADING_PICTURES });
     all.iter().enumerate().min_by_key(|(index, one)| (cost(one), *index)).map(|(index, _)| index)
 }

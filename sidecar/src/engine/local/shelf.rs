@@ -48,10 +48,13 @@ pub(crate) trait Registry: Send + Sync {
 /// What tells one state of a file from the next; absent where there is no file.
 pub(crate) type Stamp = Option<(SystemTime, u64)>;
 
+/// Says what the engine computes with now: another device where one fell, or why there is none.
+pub(crate) type Computes = dyn Fn() -> Result<Classes, String> + Send + Sync;
+
 /// The models of this machine.
 pub(crate) struct Shelf {
     registry: Box<dyn Registry>,
-    classes: Classes,
+    computes: Box<Computes>,
     state: Mutex<State>,
     own: Mutex<Vec<Own>>,
 }
@@ -63,6 +66,8 @@ struct State {
     stamps: Vec<(PathBuf, Stamp)>,
     models: Arc<LocalModels>,
     files: BTreeMap<ModelId, Arc<Files>>,
+    /// What the models were told to be drawn with.
+    classes: Result<Classes, String>,
 }
 
 /// A model of a job's own.
@@ -74,15 +79,11 @@ struct Own {
 }
 
 impl Shelf {
-    pub(crate) fn new(registry: Box<dyn Registry>, classes: Classes) -> Self {
-        let models = LocalModels {
-            models: BTreeMap::new(),
-            dtype: classes.dtype,
-            class_f32: classes.f32.clone(),
-            class_bf16: classes.bf16.clone(),
-        };
-        let state = State { seen: None, stamps: Vec::new(), models: Arc::new(models), files: BTreeMap::new() };
-        Self { registry, classes, state: Mutex::new(state), own: Mutex::new(Vec::new()) }
+    pub(crate) fn new(registry: Box<dyn Registry>, computes: Box<Computes>) -> Self {
+        let classes = computes();
+        let models = Arc::new(with(BTreeMap::new(), &classes));
+        let state = State { seen: None, stamps: Vec::new(), models, files: BTreeMap::new(), classes };
+        Self { registry, computes, state: Mutex::new(state), own: Mutex::new(Vec::new()) }
     }
 
     /// The models that are registered now.
@@ -103,11 +104,16 @@ impl Shelf {
     fn looked(&self) -> parking_lot::MutexGuard<'_, State> {
         let mut state = self.state.lock();
         let now = Instant::now();
-        if state.seen.as_ref().is_some_and(|(looked, _)| now.saturating_duration_since(*looked) < LOOK) {
+        let classes = (self.computes)();
+        // A device that fell changes what every model is planned for, at once: whoever lost it plans anew now.
+        let same = state.classes == classes;
+        let young = state.seen.as_ref().is_some_and(|(looked, _)| now.saturating_duration_since(*looked) < LOOK);
+        if same && young {
             return state;
         }
+        state.classes = classes;
         let stamp = self.registry.stamp();
-        if state.seen.as_ref().is_none_or(|(_, seen)| *seen != stamp) || !hold(&state.stamps) {
+        if !same || state.seen.as_ref().is_none_or(|(_, seen)| *seen != stamp) || !hold(&state.stamps) {
             let (mut models, mut places, mut stamps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
             for (name, files) in self.registry.models() {
                 // What is said of it decides nothing but the id, which is the catalogue's.
@@ -125,8 +131,7 @@ impl Shelf {
                     Err(err) => _ = models.insert(id, Local::Lacking(err.to_string())),
                 }
             }
-            let Classes { dtype, f32, bf16 } = self.classes.clone();
-            state.models = Arc::new(LocalModels { models, dtype, class_f32: f32, class_bf16: bf16 });
+            state.models = Arc::new(with(models, &state.classes));
             state.files = places;
             state.stamps = stamps;
         }
@@ -158,6 +163,19 @@ impl Shelf {
         own.push(Own { named: named.clone(), stamps, files: files.clone(), model: model.clone() });
         Ok((files, model))
     }
+}
+
+/// The models with what they are drawn with. Where nothing draws, every one of them lacks that.
+fn with(mut models: BTreeMap<ModelId, Local>, classes: &Result<Classes, String>) -> LocalModels {
+    let nothing = Classes { dtype: Dtype::F32, f32: "none".to_owned(), bf16: "none".to_owned() };
+    let Classes { dtype, f32, bf16 } = match classes {
+        Ok(classes) => classes.clone(),
+        Err(why) => {
+            models.values_mut().for_each(|model| *model = Local::Lacking(format!("nothing can {why}")));
+            nothing
+        }
+    };
+    LocalModels { models, dtype, class_f32: f32, class_bf16: bf16 }
 }
 
 /// Most files of a model that are looked at: those of a sharded diffusers folder, twice over.

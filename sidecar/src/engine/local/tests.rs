@@ -11,7 +11,8 @@ use thumbforge_core::job::Lane;
 use thumbforge_core::recipe::{Dtype, Noise};
 
 use super::super::{Cancel, EngineError};
-use super::asked::{Asked, Files, Shape};
+use super::asked::{Asked, Files, Purpose, Shape};
+use super::losses::Ceiling;
 use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
 use super::thread::{Ask, Model, Reply};
@@ -32,16 +33,20 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
         tiled_vae: false,
     };
     let files = Files { model: PathBuf::from(model), ..Files::default() };
-    Asked { files: Arc::new(files), shape, seed, source: None }
+    Asked { files: Arc::new(files), shape, seed, source: None, purpose: Purpose::Batch }
 }
 
-/// Paints pictures of one colour: the seed's. Prompts are orders: `panic`, `memory` (runs out with more than one), `gate`
-/// (waits for a word before every step).
+/// Paints pictures of one colour: the seed's. Prompts are orders: `panic`, `memory` (runs out with more than one), `short`
+/// (runs out unless the texts leave), `none` (always runs out), `gate` (waits for a word before every step), `lost` (the
+/// device is lost, as often as `losses` says).
 struct Fake {
     /// Everything that happened, in order.
     told: Sender<String>,
     gate: Receiver<()>,
     free: Arc<AtomicU64>,
+    losses: Arc<AtomicU64>,
+    /// Whether the device comes back.
+    back: bool,
 }
 
 /// An open model; it says when it is closed.
@@ -65,13 +70,21 @@ impl Painter for Fake {
         Ok(Open(name, self.told.clone()))
     }
 
-    fn fit(&self, _: &mut Open, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
-        let free = self.free.load(Ordering::SeqCst);
-        let fitted = room::fit(pictures, asked.shape.tiled_vae, free, &|plan| Ok(10 * plan.pictures as u64));
+    fn fit(&self, _: &mut Open, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError> {
+        let free = self.free.load(Ordering::SeqCst).min(most);
+        let fitted = room::fit(pictures, asked.shape.tiled_vae, free, &|plan| {
+            let kept = [plan.text_leaves, plan.modulation_leaves, plan.apart].iter().filter(|leaves| !**leaves).count();
+            Ok(10 * plan.pictures as u64 + kept as u64)
+        });
         if fitted.is_err() {
             let _ = self.told.send("no room".to_owned());
         }
         fitted
+    }
+
+    fn restart(&self) -> Result<(), EngineError> {
+        let _ = self.told.send("restart".to_owned());
+        if self.back { Ok(()) } else { Err(EngineError::Failed("open the fake: it is gone".to_owned())) }
     }
 
     fn draw(
@@ -89,6 +102,19 @@ impl Painter for Fake {
         }
         if shape.prompt == "memory" && asked.len() > 1 {
             return Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 });
+        }
+        let short = |enough: bool| {
+            if enough { Ok(()) } else { Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 }) }
+        };
+        match shape.prompt.as_str() {
+            "short" => short(plan.text_leaves)?,
+            "none" => short(false)?,
+            "lost"
+                if self.losses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() =>
+            {
+                return Err(EngineError::Lost("compute on a fake: it was lost: told to".to_owned()));
+            }
+            _ => {}
         }
         for step in 1..=shape.steps {
             if shape.prompt == "gate" {
@@ -113,6 +139,10 @@ struct Rig {
     told: Receiver<String>,
     gate: Sender<()>,
     free: Arc<AtomicU64>,
+    losses: Arc<AtomicU64>,
+    ceiling: Arc<Ceiling>,
+    /// Why the device was given up.
+    fell: Receiver<String>,
 }
 
 /// Someone who waits.
@@ -125,11 +155,18 @@ const SOON: Duration = Duration::from_secs(30);
 
 impl Rig {
     fn new(idle: Duration) -> Self {
+        Self::losing(idle, 0, true)
+    }
+
+    /// On a device that is lost so often, and may come back.
+    fn losing(idle: Duration, losses: u64, back: bool) -> Self {
         let ((told, heard), (gate, gated), (asks, receiver)) = (bounded(1000), bounded(100), bounded(100));
-        let free = Arc::new(AtomicU64::new(1000));
-        let fake = Fake { told, gate: gated, free: free.clone() };
-        std::thread::spawn(move || Model::new(fake, receiver, idle).run());
-        Self { asks, told: heard, gate, free }
+        let (free, losses) = (Arc::new(AtomicU64::new(1000)), Arc::new(AtomicU64::new(losses)));
+        let fake = Fake { told, gate: gated, free: free.clone(), losses: losses.clone(), back };
+        let (ceiling, (fell, falls)) = (Arc::new(Ceiling::default()), bounded(10));
+        let (shared, tell) = (ceiling.clone(), Box::new(move |why: &str| drop(fell.send(why.to_owned()))));
+        std::thread::spawn(move || Model::new(fake, receiver, idle, shared, tell).run());
+        Self { asks, told: heard, gate, free, losses, ceiling, fell: falls }
     }
 
     fn ask(&self, asked: Asked, lane: Lane, per_call: usize) -> Waits {
@@ -281,4 +318,67 @@ fn what_waits_for_memory_can_be_cancelled() {
     rig.told(&["open a", "no room"]);
     waits.cancel.raise();
     assert_eq!(waits.end(), "draw: it was cancelled");
+}
+
+#[test]
+fn where_the_driver_says_no_after_all_one_picture_is_drawn_with_less() {
+    let rig = Rig::new(SOON);
+    assert_eq!(rig.alone("short", 1).end(), "1/2 2/2 seed 1");
+    rig.told(&["open a", "draw a 1 by 1", "draw a 1 by 1"]);
+    // The next is drawn as if nothing had been, and whoever plans knows what was refused.
+    assert_eq!(rig.alone("p", 2).end(), "1/2 2/2 seed 2");
+    assert_eq!(rig.ceiling.most(std::time::Instant::now()), 12);
+    // Below the last rung there is none: the figures are told, and nobody waits for a minute.
+    assert!(rig.alone("none", 3).end().starts_with("fit the picture into memory: it needs"));
+    assert_eq!(rig.ceiling.most(std::time::Instant::now()), 9);
+    assert_eq!(rig.alone("p", 4).end(), "1/2 2/2 seed 4");
+}
+
+#[test]
+fn a_lost_device_is_begun_anew_with_the_queue_as_it_was() {
+    let rig = Rig::losing(SOON, 1, true);
+    let first = rig.alone("gate", 0);
+    rig.told(&["open a", "draw a 0 by 1"]);
+    let others: Vec<Waits> = (1..4).map(|seed| rig.ask(asked("a", "lost", seed), Lane::Batch, 2)).collect();
+    (0..2).for_each(|_| rig.gate.send(()).expect("a gate"));
+    first.end();
+    let ends: Vec<String> = others.iter().map(Waits::end).collect();
+    assert_eq!(ends, ["1/2 2/2 seed 1", "1/2 2/2 seed 2", "1/2 2/2 seed 3"]);
+    // Those that it was lost with are drawn alone; nobody is drawn twice.
+    rig.told(&["draw a 1+2 by 2", "close a", "restart", "open a", "draw a 1 by 1", "draw a 2 by 1", "draw a 3 by 1"]);
+    assert!(rig.fell.is_empty() && rig.told.is_empty());
+}
+
+#[test]
+fn a_picture_that_breaks_the_device_twice_fails_and_no_other_does() {
+    let rig = Rig::losing(SOON, 2, true);
+    let gate = rig.alone("gate", 0);
+    rig.told(&["open a", "draw a 0 by 1"]);
+    let (breaks, other) = (rig.alone("lost", 1), rig.alone("p", 2));
+    (0..2).for_each(|_| rig.gate.send(()).expect("a gate"));
+    gate.end();
+    assert!(breaks.end().starts_with("draw: the device was lost 2 times while this was drawn: compute on a fake"));
+    assert_eq!(other.end(), "1/2 2/2 seed 2");
+    assert!(rig.fell.is_empty());
+}
+
+#[test]
+fn a_device_that_is_lost_too_often_is_given_up_and_everybody_hears_why() {
+    let rig = Rig::losing(SOON, 100, true);
+    let lost: Vec<String> = (1..4).map(|seed| rig.alone("lost", seed).end()).collect();
+    // Each is tried twice, so the second picture's second loss is the fourth of all.
+    assert!(lost[..2].iter().all(|said| said.contains("2 times while this was drawn")), "{lost:?}");
+    let why = rig.fell.recv_timeout(SOON).expect("it is given up");
+    assert!(why.starts_with("draw: the device was lost 4 times, at last: compute on a fake"), "{why}");
+    // Whoever comes later is told at once: it may be drawn elsewhere.
+    assert_eq!((lost[2].as_str(), rig.alone("p", 9).end()), (why.as_str(), why.clone()));
+}
+
+#[test]
+fn a_device_that_does_not_come_back_is_given_up_at_once() {
+    let rig = Rig::losing(SOON, 1, false);
+    let why = rig.alone("lost", 1).end();
+    assert!(why.contains("cannot be had again: open the fake: it is gone"), "{why}");
+    assert_eq!(rig.fell.recv_timeout(SOON).expect("it is given up"), why);
+    assert_eq!(rig.losses.load(Ordering::SeqCst), 0);
 }

@@ -19,8 +19,8 @@ use thumbforge_core::job::Lane;
 
 use super::super::{Cancel, EngineError};
 use super::asked::{Asked, Files};
-use super::painter::{Painted, Painter, Watch};
 use super::losses::{Ceiling, Losses, PICTURE_LOSSES_MAX};
+use super::painter::{Painted, Painter, Watch};
 use super::queue::{Queue, Waiting};
 use super::room::Plan;
 
@@ -155,7 +155,11 @@ impl<P: Painter> Model<P> {
                 }
                 // What was counted was not all that was taken; less of it may fit. Each half is smaller, so this ends.
                 Err(EngineError::OutOfMemory { needed_bytes, .. }) if call.len() > 1 => {
-                    tracing::warn!(pictures = call.len(), needed_bytes, "memory ran out; half as many are drawn at once");
+                    tracing::warn!(
+                        pictures = call.len(),
+                        needed_bytes,
+                        "memory ran out; half as many are drawn at once"
+                    );
                     let rest = call.split_off(call.len() / 2);
                     self.draw(call);
                     return self.draw(rest);
@@ -190,7 +194,9 @@ impl<P: Painter> Model<P> {
             Err(err) => Some(format!("draw: the device was lost ({why}) and cannot be had again: {err}")),
         };
         match &given_up {
-            None => tracing::warn!(waiting = call.len() + self.queue.len(), "the device was lost and is begun anew: {why}"),
+            None => {
+                tracing::warn!(waiting = call.len() + self.queue.len(), "the device was lost and is begun anew: {why}")
+            }
             Some(why) => {
                 tracing::error!("failed to {why}");
                 (self.fell)(why);
@@ -199,7 +205,8 @@ impl<P: Painter> Model<P> {
         for mut waiting in call.into_iter().rev() {
             waiting.owner.losses += 1;
             if waiting.owner.losses >= PICTURE_LOSSES_MAX {
-                let why = format!("draw: the device was lost {} times while this was drawn: {why}", waiting.owner.losses);
+                let why =
+                    format!("draw: the device was lost {} times while this was drawn: {why}", waiting.owner.losses);
                 waiting.owner.answer(Err(EngineError::Failed(why)));
             } else if let Some(why) = &given_up {
                 waiting.owner.answer(Err(EngineError::Lost(why.clone())));

@@ -1,11 +1,13 @@
-//! Which ways of others a job may take.
+//! Which pictures and ways of others a job may take.
 
 use thumbforge_core::id::{ContentHash, RealisedKey};
 use thumbforge_core::image::Extent;
 use thumbforge_core::recipe::Draft;
+use thumbforge_core::text_layer::{TextLayer, TextMode, TextStyle};
+use thumbforge_core::verdict::Verdict;
 
 use super::*;
-use crate::journal::tests::{route, spec};
+use crate::journal::tests::{render, route, spec};
 
 fn model(id: &str) -> ModelId {
     serde_json::from_value(id.into()).expect("a model")
@@ -80,4 +82,42 @@ fn what_was_resampled_for_want_of_room_is_tried_again() {
     check(None, MODEL_ENGINE, &[enlarge(Some("first"))], true);
     // A model enlarged it, and spoilt it.
     check(Some("upscaler"), "openai", &[enlarge(Some("upscaler")), enlarge(None)], true);
+}
+
+#[test]
+fn a_picture_is_judged_again_where_somebody_wanted_words_read() {
+    let check = |gate: Gate, code, severity, expected: bool| {
+        let job = JobSpec { gate, ..spec("a sword") };
+        let finding =
+            Finding { code, severity, message: String::new(), place: None, expected: None, read: None, score: None };
+        let render = Render { verdict: Verdict::of(vec![finding]), ..render(&job) };
+        let case = Case::new(job.clone(), job.recipe.planned_key(), Vec::new(), false);
+        assert_eq!(case.takes(&render), expected, "{gate:?} {code:?} {severity:?}");
+    };
+    check(Gate::Enforce, FindingCode::TextUnexpected, Severity::Warning, true);
+    check(Gate::Enforce, FindingCode::TextUnverified, Severity::Info, true);
+    check(Gate::Enforce, FindingCode::TextUnverified, Severity::Warning, false);
+    check(Gate::Report, FindingCode::TextUnverified, Severity::Warning, true);
+    check(Gate::Enforce, FindingCode::TextMismatch, Severity::Error, false);
+}
+
+/// Under words in true type the art of a model is read where the gate is enforced, so the gate is part of what it is held to.
+#[test]
+fn the_gate_counts_where_there_are_words() {
+    let check = |words: bool, same: bool| {
+        let mut job = JobSpec { gate: Gate::Enforce, ..spec("a sword") };
+        if words {
+            job.recipe.text.push(TextLayer {
+                name: "title".to_owned(),
+                text: "SALE".to_owned(),
+                locale: "en".to_owned(),
+                mode: TextMode::Composite,
+                style: TextStyle::default(),
+            });
+        }
+        let reported = JobSpec { gate: Gate::Report, ..job.clone() };
+        assert_eq!((held_to(&job), held_to(&reported) == held_to(&job)), (String::new(), same));
+    };
+    check(false, true);
+    check(true, false);
 }

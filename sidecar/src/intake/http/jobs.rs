@@ -120,5 +120,5 @@ pub(super) async fn health(State(door): State<Arc<Door>>) -> Response {
 /// `GET /metrics`.
 pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], door.intake.metrics().text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], door.intake.metrics_text()).into_response()
 }

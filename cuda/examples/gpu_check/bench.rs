@@ -1,0 +1,65 @@
+//! Draws what it is asked on its input, a line each, so that others can be timed in turn with it.
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::json;
+use thumbforge_diffusion::device::Device;
+use thumbforge_diffusion::dtype::Precision;
+use thumbforge_diffusion::pipeline::{Engine, Layout, Prompts, Seeds, Unwatched};
+
+use crate::models::{open, request};
+use crate::options::{Options, Outcome};
+use crate::subject::Subject;
+
+/// A line of the input.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    prompt: String,
+    seed: u64,
+    side: usize,
+    steps: usize,
+    guidance: f32,
+}
+
+/// `serve KIND`: says `{"ready_s"}` when the model's files are open, then for every line of the input what it took.
+pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+    let [kind] = &options.rest[..] else { return Err("serve: name a model".to_owned()) };
+    let began = Instant::now();
+    let mut engine = Engine::new(subject.open(u64::MAX)?, open(options, kind)?);
+    say(&json!({ "ready_s": began.elapsed().as_secs_f64() }))?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|err| format!("read what to draw: {err}"))?;
+        let ask: Ask = serde_json::from_str(&line).map_err(|err| format!("read what to draw: {err}"))?;
+        let mut asked = request(ask.side, ask.steps, ask.guidance, Precision::Bf16);
+        asked.prompt = Prompts::all(&ask.prompt);
+        // An empty text, as diffusers has it where none is given.
+        asked.negative = Prompts::all("");
+        asked.seeds = Seeds::Each(vec![ask.seed]);
+        asked.t5_tokens = if options.tiny { 16 } else { 256 };
+        engine.device().forget_peak();
+        let began = Instant::now();
+        let drawn = engine.draw(&asked, &Layout::widest(1), &Unwatched).map_err(|err| err.to_string())?;
+        // Four bytes for a pixel, as textures have it.
+        let rgba: Vec<u8> = drawn
+            .pictures
+            .iter()
+            .flat_map(|drawn| drawn.picture.to_rgb8())
+            .collect::<Vec<u8>>()
+            .chunks_exact(3)
+            .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])
+            .collect();
+        let seconds = began.elapsed().as_secs_f64();
+        let colours = rgba.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let peak_mb = engine.device().books().peak_bytes >> 20;
+        say(&json!({ "seconds": seconds, "peak_mb": peak_mb, "bytes": rgba.len(), "colours": colours }))?;
+    }
+    Ok(true)
+}
+
+fn say(line: &serde_json::Value) -> Outcome<()> {
+    println!("{line}");
+    std::io::stdout().flush().map_err(|err| format!("answer: {err}"))
+}

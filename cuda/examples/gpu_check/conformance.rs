@@ -1,0 +1,195 @@
+//! Every operation beside the processor: the crate's own cases, and the shapes of the real models.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use thumbforge_diffusion::conformance::{Case, Tolerance, cases, differences};
+use thumbforge_diffusion::cpu::Cpu;
+use thumbforge_diffusion::device::Device;
+use thumbforge_diffusion::dtype::{DType, Precision};
+use thumbforge_diffusion::graph::{Act, Builder, Element, Geometry, Mask, NormKind, Tokens};
+use thumbforge_diffusion::plain::Plain;
+
+use crate::options::{Options, Outcome};
+use crate::report;
+use crate::subject::Subject;
+
+/// Cases against plain loops, then shapes of real models against the fast processor.
+pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
+    let device = subject.open(u64::MAX)?;
+    let processor = Cpu::new().map_err(|err| err.to_string())?;
+    let began = Instant::now();
+    let (mut passed, mut faults, mut left_out) = (0u64, Vec::<Value>::new(), 0u64);
+    let mut note = |name: &str, precision: Precision, outcome: Result<(), String>| match outcome {
+        Ok(()) => passed += 1,
+        Err(fault) => {
+            eprintln!("{name} in {}: {fault}", precision.word());
+            faults.push(json!({ "name": name, "dtype": precision.word(), "fault": fault }));
+        }
+    };
+    for precision in [Precision::F32, Precision::Bf16] {
+        let tolerance = Tolerance::of(precision);
+        for case in cases() {
+            let far = differences(&Plain, &device, &case, precision);
+            note(case.name, precision, far.and_then(|far| far.iter().try_for_each(|far| far.within(tolerance))));
+        }
+        // Both sides are within the tolerance of plain loops, so they are within twice of it of each other: four times the
+        // mean square.
+        let twice = Tolerance { nmse: 4.0 * tolerance.nmse, largest: 2.0 * tolerance.largest };
+        for case in shapes(options.tiny) {
+            if began.elapsed().as_secs() > options.seconds {
+                left_out += 1;
+                continue;
+            }
+            let far = differences(&processor, &device, &case, precision);
+            note(case.name, precision, far.and_then(|far| far.iter().try_for_each(|far| far.within(twice))));
+        }
+    }
+    let well = faults.is_empty();
+    println!("conformance: {passed} passed, {} failed, {left_out} not begun", faults.len());
+    let about = json!({
+        "passed": passed, "failed": faults.len(), "left_out": left_out, "faults": faults,
+        "tolerances": "NMSE 1e-11 and 1e-5 of the largest in singles, 1e-5 and 1.5e-2 in bf16, see conformance.rs; at the \
+            real models' shapes twice of it, for the processor is compared with",
+    });
+    report::write(options, "conformance", &about)?;
+    Ok(well)
+}
+
+/// What a block of the transformer asks of its attention.
+struct Joint {
+    batch: usize,
+    heads: usize,
+    head: usize,
+    /// Of the picture and of the text.
+    tokens: [usize; 2],
+}
+
+/// Joint attention of normed streams.
+fn joint(name: &'static str, of: Joint) -> Case {
+    Case::new(name, DType::Bf16, move |b| {
+        let streams = of.tokens.into_iter().enumerate().filter(|(_, tokens)| *tokens > 0).map(|(at, tokens)| {
+            let qkv = b.input(&format!("qkv{at}"), of.batch * tokens, 3 * of.heads * of.head, Element::Act);
+            let norm = |b: &mut Builder, side: &str| Some(b.param(&format!("{side}{at}"), &[of.head]));
+            Tokens { query_norm: norm(b, "q"), key_norm: norm(b, "k"), ..Tokens::of(qkv) }
+        });
+        let streams: Vec<Tokens> = streams.collect();
+        let scale = 1.0 / (of.head as f32).sqrt();
+        for (at, y) in b.attention(&streams, of.batch, of.heads, scale, 1e-6, Mask::Full).into_iter().enumerate() {
+            b.output(&format!("y{at}"), y);
+        }
+    })
+}
+
+/// A perceptron's two layers with what is fused to them: a norm that is modulated, an activation, a gate.
+fn perceptron(name: &'static str, batch: usize, tokens: usize, hidden: usize) -> Case {
+    Case::new(name, DType::Bf16, move |b| {
+        let x = b.input("x", batch * tokens, hidden, Element::Act);
+        let table = b.input("table", batch, 3 * hidden, Element::Act);
+        let y = b.norm(x, NormKind::Layer, 1e-6);
+        let y = b.modulate(y, table.chunk(0, 3), table.chunk(1, 3));
+        let y = b.linear(y, "fc1", 4 * hidden, true);
+        let y = b.activate(y, Act::GeluTanh);
+        let y = b.linear(y, "fc2", hidden, true);
+        let y = b.gated(x, table.chunk(2, 3), y);
+        b.output("y", y);
+    })
+}
+
+/// A residual block of the autoencoder, of so many channels over a square picture.
+fn residual(name: &'static str, side: usize, from: usize, to: usize) -> Case {
+    Case::new(name, DType::Bf16, move |b| {
+        let x = b.input("x", side * side, from, Element::Act);
+        let y = b.group_norm(x, "norm1", 1, 32, 1e-6);
+        let y = b.activate(y, Act::Silu);
+        let y = b.conv(y, "conv1", to, Geometry::same(1, side, side, 3));
+        let y = b.group_norm(y, "norm2", 1, 32, 1e-6);
+        let y = b.activate(y, Act::Silu);
+        let y = b.conv(y, "conv2", to, Geometry::same(1, side, side, 3));
+        let x = if from == to { x } else { b.linear(x, "shortcut", to, true) };
+        let y = b.add(x, y);
+        b.output("y", y);
+    })
+}
+
+/// Names of the attentions of a batch of 1 to 8.
+const BATCHES: [&str; 8] = [
+    "joint attention, batch 1",
+    "joint attention, batch 2",
+    "joint attention, batch 3",
+    "joint attention, batch 4",
+    "joint attention, batch 5",
+    "joint attention, batch 6",
+    "joint attention, batch 7",
+    "joint attention, batch 8",
+];
+
+/// Shapes of the real models, or the same of toys.
+fn shapes(tiny: bool) -> Vec<Case> {
+    // What is divided away in a toy: pixels of a side, heads, features.
+    let pick = |real: usize, toy: usize| if tiny { toy } else { real };
+    let mut cases = Vec::new();
+    for (name, batch) in BATCHES.into_iter().zip(1..) {
+        // Medium at 512 x 512, with 77 tokens of CLIP and 256 of T5.
+        let tokens = [pick(1024, 24), pick(333, 13)];
+        cases.push(joint(name, Joint { batch, heads: pick(24, 2), head: 64, tokens }));
+    }
+    let of = |batch, heads, tokens| Joint { batch, heads, head: 64, tokens };
+    cases.push(joint("joint attention, Medium, 1024²", of(2, pick(24, 2), [pick(4096, 70), pick(333, 9)])));
+    cases.push(joint("second attention, Medium, 1024²", of(2, pick(24, 2), [pick(4096, 70), 0])));
+    cases.push(joint("joint attention, Large, 1024²", of(1, pick(38, 3), [pick(4096, 70), pick(333, 9)])));
+    cases.push(perceptron("perceptron, Medium, 1024²", 2, pick(4096, 20), pick(1536, 96)));
+    cases.push(perceptron("perceptron, Large, 512²", 2, pick(1024, 20), pick(2432, 152)));
+    cases.push(perceptron("perceptron, the text's", 8, pick(333, 9), pick(1536, 96)));
+    cases.push(residual("decoder, 512 channels, 128²", pick(128, 8), pick(512, 64), pick(512, 64)));
+    cases.push(residual("decoder, 512 to 256 channels, 512²", pick(512, 12), pick(512, 64), pick(256, 32)));
+    cases.push(residual("decoder, 128 channels, 1024²", pick(1024, 16), pick(128, 32), pick(128, 32)));
+    let tokens = pick(16_384, 80);
+    cases.push(Case::new("decoder, one head of 512 over 128²", DType::Bf16, move |b| {
+        let qkv = b.input("qkv", tokens, 3 * 512, Element::Act);
+        for y in b.attention(&[Tokens::of(qkv)], 1, 1, 1.0 / 512f32.sqrt(), 1e-6, Mask::Full) {
+            b.output("y", y);
+        }
+    }));
+    let (side, channels) = (pick(1024, 16), pick(128, 32));
+    cases.push(Case::new("decoder, to pixels, 1024²", DType::Bf16, move |b| {
+        let x = b.input("x", side * side, channels, Element::Act);
+        let y = b.conv(x, "conv", 3, Geometry::same(1, side, side, 3));
+        b.output("y", y);
+    }));
+    let (side, channels) = (pick(256, 6), pick(512, 32));
+    cases.push(Case::new("decoder, enlarged to 512²", DType::Bf16, move |b| {
+        let x = b.input("x", side * side, channels, Element::Act);
+        let x = b.upsample(x, 1, side, side);
+        let y = b.conv(x, "conv", channels, Geometry::same(1, 2 * side, 2 * side, 3));
+        b.output("y", y);
+    }));
+    let (heads, tokens) = (pick(64, 3), pick(256, 40));
+    cases.push(Case::new("T5, attention by distance", DType::Bf16, move |b| {
+        let qkv = b.input("qkv", 2 * tokens, 3 * heads * 64, Element::Act);
+        let bias = b.relative_bias("table", 32, heads, tokens, 128);
+        for y in b.attention(&[Tokens::of(qkv)], 2, heads, 1.0, 1e-6, Mask::Bias(bias)) {
+            b.output("y", y);
+        }
+    }));
+    let heads = pick(20, 2);
+    cases.push(Case::new("CLIP-G, causal attention", DType::Bf16, move |b| {
+        let qkv = b.input("qkv", 2 * 77, 3 * heads * 64, Element::Act);
+        for y in b.attention(&[Tokens::of(qkv)], 2, heads, 0.125, 1e-6, Mask::Causal) {
+            b.output("y", y);
+        }
+    }));
+    let (tokens, hidden, inner) = (pick(256, 11), pick(4096, 128), pick(10_240, 320));
+    cases.push(Case::new("T5, gated layer", DType::Bf16, move |b| {
+        let x = b.input("x", tokens, hidden, Element::Act);
+        let y = b.norm_affine(x, NormKind::Rms, 1e-6, "norm");
+        let gate = b.linear(y, "gate", inner, false);
+        let gate = b.activate(gate, Act::GeluTanh);
+        let up = b.linear(y, "up", inner, false);
+        let y = b.times(gate, up);
+        let y = b.linear(y, "out", hidden, false);
+        let y = b.add(x, y);
+        b.output("y", y);
+    }));
+    cases
+}

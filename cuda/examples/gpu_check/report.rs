@@ -1,0 +1,202 @@
+//! Files of parts, and the report that is made of them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::options::{Options, Outcome};
+
+/// Parts, in the order of the report.
+const PARTS: [&str; 8] = ["about", "conformance", "parity", "same", "oom", "soak", "ops", "bench"];
+
+/// Writes the file of a part.
+pub(crate) fn write(options: &Options, part: &str, what: &impl Serialize) -> Outcome<()> {
+    let path = options.out.join(format!("{part}.json"));
+    let text = serde_json::to_string_pretty(what).map_err(|err| format!("write {}: {err}", path.display()))?;
+    std::fs::create_dir_all(&options.out).map_err(|err| format!("make {}: {err}", options.out.display()))?;
+    std::fs::write(&path, text + "\n").map_err(|err| format!("write {}: {err}", path.display()))
+}
+
+fn read(folder: &Path, part: &str) -> Outcome<Option<Value>> {
+    let path = folder.join(format!("{part}.json"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|err| format!("read {}: {err}", path.display())),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(format!("read {}: {err}", path.display())),
+    }
+}
+
+/// All parts as one file, and a table beside it. What did not run is named, and never looks passed.
+pub(crate) fn report(options: &Options) -> Outcome<()> {
+    let [folder, path] = &options.rest[..] else {
+        return Err("report: name the folder of parts, and a file".to_owned());
+    };
+    let (folder, path) = (Path::new(folder), Path::new(path));
+    let Some(about) = read(folder, "about")? else {
+        return Err(format!("report: {} has no about.json; run `gpu_check about` first", folder.display()));
+    };
+    let told = |name: &str| std::env::var(name).unwrap_or_else(|_| "unknown".to_owned());
+    let mut whole = Map::new();
+    for (name, value) in [
+        ("card", about["card"].clone()),
+        ("driver", about["driver"].clone()),
+        ("date", json!(told("THUMBFORGE_CHECK_DATE"))),
+        ("commit", json!(told("THUMBFORGE_CHECK_COMMIT"))),
+    ] {
+        whole.insert(name.to_owned(), value);
+    }
+    whole.insert("cases".to_owned(), json!([]));
+    let mut absent = Vec::new();
+    for part in PARTS.into_iter().skip(1) {
+        match read(folder, part)? {
+            None => absent.push(part),
+            Some(value) if part == "bench" => {
+                for (name, value) in value.as_object().cloned().unwrap_or_default() {
+                    whole.insert(name, value);
+                }
+            }
+            Some(value) => {
+                whole.insert(part.to_owned(), value);
+            }
+        }
+    }
+    whole.insert("not_run".to_owned(), json!(absent));
+    let whole = Value::Object(whole);
+    let text = serde_json::to_string_pretty(&whole).map_err(|err| format!("report: {err}"))?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|err| format!("make {}: {err}", parent.display()))?;
+    }
+    std::fs::write(path, text + "\n").map_err(|err| format!("write {}: {err}", path.display()))?;
+    let page = path.with_extension("md");
+    std::fs::write(&page, table(&whole)).map_err(|err| format!("write {}: {err}", page.display()))?;
+    println!("{} and {}", path.display(), page.display());
+    Ok(())
+}
+
+/// A number as tables have it; a dash where there is none.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_u64() => number.to_string(),
+        Value::Number(number) => format!("{:.3}", number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => text.clone(),
+        _ => "–".to_owned(),
+    }
+}
+
+/// A table with a row for every entry of `rows` and the columns that `columns` name by pointer.
+fn rows(page: &mut String, rows: &Value, columns: &[(&str, &str)]) {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let _ = writeln!(page, "| {} |\n|{}", names.join(" | "), "---|".repeat(names.len()));
+    for row in rows.as_array().into_iter().flatten() {
+        let cells: Vec<String> =
+            columns.iter().map(|(_, at)| row.pointer(at).map_or_else(|| "–".to_owned(), cell)).collect();
+        let _ = writeln!(page, "| {} |", cells.join(" | "));
+    }
+    page.push('\n');
+}
+
+fn table(whole: &Value) -> String {
+    let of = |name: &str| whole.get(name).map(cell).unwrap_or_default();
+    let mut page = format!("# {}\n\n", of("card"));
+    let _ =
+        writeln!(page, "Driver {}, {}, commit {}. Made by `cuda/check.sh`.\n", of("driver"), of("date"), of("commit"));
+    for part in whole["not_run"].as_array().into_iter().flatten() {
+        let _ = writeln!(page, "**Not run:** {}.\n", cell(part));
+    }
+    if let Some(conformance) = whole.get("conformance") {
+        let (passed, failed) = (cell(&conformance["passed"]), cell(&conformance["failed"]));
+        let _ = writeln!(page, "Operations that agree with the processor: {passed}; that do not: {failed}.\n");
+        rows(&mut page, &conformance["faults"], &[("operation", "/name"), ("numbers", "/dtype"), ("what", "/fault")]);
+    }
+    if let Some(parity) = whole.get("parity") {
+        page.push_str("## Pictures of toy models beside the processor's\n\n");
+        rows(
+            &mut page,
+            &parity["cases"],
+            &[("picture", "/name"), ("numbers", "/dtype"), ("PSNR dB", "/psnr_db"), ("at least", "/floor_db")],
+        );
+    }
+    if let Some(same) = whole.get("same") {
+        let _ = writeln!(
+            page,
+            "Drawn {} times with one seed: {} kinds of bytes.\n",
+            cell(&same["draws"]),
+            cell(&same["kinds"])
+        );
+    }
+    if let Some(oom) = whole.get("oom") {
+        page.push_str("## With little memory\n\n");
+        rows(
+            &mut page,
+            &oom["cases"],
+            &[("what was free, MB", "/free_mb"), ("layout", "/rung"), ("outcome", "/outcome")],
+        );
+    }
+    if let Some(soak) = whole.get("soak") {
+        page.push_str("## Mixed jobs\n\n");
+        rows(
+            &mut page,
+            &soak["caps"],
+            &[
+                ("cap, MB", "/cap_mb"),
+                ("jobs", "/jobs"),
+                ("drawn", "/drawn"),
+                ("of them lossy", "/lossy"),
+                ("fit no layout", "/elsewhere"),
+                ("failed for memory", "/failed_memory"),
+                ("failed otherwise", "/failed"),
+                ("peak, MB", "/peak_mb"),
+            ],
+        );
+    }
+    page.push_str("## Seconds from prompt to pixels\n\n");
+    rows(
+        &mut page,
+        &whole["cases"],
+        &[
+            ("picture", "/name"),
+            ("numbers", "/dtype"),
+            ("ours p50", "/ours_s/p50"),
+            ("p95", "/ours_s/p95"),
+            ("rival", "/rival"),
+            ("p50", "/rival_s/p50"),
+            ("p95", "/rival_s/p95"),
+            ("ours ÷ rival", "/ratio"),
+            ("peak MB ours", "/peak_mb_ours"),
+            ("rival", "/peak_mb_rival"),
+        ],
+    );
+    if let Some(first) = whole.get("first") {
+        page.push_str("## Seconds from start to the first picture\n\n");
+        rows(
+            &mut page,
+            first,
+            &[
+                ("picture", "/name"),
+                ("who", "/who"),
+                ("load", "/load_s"),
+                ("compile", "/compile_s"),
+                ("first picture", "/first_s"),
+            ],
+        );
+    }
+    if let Some(ops) = whole.get("ops") {
+        page.push_str("## Where the time goes\n\n");
+        rows(
+            &mut page,
+            &ops["rows"],
+            &[
+                ("program", "/program"),
+                ("operation", "/op"),
+                ("times", "/count"),
+                ("ms, all", "/ms"),
+                ("TFLOP/s", "/tflops"),
+                ("GB/s", "/gbs"),
+                ("share of the roofline", "/roofline"),
+            ],
+        );
+    }
+    page
+}
