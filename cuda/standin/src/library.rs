@@ -36,6 +36,8 @@ pub enum Control {
     FailAllocation,
     /// The context is lost at the n-th launch from now on; 0 for none.
     LoseLaunch,
+    /// And again at the n-th launch after each loss; 0 for once.
+    LoseAgain,
 }
 
 impl Control {
@@ -53,6 +55,7 @@ impl Control {
             Self::Late => "late",
             Self::FailAllocation => "fail_allocation",
             Self::LoseLaunch => "lose_launch",
+            Self::LoseAgain => "lose_again",
         }
     }
 
