@@ -854,7 +854,7 @@ unsafe impl Send for Pinned {}
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // SAFETY: it was allocated once. The driver waits for copies that use it.
+        // SAFETY: it was allocated once, and whoever had the card use it has waited: see `Stream::upload` and `download`.
         self.context.give_back("cuMemFreeHost", || unsafe { sys::cuMemFreeHost(self.at.as_ptr().cast::<c_void>()) });
     }
 }
@@ -883,7 +883,7 @@ pub struct Registered<'a> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         let at = self.bytes.as_mut_ptr().cast::<c_void>();
-        // SAFETY: it was registered once, and is still borrowed. The driver waits for copies that use it.
+        // SAFETY: it was registered once, and is still borrowed; whoever had the card use it has waited.
         self.context.give_back("cuMemHostUnregister", || unsafe { sys::cuMemHostUnregister(at) });
     }
 }

@@ -28,6 +28,13 @@ struct Slot {
     passed: Event,
 }
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // The card may still copy. Where it is lost, nobody copies any more.
+        let _ = self.passed.wait();
+    }
+}
+
 impl Staging {
     /// Slots of [`SLOT_BYTES`].
     ///

@@ -114,6 +114,14 @@ void forget_memory(uint32_t card) {
     for (const auto& [at, allocation] : all.allocations)
         if (allocation.card == card) mine.push_back(at);
     for (uint8_t* at : mine) release(at);
+    for (auto pinned = all.pinned.begin(); pinned != all.pinned.end();) {
+        if (pinned->second.card != card) {
+            ++pinned;
+            continue;
+        }
+        if (pinned->second.made) munmap(pinned->first, up(pinned->second.bytes, PAGE));
+        pinned = all.pinned.erase(pinned);
+    }
     for (auto pool = all.pools.begin(); pool != all.pools.end();) pool = pool->second->card == card ? all.pools.erase(pool) : std::next(pool);
     *all.standard_pools[card] = {};
     all.standard_pools[card]->card = card;
@@ -265,7 +273,7 @@ API cuMemHostAlloc(void** to, size_t bytes, unsigned) {
     if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
     void* at = mmap(nullptr, up(bytes, PAGE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
-    state().pinned[static_cast<uint8_t*>(at)] = {bytes, true};
+    state().pinned[static_cast<uint8_t*>(at)] = {bytes, true, enter.card};
     *to = at;
     return CUDA_SUCCESS;
 }
@@ -287,7 +295,7 @@ API cuMemHostRegister_v2(void* at, size_t bytes, unsigned) {
         auto before = std::prev(behind);
         if (before->first + before->second.bytes > first) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
     }
-    state().pinned[first] = {bytes, false};
+    state().pinned[first] = {bytes, false, enter.card};
     return CUDA_SUCCESS;
 }
 API cuMemHostUnregister(void* at) {

@@ -126,7 +126,7 @@ struct State {
     std::map<Graph*, std::unique_ptr<Graph>> graphs;
     std::map<Executable*, std::unique_ptr<Executable>> executables;
     // Pinned memory: bytes, and whether the driver made it.
-    struct Pinned { size_t bytes; bool made; };
+    struct Pinned { size_t bytes; bool made; uint32_t card; };
     std::map<uint8_t*, Pinned> pinned;
     std::map<std::string, uint64_t> launches;
     uint64_t launch_count = 0, replay_count = 0, allocation_count = 0, copy_count = 0;

@@ -13,8 +13,8 @@ use thumbforge_diffusion::param::Params;
 use thumbforge_diffusion::plan::{Place, Program};
 
 /// The cards of the stand-in, as long as a test has them.
-pub struct Cards {
-    pub standin: &'static Standin,
+pub(crate) struct Cards {
+    pub(crate) standin: &'static Standin,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -22,7 +22,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl Cards {
     /// With controls as they are before anybody turns them; `None` where there is no stand-in, which was said loudly.
-    pub fn of_test(test: &str) -> Option<Self> {
+    pub(crate) fn of_test(test: &str) -> Option<Self> {
         let turn = TURN.lock();
         let standin = Standin::of_test(test)?;
         for (control, value) in [
@@ -42,7 +42,7 @@ impl Cards {
     }
 
     /// Fails where something that was taken was not given back.
-    pub fn nothing_is_left(&self) {
+    pub(crate) fn nothing_is_left(&self) {
         let left: Vec<_> = Figure::LIVE.into_iter().filter(|figure| self.standin.get(*figure) > 0).collect();
         let counts: Vec<_> = left.iter().map(|figure| (figure, self.standin.get(*figure))).collect();
         assert!(counts.is_empty(), "left behind: {counts:?}");
@@ -50,19 +50,19 @@ impl Cards {
 }
 
 /// How tests open a card.
-pub fn settings(record: bool) -> Settings {
+pub(crate) fn settings(record: bool) -> Settings {
     Settings { ordinal: 0, reserve_bytes: 0, record, library: Library::Never }
 }
 
 /// The first card.
-pub fn card(record: bool) -> Cuda {
+pub(crate) fn card(record: bool) -> Cuda {
     Cuda::open(&settings(record)).unwrap_or_else(|err| panic!("failed to {err}"))
 }
 
 /// Runs every program three times: as it is, to be recorded, and as it was recorded. Before each, what it writes is made of
 /// numbers that are none.
 #[derive(Debug)]
-pub struct Thrice(pub Cuda);
+pub(crate) struct Thrice(pub(crate) Cuda);
 
 impl Device for Thrice {
     type Model = Model;

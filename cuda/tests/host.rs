@@ -1,0 +1,450 @@
+//! The host's side of a card on the stand-in: shortages, lost contexts, leaks, recordings, and what is refused.
+
+mod support;
+
+use std::cell::Cell;
+
+use support::{Cards, card, settings};
+use thumbforge_cuda::pool::Class;
+use thumbforge_cuda::{Cuda, CudaError, Library, Model, Reserved, Settings};
+use thumbforge_cuda_standin::{Control, Figure};
+use thumbforge_diffusion::DiffusionError;
+use thumbforge_diffusion::device::{Bases, Device, Span};
+use thumbforge_diffusion::dtype::Precision;
+use thumbforge_diffusion::graph::{Act, Builder, Element, NormKind};
+use thumbforge_diffusion::param::{Param, Params, Tensor};
+use thumbforge_diffusion::plain::Plain;
+use thumbforge_diffusion::plan::Program;
+
+const PIXELS: usize = 40;
+const CHANNELS: usize = 32;
+const TOKENS: usize = 5;
+const VOCABULARY: usize = 9;
+
+/// A small program with a workspace, parameters of both kinds, and words.
+struct Small {
+    program: Program,
+    params: Params,
+    kept: Vec<u64>,
+    bytes: u64,
+}
+
+fn numbers(seed: usize, count: usize) -> Vec<f32> {
+    (0..count).map(|at| ((at + 31 * seed) as f32 * 0.73).sin()).collect()
+}
+
+impl Small {
+    fn new(precision: Precision) -> Self {
+        let mut b = Builder::new();
+        let x = b.input("x", PIXELS, CHANNELS, Element::Act);
+        let y = b.group_norm(x, "group", 1, 4, 1e-5);
+        let y = b.activate(y, Act::Silu);
+        let y = b.norm_affine(y, NormKind::Layer, 1e-5, "norm");
+        let y = b.add(x, y);
+        b.output("y", y);
+        let ids = b.input("ids", TOKENS, 1, Element::U32);
+        let words = b.embed(ids, "table", VOCABULARY, CHANNELS, None);
+        b.output("words", words);
+        let program = Program::new(b.finish(), precision);
+        let vector = |seed| Param::whole(Tensor::of_f32(vec![CHANNELS], &numbers(seed, CHANNELS)));
+        let table = Tensor::of_f32(vec![VOCABULARY, CHANNELS], &numbers(9, VOCABULARY * CHANNELS));
+        let list = [
+            ("group.weight", vector(1)),
+            ("group.bias", vector(2)),
+            ("norm.weight", vector(3)),
+            ("norm.bias", vector(4)),
+            ("table", Param::whole(table)),
+        ];
+        let params = Params(list.into_iter().map(|(name, param)| (name.to_owned(), param)).collect());
+        let mut bytes = 0;
+        let mut place = |size: u64| {
+            bytes += size;
+            bytes - size
+        };
+        let kept = program.kept.iter().map(|kept| place(kept.bytes)).collect();
+        Self { bytes: bytes + program.scratch_bytes, program, params, kept }
+    }
+
+    fn span(&self, name: &str) -> Span {
+        let (index, kept) = self.program.kept(name).expect("kept");
+        let (len, precision) = (kept.rows * kept.cols, self.program.precision);
+        Span { offset: self.kept[index], len, element: kept.element, precision }
+    }
+
+    fn bases(&self) -> Bases<'_> {
+        let scratch = self.bytes - self.program.scratch_bytes;
+        Bases { scratch, kept: &self.kept }
+    }
+
+    fn given<D: Device>(&self, device: &D, ids: [u32; TOKENS]) -> Result<D::Memory, DiffusionError> {
+        let mut memory = device.reserve(self.bytes)?;
+        device.write(&mut memory, self.span("x"), &numbers(7, PIXELS * CHANNELS))?;
+        device.write_ids(&mut memory, self.span("ids"), &ids)?;
+        Ok(memory)
+    }
+
+    fn outcome<D: Device>(&self, device: &D, memory: &D::Memory) -> Result<Vec<f32>, DiffusionError> {
+        let (y, words) = (self.span("y"), self.span("words"));
+        let mut all = vec![0.0; y.len + words.len];
+        let (of_y, of_words) = all.split_at_mut(y.len);
+        device.read(memory, y, of_y)?;
+        device.read(memory, words, of_words)?;
+        Ok(all)
+    }
+
+    /// Loads, and runs as often as it takes to be recorded and replayed.
+    fn run<D: Device>(&self, device: &D, times: usize) -> Result<Vec<f32>, DiffusionError> {
+        let model = device.load(&self.params, self.program.precision)?;
+        let mut memory = self.given(device, [0, 8, 3, 3, 1])?;
+        for _ in 0..times {
+            device.run(&self.program, &model, &mut memory, self.bases(), &|| false)?;
+        }
+        self.outcome(device, &memory)
+    }
+
+    fn expected(&self) -> Vec<f32> {
+        self.run(&Plain, 1).expect("plain loops do not fail")
+    }
+}
+
+fn close(given: &[f32], expected: &[f32], most: f32) {
+    assert_eq!(given.len(), expected.len());
+    let worst = given.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= most && given.iter().all(|number| number.is_finite()), "{worst}");
+}
+
+/// Opens a card, runs the small program, and closes the card.
+fn whole(small: &Small) -> Result<Vec<f32>, DiffusionError> {
+    let cuda = Cuda::open(&settings(true)).map_err(|err| err.told("a card", 0))?;
+    small.run(&cuda, 3)
+}
+
+/// Turns `control` to 1, 2, 3 and so on until a whole run does not reach it, and hands every failure to `check`.
+fn fail_at_each(cards: &Cards, control: Control, check: &dyn Fn(u64, DiffusionError)) -> u64 {
+    let small = Small::new(Precision::Bf16);
+    let expected = small.expected();
+    // The run reaches hundreds of neither.
+    for at in 1..500 {
+        cards.standin.set(control, at);
+        let outcome = whole(&small);
+        let reached = cards.standin.control(control) == 0;
+        cards.standin.set(control, 0);
+        cards.nothing_is_left();
+        match outcome {
+            Err(err) => check(at, err),
+            // Recording is for speed alone: where it finds no memory the run goes on without.
+            Ok(given) => {
+                close(&given, &expected, 0.05);
+                if !reached {
+                    return at - 1;
+                }
+            }
+        }
+        close(&whole(&small).unwrap_or_else(|err| panic!("after {control:?} {at}: {err}")), &expected, 0.05);
+    }
+    panic!("{control:?} is reached again and again");
+}
+
+#[test]
+fn memory_that_runs_out_anywhere_is_told_and_leaves_nothing_behind() {
+    let Some(cards) = Cards::of_test("memory_that_runs_out_anywhere") else { return };
+    for pools in [1, 0] {
+        cards.standin.set(Control::Pools, pools);
+        let places = fail_at_each(&cards, Control::FailAllocation, &|at, err| {
+            assert!(matches!(err, DiffusionError::OutOfMemory { .. }), "allocation {at}: {err:?}");
+        });
+        println!("memory ran out in {places} places, pools {pools}");
+        assert!(places >= 3, "{places}");
+    }
+}
+
+#[test]
+fn a_context_that_is_lost_at_any_launch_is_told_and_a_new_one_works() {
+    let Some(cards) = Cards::of_test("a_context_that_is_lost_at_any_launch") else { return };
+    let places = fail_at_each(&cards, Control::LoseLaunch, &|at, err| {
+        assert!(matches!(err, DiffusionError::Lost { .. }), "launch {at}: {err:?}");
+    });
+    println!("the context was lost at {places} launches");
+    assert!(places >= 12, "{places}: one by one, and of recordings");
+}
+
+#[test]
+fn a_lost_card_says_so_until_it_is_opened_anew() {
+    let Some(cards) = Cards::of_test("a_lost_card_says_so") else { return };
+    let small = Small::new(Precision::F32);
+    let cuda = card(true);
+    let model = cuda.load(&small.params, Precision::F32).expect("loaded");
+    let mut memory = small.given(&cuda, [0; TOKENS]).expect("given");
+    cards.standin.set(Control::LoseLaunch, 2);
+    let lost = cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false).expect_err("lost");
+    assert!(matches!(&lost, DiffusionError::Lost { reason, .. } if reason.contains("what was on the GPU is lost")));
+    assert!(cuda.is_lost());
+    let is_lost = |outcome: Result<(), DiffusionError>| assert!(matches!(outcome, Err(DiffusionError::Lost { .. })));
+    is_lost(cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false));
+    is_lost(cuda.reserve(1 << 20).map(drop));
+    is_lost(cuda.load(&small.params, Precision::F32).map(drop));
+    is_lost(small.outcome(&cuda, &memory).map(drop));
+    assert_eq!(cuda.free_bytes(), 0);
+    drop((model, memory, cuda));
+    cards.nothing_is_left();
+    close(&small.run(&card(true), 3).expect("a new context"), &small.expected(), 1e-4);
+}
+
+#[test]
+fn the_second_run_is_recorded_and_later_ones_are_one_launch() {
+    let Some(cards) = Cards::of_test("the_second_run_is_recorded") else { return };
+    let small = Small::new(Precision::F32);
+    let expected = small.expected();
+    let cuda = card(true);
+    let model = cuda.load(&small.params, Precision::F32).expect("loaded");
+    let mut memory = small.given(&cuda, [0, 8, 3, 3, 1]).expect("given");
+    let replays = || cards.standin.get(Figure::Replays);
+    let allocations = || cards.standin.get(Figure::Allocations);
+    let first = replays();
+    for (times, expected_replays) in [(1, 0), (2, 1), (3, 2), (4, 3)] {
+        let before = allocations();
+        cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false).expect("a run");
+        assert_eq!(replays() - first, expected_replays, "run {times}");
+        assert!(times == 1 || allocations() == before, "run {times} reserved memory");
+    }
+    assert_eq!((cuda.recorded(), cards.standin.get(Figure::LiveExecutables)), (1, 1));
+    close(&small.outcome(&cuda, &memory).expect("read"), &expected, 1e-4);
+
+    // At another place, or with another model, it is another run.
+    let mut wider = cuda.reserve(small.bytes + 4096).expect("reserved");
+    let moved: Vec<u64> = small.kept.iter().map(|offset| offset + 4096).collect();
+    let bases = Bases { scratch: small.bases().scratch + 4096, kept: &moved };
+    for name in ["x", "ids"] {
+        let span = small.span(name);
+        let to = Span { offset: span.offset + 4096, ..span };
+        if name == "x" {
+            cuda.write(&mut wider, to, &numbers(7, span.len)).expect("written");
+        } else {
+            cuda.write_ids(&mut wider, to, &[0, 8, 3, 3, 1]).expect("written");
+        }
+    }
+    cuda.run(&small.program, &model, &mut wider, bases, &|| false).expect("a run");
+    assert_eq!(replays() - first, 3);
+
+    // A program that was changed is not the one that was recorded.
+    let mut changed = small.program.clone().renewed();
+    changed.ops.truncate(1);
+    cuda.run(&changed, &model, &mut memory, small.bases(), &|| false).expect("a run");
+    assert_eq!(replays() - first, 3);
+
+    drop(model);
+    assert_eq!((cuda.recorded(), cards.standin.get(Figure::LiveExecutables)), (0, 0), "recordings go with their model");
+    drop((memory, wider, cuda));
+    cards.nothing_is_left();
+}
+
+#[test]
+fn cards_that_cannot_record_run_one_by_one() {
+    let Some(cards) = Cards::of_test("cards_that_cannot_record") else { return };
+    let small = Small::new(Precision::F32);
+    let replays = cards.standin.get(Figure::Replays);
+    close(&small.run(&card(false), 4).expect("runs"), &small.expected(), 1e-4);
+    assert_eq!(cards.standin.get(Figure::Replays), replays);
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_between_operations_and_leaves_the_card_well() {
+    let Some(cards) = Cards::of_test("a_run_that_is_stopped") else { return };
+    let small = Small::new(Precision::F32);
+    let cuda = card(true);
+    let model = cuda.load(&small.params, Precision::F32).expect("loaded");
+    let mut memory = small.given(&cuda, [0, 8, 3, 3, 1]).expect("given");
+    for stop_at in 1..=small.program.ops.len() {
+        let asked = Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            asked.get() >= stop_at
+        };
+        let stopped = cuda.run(&small.program, &model, &mut memory, small.bases(), &stop);
+        assert_eq!(stopped, Err(DiffusionError::Cancelled));
+        assert_eq!(asked.get(), stop_at);
+    }
+    cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false).expect("a run");
+    close(&small.outcome(&cuda, &memory).expect("read"), &small.expected(), 1e-4);
+    drop((model, memory, cuda));
+    cards.nothing_is_left();
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_named() {
+    let Some(_cards) = Cards::of_test("what_does_not_fit_is_refused") else { return };
+    let (small, cuda) = (Small::new(Precision::Bf16), card(true));
+    let model = cuda.load(&small.params, Precision::Bf16).expect("loaded");
+    let mut memory = small.given(&cuda, [0, 8, 3, 3, 1]).expect("given");
+    let said = |outcome: Result<(), DiffusionError>, expected: &str| {
+        let said = outcome.expect_err("refused").to_string();
+        assert!(said.contains(expected), "{said}");
+    };
+    let mut run = |program: &Program, model: &Model, memory: &mut Reserved, bases: Bases<'_>| {
+        cuda.run(program, model, memory, bases, &|| false)
+    };
+    let singles = Small::new(Precision::F32);
+    said(run(&singles.program, &model, &mut memory, small.bases()), "loaded for bf16");
+    said(run(&small.program, &model, &mut memory, Bases { scratch: 0, kept: &[0] }), "was given 1");
+    said(run(&small.program, &model, &mut memory, Bases { scratch: u64::MAX, ..small.bases() }), "does not lie in");
+    let odd: Vec<u64> = small.kept.iter().map(|offset| offset + 1).collect();
+    said(run(&small.program, &model, &mut memory, Bases { kept: &odd, ..small.bases() }), "does not lie in");
+    let same = vec![0; small.kept.len()];
+    said(run(&small.program, &model, &mut memory, Bases { kept: &same, ..small.bases() }), "is written where");
+    let mut fewer = small.params.clone();
+    fewer.0.remove("norm.bias");
+    let lacking = cuda.load(&fewer, Precision::Bf16).expect("loaded");
+    said(run(&small.program, &lacking, &mut memory, small.bases()), "find the tensor norm.bias");
+    let mut wrong = small.params.clone();
+    wrong.0.insert("norm.bias".to_owned(), Param::whole(Tensor::of_f32(vec![4], &[0.0; 4])));
+    let other = cuda.load(&wrong, Precision::Bf16).expect("loaded");
+    said(run(&small.program, &other, &mut memory, small.bases()), "of shape [32]");
+    let x = small.span("x");
+    said(cuda.write(&mut memory, x, &[1.0]), "1 numbers for a span of 1280");
+    said(cuda.write(&mut memory, Span { offset: small.bytes, ..x }, &numbers(1, x.len)), "bytes");
+    said(cuda.write(&mut memory, Span { offset: 1, ..x }, &numbers(1, x.len)), "1280 numbers at 1");
+    said(cuda.write_ids(&mut memory, x, &[0; PIXELS * CHANNELS]), "2 bytes");
+    said(cuda.read(&memory, Span { offset: u64::MAX, ..x }, &mut vec![0.0; x.len]), "bytes");
+    said(cuda.copy(&mut memory, x, Span { offset: x.offset + 2, ..x }), "copy");
+
+    let again = card(true);
+    let of_another = again.load(&small.params, Precision::Bf16).expect("loaded");
+    said(run(&small.program, &of_another, &mut memory, small.bases()), "another card");
+    said(again.read(&memory, x, &mut vec![0.0; x.len]), "another card");
+    // After all that it still draws.
+    run(&small.program, &model, &mut memory, small.bases()).expect("a run");
+}
+
+#[test]
+fn a_token_that_is_in_no_table_is_named_by_its_row() {
+    let Some(_cards) = Cards::of_test("a_token_that_is_in_no_table") else { return };
+    let (small, cuda) = (Small::new(Precision::Bf16), card(true));
+    let model = cuda.load(&small.params, Precision::Bf16).expect("loaded");
+    for (ids, expected) in [([0, 1, 2, 3, 4], None), ([0, 9, 1, 1, 1], Some("row 1")), ([0; TOKENS], None)] {
+        let mut memory = small.given(&cuda, ids).expect("given");
+        // The fault is told as it is seen, and by the recording too.
+        for _ in 0..3 {
+            let ran = cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false);
+            match (ran, expected) {
+                (Ok(()), None) => {}
+                (Err(err), Some(expected)) => assert!(err.to_string().contains(expected), "{err}"),
+                (ran, _) => panic!("{ids:?}: {ran:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_go_there_and_back_in_pieces() {
+    let Some(_cards) = Cards::of_test("numbers_go_there_and_back") else { return };
+    let cuda = card(true);
+    // More than two slots of pinned memory, so that slots are used again while the card still copies.
+    let len = 11 << 20;
+    let mut memory = cuda.reserve(8 * len as u64 + 512).expect("reserved");
+    let span = |offset: u64, precision: Precision| Span { offset, len, element: Element::Act, precision };
+    let given: Vec<f32> = (0..len).map(|at| at as f32).collect();
+    let at = span(256, Precision::F32);
+    cuda.write(&mut memory, at, &given).expect("written");
+    let onto = span(256 + 4 * len as u64, Precision::F32);
+    cuda.copy(&mut memory, at, onto).expect("copied");
+    cuda.write(&mut memory, at, &vec![0.0; len]).expect("written");
+    let mut back = vec![0.0; len];
+    cuda.read(&memory, onto, &mut back).expect("read");
+    assert!(back == given);
+    let halves = span(256, Precision::Bf16);
+    let small: Vec<f32> = (0..len).map(|at| (at % 256) as f32).collect();
+    cuda.write(&mut memory, halves, &small).expect("written");
+    cuda.read(&memory, halves, &mut back).expect("read");
+    assert!(back == small, "numbers below 256 are bf16's own");
+}
+
+#[test]
+fn pixels_are_made_on_the_card_as_on_the_host() {
+    let Some(cards) = Cards::of_test("pixels_are_made_on_the_card") else { return };
+    let cuda = card(true);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let pixels = 1000;
+        let at = Span { offset: 64, len: 3 * pixels, element: Element::Act, precision };
+        let given: Vec<f32> = (0..3 * pixels).map(|at| (at as f32 * 0.37).sin() * 1.2).collect();
+        let mut plain = Plain.reserve(16 << 10).expect("reserved");
+        Plain.write(&mut plain, at, &given).expect("written");
+        let mut expected = vec![0; 4 * pixels];
+        Plain.read_rgba8(&plain, at, &mut expected).expect("read");
+        assert!(expected.contains(&0) && expected.contains(&255) && expected.contains(&100));
+
+        let mut memory = cuda.reserve(16 << 10).expect("reserved");
+        cuda.write(&mut memory, at, &given).expect("written");
+        let mut read = vec![0; 4 * pixels];
+        cuda.read_rgba8(&memory, at, &mut read).expect("read");
+        assert!(read == expected, "{precision:?}");
+        let mut slot = vec![0; 4 * pixels];
+        let mut registered = cuda.register(&mut slot).expect("registered");
+        cuda.read_pixels(&memory, at, &mut registered).expect("read");
+        drop(registered);
+        assert!(slot == expected, "{precision:?}");
+        let mut short = vec![0; 4 * pixels - 4];
+        assert!(cuda.read_rgba8(&memory, at, &mut short).is_err());
+        assert!(Plain.read_rgba8(&plain, at, &mut short).is_err());
+    }
+    drop(cuda);
+    cards.nothing_is_left();
+}
+
+#[test]
+fn what_is_asked_beyond_the_card_is_refused_with_what_is_left() {
+    let Some(cards) = Cards::of_test("what_is_asked_beyond_the_card") else { return };
+    cards.standin.set(Control::Mib, 256);
+    cards.standin.set(Control::OthersMib, 64);
+    let cuda = Cuda::open(&Settings { reserve_bytes: 32 << 20, ..settings(true) }).expect("a card");
+    let left = cuda.free_bytes();
+    assert!(left > 64 << 20 && left <= 160 << 20, "{left}: 256 less what others hold and what is left to them");
+    let refused = cuda.reserve(left + (4 << 20)).expect_err("too much");
+    assert!(
+        matches!(refused, DiffusionError::OutOfMemory { needed_bytes, free_bytes } if free_bytes == left && needed_bytes > left),
+        "{refused:?}"
+    );
+    let held = cuda.reserve(left / 2).expect("reserved");
+    assert!(cuda.free_bytes() < left);
+    drop(held);
+    assert!(cuda.of(Class::Drafts).free_bytes() <= left);
+    assert!(cuda.trim().expect("trimmed") > 0);
+    assert_eq!(cards.standin.get(Figure::LivePools), 1);
+    drop(cuda);
+    cards.nothing_is_left();
+}
+
+#[test]
+fn what_a_plan_says_is_what_is_held() {
+    let Some(_cards) = Cards::of_test("what_a_plan_says") else { return };
+    let (small, cuda) = (Small::new(Precision::Bf16), card(false));
+    assert_eq!(cuda.report().classes.iter().map(|class| class.used_bytes).sum::<u64>(), 0);
+    let used = |class: Class| {
+        let report = cuda.report();
+        report.classes.iter().find(|figures| figures.class == class).map_or(0, |figures| figures.used_bytes)
+    };
+    let model = cuda.load(&small.params, Precision::Bf16).expect("loaded");
+    assert_eq!(used(Class::Weights), cuda.model_bytes(&small.params, Precision::Bf16));
+    let mut memory = small.given(&cuda.of(Class::Drafts), [0; TOKENS]).expect("given");
+    assert_eq!(used(Class::Drafts), small.bytes.next_multiple_of(256));
+    let workspace = cuda.workspace_bytes(&small.program);
+    assert!(workspace > 0);
+    let before = used(Class::Weights);
+    cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false).expect("a run");
+    assert_eq!(used(Class::Weights) - before, workspace.next_multiple_of(256));
+}
+
+#[test]
+fn machines_without_a_usable_card_say_why() {
+    let Some(cards) = Cards::of_test("machines_without_a_usable_card") else { return };
+    let open = |settings: &Settings| Cuda::open(settings).map(drop);
+    let wanted = Settings { ordinal: 7, ..settings(true) };
+    assert!(matches!(open(&wanted), Err(CudaError::NoSuchDevice { wanted: 7, .. })));
+    cards.standin.set(Control::Driver, 11_080);
+    let old = open(&settings(true)).expect_err("old");
+    assert_eq!(old, CudaError::OldDriver { found: "11.8".to_owned(), needed: "12.0".to_owned() });
+    cards.standin.set(Control::Driver, 12_000);
+    open(&Settings { library: Library::Never, ..settings(true) }).expect("the oldest that serves");
+    cards.standin.set(Control::Capability, 61);
+    assert!(matches!(open(&settings(true)), Err(CudaError::Kernels(_))));
+    cards.nothing_is_left();
+}
