@@ -435,7 +435,7 @@ impl Intake {
         self.inner.tools.engines.here()
     }
 
-    /// Counters.
+    /// Counters, and the memory of graphics cards, in the Prometheus text format.
     pub fn metrics_text(&self) -> String {
         self.inner.metrics.text(&self.inner.tools.engines.memory())
     }

@@ -1,14 +1,15 @@
 //! The standing check of a GPU: does it compute what the processor computes, does it live with little memory, how fast is it.
 //!
 //! ```text
-//! gpu_check about | conformance | parity | same | oom | soak | ops   --out FOLDER [--device cpu] [--tiny] …
+//! gpu_check about | conformance | parity | same | oom | soak | ops   --out FOLDER [--device standin | cpu] [--tiny] …
 //! gpu_check weights KIND FOLDER       a model of full size with random weights, which other programs can read too
 //! gpu_check serve KIND …              draws what it is asked on its input, so that others can be timed in turn with it
 //! gpu_check ballast MB                holds so much of the card's memory until its input ends
 //! gpu_check report FOLDER CARD.json   all parts as one file, and as a table beside it
 //! ```
 //! `cuda/check.sh` calls it. Each part runs alone and writes its own file, so that a run that was cut short still tells
-//! something. With `--device cpu --tiny` it runs anywhere: what is dry-run so is the check itself.
+//! something. With `--device standin --tiny` it runs without a GPU: on the stand-in for the driver, which runs the kernels'
+//! own source on the processor; with `--device cpu` on the processor's own device, to try the check itself.
 
 mod bench;
 mod conformance;
@@ -46,7 +47,8 @@ fn run() -> Outcome<bool> {
         "report" => report::report(&options).map(|()| true),
         _ => match options.device {
             Use::Cpu => part(&options, Subject::cpu()?),
-            Use::Cuda => Err("find the CUDA device: it is not in this build yet".to_owned()),
+            Use::Cuda => part(&options, Subject::cuda()?),
+            Use::Standin => part(&options, Subject::standin()?),
         },
     }
 }

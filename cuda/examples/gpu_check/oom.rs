@@ -62,7 +62,7 @@ enum Ballast {
 
 impl Ballast {
     fn take<D>(options: &Options, device: &Counted<D>, leave_bytes: u64, free_bytes: u64) -> Outcome<Self> {
-        if options.device == Use::Cpu || options.tiny {
+        if options.device != Use::Cuda || options.tiny {
             device.cap(leave_bytes);
             return Ok(Self::Books);
         }

@@ -10,6 +10,8 @@ pub(crate) type Outcome<T> = Result<T, String>;
 pub(crate) enum Use {
     /// The GPU.
     Cuda,
+    /// The stand-in for its driver.
+    Standin,
     /// The processor in its stead, to try the check itself.
     Cpu,
 }
@@ -64,7 +66,8 @@ impl Options {
                     options.device = match value()?.as_str() {
                         "cpu" => Use::Cpu,
                         "cuda" => Use::Cuda,
-                        other => return Err(format!("use {other}: write cuda or cpu")),
+                        "standin" => Use::Standin,
+                        other => return Err(format!("use {other}: write cuda, standin or cpu")),
                     }
                 }
                 other if other.starts_with("--") => return Err(format!("read {other}: there is no such option")),

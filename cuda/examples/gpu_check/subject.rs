@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use thumbforge_cuda::{Cuda, Library, Settings};
+use thumbforge_cuda_standin::Standin;
 use thumbforge_diffusion::cpu::Cpu;
 use thumbforge_diffusion::device::{Bases, Device, DeviceClass, Span};
 use thumbforge_diffusion::dtype::Precision;
@@ -37,6 +39,33 @@ impl Subject<Cpu> {
     pub(crate) fn cpu() -> Outcome<Self> {
         let about = About { card: "processor".to_owned(), driver: String::new(), capability: 0, memory_mb: 0 };
         Ok(Self { about, open: Box::new(|| Cpu::new().map_err(|err| err.to_string())) })
+    }
+}
+
+impl Subject<Cuda> {
+    /// The first card.
+    pub(crate) fn cuda() -> Outcome<Self> {
+        // All of its memory: what others hold is taken away by the parts themselves.
+        let settings = Settings { ordinal: 0, reserve_bytes: 0, record: true, library: Library::Find };
+        let open = move || Cuda::open(&settings).map_err(|err| err.to_string());
+        let opened = open()?;
+        let (card, driver) = (opened.card(), opened.driver_version());
+        let about = About {
+            card: card.name.clone(),
+            driver: format!("CUDA {}.{}", driver / 1000, driver % 1000 / 10),
+            capability: card.capability.0 * 10 + card.capability.1,
+            memory_mb: card.total_bytes >> 20,
+        };
+        drop(opened);
+        Ok(Self { about, open: Box::new(open) })
+    }
+
+    /// The stand-in for the driver, which runs the kernels' own source on the processor.
+    pub(crate) fn standin() -> Outcome<Self> {
+        Standin::load().map_err(|err| err.to_string())?;
+        let mut subject = Self::cuda()?;
+        subject.about.card = "stand-in".to_owned();
+        Ok(subject)
     }
 }
 
@@ -159,6 +188,10 @@ impl<D: Device> Device for Counted<D> {
 
     fn read(&self, memory: &Self::Memory, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError> {
         self.inner.read(&memory.inner, at, numbers)
+    }
+
+    fn read_rgba8(&self, memory: &Self::Memory, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
+        self.inner.read_rgba8(&memory.inner, at, pixels)
     }
 
     fn copy(&self, memory: &mut Self::Memory, from: Span, to: Span) -> Result<(), DiffusionError> {

@@ -11,6 +11,15 @@ pub struct Language {
     pub writing: Writing,
 }
 
+impl Language {
+    /// Whether letters of a word touch: a word, or much of it, is one patch of ink.
+    pub(crate) fn joined(self) -> bool {
+        // Arabic script, and those of India with a bar above the letters.
+        const JOINED: [&str; 12] = ["ara", "ben", "fas", "hin", "mar", "nep", "pan", "pus", "san", "snd", "uig", "urd"];
+        JOINED.contains(&self.code)
+    }
+}
+
 /// Kinds of writing that reading tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {

@@ -7,7 +7,8 @@
 //! Two numbers for every expected string: *legibility* is what a viewer sees without help (the plain passes), *presence* what
 //! all passes see together. Words that nobody expected are told as well. What follows from them is decided elsewhere.
 //!
-//! Passes are made until the outcome is settled: most right pictures take one or two. `read` has the order, `votes` the rule.
+//! Passes are made until the outcome is settled: most right pictures take one or two. `look` has the order, `passes` the list,
+//! `votes` the rule. Words that nobody expected are looked for among the letters that expected words do not explain.
 //! The library is loaded at run time, in `tesseract/sys.rs`, which has the only unsafe code and says at its head what that
 //! stands on. A machine without it, or without a language's data, gets [`ReadError::Missing`] and never a reading.
 //!
@@ -19,12 +20,19 @@
 
 pub mod language;
 mod letters;
+mod look;
 mod matching;
 mod normalise;
 mod page;
+mod passes;
+mod patches;
 mod plane;
 mod read;
+mod rows;
+mod search;
+mod slope;
 pub mod tesseract;
+mod unexpected;
 mod votes;
 
 use thiserror::Error;
@@ -49,7 +57,7 @@ pub struct Expected {
 pub struct Ask {
     /// Words that should be there.
     pub expected: Vec<Expected>,
-    /// Whether to look for words that nobody expected; it needs every pass over the whole picture.
+    /// Whether to look for words that nobody expected; letters are then cut out of the whole picture.
     pub unexpected: bool,
     /// BCP 47 tags to read by where nothing is expected.
     pub locales: Vec<String>,

@@ -93,6 +93,27 @@ impl Plane {
         if pixels.len() == self.pixels.len() { Self { pixels, ..self.clone() } } else { self.clone() }
     }
 
+    /// The part of it within `[left, top, right, bottom]`, all of which lies in it; itself where it was turned.
+    pub(crate) fn part(&self, [left, top, right, bottom]: [u32; 4]) -> Self {
+        let (right, bottom) = (right.min(self.width), bottom.min(self.height));
+        if self.frame.turn[0] != 0.0 || left >= right || top >= bottom {
+            return self.clone();
+        }
+        let (width, height) = (right - left, bottom - top);
+        let rows = self.pixels.chunks_exact(self.width as usize).skip(top as usize).take(height as usize);
+        let pixels = rows.flat_map(|row| row[left as usize..right as usize].iter().copied()).collect();
+        let (x, y) = (f64::from(left) / self.frame.scale, f64::from(top) / self.frame.scale);
+        let size = [f64::from(width), f64::from(height)];
+        let frame = Frame { x: self.frame.x + x, y: self.frame.y + y, size, ..self.frame };
+        Self { width, height, pixels, frame }
+    }
+
+    /// Black for white.
+    pub(crate) fn inverted(mut self) -> Self {
+        self.pixels.iter_mut().for_each(|value| *value = 255 - *value);
+        self
+    }
+
     /// Its size and everything else, `factor` times as large. Sides are at least a pixel and at most `side_max`.
     ///
     /// Larger by cubic interpolation (Keys, a = -1/2), smaller by the mean over the area of each new pixel.
@@ -296,6 +317,26 @@ mod tests {
         let [w, h] = [turned.width() as i32, turned.height() as i32];
         let middle = turned.in_picture([w / 2 - 1, h / 2 - 1, w / 2 + 1, h / 2 + 1], EXTENT);
         assert!(PixelBox { x: 17, y: 12, w: 6, h: 6 }.contains(middle), "{middle:?}");
+    }
+
+    #[test]
+    fn parts_are_found_again_in_the_picture() {
+        let whole = plane(PixelBox { x: 4, y: 2, w: 30, h: 20 }).expect("part of it").scaled(2.0, 100);
+        let part = whole.part([10, 6, 30, 16]);
+        assert_eq!((part.width(), part.height(), part.pixels().len()), (20, 10, 200));
+        assert_eq!(part.in_picture([0, 0, 20, 10], EXTENT), PixelBox { x: 9, y: 5, w: 10, h: 5 });
+        // As much of it as there is, and all of it where nothing is left.
+        assert_eq!(whole.part([50, 30, 90, 90]).width(), 10);
+        assert_eq!(whole.part([60, 0, 90, 90]), whole);
+        let turned = whole.turned(20.0);
+        assert_eq!(turned.part([10, 6, 30, 16]), turned);
+    }
+
+    #[test]
+    fn black_is_white_and_white_is_black_when_inverted() {
+        let whole = plane(EXTENT.bounds()).expect("all of it");
+        let value = whole.pixels()[0];
+        assert!(whole.inverted().pixels().iter().all(|inverted| *inverted == 255 - value));
     }
 
     #[test]

@@ -155,14 +155,14 @@ pub(crate) enum Mode {
 }
 
 impl Eye<'_> {
-    /// What stands on `plane`.
-    pub(crate) fn look(&mut self, plane: &Plane, mode: Mode) -> Result<Vec<Symbol>, ReadError> {
+    /// What stands on `plane`. `invert` says whether its letters may be white on black.
+    pub(crate) fn look(&mut self, plane: &Plane, mode: Mode, invert: bool) -> Result<Vec<Symbol>, ReadError> {
         let mode = match mode {
             Mode::Block => 6,
             Mode::Line => 7,
             Mode::Sparse => 11,
         };
-        self.handle.read(plane, mode, PPI).map_err(ReadError::Failed)
+        self.handle.read(plane, mode, PPI, invert).map_err(ReadError::Failed)
     }
 }
 

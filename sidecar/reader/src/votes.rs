@@ -12,9 +12,9 @@ use crate::matching::{Match, Seen};
 const RIGHT_TO_WRONG: f64 = 0.7;
 /// Passes that have to agree before a letter is wrong for good, and none reads it right. Passes of one
 /// picture do not err alike so often.
-const SURE: u32 = 4;
+const SURE: u32 = 5;
 /// Passes after which a string that none of them found is not looked for any more.
-const HOPELESS: u32 = 7;
+const HOPELESS: u32 = 9;
 
 /// Passes that found the string, letter by letter.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,11 @@ impl Votes {
         for place in inserted {
             *self.inserted.entry(place).or_default() += weight;
         }
+    }
+
+    /// How many passes found enough of it.
+    pub(crate) fn counted(&self) -> u32 {
+        self.counted
     }
 
     /// Whether a letter is there.
@@ -148,9 +153,10 @@ mod tests {
     fn it_is_settled_when_all_is_there_or_passes_agree_on_what_is_not() {
         assert!(votes("megasale", &["megasale"]).settled());
         assert!(!votes("megasale", &["megasole"]).settled());
-        assert!(votes("megasale", &["megasole"; 4]).settled());
-        assert!(!votes("megasale", &["nothing"; 6]).hopeless());
-        assert!(votes("megasale", &["nothing"; 7]).hopeless());
+        assert!(!votes("megasale", &["megasole"; 4]).settled());
+        assert!(votes("megasale", &["megasole"; 5]).settled());
+        assert!(!votes("megasale", &["nothing"; 8]).hopeless());
+        assert!(votes("megasale", &["nothing"; 9]).hopeless());
     }
 
     #[test]

@@ -351,8 +351,9 @@ impl Handle {
         Ok(handle)
     }
 
-    /// Reads `plane` in the page mode `mode` (Tesseract's numbers). `ppi` is what its size is reckoned by.
-    pub(super) fn read(&mut self, plane: &Plane, mode: c_int, ppi: c_int) -> Result<Vec<Symbol>, String> {
+    /// Reads `plane` in the page mode `mode` (Tesseract's numbers). `ppi` is what its size is reckoned by, and `invert` says
+    /// whether lines that read badly are read once more with black and white exchanged.
+    pub(super) fn read(&mut self, plane: &Plane, mode: c_int, ppi: c_int, invert: bool) -> Result<Vec<Symbol>, String> {
         let [width, height] = [plane.width(), plane.height()];
         if width.min(height) < SIDE_MIN || width.max(height) > SIDE_MAX {
             return Ok(Vec::new());
@@ -365,6 +366,8 @@ impl Handle {
         // SAFETY: the handle is alive; a plane has exactly `width * height` bytes, one a pixel and `width` a row, which the call
         // copies; both fit into an int by the check above.
         unsafe {
+            // Version 4 has the parameter, and so has 5.
+            (api.set_variable)(base, c"tessedit_do_invert".as_ptr(), if invert { c"1" } else { c"0" }.as_ptr());
             (api.set_page_mode)(base, mode);
             (api.set_image)(base, plane.pixels().as_ptr(), width as c_int, height as c_int, 1, width as c_int);
             (api.set_resolution)(base, ppi);
