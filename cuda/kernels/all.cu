@@ -1,7 +1,10 @@
 // Every kernel, compiled as one image: an image for each kind of card, with all kernels in it.
 #include "activate.cu"
 #include "combine.cu"
+#include "conv.cu"
 #include "embed.cu"
+#include "fp8.cu"
+#include "gemm.cu"
 #include "group_norm.cu"
 #include "modulate.cu"
 #include "norm.cu"
