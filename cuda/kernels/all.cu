@@ -1,5 +1,9 @@
 // Every kernel, compiled as one image: an image for each kind of card, with all kernels in it.
 #include "activate.cu"
+#include "attention_64.cu"
+#include "attention_f32.cu"
+#include "attention_pack.cu"
+#include "attention_wide.cu"
 #include "combine.cu"
 #include "conv.cu"
 #include "embed.cu"

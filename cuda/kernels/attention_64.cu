@@ -4,8 +4,8 @@
 //   stream, rows `stride` apart.
 // CPU reference: plain.rs `Run::attention`. Products of bf16 in tensor cores (mma.sync m16n8k16) with sums in f32; exponentials
 //   to base 2 by the special function unit, whose scale lies in the scores' factor; they are rounded to bf16 for their product.
-// Launch: grid.x = tiles of 128 queries, grid.y = heads of pictures; 128 threads, of which a warp has 32 queries, whose
-//   fragments stay in registers; tiles of 64 keys and values come by cp.async into two stages, the next while one is used.
+// Launch: grid.x = tiles of 128 queries (64 with a bias, whose addresses take registers), grid.y = heads of pictures; 128
+//   threads, of which a warp has 32 (16) queries, whose fragments stay in registers; tiles of 64 keys and values come by cp.async into two stages, the next while one is used.
 //   48 KiB of shared memory, at most 255 registers: two blocks a multiprocessor.
 // FLOPs: 4 · tokens² · 64 a head, bytes: q, k, v, out once from memory (keys and values of a head stay in L2). Bound by tensor
 //   cores. wgmma, which sm_90a needs for its full rate, is left out: it cannot be proved without such a card.
@@ -13,8 +13,8 @@
 #include "attention.cuh"
 
 namespace attention_64 {
-constexpr u32 QUERIES = 128, KEYS = 64, HEAD = 64, THREADS = 128, STAGE = 2 * KEYS * HEAD;
-constexpr float LOG2_E = 1.44269504f;
+[[maybe_unused]] constexpr u32 KEYS = 64, HEAD = 64, THREADS = 128, STAGE = 2 * KEYS * HEAD;
+[[maybe_unused]] constexpr float LOG2_E = 1.44269504f;
 
 // Piece `piece` of 16 bytes of row `row`. Pieces change places with the row, so that 8 rows of one piece lie in all banks.
 FN u32 place(u32 row, u32 piece) { return row * HEAD + (piece ^ row % 8) * 8; }
@@ -28,7 +28,12 @@ FN void fetch(bf16* to, const bf16* from, u32 rows, u32 first, u32 tokens) {
     }
 }
 
-template <u32 MASK> FN void all(const MeetArgs& a) {
+// A warp has M tiles of 16 queries.
+template <u32 MASK, u32 M> FN void all(const MeetArgs& a) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+    __trap();  // launch/attention.rs takes attention_f32.cu there
+#else
+    constexpr u32 QUERIES = M * 64;
     DYNAMIC_SHARED(bf16, shared);
     bf16 *queries = shared, *stages = shared + QUERIES * HEAD;
     u32 first = blockIdx.x * QUERIES;
@@ -36,13 +41,13 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
     const bf16 *keys = attention::packed<bf16>(a, 1), *values = attention::packed<bf16>(a, 2);
     u32 seen = attention::keys_of(a, MASK, first + QUERIES);
     // Of this lane: row and column of its scores in a tile of 8, and of the rows that it addresses for ldmatrix.
-    u32 g = lane() / 4, t = lane() % 4, matrix = lane() / 8, line = lane() % 8, own = warp() * 32;
+    u32 g = lane() / 4, t = lane() % 4, matrix = lane() / 8, line = lane() % 8, own = warp() * (M * 16);
     // With what is added, scores are whole before their maximum is known; else the factor comes with the exponential.
     float scale = a.scale * LOG2_E, late = MASK == attention::BIAS ? 1 : scale;
-    u32 q[2][4][4];
-    float o[2][8][4] = {}, most[2][2], sum[2][2] = {};
+    u32 q[M][4][4];
+    float o[M][8][4] = {}, most[M][2], sum[M][2] = {};
 #pragma unroll
-    for (u32 m = 0; m < 2; ++m) most[m][0] = most[m][1] = -infinity();
+    for (u32 m = 0; m < M; ++m) most[m][0] = most[m][1] = -infinity();
 
     fetch(queries, attention::packed<bf16>(a, 0), QUERIES, first, a.tokens);
     fetch(stages, keys, KEYS, 0, a.tokens);
@@ -54,7 +59,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
         __syncthreads();
         if (base == 0) {
 #pragma unroll
-            for (u32 m = 0; m < 2; ++m) {
+            for (u32 m = 0; m < M; ++m) {
 #pragma unroll
                 for (u32 k = 0; k < 4; ++k) {
                     ldmatrix_x4(q[m][k], queries + place(own + m * 16 + lane() % 16, k * 2 + lane() / 16));
@@ -69,8 +74,8 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
         }
         const bf16 *k_tile = stages + stage * STAGE, *v_tile = k_tile + KEYS * HEAD;
 
-        // Scores of 32 queries and 64 keys.
-        float s[2][8][4] = {};
+        // Scores of the warp's queries and 64 keys.
+        float s[M][8][4] = {};
 #pragma unroll
         for (u32 k = 0; k < 4; ++k) {
 #pragma unroll
@@ -78,7 +83,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
                 u32 b[4];
                 ldmatrix_x4(b, k_tile + place(n * 16 + matrix / 2 * 8 + line, k * 2 + matrix % 2));
 #pragma unroll
-                for (u32 m = 0; m < 2; ++m) {
+                for (u32 m = 0; m < M; ++m) {
                     mma_bf16(s[m][2 * n], q[m][k], b[0], b[1]);
                     mma_bf16(s[m][2 * n + 1], q[m][k], b[2], b[3]);
                 }
@@ -87,7 +92,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
         if (MASK == attention::BIAS || base + KEYS > seen || (MASK == attention::CAUSAL && base + KEYS > first + own)) {
             const float* bias = MASK == attention::BIAS ? attention::bias_of(a) : nullptr;
 #pragma unroll
-            for (u32 m = 0; m < 2; ++m) {
+            for (u32 m = 0; m < M; ++m) {
 #pragma unroll
                 for (u32 n = 0; n < 8; ++n) {
 #pragma unroll
@@ -106,7 +111,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
 
         // A row of scores lies in the four lanes of one g.
 #pragma unroll
-        for (u32 m = 0; m < 2; ++m) {
+        for (u32 m = 0; m < M; ++m) {
 #pragma unroll
             for (u32 half = 0; half < 2; ++half) {
                 float now = most[m][half];
@@ -133,9 +138,9 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
         // Scores of two tiles of 8 keys lie as the left side of a product over 16 keys wants them.
 #pragma unroll
         for (u32 k = 0; k < 4; ++k) {
-            u32 p[2][4];
+            u32 p[M][4];
 #pragma unroll
-            for (u32 m = 0; m < 2; ++m) {
+            for (u32 m = 0; m < M; ++m) {
 #pragma unroll
                 for (u32 i = 0; i < 4; ++i) p[m][i] = pack_bf16(s[m][2 * k + i / 2][i % 2 * 2], s[m][2 * k + i / 2][i % 2 * 2 + 1]);
             }
@@ -144,7 +149,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
                 u32 b[4];
                 ldmatrix_x4_trans(b, v_tile + place(k * 16 + matrix % 2 * 8 + line, n * 2 + matrix / 2));
 #pragma unroll
-                for (u32 m = 0; m < 2; ++m) {
+                for (u32 m = 0; m < M; ++m) {
                     mma_bf16(o[m][2 * n], p[m], b[0], b[1]);
                     mma_bf16(o[m][2 * n + 1], p[m], b[2], b[3]);
                 }
@@ -155,7 +160,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
     // The warp's rows go through its own part of the queries' memory, so that whole rows are written.
     bf16* rows = queries + own * HEAD;
 #pragma unroll
-    for (u32 m = 0; m < 2; ++m) {
+    for (u32 m = 0; m < M; ++m) {
 #pragma unroll
         for (u32 half = 0; half < 2; ++half) {
             float all = sum[m][half];
@@ -170,7 +175,7 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
         }
     }
     __syncwarp();
-    for (u32 i = 0; i < 8; ++i) {
+    for (u32 i = 0; i < M * 4; ++i) {
         u32 row = i * 4 + lane() / 8, piece = lane() % 8, query = first + own + row;
         bf16* out = query < a.tokens ? attention::out_of<bf16>(a, query) : nullptr;
         if (!out) continue;
@@ -181,9 +186,10 @@ template <u32 MASK> FN void all(const MeetArgs& a) {
             for (u32 j = 0; j < 8 && piece * 8 + j < a.head; ++j) out[piece * 8 + j] = from[j];
         }
     }
+#endif
 }
 }  // namespace attention_64
 
-KERNEL(attention_64_full_bf16, MeetArgs, 128, 2) { attention_64::all<attention::FULL>(a); }
-KERNEL(attention_64_causal_bf16, MeetArgs, 128, 2) { attention_64::all<attention::CAUSAL>(a); }
-KERNEL(attention_64_bias_bf16, MeetArgs, 128, 2) { attention_64::all<attention::BIAS>(a); }
+KERNEL(attention_64_full_bf16, MeetArgs, 128, 2) { attention_64::all<attention::FULL, 2>(a); }
+KERNEL(attention_64_causal_bf16, MeetArgs, 128, 2) { attention_64::all<attention::CAUSAL, 2>(a); }
+KERNEL(attention_64_bias_bf16, MeetArgs, 128, 2) { attention_64::all<attention::BIAS, 1>(a); }

@@ -1,7 +1,8 @@
-// out[q] = Σ softmax(scale · q · kᵀ + mask) · v in singles, for heads of up to 64 features and of up to 512.
+// out[q] = Σ softmax(scale · q · kᵀ + mask) · v in singles, for heads of up to 64 features and of up to 512; and of bf16 where
+// tensor cores do not know them (sm_75).
 // attention.cuh says how it goes.
 //
-// Shapes: packed [pictures · heads, tokens, padded] f32, padded a multiple of 64; bias [heads, tokens²]; out [pictures · own,
+// Shapes: packed [pictures · heads, tokens, padded], padded a multiple of 64; bias [heads, tokens²]; out [pictures · own,
 //   heads · head] of each stream, rows `stride` apart.
 // CPU reference: plain.rs `Run::attention`. Products and sums in f32 by FFMA; the accurate exponential. The shares of 64 keys are
 //   summed from zero before they are added to those before, since a long sum errs by the root of its length.
@@ -15,14 +16,20 @@ namespace attention_f32 {
 // LINE: numbers from one row of shared memory to the next; 4 more than a row, so that rows lie in other banks.
 constexpr u32 SIDE = 64, LINE = SIDE + 4, THREADS = 256;
 
+FN float4 four(const float* at) { return *reinterpret_cast<const float4*>(at); }
+FN float4 four(const bf16* at) {
+    uint2 v = *reinterpret_cast<const uint2*>(at);
+    return make_float4(low_f32(v.x), high_f32(v.x), low_f32(v.y), high_f32(v.y));
+}
+
 // A slice of 64 rows from `first` on, 64 features from `feature` on, as to[feature][row] or as to[row][feature]. Rows beyond
 // `tokens` are zeros.
-template <bool Turned> FN void fetch(float* to, const float* from, u32 first, u32 feature, const MeetArgs& a) {
+template <bool Turned, class T> FN void fetch(float* to, const T* from, u32 first, u32 feature, const MeetArgs& a) {
     for (u32 i = threadIdx.x; i < SIDE * SIDE / 4; i += THREADS) {
         // Turned, neighbours have neighbouring rows, so that what they write lies side by side.
         u32 row = Turned ? i % SIDE : i / (SIDE / 4), col = (Turned ? i / SIDE : i % (SIDE / 4)) * 4;
         float4 v = make_float4(0, 0, 0, 0);
-        if (first + row < a.tokens) v = *reinterpret_cast<const float4*>(from + u64(first + row) * a.padded + feature + col);
+        if (first + row < a.tokens) v = four(from + u64(first + row) * a.padded + feature + col);
         if (Turned) {
             to[col * LINE + row] = v.x, to[(col + 1) * LINE + row] = v.y;
             to[(col + 2) * LINE + row] = v.z, to[(col + 3) * LINE + row] = v.w;
@@ -34,7 +41,7 @@ template <bool Turned> FN void fetch(float* to, const float* from, u32 first, u3
 
 // sums[i][j] += left[k][own + i] · right[k][other + j] over 64 k.
 FN void product(float (&sums)[4][4], const float* left, const float* right) {
-#pragma unroll 8
+#pragma unroll 4
     for (u32 k = 0; k < SIDE; ++k) {
         float4 l = *reinterpret_cast<const float4*>(left + k * LINE), r = *reinterpret_cast<const float4*>(right + k * LINE);
         float ls[4] = {l.x, l.y, l.z, l.w}, rs[4] = {r.x, r.y, r.z, r.w};
@@ -46,13 +53,13 @@ FN void product(float (&sums)[4][4], const float* left, const float* right) {
     }
 }
 
-template <u32 SLICES> FN void all(const MeetArgs& a) {
+template <class T, u32 SLICES> FN void all(const MeetArgs& a) {
     DYNAMIC_SHARED(float, shared);
     float *left = shared, *right = left + SIDE * LINE, *shares = right + SIDE * LINE;
     u32 first = blockIdx.x * SIDE;
     if (!attention::asked(a, first, first + SIDE)) return;
-    const float *queries = attention::packed<float>(a, 0), *keys = attention::packed<float>(a, 1);
-    const float* values = attention::packed<float>(a, 2);
+    const T *queries = attention::packed<T>(a, 0), *keys = attention::packed<T>(a, 1);
+    const T* values = attention::packed<T>(a, 2);
     u32 seen = attention::keys_of(a, a.mask, first + SIDE);
     // Of this thread: its first query, and its first key or feature. The 16 threads of a query are half a warp.
     u32 own = threadIdx.x / 16 * 4, other = threadIdx.x % 16 * 4;
@@ -122,19 +129,21 @@ template <u32 SLICES> FN void all(const MeetArgs& a) {
 #pragma unroll
         for (u32 mask = 1; mask < 16; mask *= 2) all += shfl_xor(all, mask);
         u32 query = first + own + i;
-        float* out = query < a.tokens ? attention::out_of<float>(a, query) : nullptr;
+        T* out = query < a.tokens ? attention::out_of<T>(a, query) : nullptr;
         if (!out) continue;
 #pragma unroll
         for (u32 slice = 0; slice < SLICES; ++slice) {
 #pragma unroll
             for (u32 j = 0; j < 4; ++j) {
                 u32 col = slice * SIDE + other + j;
-                if (col < a.head) out[col] = o[slice][i][j] / all;
+                if (col < a.head) out[col] = of_f32<T>(o[slice][i][j] / all);
             }
         }
     }
 }
 }  // namespace attention_f32
 
-KERNEL(attention_64_f32, MeetArgs, 256, 2) { attention_f32::all<1>(a); }
-KERNEL(attention_512_f32, MeetArgs, 256, 1) { attention_f32::all<8>(a); }
+KERNEL(attention_64_f32, MeetArgs, 256, 2) { attention_f32::all<float, 1>(a); }
+KERNEL(attention_512_f32, MeetArgs, 256, 1) { attention_f32::all<float, 8>(a); }
+KERNEL(attention_64_any_bf16, MeetArgs, 256, 2) { attention_f32::all<bf16, 1>(a); }
+KERNEL(attention_512_any_bf16, MeetArgs, 256, 1) { attention_f32::all<bf16, 8>(a); }

@@ -4,7 +4,7 @@
 //   [pictures · own, heads · head] of each stream, rows `stride` apart.
 // CPU reference: plain.rs `Run::attention`. Products of bf16 in tensor cores (mma.sync m16n8k16) with sums in f32; exponentials
 //   to base 2 by the special function unit, rounded to bf16 for their product.
-// Launch: grid.x = tiles of 64 queries (16 where a block has less than 99 KiB), grid.y = heads of pictures; 256 threads.
+// Launch: grid.x = tiles of 64 queries, grid.y = heads of pictures; 256 threads.
 //   Tiles of 16 keys. For the scores a warp has 16 queries and a part of the features, and the parts are added in shared memory;
 //   for the answers a warp has all queries and 64 features, whose sums stay in its registers.
 //   Shared memory: queries, a tile of keys, one of values, shares. The next keys come while values are used and the reverse.
@@ -13,8 +13,10 @@
 #include "attention.cuh"
 
 namespace attention_wide {
-constexpr u32 KEYS = 16, THREADS = 256, WARPS = 8;
-constexpr float LOG2_E = 1.44269504f;
+[[maybe_unused]] constexpr u32 QUERIES = 64, KEYS = 16, THREADS = 256, WARPS = 8;
+// Tiles of 16 queries, and into how many parts the features are cut for the scores.
+[[maybe_unused]] constexpr u32 TILES = QUERIES / 16, PARTS = WARPS / TILES;
+[[maybe_unused]] constexpr float LOG2_E = 1.44269504f;
 
 // Piece `piece` of 16 bytes of row `row`. Pieces change places with the row, so that 8 rows of one piece lie in all banks.
 FN u32 place(u32 padded, u32 row, u32 piece) { return row * padded + (piece ^ row % 8) * 8; }
@@ -29,15 +31,16 @@ FN void fetch(bf16* to, const bf16* from, u32 rows, u32 first, u32 tokens, u32 p
     }
 }
 
-template <u32 QUERIES> FN void all(const MeetArgs& a) {
-    // Tiles of 16 queries, and into how many parts the features are cut for the scores.
-    constexpr u32 TILES = QUERIES / 16, PARTS = WARPS / TILES;
+FN void all(const MeetArgs& a) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+    __trap();  // launch/attention.rs takes attention_f32.cu there
+#else
     DYNAMIC_SHARED(bf16, shared);
     u32 padded = a.padded, first = blockIdx.x * QUERIES;
     bf16 *queries = shared, *k_tile = queries + QUERIES * padded, *v_tile = k_tile + KEYS * padded;
     bf16* shares = v_tile + KEYS * padded;
     float* shrinks = reinterpret_cast<float*>(shares + QUERIES * KEYS);
-    // Sums of the parts but the first, where the keys were: (PARTS - 1) · TILES KiB, which the launch sees to.
+    // Sums of the parts but the first, where the keys were: 4 KiB, as much as keys of 128 features take.
     float* partial = reinterpret_cast<float*>(k_tile);
     if (!attention::asked(a, first, first + QUERIES)) return;
     const bf16 *keys = attention::packed<bf16>(a, 1), *values = attention::packed<bf16>(a, 2);
@@ -164,8 +167,8 @@ template <u32 QUERIES> FN void all(const MeetArgs& a) {
             }
         }
     }
+#endif
 }
 }  // namespace attention_wide
 
-KERNEL(attention_wide_64_bf16, MeetArgs, 256, 1) { attention_wide::all<64>(a); }
-KERNEL(attention_wide_16_bf16, MeetArgs, 256, 1) { attention_wide::all<16>(a); }
+KERNEL(attention_wide_bf16, MeetArgs, 256, 1) { attention_wide::all(a); }

@@ -313,8 +313,7 @@ impl<'a, P: Parameters> Run<'a, P> {
             graph::Mask::Bias(bias) => Mask::Bias(self.mat(bias, Element::F32)?),
         };
         let shape = Shape { batch: count(batch)?, heads: count(heads)?, head: count(head)?, scale, eps, mask };
-        let shared = sink.card().shared_bytes;
-        let attention = Attention::new(self.program.precision, &streams, &shape, self.workspace, shared)?;
+        let attention = Attention::new(sink.card(), self.program.precision, &streams, &shape, self.workspace)?;
         for pack in &attention.packs {
             // SAFETY: all matrices are checked views of the memory, norms have a number for every feature of a head;
             // `Attention::new` found that the shapes fit; the workspace is as long as `workspace_bytes` found.

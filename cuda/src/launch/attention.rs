@@ -9,6 +9,7 @@
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph;
 
+use super::product::Card;
 use super::rows::{named, shaped, unless, vector, wide};
 use super::{Address, Args, Declaration, Launch, Mat, Misfit, args};
 
@@ -167,44 +168,38 @@ struct Kernel {
 /// Features that heads are padded to, for every kernel: what one row of swizzled shared memory holds.
 const PAD: u32 = 64;
 
+/// The first cards whose tensor cores know bf16; before them, bf16 goes through the products of singles.
+const TENSOR_CAPABILITY: u32 = 80;
+
 /// Threads of a block that packs.
 const PACK_THREADS: u32 = 256;
 
 impl Kernel {
-    /// The one for heads of `head`, where a block may have `shared_bytes_max` of shared memory.
-    fn of(precision: Precision, head: u32, mask: Mask, shared_bytes_max: u32) -> Self {
-        match (precision, head <= PAD) {
-            (Precision::Bf16, true) => Self {
-                name: match mask {
-                    Mask::Full => "attention_64_full_bf16",
-                    Mask::Causal => "attention_64_causal_bf16",
-                    Mask::Bias(_) => "attention_64_bias_bf16",
-                },
-                queries: 128,
-                threads: 128,
-                // Queries, and two tiles of keys and values each.
-                shared_bytes: (128 + 4 * 64) * 64 * 2,
-            },
-            (Precision::Bf16, false) => {
-                let padded = head.next_multiple_of(PAD);
-                // Queries, a tile of 16 keys, one of values; shares; for each query how its sums shrink.
-                let of = |name, queries| Self {
-                    name,
-                    queries,
-                    threads: 256,
-                    shared_bytes: (queries + 32) * padded * 2 + queries * (16 * 2 + 4),
-                };
-                let large = of("attention_wide_64_bf16", 64);
-                if large.shared_bytes <= shared_bytes_max { large } else { of("attention_wide_16_bf16", 16) }
-            }
+    /// The one for heads of `head`.
+    fn of(card: &Card, precision: Precision, head: u32, mask: Mask) -> Self {
+        let narrow = head <= PAD;
+        if precision == Precision::F32 || card.capability < TENSOR_CAPABILITY {
+            let name = match (precision, narrow) {
+                (Precision::F32, true) => "attention_64_f32",
+                (Precision::F32, false) => "attention_512_f32",
+                (Precision::Bf16, true) => "attention_64_any_bf16",
+                (Precision::Bf16, false) => "attention_512_any_bf16",
+            };
             // Slices of queries, and of keys or values, of 64 features and a padding each; shares.
-            (Precision::F32, true) => {
-                Self { name: "attention_64_f32", queries: 64, threads: 256, shared_bytes: 3 * 64 * 68 * 4 }
-            }
-            (Precision::F32, false) => {
-                Self { name: "attention_512_f32", queries: 64, threads: 256, shared_bytes: 3 * 64 * 68 * 4 }
-            }
+            return Self { name, queries: 64, threads: 256, shared_bytes: 3 * 64 * 68 * 4 };
         }
+        if narrow {
+            let (name, queries) = match mask {
+                Mask::Full => ("attention_64_full_bf16", 128),
+                Mask::Causal => ("attention_64_causal_bf16", 128),
+                Mask::Bias(_) => ("attention_64_bias_bf16", 64),
+            };
+            // Queries, and two tiles of keys and values each.
+            return Self { name, queries, threads: 128, shared_bytes: (queries + 4 * 64) * 64 * 2 };
+        }
+        // Queries, a tile of 16 keys, one of values; shares; for each query how its sums shrink. 99 KiB at the most.
+        let shared_bytes = (64 + 32) * head.next_multiple_of(PAD) * 2 + 64 * (16 * 2 + 4);
+        Self { name: "attention_wide_bf16", queries: 64, threads: 256, shared_bytes }
     }
 }
 
@@ -215,19 +210,18 @@ impl Attention {
         3 * (attention.batch * attention.heads * attention.tokens()) as u64 * (padded * precision.bytes()) as u64
     }
 
-    /// Of `streams`, with the workspace at an address that is a multiple of 128, on a card whose blocks may have
-    /// `shared_bytes_max` of shared memory.
+    /// Of `streams`, with the workspace at an address that is a multiple of 128.
     ///
     /// # Errors
     /// When a matrix has not the shape that belongs there.
     pub fn new(
+        card: &Card,
         precision: Precision,
         streams: &[Stream],
         shape: &Shape,
         workspace: Address,
-        shared_bytes_max: u32,
     ) -> Result<Self, Misfit> {
-        let kernel = Kernel::of(precision, shape.head, shape.mask, shared_bytes_max);
+        let kernel = Kernel::of(card, precision, shape.head, shape.mask);
         let tokens = check(kernel.name, streams, shape)?;
         unless(workspace != 0 && workspace.is_multiple_of(128), kernel.name, || {
             format!("workspace at {workspace:#x}")
@@ -314,6 +308,9 @@ fn check(kernel: &'static str, streams: &[Stream], shape: &Shape) -> Result<u32,
             shaped(kernel, "queries", query, stream.key.rows, cols)?;
             shaped(kernel, "out", out, stream.key.rows, cols)?;
         }
+        unless(u64::from(stream.key.rows) * u64::from(heads) < 1 << 31, kernel, || {
+            format!("{} rows of {heads} heads are too many", stream.key.rows)
+        })?;
         tokens = tokens.saturating_add(stream.key.rows / batch);
     }
     // What is added to scores is counted in words of 32 bits.
@@ -343,9 +340,7 @@ impl Launch for Pack {
 
     /// Blocks of heads of tokens; then queries, keys and values.
     fn grid(&self) -> [u32; 3] {
-        let heads = u64::from(self.args.from[1].rows) * u64::from(self.args.heads);
-        let blocks = heads.div_ceil((PACK_THREADS / self.args.lanes).into());
-        [blocks.min(i32::MAX as u64) as u32, 3, 1]
+        [(self.args.from[1].rows * self.args.heads).div_ceil(PACK_THREADS / self.args.lanes), 3, 1]
     }
 
     fn threads(&self) -> u32 {

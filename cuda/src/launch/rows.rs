@@ -9,7 +9,6 @@ mod point;
 mod token;
 
 use thumbforge_diffusion::dtype::Precision;
-use thumbforge_diffusion::graph::Act;
 
 use super::{Address, Args, Declaration, Mat, Misfit};
 
@@ -70,17 +69,6 @@ pub(super) fn wide(precision: Precision, mats: &[Mat]) -> u32 {
 /// Whether parameters in singles can be read in vectors: four of them, or as many as a vector of activations has.
 fn wide_params(params: &[Address]) -> bool {
     params.iter().all(|at| at.is_multiple_of(VECTOR_BYTES))
-}
-
-/// How kernels know an activation: its place in `ACTS`.
-const fn act_number(act: Option<Act>) -> u32 {
-    match act {
-        None => 0,
-        Some(Act::Silu) => 1,
-        Some(Act::Gelu) => 2,
-        Some(Act::GeluTanh) => 3,
-        Some(Act::QuickGelu) => 4,
-    }
 }
 
 /// `reason`, unless `fits`.

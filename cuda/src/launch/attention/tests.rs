@@ -21,36 +21,35 @@ fn stream(rows: u32, cols: u32) -> Stream {
     }
 }
 
-fn kernel(precision: Precision, head: u32, shared_bytes_max: u32, mask: Mask) -> (&'static str, u32) {
-    let shape = Shape { mask, ..shape(1, 1, head) };
-    let attention = Attention::new(precision, &[stream(9, head)], &shape, PLACE, shared_bytes_max);
-    let meet = attention.expect("it fits").meet;
-    (meet.kernel(), meet.shared_bytes())
+fn card(capability: u32) -> Card {
+    Card { capability, multiprocessors: 40, shared_bytes: if capability < 80 { 64 << 10 } else { 99 << 10 } }
 }
 
 #[test]
 fn the_kernel_follows_the_head_and_the_card() {
-    let (ampere, turing) = (99 << 10, 64 << 10);
-    let check = |head, most, mask, expected: &str| {
-        let (name, shared) = kernel(Precision::Bf16, head, most, mask);
-        assert_eq!(name, expected);
-        assert!(shared <= most, "{name} takes {shared} bytes of {most}");
+    let check = |capability, precision, head, mask, expected: &str| {
+        let (card, shape) = (card(capability), Shape { mask, ..shape(1, 1, head) });
+        let attention = Attention::new(&card, precision, &[stream(9, head)], &shape, PLACE).expect("it fits");
+        assert_eq!(attention.meet.kernel(), expected);
+        let shared = attention.meet.shared_bytes();
+        assert!(shared <= card.shared_bytes, "{expected} takes {shared} bytes of {}", card.shared_bytes);
     };
-    check(64, ampere, Mask::Full, "attention_64_full_bf16");
-    check(8, turing, Mask::Causal, "attention_64_causal_bf16");
-    check(33, turing, Mask::Bias(mat(1, 81)), "attention_64_bias_bf16");
-    check(512, ampere, Mask::Full, "attention_wide_64_bf16");
-    check(512, turing, Mask::Full, "attention_wide_16_bf16");
-    check(65, turing, Mask::Causal, "attention_wide_64_bf16");
-    for head in [1, 64, 65, 512] {
-        assert!(kernel(Precision::F32, head, turing, Mask::Full).1 <= turing);
-    }
+    let (bf16, f32) = (Precision::Bf16, Precision::F32);
+    check(80, bf16, 64, Mask::Full, "attention_64_full_bf16");
+    check(86, bf16, 8, Mask::Causal, "attention_64_causal_bf16");
+    check(120, bf16, 33, Mask::Bias(mat(1, 81)), "attention_64_bias_bf16");
+    check(86, bf16, 512, Mask::Full, "attention_wide_bf16");
+    check(90, bf16, 65, Mask::Causal, "attention_wide_bf16");
+    check(75, bf16, 64, Mask::Full, "attention_64_any_bf16");
+    check(75, bf16, 512, Mask::Full, "attention_512_any_bf16");
+    check(75, f32, 1, Mask::Full, "attention_64_f32");
+    check(90, f32, 65, Mask::Causal, "attention_512_f32");
 }
 
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let check = |streams: &[Stream], shape: Shape, expected: &str| {
-        let Err(misfit) = Attention::new(Precision::Bf16, streams, &shape, PLACE, 99 << 10) else {
+        let Err(misfit) = Attention::new(&card(90), Precision::Bf16, streams, &shape, PLACE) else {
             panic!("{shape:?} fits");
         };
         assert!(misfit.to_string().contains(expected), "{misfit}");
@@ -68,7 +67,7 @@ fn shapes_that_do_not_fit_are_refused() {
 #[test]
 fn streams_follow_one_another() {
     let two = [stream(2 * 20, 192), Stream { query: None, ..stream(2 * 13, 192) }];
-    let attention = Attention::new(Precision::F32, &two, &shape(2, 3, 64), PLACE, 99 << 10).expect("it fits");
+    let attention = Attention::new(&card(90), Precision::F32, &two, &shape(2, 3, 64), PLACE).expect("it fits");
     let args = attention.meet.args();
     assert_eq!((args.tokens, args.first), (33, [0, 20, 33, 33, 33]));
     assert_eq!(args.out.map(|out| out.at), [PLACE, 0, 0, 0]);

@@ -10,7 +10,8 @@
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::Act;
 
-use super::{act_number, named, shaped, unless, vector, wide, wide_params};
+use super::{named, shaped, unless, vector, wide, wide_params};
+use crate::launch::product::act_code;
 use crate::launch::{Address, Launch, Mat, Misfit, args};
 
 args! {
@@ -144,7 +145,7 @@ impl GroupNorm {
             pieces,
             groups,
             columns: (THREADS * vectors).min(x.cols),
-            act: act_number(act),
+            act: act_code(act),
             eps,
             wide,
         };

@@ -3,7 +3,8 @@
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::Act;
 
-use super::{POINT_THREADS, act_number, blocks, named, shaped, unless, wide};
+use super::{POINT_THREADS, blocks, named, shaped, unless, wide};
+use crate::launch::product::act_code;
 use crate::launch::{Launch, Mat, Misfit, Then, args};
 
 args! {
@@ -75,7 +76,7 @@ impl Activate {
         let kernel = named(precision, "activate_bf16", "activate_f32");
         shaped(kernel, "x", &x, x.rows, x.cols)?;
         shaped(kernel, "out", &out, x.rows, x.cols)?;
-        let args = ActivateArgs { x, out, act: act_number(Some(act)), wide: wide(precision, &[x, out]) };
+        let args = ActivateArgs { x, out, act: act_code(Some(act)), wide: wide(precision, &[x, out]) };
         Ok(Self(precision, args))
     }
 }
