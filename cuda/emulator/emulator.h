@@ -141,6 +141,7 @@ inline u32 ballot(bool yes) {
 inline float exp2_fast(float x) { return exp2f(x); }
 inline float rsqrt_fast(float x) { return 1 / sqrtf(x); }
 inline float tanh_fast(float x) { return tanhf(x); }
+inline float reciprocal_fast(float x) { return 1 / x; }
 
 template <class Change> inline void emulator_atomic(float* at, Change change) {
     u32* bits = reinterpret_cast<u32*>(at);

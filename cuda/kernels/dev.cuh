@@ -56,6 +56,8 @@ FN u32 ballot(bool yes) { return __ballot_sync(0xffffffff, yes); }
 FN float exp2_fast(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 FN float rsqrt_fast(float x) { float y; asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 FN float tanh_fast(float x) { float y; asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+// 1 / x within 1 ulp; 0 of what is infinite.
+FN float reciprocal_fast(float x) { float y; asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 
 // *at = max(*at, value), whatever the order: the same bytes on every run. NaN is not told.
 FN void atomic_max_f32(float* at, float value) {

@@ -3,7 +3,7 @@
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::Geometry;
 
-use super::product::{Card, End, Tile, act_code, check_end, check_mat, flags, in_pieces, pick};
+use super::product::{Card, End, TENSOR_CORES, Tile, act_code, check_end, check_mat, flags, in_pieces, pick};
 use super::{Args, Declaration, Launch, Mat, Misfit, Then, args};
 
 #[cfg(test)]
@@ -67,6 +67,9 @@ const SINGLES_ODD: Tile = Tile { kernel: "conv_f32_64x64_odd", shared: 2 * 128 *
 /// Features up to which tiles of 16 columns are taken: the last convolution of a decoder makes three colours.
 const FEW_FEATURES: u32 = 16;
 
+/// Sides with their zeros are below: a kernel keeps a place in 16 bits.
+const SIDE_END: usize = 1 << 15;
+
 /// A convolution as a product, whose left side is gathered from the picture as it is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv {
@@ -99,9 +102,9 @@ impl Conv {
         check_end(what, end, &out, number)?;
         let Geometry { batch, height, width, kernel, stride, before, after, upsample } = *geometry;
         let padded = |side: usize| side.saturating_mul(upsample).saturating_add(before).saturating_add(after);
-        let small = |number: usize| number < 1 << 20;
-        let known = [batch, height, width, kernel, stride, upsample].iter().all(|number| *number > 0 && small(*number));
-        if !known || !small(before) || !small(after) || padded(height) < kernel || padded(width) < kernel {
+        let known = [batch, height, width, kernel, stride, upsample].iter().all(|number| *number > 0);
+        let looks = |side: usize| (kernel..SIDE_END).contains(&padded(side));
+        if !known || stride >= SIDE_END || batch > u32::MAX as usize || !looks(height) || !looks(width) {
             return Err(misfit(format!("it cannot look as {geometry:?} says")));
         }
         let (out_height, out_width) = geometry.out();
@@ -119,6 +122,7 @@ impl Conv {
             (Precision::F32, true) => &[SINGLES_LARGE, SINGLES_SMALL],
             (Precision::Bf16, false) => &[ODD],
             (Precision::Bf16, true) if out.cols <= FEW_FEATURES => &[FEW],
+            (Precision::Bf16, true) if card.capability < TENSOR_CORES => &[SMALL],
             (Precision::Bf16, true) => &[LARGE, SMALL],
         };
         let tile = pick(tiles, card, out.rows, out.cols).ok_or_else(|| misfit("no kernel is known".to_owned()))?;

@@ -44,7 +44,7 @@ args! {
         bias: u64,
         /// Index into `ACTS`.
         act: u32,
-        /// `PIECES`.
+        /// `PIECES`, for the scales of the weight too.
         flags: u32,
     }
 }
@@ -130,18 +130,10 @@ impl Launch for Fp8Rows {
     }
 }
 
-const WIDE: Tile = Tile {
-    kernel: "fp8_gemm_128x256",
-    rows: 128,
-    cols: 256,
-    threads: 256,
-    shared: 4 * (128 + 256) * 64,
-    beside: 1,
-    cost: 100,
-};
 const LARGE: Tile =
-    Tile { kernel: "fp8_gemm_128x128", cols: 128, threads: 128, shared: 3 * 256 * 64, beside: 2, cost: 110, ..WIDE };
-const SMALL: Tile = Tile { kernel: "fp8_gemm_64x64", rows: 64, cols: 64, shared: 6 * 128 * 64, cost: 150, ..LARGE };
+    Tile { kernel: "fp8_gemm_128x128", rows: 128, cols: 128, threads: 256, shared: 4 * 256 * 64, beside: 1, cost: 100 };
+const SMALL: Tile =
+    Tile { kernel: "fp8_gemm_64x64", rows: 64, cols: 64, threads: 128, shared: 6 * 128 * 64, beside: 2, cost: 140 };
 
 /// A product of rounded rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -171,7 +163,7 @@ impl Fp8Gemm {
             );
             return Err(Misfit { what, reason });
         }
-        let Some(tile) = pick(&[WIDE, LARGE, SMALL], card, out.rows, out.cols) else {
+        let Some(tile) = pick(&[LARGE, SMALL], card, out.rows, out.cols) else {
             return Err(Misfit { what, reason: "no kernel is known".to_owned() });
         };
         let args = Fp8GemmArgs {
@@ -183,7 +175,7 @@ impl Fp8Gemm {
             weight_scale: weight.scale,
             bias: end.bias,
             act: act_code(end.act),
-            flags: flags(end, &out, 2),
+            flags: if weight.scale.is_multiple_of(16) { flags(end, &out, 2) } else { 0 },
         };
         Ok(Self { args, tile })
     }

@@ -2,7 +2,7 @@
 
 use thumbforge_diffusion::dtype::Precision;
 
-use super::product::{Card, End, Tile, act_code, check_end, check_mat, flags, in_pieces, pick};
+use super::product::{Card, End, TENSOR_CORES, Tile, act_code, check_end, check_mat, flags, in_pieces, pick};
 use super::{Address, Args, Declaration, Launch, Mat, Misfit, Then, args};
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ impl Gemm {
             (Precision::F32, true) => &[SINGLES_LARGE, SINGLES_SMALL],
             (Precision::Bf16, false) => &[ODD],
             (Precision::Bf16, true) if out.rows <= FEW_ROWS => &[FEW],
-            (Precision::Bf16, true) if splits > 1 => &[SMALL],
+            (Precision::Bf16, true) if splits > 1 || card.capability < TENSOR_CORES => &[SMALL],
             (Precision::Bf16, true) => &[WIDE, LARGE, SMALL],
         };
         let Some(tile) = pick(tiles, card, out.rows, out.cols) else {

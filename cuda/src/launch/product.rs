@@ -47,6 +47,9 @@ pub const fn act_code(act: Option<Act>) -> u32 {
     }
 }
 
+/// The first cards whose tensor cores take bf16: Ampere. Older ones multiply it in small tiles, slowly.
+pub(super) const TENSOR_CORES: u32 = 80;
+
 /// A block's part of the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tile {

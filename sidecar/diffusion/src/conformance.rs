@@ -253,6 +253,11 @@ pub fn cases() -> Vec<Case> {
             let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
             b.output("y", y);
         }),
+        case("norm: whole vectors with parameters", |b| {
+            let x = part(b, "x", 5, 304);
+            let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
+            b.output("y", y);
+        }),
         case("norm: root mean square with a weight", |b| {
             let x = b.input("x", 3, 77, Element::Act);
             let y = b.norm_affine(x, NormKind::Rms, 1e-6, "norm");
@@ -301,6 +306,11 @@ pub fn cases() -> Vec<Case> {
             let y = b.group_norm(x, "norm", 1, 2, 1e-6);
             b.output("y", y);
         }),
+        case("group norm: few groups of many channels", |b| {
+            let x = b.input("x", 2 * 70, 192, Element::Act);
+            let y = b.group_norm(x, "norm", 2, 2, 1e-6);
+            b.output("y", y);
+        }),
         case("group norm: more channels than a piece", |b| {
             let x = b.input("x", 130, 320, Element::Act);
             let y = b.group_norm(x, "norm", 1, 32, 1e-6);
@@ -327,6 +337,14 @@ pub fn cases() -> Vec<Case> {
             let few = b.input("few", 3, 300, Element::Act);
             let y = b.gated(x, gate, y);
             let y = b.add(few, y);
+            let y = b.times(x, y);
+            b.output("y", y);
+        }),
+        case("combine: whole vectors, gated and multiplied", |b| {
+            let x = b.input("x", 6, 304, Element::Act);
+            let y = b.input("y0", 6, 304, Element::Act);
+            let gate = b.input("gate", 2, 304, Element::Act);
+            let y = b.gated(x, gate, y);
             let y = b.times(x, y);
             b.output("y", y);
         }),

@@ -19,7 +19,7 @@ fn shapes_take_their_kernels() {
         let gemm = Fp8Gemm::new(&CARD, x, weight, &End::default(), singles(1 << 40, rows, cols)).expect("it fits");
         assert_eq!((gemm.kernel(), gemm.grid()), (kernel, [blocks, 1, 1]), "{rows} x {cols} x {k}");
     };
-    check([8192, 6144, 1536], "fp8_gemm_128x256", 64 * 24);
+    check([8192, 6144, 1536], "fp8_gemm_128x128", 64 * 48);
     check([7, 5, 33], "fp8_gemm_64x64", 1);
 }
 

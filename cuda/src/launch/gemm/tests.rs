@@ -35,12 +35,13 @@ fn shapes_take_their_kernels() {
 }
 
 #[test]
-fn cards_with_little_shared_memory_have_kernels_too() {
+fn cards_without_tensor_cores_for_bf16_take_small_tiles() {
     let turing = Card { capability: 75, multiprocessors: 40, shared_bytes: 64 << 10 };
     let gemm = product(&turing, Precision::Bf16, 8192, 6144, 1536);
-    assert_eq!((gemm.kernel(), gemm.shared_bytes() <= turing.shared_bytes), ("gemm_bf16_128x128", true));
-    // The most that a block may have on sm_86, sm_89 and sm_120.
-    assert!(WIDE.shared <= 99 << 10);
+    assert_eq!((gemm.kernel(), gemm.shared_bytes() <= turing.shared_bytes), ("gemm_bf16_64x64", true));
+    let ampere = Card { capability: 86, multiprocessors: 40, shared_bytes: 99 << 10 };
+    let gemm = product(&ampere, Precision::Bf16, 8192, 6144, 1536);
+    assert_eq!((gemm.kernel(), gemm.shared_bytes() <= ampere.shared_bytes), ("gemm_bf16_128x256", true));
 }
 
 #[test]
