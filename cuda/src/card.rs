@@ -5,14 +5,17 @@
 //! take turns, and what is free can be asked meanwhile.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::blaslt::BlasLt;
 use crate::cubins;
 use crate::driver::{self, Card, Context, Driver, Function, Memory, Module, Pool, Recorded, Stream};
 use crate::error::CudaError;
 use crate::launch::{Address, product};
+use crate::libraries::{self, Places};
 use crate::pool::{Block, Class, Limits, Pools, Report, Room, Slab, SlabError};
 use crate::recordings::Recordings;
 use crate::staging::Staging;
@@ -31,10 +34,12 @@ pub struct Settings {
 }
 
 /// Whether NVIDIA's library cuBLASLt multiplies in place of our kernels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Library {
     /// Where it is found.
     Find,
+    /// The one of this file, or none.
+    At(PathBuf),
     /// Never.
     Never,
 }
@@ -57,6 +62,8 @@ pub(crate) struct Gpu {
     pub(crate) shape: product::Card,
     pub(crate) settings: Settings,
     pub(crate) driver: Driver,
+    /// The word of the library that multiplies, and where it lies.
+    pub(crate) library: Option<(String, PathBuf)>,
 }
 
 impl std::fmt::Debug for Gpu {
@@ -72,6 +79,7 @@ pub(crate) struct Work {
     /// What programs work in beside their buffers; as large as the largest that ran.
     workspace: Option<Block>,
     pub(crate) recordings: Recordings<Recorded>,
+    pub(crate) library: Option<BlasLt>,
 }
 
 impl Gpu {
@@ -98,14 +106,34 @@ impl Gpu {
         let pools = Mutex::new(Pools::new(Stretches { context: context.clone(), pool }, limits));
         let control = context.reserve(CONTROL_BYTES)?;
         let staging = Staging::new(&context)?;
-        let work = Mutex::new(Work { staging, workspace: None, recordings: Recordings::new() });
+        let files = match &settings.library {
+            Library::Find => libraries::candidates(&Places::here(), driver.version / 1000),
+            Library::At(path) => vec![path.clone()],
+            Library::Never => Vec::new(),
+        };
+        let library = BlasLt::find(&files);
+        let word = library.as_ref().map(|library| (library.word(), library.path().to_owned()));
+        let work = Mutex::new(Work { staging, workspace: None, recordings: Recordings::new(), library });
         let shape = product::Card {
             capability: card.capability.0 * 10 + card.capability.1,
             multiprocessors: card.multiprocessors,
             shared_bytes: card.shared_bytes,
         };
         let (functions, settings) = (Mutex::new(HashMap::new()), settings.clone());
-        Ok(Self { work, pools, control, functions, module, stream, context, card, shape, settings, driver })
+        Ok(Self {
+            work,
+            pools,
+            control,
+            functions,
+            module,
+            stream,
+            context,
+            card,
+            shape,
+            settings,
+            driver,
+            library: word,
+        })
     }
 
     /// A kernel, looked up once.

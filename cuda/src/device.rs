@@ -11,6 +11,7 @@ use thumbforge_diffusion::param::Params;
 use thumbforge_diffusion::plan::Program;
 use thumbforge_diffusion::views::Views;
 
+use crate::blaslt::{self, Answer, BlasLt};
 use crate::card::{Gpu, Settings, Stretches, Work};
 use crate::driver::{self, Registered};
 use crate::error::CudaError;
@@ -149,6 +150,11 @@ impl Cuda {
     /// What its pools hold.
     pub fn report(&self) -> Report {
         self.gpu.report()
+    }
+
+    /// The library that multiplies in place of our kernels, and where it lies.
+    pub fn library(&self) -> Option<(&str, &std::path::Path)> {
+        self.gpu.library.as_ref().map(|(word, path)| (word.as_str(), path.as_path()))
     }
 
     /// Whether the context is gone with all that it held. Who drops all that is of this card may open it anew.
@@ -343,8 +349,9 @@ impl Cuda {
         stop: &dyn Fn() -> bool,
     ) -> Result<(), Fault> {
         let gpu = &*self.gpu;
-        let mut launches = Launches { gpu };
-        let known = if gpu.settings.record { work.recordings.find(&key) } else { None };
+        let Work { recordings, library, .. } = work;
+        let mut launches = Launches { gpu, library: library.as_mut() };
+        let known = if gpu.settings.record { recordings.find(&key) } else { None };
         if let Some(known) = known {
             if matches!(known, Known::Ran) {
                 *known = match record(run, &mut launches) {
@@ -366,15 +373,19 @@ impl Cuda {
             }
             run.op(op, &mut launches)?;
         }
-        if gpu.settings.record && work.recordings.find(&key).is_none() {
-            work.recordings.ran(key);
+        if gpu.settings.record && recordings.find(&key).is_none() {
+            recordings.ran(key);
         }
         Ok(())
     }
 
     fn workspace_of(&self, program: &Program) -> u64 {
-        let none = |_: u32, _: u32, _: u32, _: &graph::Then| 0;
-        exec::workspace_bytes(program, &none)
+        let takes = self.gpu.library.is_some() && program.precision == Precision::Bf16;
+        let library = |rows: u32, cols: u32, k: u32, then: &graph::Then| match takes {
+            true => blaslt::workspace_bytes(rows, cols, k, then),
+            false => 0,
+        };
+        exec::workspace_bytes(program, &library)
     }
 }
 
@@ -389,6 +400,7 @@ fn record(run: &Run<'_, Model>, launches: &mut Launches<'_>) -> Result<driver::R
 /// Launches go to the card's stream.
 struct Launches<'a> {
     gpu: &'a Gpu,
+    library: Option<&'a mut BlasLt>,
 }
 
 impl Sink for Launches<'_> {
@@ -402,8 +414,12 @@ impl Sink for Launches<'_> {
         unsafe { self.gpu.stream.launch(&function, launch) }
     }
 
-    unsafe fn multiply(&mut self, _: &Product) -> Result<bool, CudaError> {
-        Ok(false)
+    unsafe fn multiply(&mut self, product: &Product) -> Result<Answer, CudaError> {
+        match &mut self.library {
+            // SAFETY: the caller says so.
+            Some(library) => unsafe { library.multiply(&self.gpu.stream, product) },
+            None => Ok(Answer::No),
+        }
     }
 }
 
@@ -411,8 +427,10 @@ impl Device for Cuda {
     type Model = Model;
     type Memory = Reserved;
 
-    fn class(&self, _: Precision) -> DeviceClass {
-        DeviceClass::Cuda { capability: self.gpu.shape.capability, library: None }
+    fn class(&self, precision: Precision) -> DeviceClass {
+        let library = self.gpu.library.as_ref().filter(|_| precision == Precision::Bf16);
+        let library = library.map(|(word, _)| word.clone());
+        DeviceClass::Cuda { capability: self.gpu.shape.capability, library }
     }
 
     fn free_bytes(&self) -> u64 {

@@ -10,6 +10,7 @@ use thumbforge_diffusion::graph::{self, Element, Op, View, Weight};
 use thumbforge_diffusion::plan::Program;
 use thumbforge_diffusion::views::{Views, check_geometry, divides, product_is};
 
+use crate::blaslt::Answer;
 use crate::error::CudaError;
 use crate::launch::attention::{Attention, Mask, Shape, Stream};
 use crate::launch::conv::Conv;
@@ -33,11 +34,11 @@ pub(crate) trait Sink {
     /// As [`crate::driver::Stream::launch`].
     unsafe fn launch<L: Launch>(&mut self, launch: &L) -> Result<(), CudaError>;
 
-    /// Has a library multiply in place of our kernel. False where it does not, or not this shape.
+    /// Has a library multiply in place of our kernel, where it does and takes this shape.
     ///
     /// # Safety
-    /// As [`Sink::launch`], of all matrices of `product`.
-    unsafe fn multiply(&mut self, product: &Product) -> Result<bool, CudaError>;
+    /// As [`Sink::launch`], of all matrices of `product` and its bias.
+    unsafe fn multiply(&mut self, product: &Product) -> Result<Answer, CudaError>;
 }
 
 /// A linear layer, for a library: `out = x · weightᵀ + bias`, and what comes behind it.
@@ -50,6 +51,8 @@ pub(crate) struct Product {
     pub(crate) out: Mat,
     pub(crate) workspace: Address,
     pub(crate) workspace_bytes: u64,
+    /// The bias as bf16; 0 where there is none.
+    pub(crate) bias: Address,
 }
 
 /// Parameters by name, and where they begin on the card.
@@ -154,7 +157,10 @@ impl<'a, P: Parameters> Run<'a, P> {
                 let (x, out) = (self.act(*x)?, self.act(*out)?);
                 let weight = self.matrix(*weight)?;
                 let end = End { bias: self.bias(*bias, out.cols)?, act: *act, then: self.then(then, out)? };
-                self.linear(x, weight, end, out, sink)
+                let bias = bias.map_or(Ok(0), |bias| self.rounded(bias))?;
+                let precision = self.program.precision;
+                let (workspace, workspace_bytes) = (self.workspace, self.workspace_bytes);
+                self.linear(&Product { precision, x, weight, end, out, workspace, workspace_bytes, bias }, sink)
             }
             Op::Conv { x, weight, bias, geometry, then, out } => {
                 check_geometry(geometry, x.rows)?;
@@ -259,15 +265,19 @@ impl<'a, P: Parameters> Run<'a, P> {
         }
     }
 
-    fn linear(&self, x: Mat, weight: Mat, end: End, out: Mat, sink: &mut impl Sink) -> Result<(), Fault> {
-        let (precision, workspace) = (self.program.precision, self.workspace);
+    fn linear(&self, product: &Product, sink: &mut impl Sink) -> Result<(), Fault> {
+        let Product { precision, x, weight, end, out, workspace, .. } = *product;
         let gemm = Gemm::new(sink.card(), precision, x, weight, &end, out, workspace)?;
-        let workspace_bytes = self.workspace_bytes;
-        let product = Product { precision, x, weight, end, out, workspace, workspace_bytes };
         // SAFETY: all matrices are checked views of the memory or parameters of the model; `Gemm::new` found that their
         // shapes fit; the workspace is as long as it says.
-        if unsafe { sink.multiply(&product) }? {
-            return Ok(());
+        match unsafe { sink.multiply(product) }? {
+            Answer::Done => return Ok(()),
+            Answer::Then(y) => {
+                let combine = Combine::new(precision, y, end.then, out)?;
+                // SAFETY: as above; the product lies in the workspace.
+                return Ok(unsafe { sink.launch(&combine) }?);
+            }
+            Answer::No => {}
         }
         // SAFETY: as above; the workspace is as long as `workspace_bytes` found for this operation.
         unsafe { sink.launch(&gemm) }?;
@@ -377,6 +387,14 @@ impl<'a, P: Parameters> Run<'a, P> {
         let fits = placed.shape.len() == 1 && placed.number_bytes == 4 && wanted.rows.len() == len as usize;
         ensure(fits, || format!("{} of {:?} where {len} singles are wanted", wanted.name, wanted.shape))?;
         Ok(at)
+    }
+
+    /// The wanted rows of a vector, as bf16; 0 where the model has none.
+    fn rounded(&self, weight: Weight) -> Result<Address, Fault> {
+        let (at, placed) = self.param(weight)?;
+        let wanted = self.views.wanted(weight)?;
+        let whole = at - (wanted.rows.start * placed.row_len() * placed.number_bytes) as u64 - placed.at;
+        Ok(placed.rounded.map_or(0, |rounded| whole + rounded + wanted.rows.start as u64 * 2))
     }
 
     fn bias(&self, bias: Option<Weight>, len: u32) -> Result<Address, Fault> {

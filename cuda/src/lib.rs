@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "the driver's functions are C; every block argues for itself")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+mod blaslt;
 mod card;
 pub mod cubins;
 mod device;

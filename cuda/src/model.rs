@@ -39,6 +39,8 @@ pub(crate) struct Placed {
     pub(crate) at: u64,
     /// Bytes of a number: 2 or 4.
     pub(crate) number_bytes: usize,
+    /// Where a vector lies once more, as bf16: cuBLASLt adds a bias of the outcome's type alone.
+    pub(crate) rounded: Option<u64>,
 }
 
 impl Placed {
@@ -67,13 +69,20 @@ impl<'a> Layout<'a> {
     pub(crate) fn of(params: &'a Params, precision: Precision) -> Self {
         let mut bytes = 0u64;
         let mut places = Vec::with_capacity(params.0.len());
-        for (name, param) in &params.0 {
-            let number_bytes = if param.shape.len() > 1 { precision.bytes() } else { 4 };
-            let numbers = param.rows().saturating_mul(param.row_len()) as u64;
-            places.push((name.as_str(), param, Placed { shape: param.shape.clone(), at: bytes, number_bytes }));
+        let mut take = |numbers: u64, number_bytes: usize| {
+            let at = bytes;
             // A model of more bytes than can be counted fits no card.
             let end = bytes.saturating_add(numbers.saturating_mul(number_bytes as u64));
             bytes = end.checked_next_multiple_of(ALIGN).unwrap_or(u64::MAX);
+            at
+        };
+        for (name, param) in &params.0 {
+            let vector = param.shape.len() <= 1;
+            let number_bytes = if vector { 4 } else { precision.bytes() };
+            let numbers = param.rows().saturating_mul(param.row_len()) as u64;
+            let at = take(numbers, number_bytes);
+            let rounded = (vector && precision == Precision::Bf16).then(|| take(numbers, 2));
+            places.push((name.as_str(), param, Placed { shape: param.shape.clone(), at, number_bytes, rounded }));
         }
         Self { places, bytes }
     }
@@ -94,7 +103,7 @@ impl<'a> Layout<'a> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         let mut units = Vec::new();
         for (name, param, placed) in &self.places {
-            cut(name, param, placed, &mut units)?;
+            cut_all(name, param, placed, &mut units)?;
         }
         let mut rest = units.as_slice();
         while let Some(first) = rest.first() {
@@ -125,6 +134,15 @@ struct Unit<'a> {
     number_bytes: usize,
     /// Where they lie in the model.
     bytes: Range<u64>,
+}
+
+/// Cuts a parameter into units, and once more where it lies once more.
+fn cut_all<'a>(name: &str, param: &'a Param, placed: &Placed, units: &mut Vec<Unit<'a>>) -> Result<(), CudaError> {
+    cut(name, param, placed, units)?;
+    match placed.rounded {
+        Some(at) => cut(name, param, &Placed { at, number_bytes: 2, ..placed.clone() }, units),
+        None => Ok(()),
+    }
 }
 
 /// Cuts a parameter into units.
@@ -258,7 +276,7 @@ mod tests {
         let layout = Layout::of(params, precision);
         let mut units = Vec::new();
         for (name, param, placed) in &layout.places {
-            cut(name, param, placed, &mut units).expect("sound");
+            cut_all(name, param, placed, &mut units).expect("sound");
         }
         let mut room = vec![0xEE; layout.bytes as usize];
         convert_all(&units, 0, &mut room, threads);
@@ -293,7 +311,8 @@ mod tests {
             ("b", Param::whole(Tensor::of_f32(vec![7], &vector))),
         ]);
         let bf16 = converted(&params, Precision::Bf16, 1);
-        assert_eq!(bf16.len(), 512, "each begins at a place of its own");
+        assert_eq!(bf16.len(), 768, "each begins at a place of its own");
+        assert_eq!(halves(&bf16[512..526]), rounded(&vector));
         assert_eq!(halves(&bf16[..60]), rounded(&matrix));
         assert_eq!(singles(&bf16[256..284]), vector);
         let f32 = converted(&params, Precision::F32, 3);

@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Cards, Thrice, card};
-use thumbforge_cuda_standin::Figure;
+use thumbforge_cuda_standin::{Control, Figure};
 use thumbforge_diffusion::conformance;
 use thumbforge_diffusion::dtype::Precision;
 
@@ -40,4 +40,19 @@ fn bf16_one_by_one() {
 #[test]
 fn bf16_recorded() {
     check("bf16_recorded", Precision::Bf16, true);
+}
+
+/// Kernels that only some cards take, and warps that get their turn in other orders.
+#[test]
+fn other_cards_and_orders() {
+    let Some(cards) = Cards::of_test("other_cards_and_orders") else { return };
+    for (capability, seed) in [(75, 1), (80, 2), (120, 3)] {
+        cards.standin.set(Control::Capability, capability);
+        cards.standin.set(Control::Seed, seed);
+        for precision in [Precision::F32, Precision::Bf16] {
+            if let Err(faults) = conformance::check(&card(false), precision) {
+                panic!("on sm_{capability}, in order {seed}: {faults}\n{}", cards.standin.fault());
+            }
+        }
+    }
 }
