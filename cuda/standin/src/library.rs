@@ -177,8 +177,8 @@ impl Standin {
     }
 
     /// # Safety
-    /// `T` is the type of the function of this name in `driver/controls.cpp`.
-    unsafe fn function<T: Copy>(&self, name: &str) -> T {
+    /// `T` is the type of the function of this name in `driver/`.
+    pub(crate) unsafe fn function<T: Copy>(&self, name: &str) -> T {
         // SAFETY: the caller names the type.
         let found = unsafe { self.library.get::<T>(name.as_bytes()) };
         *found.unwrap_or_else(|err| panic!("the stand-in was compiled without {name}: {err}"))
