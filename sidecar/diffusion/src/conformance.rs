@@ -219,6 +219,7 @@ pub fn cases() -> Vec<Case> {
         case("conv: 3 x 3 over a batch of odd pictures", conv(same(2, 5, 7, 3), 16, 24)),
         case("conv: channels that fill no vector", conv(same(1, 6, 5, 3), 3, 40)),
         case("conv: many channels, few features", conv(same(1, 9, 9, 3), 200, 3)),
+        case("conv: as many features as a large tile", conv(same(1, 15, 17, 3), 8, 128)),
         case("conv: 1 x 1", conv(same(2, 4, 4, 1), 40, 20)),
         case("conv: one pixel", conv(same(1, 1, 1, 3), 8, 8)),
         case(
@@ -250,6 +251,11 @@ pub fn cases() -> Vec<Case> {
         }),
         case("norm: layer with parameters", |b| {
             let x = part(b, "x", 5, 300);
+            let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
+            b.output("y", y);
+        }),
+        case("norm: whole vectors with parameters", |b| {
+            let x = part(b, "x", 5, 304);
             let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
             b.output("y", y);
         }),
@@ -301,6 +307,11 @@ pub fn cases() -> Vec<Case> {
             let y = b.group_norm(x, "norm", 1, 2, 1e-6);
             b.output("y", y);
         }),
+        case("group norm: few groups of many channels", |b| {
+            let x = b.input("x", 2 * 70, 192, Element::Act);
+            let y = b.group_norm(x, "norm", 2, 2, 1e-6);
+            b.output("y", y);
+        }),
         case("group norm: more channels than a piece", |b| {
             let x = b.input("x", 130, 320, Element::Act);
             let y = b.group_norm(x, "norm", 1, 32, 1e-6);
@@ -327,6 +338,14 @@ pub fn cases() -> Vec<Case> {
             let few = b.input("few", 3, 300, Element::Act);
             let y = b.gated(x, gate, y);
             let y = b.add(few, y);
+            let y = b.times(x, y);
+            b.output("y", y);
+        }),
+        case("combine: whole vectors, gated and multiplied", |b| {
+            let x = b.input("x", 6, 304, Element::Act);
+            let y = b.input("y0", 6, 304, Element::Act);
+            let gate = b.input("gate", 2, 304, Element::Act);
+            let y = b.gated(x, gate, y);
             let y = b.times(x, y);
             b.output("y", y);
         }),
