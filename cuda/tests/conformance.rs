@@ -5,7 +5,7 @@ mod support;
 
 use support::{Cards, Thrice, card, settings};
 use thumbforge_cuda::{Cuda, Library, Settings};
-use thumbforge_cuda_standin::Figure;
+use thumbforge_cuda_standin::{Control, Figure};
 use thumbforge_diffusion::conformance::{self, Case, Tolerance};
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::{DType, Precision};
@@ -121,4 +121,18 @@ fn products_of_all_kinds() -> Vec<Case> {
             b.output("y", y);
         }),
     ]
+}
+
+/// Kernels and tiles are chosen by the card: one without bf16 in its tensor cores and with little shared memory, and the
+/// consumers' cards of two generations.
+#[test]
+fn bf16_on_cards_of_other_kinds() {
+    let Some(cards) = Cards::of_test("bf16_on_cards_of_other_kinds") else { return };
+    for capability in [75, 86, 120] {
+        cards.standin.set(Control::Capability, capability);
+        let device = Thrice(card(false), 1);
+        assert_eq!(device.class(Precision::Bf16).to_string(), format!("cuda-sm{capability}"));
+        conformance::check(&device, Precision::Bf16).unwrap_or_else(|faults| panic!("sm_{capability}: {faults}"));
+    }
+    cards.nothing_is_left();
 }

@@ -280,7 +280,7 @@ fn what_does_not_fit_is_refused_and_named() {
         let said = outcome.expect_err("refused").to_string();
         assert!(said.contains(expected), "{said}");
     };
-    let mut run = |program: &Program, model: &Model, memory: &mut Reserved, bases: Bases<'_>| {
+    let run = |program: &Program, model: &Model, memory: &mut Reserved, bases: Bases<'_>| {
         cuda.run(program, model, memory, bases, &|| false)
     };
     let singles = Small::new(Precision::F32);
