@@ -137,6 +137,16 @@ impl Cuda {
         self.gpu.context.memory()
     }
 
+    /// What a picture of this class may take in all, weights included, once what is held now was given back or is its own.
+    pub fn whole_bytes(&self) -> u64 {
+        self.gpu.room().map_or(0, |room| self.gpu.pools.lock().whole(self.class, room))
+    }
+
+    /// The most that this class may hold.
+    pub fn share_bytes(&self) -> u64 {
+        self.gpu.pools.lock().limits().share(self.class).cap_bytes
+    }
+
     /// What its pools hold.
     pub fn report(&self) -> Report {
         self.gpu.report()

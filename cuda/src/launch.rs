@@ -198,16 +198,15 @@ pub fn header() -> String {
         let fields: String = declaration.fields.iter().map(text_of).collect();
         text += &format!("\nstruct {} {{\n{fields}}};\n", declaration.name);
         text += &format!("static_assert(sizeof({0}) == {1}, \"{0}\");\n", declaration.name, declaration.bytes);
-    }
-    text += "\n#ifndef __CUDACC_RTC__ // which has no offsetof; the emulator's compiler says it of the same text\n";
-    for declaration in declarations() {
+        // NVRTC does not know the offset of a field; the C++ compiler of the emulator reads the same text.
+        text += "#ifndef __CUDACC_RTC__\n";
         for field in declaration.fields {
             text += &format!(
                 "static_assert(__builtin_offsetof({0}, {1}) == {2}, \"{0}.{1}\");\n",
                 declaration.name, field.name, field.offset
             );
         }
+        text += "#endif\n";
     }
-    text += "#endif\n";
     text
 }

@@ -269,21 +269,13 @@ impl<S: Slab> Pools<S> {
         fresh.max(gap.map(|stretch| stretch.arena.gap_largest()).max().unwrap_or(0))
     }
 
-    /// What a picture of a class may take in all, weights included, when what the class and the weights hold now is its own or
-    /// was given back: what a plan is held against. Its arena has the class's cap besides.
+    /// What a picture of a class may take in all, weights included, once everything that is held now was given back or is
+    /// its own: what a plan is held against, where pictures are drawn one after another. Its arena has the class's cap besides.
     pub fn whole(&self, class: Class, room: Room) -> u64 {
-        let own = |other: &Class| *other == class || *other == Class::Weights;
-        let held = |class: Class| -> u64 {
-            let of_class = self.stretches.iter().filter(|stretch| stretch.class == class && !stretch.arena.is_empty());
-            of_class.map(|stretch| stretch.arena.bytes()).sum()
-        };
-        let empty: u64 =
-            self.stretches.iter().filter(|stretch| stretch.arena.is_empty()).map(|stretch| stretch.arena.bytes()).sum();
-        let others = Class::ALL.into_iter().filter(|other| !own(other));
-        let kept: u64 = others.map(|other| held(other).max(self.limits.share(other).floor_bytes)).sum();
-        let ours: u64 = Class::ALL.into_iter().filter(own).map(held).sum();
-        let card = room.left_bytes().saturating_add(empty).saturating_add(ours);
-        self.limits.budget_bytes.saturating_sub(kept).min(card)
+        let others = Class::ALL.into_iter().filter(|other| *other != class && *other != Class::Weights);
+        let floors: u64 = others.map(|other| self.limits.share(other).floor_bytes).sum();
+        let ours: u64 = self.stretches.iter().map(|stretch| stretch.arena.bytes()).sum();
+        self.limits.budget_bytes.saturating_sub(floors).min(room.left_bytes().saturating_add(ours))
     }
 
     /// Gives all that lies empty back to the driver; how many bytes that was.

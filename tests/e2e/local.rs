@@ -17,15 +17,19 @@ fn tokenizers() -> PathBuf {
 }
 
 /// A rig with a toy's files in `model/` of its folder.
-fn with_files() -> (Rig, PathBuf) {
-    let rig = Rig::new(BINARY);
+fn with_files(rig: Rig) -> (Rig, PathBuf) {
     let file = Tiny::medium().write_single(&rig.path().join("model"), Encoders::Inside).expect("a toy's file");
     (rig, file)
 }
 
 /// A rig where the toy is registered as SD3.5 Medium.
 pub(crate) fn registered() -> Rig {
-    let (rig, file) = with_files();
+    registered_in(Rig::new(BINARY))
+}
+
+/// The same, in this rig.
+pub(crate) fn registered_in(rig: Rig) -> Rig {
+    let (rig, file) = with_files(rig);
     let file = file.display().to_string();
     rig.run(&["weights", "add", &file, "--model", "sd3.5-medium"]).expect(0);
     rig.run(&["weights", "add", &tokenizers().display().to_string(), "--part", "tokenizers"]).expect(0);
@@ -33,7 +37,7 @@ pub(crate) fn registered() -> Rig {
 }
 
 /// Pixels of a file of the project.
-fn pixels(rig: &Rig, name: &str) -> Vec<u8> {
+pub(crate) fn pixels(rig: &Rig, name: &str) -> Vec<u8> {
     let bytes = rig.read(name);
     let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().expect(name);
     let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
@@ -53,7 +57,7 @@ fn generate<'a>(rest: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn files_that_nobody_registered_are_drawn_with_as_they_are() {
-    let (rig, file) = with_files();
+    let (rig, file) = with_files(Rig::new(BINARY));
     let (file, tokens) = (file.display().to_string(), tokenizers().display().to_string());
     let own = ["--weights", &file, "--tokenizers", &tokens, "--dtype", "f32", "--seed", "7", "--noise", "torch-cpu"];
     let item = |report: &Value| report["items"][0].clone();
@@ -151,7 +155,7 @@ fn sizes_that_the_model_does_not_draw_are_cut_out_of_larger_ones() {
 
 #[test]
 fn a_model_that_is_not_whole_says_what_it_lacks() {
-    let (rig, file) = with_files();
+    let (rig, file) = with_files(Rig::new(BINARY));
     let local = ["generate", "p", "--model", "sd3.5-medium", "--size", "64x64"];
     rig.run(&local).expect(3).says(&["its weights are not on this machine", "thumbforge weights pull sd3.5-medium"]);
     rig.run(&["weights", "add", &file.display().to_string(), "--model", "sd3.5-medium"]).expect(0);

@@ -4,6 +4,7 @@ mod approve;
 mod bad_input;
 mod batch;
 mod beside;
+mod cards;
 mod export;
 mod finals;
 mod fixture;

@@ -112,6 +112,8 @@ impl Rig {
         for name in kinds.flat_map(|variables| variables.names()).chain(own).chain(hubs) {
             command.env_remove(name);
         }
+        // Pictures are the same wherever the suites run; who wants a card names it.
+        command.env("THUMBFORGE_DEVICE", "cpu").env_remove("THUMBFORGE_VRAM_RESERVE");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.args(args);

@@ -166,18 +166,21 @@ fn a_driver_that_says_no_is_asked_again_with_all_that_lies_empty() {
 #[test]
 fn a_plan_is_held_against_what_it_may_take_in_all() {
     let mut pools = Pools::new(Card::new(64 * MIB), limits());
-    let whole = |pools: &Pools<Card>, class: Class| pools.whole(class, room(pools)) / MIB;
     // What is kept for drafts is theirs, and nobody else's.
-    assert_eq!((whole(&pools, Class::Drafts), whole(&pools, Class::Finals)), (64, 56));
+    let check = |pools: &Pools<Card>, room: Room, drafts: u64, finals: u64| {
+        let whole = (pools.whole(Class::Drafts, room) / MIB, pools.whole(Class::Finals, room) / MIB);
+        assert_eq!(whole, (drafts, finals));
+    };
+    check(&pools, room(&pools), 64, 56);
     let weights = take(&mut pools, Class::Weights, 20 * MIB).expect("room");
-    assert_eq!((whole(&pools, Class::Drafts), whole(&pools, Class::Finals)), (64, 56), "weights are its own");
     let others = take(&mut pools, Class::Batch, 10 * MIB).expect("room");
-    assert_eq!((whole(&pools, Class::Drafts), whole(&pools, Class::Batch)), (54, 56));
+    check(&pools, room(&pools), 64, 56);
+    // What other programs hold is not ours, however much of it we hold ourselves.
     let short = Room { free_bytes: 12 * MIB, reserve_bytes: 2 * MIB };
-    assert_eq!(pools.whole(Class::Drafts, short), 30 * MIB, "what is free, and the weights");
+    check(&pools, short, 40, 40);
     pools.give(weights).expect("ours");
     pools.give(others).expect("ours");
-    assert_eq!(pools.whole(Class::Drafts, short), 40 * MIB, "what lies empty goes back first");
+    check(&pools, short, 40, 40);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //   pools (0: a card without), seed (order in which blocks, warps and lanes get their turn; emulator/run.h),
 //   threads (of the host that emulate; 0 is one for each processor), late (1: what is queued is done when somebody waits,
 //   as late as a card may; 0: at once), fail_allocation (n: the n-th from now on fails), lose_launch (n: the context is lost
-//   at the n-th launch from now on)
+//   at the n-th launch from now on), lose_again (n: and again at the n-th launch after each loss)
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -19,6 +19,7 @@ static uint64_t* control(Controls& controls, const char* name) {
         {"others_mib", &controls.others_mib}, {"driver", &controls.driver},   {"pools", &controls.pools},
         {"seed", &controls.seed},       {"threads", &controls.threads},       {"late", &controls.late},
         {"fail_allocation", &controls.fail_allocation}, {"lose_launch", &controls.lose_launch},
+        {"lose_again", &controls.lose_again},
     };
     for (const auto& [known, value] : all)
         if (strcmp(known, name) == 0) return value;
@@ -30,7 +31,7 @@ State& state() {
     static State* const made = [] {
         State* state = new State();
         for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "seed", "threads", "late",
-                                 "fail_allocation", "lose_launch"}) {
+                                 "fail_allocation", "lose_launch", "lose_again"}) {
             std::string variable = "THUMBFORGE_STANDIN_";
             for (const char* c = name; *c != 0; ++c) variable += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
             const char* value = getenv(variable.c_str());

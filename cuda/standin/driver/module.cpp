@@ -108,8 +108,10 @@ CUresult launch(uint32_t card, const Operation& operation) {
     State& all = state();
     ++all.launch_count;
     ++all.launches[operation.name];
-    if (all.controls.lose_launch != 0 && --all.controls.lose_launch == 0)
+    if (all.controls.lose_launch != 0 && --all.controls.lose_launch == 0) {
+        all.controls.lose_launch = all.controls.lose_again;
         return lose(card, CUDA_ERROR_LAUNCH_FAILED, "as a test wanted, at kernel " + operation.name);
+    }
     if (operation.outside != nullptr) {
         CUresult error = operation.outside(operation.args.data());
         return error == CUDA_SUCCESS ? error : lose(card, error, operation.name + " failed");

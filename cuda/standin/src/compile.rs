@@ -23,7 +23,9 @@ pub struct Built {
 /// A change of one place in a kernel's file, for tests of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mutation {
-    /// In `cuda/kernels`.
+    /// The kernel's file in `cuda/kernels`, which is compiled.
+    pub unit: &'static str,
+    /// What is changed: the same, or a header that it includes itself.
     pub file: &'static str,
     /// Stands in the file once.
     pub find: &'static str,
@@ -251,17 +253,22 @@ pub fn build_kernels(mutations: &[Mutation]) -> Result<Vec<PathBuf>, StandinErro
     let driver = build()?.driver;
     let mut changed = Vec::new();
     for mutation in mutations {
-        let path = sources().join("kernels").join(mutation.file);
-        let text = file("read", &path, std::fs::read_to_string(&path))?;
-        let times = text.matches(mutation.find).count();
-        if times != 1 {
-            return Err(StandinError::Mutation {
-                file: mutation.file.to_owned(),
-                find: mutation.find.to_owned(),
-                times,
-            });
+        let kernels = sources().join("kernels");
+        let (path, header) = (kernels.join(mutation.unit), kernels.join(mutation.file));
+        let unit = file("read", &path, std::fs::read_to_string(&path))?;
+        let text = file("read", &header, std::fs::read_to_string(&header))?;
+        let once = |text: &str, find: &str| match text.matches(find).count() {
+            1 => Ok(()),
+            times => Err(StandinError::Mutation { file: mutation.file.to_owned(), find: find.to_owned(), times }),
+        };
+        once(&text, mutation.find)?;
+        let mut text = text.replace(mutation.find, mutation.replace);
+        if mutation.file != mutation.unit {
+            let include = format!("#include \"{}\"", mutation.file);
+            once(&unit, &include)?;
+            text = unit.replace(&include, &text.replace("#pragma once", ""));
         }
-        changed.push((path, text.replace(mutation.find, mutation.replace), Dialect::Kernel));
+        changed.push((path, text, Dialect::Kernel));
     }
     let objects = compiler.objects(&changed)?;
     objects.into_iter().map(|object| compiler.link(&[object, driver.clone()], "libkernels.so", &["-shared"])).collect()

@@ -34,6 +34,8 @@ pub enum Control {
     FailAllocation,
     /// The context is lost at the n-th launch from now on; 0 for none.
     LoseLaunch,
+    /// And again at the n-th launch after each loss; 0 for once.
+    LoseAgain,
 }
 
 impl Control {
@@ -50,6 +52,7 @@ impl Control {
             Self::Late => "late",
             Self::FailAllocation => "fail_allocation",
             Self::LoseLaunch => "lose_launch",
+            Self::LoseAgain => "lose_again",
         }
     }
 

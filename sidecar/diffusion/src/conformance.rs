@@ -248,6 +248,11 @@ pub fn cases() -> Vec<Case> {
             let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
             b.output("y", y);
         }),
+        case("norm: whole vectors with parameters", |b| {
+            let x = part(b, "x", 5, 304);
+            let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
+            b.output("y", y);
+        }),
         case("norm: root mean square with a weight", |b| {
             let x = b.input("x", 3, 77, Element::Act);
             let y = b.norm_affine(x, NormKind::Rms, 1e-6, "norm");
@@ -288,6 +293,11 @@ pub fn cases() -> Vec<Case> {
             let y = b.group_norm(x, "norm", 1, 2, 1e-6);
             b.output("y", y);
         }),
+        case("group norm: few groups of many channels", |b| {
+            let x = b.input("x", 2 * 70, 192, Element::Act);
+            let y = b.group_norm(x, "norm", 2, 2, 1e-6);
+            b.output("y", y);
+        }),
         case("group norm: more channels than a piece", |b| {
             let x = b.input("x", 130, 320, Element::Act);
             let y = b.group_norm(x, "norm", 1, 32, 1e-6);
@@ -300,6 +310,14 @@ pub fn cases() -> Vec<Case> {
             let few = b.input("few", 3, 300, Element::Act);
             let y = b.gated(x, gate, y);
             let y = b.add(few, y);
+            let y = b.times(x, y);
+            b.output("y", y);
+        }),
+        case("combine: whole vectors, gated and multiplied", |b| {
+            let x = b.input("x", 6, 304, Element::Act);
+            let y = b.input("y0", 6, 304, Element::Act);
+            let gate = b.input("gate", 2, 304, Element::Act);
+            let y = b.gated(x, gate, y);
             let y = b.times(x, y);
             b.output("y", y);
         }),
@@ -436,8 +454,11 @@ fn blocks(dtype: DType, count: usize, seeded: &mut Seeded) -> Vec<u8> {
     bytes
 }
 
+/// Numbers of a kept buffer by its name.
+type Named = (String, Vec<f32>);
+
 /// What a case gave: every kept buffer by name.
-pub type Outcome = Vec<(String, Vec<f32>)>;
+pub type Outcome = Vec<Named>;
 
 /// Runs `case` on `device`, with every input number passed through `change`.
 ///
@@ -565,7 +586,7 @@ pub fn differences<R: Device, D: Device>(
     let of = |outcome: Result<Outcome, DiffusionError>| outcome.map_err(|err| format!("failed to {err}"));
     let expected = of(outcome(reference, case, precision, |_, x| x))?;
     let given = of(outcome(device, case, precision, |_, x| x))?;
-    let one = |((name, expected), (_, given)): (&(String, Vec<f32>), &(String, Vec<f32>))| {
+    let one = |((name, expected), (_, given)): (&Named, &Named)| {
         let (mut error, mut power, mut largest, mut scale) = (0.0, 0.0, 0.0f64, 0.0f64);
         for (expected, given) in expected.iter().zip(given) {
             let (expected, given) = (f64::from(*expected), f64::from(*given));

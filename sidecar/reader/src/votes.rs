@@ -14,7 +14,7 @@ const RIGHT_TO_WRONG: f64 = 0.7;
 /// picture do not err alike so often.
 const SURE: u32 = 5;
 /// Passes after which a string that none of them found is not looked for any more.
-const HOPELESS: u32 = 9;
+const HOPELESS: u32 = 12;
 
 /// Passes that found the string, letter by letter.
 #[derive(Debug, Clone, Default)]
@@ -155,8 +155,8 @@ mod tests {
         assert!(!votes("megasale", &["megasole"]).settled());
         assert!(!votes("megasale", &["megasole"; 4]).settled());
         assert!(votes("megasale", &["megasole"; 5]).settled());
-        assert!(!votes("megasale", &["nothing"; 8]).hopeless());
-        assert!(votes("megasale", &["nothing"; 9]).hopeless());
+        assert!(!votes("megasale", &["nothing"; 11]).hopeless());
+        assert!(votes("megasale", &["nothing"; 12]).hopeless());
     }
 
     #[test]

@@ -131,17 +131,19 @@ impl Machine {
     /// Why nothing is drawn here. It fits behind "failed to".
     pub(crate) fn classes(&self) -> Result<Classes, String> {
         match self.cards().first() {
-            Some(card) => {
-                let class = card.class.clone();
-                let dtype = if card.capability < BF16_CAPABILITY { Dtype::F32 } else { Dtype::Bf16 };
-                Ok(Classes { dtype, f32: class.clone(), bf16: class })
-            }
+            Some(card) => Ok(Self::classes_of(card)),
             None if self.has_processor() => Ok(self.processor.clone()),
             None => Err(format!(
                 "draw on a GPU: {}; `device = \"auto\"` under [local] draws on the processor instead",
                 self.why().unwrap_or_else(|| "no card is fit for it".to_owned())
             )),
         }
+    }
+
+    /// The class of device that a card is.
+    pub(crate) fn classes_of(card: &Card) -> Classes {
+        let dtype = if card.capability < BF16_CAPABILITY { Dtype::F32 } else { Dtype::Bf16 };
+        Classes { dtype, f32: card.class.clone(), bf16: card.class.clone() }
     }
 
     /// Why no card is drawn on, where none is.

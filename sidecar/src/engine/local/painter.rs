@@ -30,6 +30,9 @@ pub(crate) trait Painter: Send + 'static {
     /// Why the device cannot be had again.
     fn restart(&self) -> Result<(), EngineError>;
 
+    /// Nobody draws for a while, and no model is open: what the device holds goes back to others.
+    fn rest(&self);
+
     /// Draws pictures that may share a call, fewer at once where `plan` says so.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ const TILE_OVERLAP: usize = 32;
 pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<Local, EngineError> {
     let machine = Arc::new(machine(market)?);
     let shelf = Arc::new(shelf_of(data_dir, market, machine.clone())?);
-    let (mut seats, gauges) = gpu::seats(&machine)?;
+    let (mut seats, gauges) = gpu::seats(&machine);
     if machine.has_processor() {
         seats.push(Box::new(seat(Processor, processor(), Arc::new(|_: &str| {}))));
     }
@@ -64,11 +64,15 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
 /// A site with its model thread.
 pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S>> {
     let held = Arc::new(AtomicU64::new(0));
-    let (painter_site, painter_held, planner) = (site.clone(), held.clone(), Mutex::new(None));
-    let start = Box::new(move || Sd3 { site: painter_site.clone(), held: painter_held.clone() });
+    let planner = Arc::new(Mutex::new(None));
+    let painter = (site.clone(), held.clone(), planner.clone());
+    let start = Box::new(move || {
+        let (site, held, planner) = painter.clone();
+        Sd3 { site, held, planner }
+    });
     // Whoever plans asks on its own thread, without waiting for a drawing; what that one holds will be free again.
     let fits = Box::new(move |files: &Files, asked: &Asked, pictures: usize, most: u64| {
-        let mut planner: parking_lot::MutexGuard<'_, Option<(Files, u64, Pipeline<S::Device>)>> = planner.lock();
+        let mut planner: parking_lot::MutexGuard<'_, Option<Planner<S>>> = planner.lock();
         // Read before it is opened: one that is begun anew meanwhile is opened once more the next time.
         let round = site.round();
         if planner.as_ref().is_none_or(|(open, opened, _)| open != files || *opened != round) {
@@ -249,6 +253,22 @@ pub(crate) struct Sd3<S: Site> {
     site: S,
     /// Bytes that the drawing under way holds and will give back.
     held: Arc<AtomicU64>,
+    /// What others plan with, which holds the device too.
+    planner: Arc<Mutex<Option<Planner<S>>>>,
+}
+
+/// A model that is open to be planned with, and in which round of the site it was opened.
+type Planner<S> = (Files, u64, Pipeline<<S as Site>::Device>);
+
+impl<S: Site> Sd3<S> {
+    /// The error of a drawing; whatever a lost device says, it says because it is lost.
+    fn told(&self, device: &S::Device, err: EngineError) -> EngineError {
+        match err {
+            lost @ EngineError::Lost(_) => lost,
+            err if self.site.is_lost(device) => EngineError::Lost(err.to_string()),
+            err => err,
+        }
+    }
 }
 
 impl<S: Site> Painter for Sd3<S> {
@@ -259,13 +279,25 @@ impl<S: Site> Painter for Sd3<S> {
     }
 
     fn fit(&self, model: &mut Self::Model, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError> {
+        if self.site.is_lost(model.device()) {
+            return Err(EngineError::Lost("fit a picture into memory: the device is lost".to_owned()));
+        }
         self.site.purpose(model.device_mut(), asked.purpose);
         let room = self.site.room(model, 0);
         fit(model, asked, pictures, Room { total_bytes: room.total_bytes.min(most), ..room })
     }
 
     fn restart(&self) -> Result<(), EngineError> {
+        // Held meanwhile, so that nobody opens what is dead.
+        let mut planner = self.planner.lock();
+        *planner = None;
         self.site.restart()
+    }
+
+    fn rest(&self) {
+        let mut planner = self.planner.lock();
+        *planner = None;
+        self.site.rest();
     }
 
     fn draw(
@@ -282,7 +314,8 @@ impl<S: Site> Painter for Sd3<S> {
         self.held.store(plan.needed_bytes.saturating_sub(self.site.counted_free(model)), Ordering::Relaxed);
         // Given back also where it panics, or everything after would be thought to have room that it has not.
         let _held = Held(&self.held);
-        let outcome = model.draw(&request, &layout(plan), &Watched(watch)).map_err(told)?;
+        let outcome = model.draw(&request, &layout(plan), &Watched(watch)).map_err(told);
+        let outcome = outcome.map_err(|err| self.told(model.device(), err))?;
         let lost: Vec<Finding> = outcome.truncated.iter().map(truncated).collect();
         let pictures = outcome.pictures.iter().map(|drawn| {
             let mut findings = lost.clone();
@@ -408,7 +441,7 @@ impl<S: Site> Measures for S {
 /// # Errors
 /// Why none can be had.
 pub(crate) fn measures(machine: &Machine) -> Result<Box<dyn Measures>, EngineError> {
-    match gpu::measures(machine)? {
+    match gpu::measures(machine) {
         Some(card) => Ok(card),
         None if machine.has_processor() => Ok(Box::new(Processor)),
         None => Err(EngineError::Missing(machine.classes().err().unwrap_or_default())),

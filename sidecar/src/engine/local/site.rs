@@ -25,6 +25,12 @@ pub(crate) trait Site: Clone + Send + Sync + 'static {
     /// Why it cannot be had again.
     fn restart(&self) -> Result<(), EngineError>;
 
+    /// Nobody draws for a while: what the device holds goes back to others. Pipelines of before are closed.
+    fn rest(&self);
+
+    /// Whether the device is lost with all that lay on it.
+    fn is_lost(&self, device: &Self::Device) -> bool;
+
     /// How often it was begun anew: whoever opened a pipeline in an earlier round opens another.
     fn round(&self) -> u64;
 
@@ -60,6 +66,12 @@ impl Site for Processor {
 
     fn restart(&self) -> Result<(), EngineError> {
         Ok(())
+    }
+
+    fn rest(&self) {}
+
+    fn is_lost(&self, _: &Cpu) -> bool {
+        false
     }
 
     fn round(&self) -> u64 {

@@ -82,6 +82,8 @@ impl Painter for Fake {
         fitted
     }
 
+    fn rest(&self) {}
+
     fn restart(&self) -> Result<(), EngineError> {
         let _ = self.told.send("restart".to_owned());
         if self.back { Ok(()) } else { Err(EngineError::Failed("open the fake: it is gone".to_owned())) }

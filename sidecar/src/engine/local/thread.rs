@@ -120,6 +120,7 @@ impl<P: Painter> Model<P> {
                 Err(RecvTimeoutError::Timeout) => {
                     tracing::info!("nobody drew for {} s; the model is closed", self.idle.as_secs());
                     self.open = None;
+                    self.painter.rest();
                 }
                 Err(RecvTimeoutError::Disconnected) => return false,
             }

@@ -1,0 +1,211 @@
+//! Tests of the tests: every kernel with one line wrong must be found by a case of the conformance.
+//!
+//! Each line of the table is compiled as a library of its own, whose kernels take the place of the right ones. Where no case
+//! that it names finds the change under two orders of warps, the conformance has a hole, and that is a failure here.
+
+mod support;
+
+use support::{Cards, card};
+use thumbforge_cuda::Cuda;
+use thumbforge_cuda_standin::{Control, Mutation, Standin, build_kernels};
+use thumbforge_diffusion::conformance::{self, Tolerance};
+use thumbforge_diffusion::dtype::Precision::{self, Bf16, F32};
+use thumbforge_diffusion::plain::Plain;
+
+/// A change, and where it is looked for: cases whose names begin so, in a precision.
+struct Fault {
+    mutation: Mutation,
+    cases: &'static str,
+    precision: Precision,
+}
+
+/// In the kernel's own file.
+const fn own(
+    unit: &'static str,
+    cases: &'static str,
+    precision: Precision,
+    find: &'static str,
+    replace: &'static str,
+) -> Fault {
+    Fault { mutation: Mutation { unit, file: unit, find, replace }, cases, precision }
+}
+
+/// In a header that the kernel includes.
+const fn header(
+    (unit, file): (&'static str, &'static str),
+    cases: &'static str,
+    precision: Precision,
+    find: &'static str,
+    replace: &'static str,
+) -> Fault {
+    Fault { mutation: Mutation { unit, file, find, replace }, cases, precision }
+}
+
+const ACTIVATE: (&str, &str) = ("activate.cu", "rows.cuh");
+const COMBINE: (&str, &str) = ("combine.cu", "rows.cuh");
+const NORM: (&str, &str) = ("norm.cu", "rows.cuh");
+const MEET: (&str, &str) = ("attention_64.cu", "attention.cuh");
+
+const FAULTS: &[Fault] = &[
+    own("activate.cu", "activate", F32, "rows::act(a.act, y[j])", "rows::act(1, y[j])"),
+    header(ACTIVATE, "activate: gelu by tanh", F32, "0.044715f", "0.0447f"),
+    header(ACTIVATE, "activate: quick", F32, "1.702f", "1.7f"),
+    header(
+        ACTIVATE,
+        "activate: silu",
+        Bf16,
+        "u64 items = u64(rows) * vectors,",
+        "u64 items = u64(rows) * vectors - 1,",
+    ),
+    header(COMBINE, "combine", F32, "x[2] = v.z, x[3] = v.w; }", "x[3] = v.z, x[2] = v.w; }"),
+    header(
+        COMBINE,
+        "combine: whole",
+        Bf16,
+        "x[4] = low_f32(v.z), x[5] = high_f32(v.z)",
+        "x[5] = low_f32(v.z), x[4] = high_f32(v.z)",
+    ),
+    own("combine.cu", "combine", F32, "row % then.that.rows", "row"),
+    own("combine.cu", "combine", F32, "row / then.tokens", "0"),
+    own("combine.cu", "combine", F32, "that[j] * y[j];\n            if", "y[j];\n            if"),
+    own("embed.cu", "embed: with positions", F32, "row % a.positions.rows", "0"),
+    own("embed.cu", "embed", Bf16, "rows::row_of<T>(a.table, id)", "rows::row_of<T>(a.table, row)"),
+    own("group_norm.cu", "group norm", F32, "__syncthreads();\n    // A thread merges", "// A thread merges"),
+    own("group_norm.cu", "group norm", F32, "box[warp()] = x;\n    __syncthreads();", "box[warp()] = x;"),
+    own("group_norm.cu", "group norm", F32, "x = warp_sum(x);\n    __syncthreads();", "x = warp_sum(x);"),
+    own(
+        "group_norm.cu",
+        "group norm",
+        Bf16,
+        "[blockIdx.z * a.groups + (channel + j) / size]",
+        "[(channel + j) / size]",
+    ),
+    own("group_norm.cu", "group norm", Bf16, "a.groups + (channel + j) / size", "a.groups + channel / size"),
+    own("group_norm.cu", "group norm", F32, "square += at(i).y + left * left * pixels(i);", "square += at(i).y;"),
+    own("group_norm.cu", "group norm", F32, "shift[j] + sum[j] * by;", "shift[j];"),
+    own("modulate.cu", "modulate", F32, "row / a.tokens", "0"),
+    own("modulate.cu", "modulate", Bf16, "(1 + scale[j])", "scale[j]"),
+    header(NORM, "norm: whole", Bf16, "x[j + 2] = v.z", "x[j + 2] = v.y"),
+    own("norm.cu", "norm: layer", F32, "mean = warp_sum(mean) / cols;", "mean /= cols;"),
+    own("norm.cu", "norm: modulated", F32, "u32 picture = at / a.tokens;", "u32 picture = 0;"),
+    own(
+        "norm.cu",
+        "norm: root",
+        F32,
+        "square = warp_sum(square) / cols - rest * rest;",
+        "square = warp_sum(square) / 64 - rest * rest;",
+    ),
+    own("norm.cu", "norm: layer", Bf16, "y[j] += bias[j];", "y[j] -= bias[j];"),
+    own("positions.cu", "positions", F32, "a.left + row % a.width", "row % a.width"),
+    own("relative_bias.cu", "relative", F32, "a.starts[i] <= away", "a.starts[i] < away"),
+    own("relative_bias.cu", "relative", F32, "key > query ? a.half : 0", "key >= query ? a.half : 0"),
+    own("timestep.cu", "timestep", F32, "-9.2103404f", "-9.2104f"),
+    own("timestep.cu", "timestep", F32, "quarter == 1 || quarter == 2 ? -c : c", "quarter == 1 ? -c : c"),
+    own("unpatchify.cu", "unpatchify", F32, "y % a.patch * a.patch", "y % a.patch"),
+    own("upsample.cu", "upsample", F32, "a.width + x / 2", "a.width + (x + 1) / 2"),
+    own("attention_pack.cu", "attention: two streams, normed", F32, "square / a.head", "square"),
+    own("attention_pack.cu", "attention: two streams, normed", F32, "mask = a.lanes / 2;", "mask = a.lanes / 4;"),
+    own("attention_pack.cu", "attention: two streams", F32, "a.before + row % a.own", "row % a.own"),
+    own("attention_64.cu", "attention: causal over", Bf16, "cp_async_wait<0>();", ""),
+    own(
+        "attention_64.cu",
+        "attention: causal over",
+        Bf16,
+        "__syncthreads();\n        if (base == 0)",
+        "if (base == 0)",
+    ),
+    own("attention_64.cu", "attention: causal", Bf16, "key <= query", "key < query + 2"),
+    own("attention_64.cu", "attention: with scores", Bf16, "bool sees = key < a.tokens &&", "bool sees ="),
+    own("attention_64.cu", "attention: causal over", Bf16, "sum[m][half] *= shrink;", ""),
+    own("attention_64.cu", "attention: causal over", Bf16, "o[m][n][i] *= shrink;", ""),
+    own("attention_64.cu", "attention: causal over", Bf16, "stage ^= 1) {", "stage ^= 0) {"),
+    own("attention_64.cu", "attention: causal over", Bf16, "now = fmaxf(now, shfl_xor(now, 2));", ""),
+    own("attention_64.cu", "attention: causal", Bf16, "__syncwarp();", ""),
+    own("attention_64.cu", "attention: with scores", Bf16, "with * LOG2_E", "with"),
+    own("attention_64.cu", "attention: more keys", Bf16, "late = MASK == attention::BIAS ? 1 : scale", "late = 1"),
+    header(MEET, "attention: two streams", Bf16, "token - first)", "token)"),
+    header(MEET, "attention: causal over", Bf16, "min(a.tokens, to)", "min(a.tokens, to - 64)"),
+    own("attention_f32.cu", "attention: causal over", F32, "__syncthreads();\n            product(s,", "product(s,"),
+    own(
+        "attention_f32.cu",
+        "attention: causal over",
+        F32,
+        "right + other);\n            __syncthreads();",
+        "right + other);",
+    ),
+    own("attention_f32.cu", "attention: causal over", F32, "sum[i] *= shrink[i];", ""),
+    own("attention_f32.cu", "attention: causal over", F32, "o[slice][i][j] * shrink[i]", "o[slice][i][j]"),
+    own("attention_f32.cu", "attention: with scores", F32, "[query * a.tokens + key]", "[key * a.tokens + query]"),
+    own("attention_wide.cu", "attention: one head", Bf16, "cp_async_wait<1>();", "cp_async_wait<2>();"),
+    own(
+        "attention_wide.cu",
+        "attention: one head",
+        Bf16,
+        "__syncthreads();  // nobody reads the keys",
+        "// nobody reads the keys",
+    ),
+    own("attention_wide.cu", "attention: one head", Bf16, "__syncthreads();  // the parts are there", ""),
+    own(
+        "attention_wide.cu",
+        "attention: one head",
+        Bf16,
+        "__syncthreads();  // shares and values",
+        "// shares and values",
+    ),
+    own(
+        "attention_wide.cu",
+        "attention: one head",
+        Bf16,
+        "__syncthreads();  // nobody reads values",
+        "// nobody reads values",
+    ),
+    own("attention_wide.cu", "attention: one head", Bf16, "p + 1 < PARTS", "p + 2 < PARTS"),
+];
+
+/// Whether a case of a name that begins so differs, fails, or loses the card.
+fn found(device: &Cuda, (cases, precision): (&str, Precision), standin: &Standin) -> bool {
+    let all = conformance::cases();
+    let mut named = all.iter().filter(|case| case.name.starts_with(cases)).peekable();
+    assert!(named.peek().is_some(), "no case begins with `{cases}`");
+    named.any(|case| {
+        [0, 1].into_iter().any(|seed| {
+            standin.set(Control::Seed, seed);
+            let far = conformance::differences(&Plain, device, case, precision);
+            far.map_or(true, |far| far.iter().any(|far| far.within(Tolerance::of(precision)).is_err()))
+        })
+    })
+}
+
+#[test]
+fn a_kernel_with_one_line_wrong_is_found() {
+    let Some(cards) = Cards::of_test("a_kernel_with_one_line_wrong_is_found") else { return };
+    let mutations: Vec<Mutation> = FAULTS.iter().map(|fault| fault.mutation).collect();
+    let libraries = build_kernels(&mutations).unwrap_or_else(|err| panic!("failed to {err}"));
+    let (mut survived, mut right) = (Vec::new(), Vec::new());
+    // What is wrong without a change would be found with any.
+    for fault in FAULTS {
+        let looked = (fault.cases, fault.precision);
+        if !right.contains(&looked) {
+            right.push(looked);
+            assert!(!found(&card(false), looked, cards.standin), "cases of {looked:?} are wrong as they are");
+        }
+    }
+    for (fault, library) in FAULTS.iter().zip(&libraries) {
+        cards.standin.use_kernels(Some(library)).unwrap_or_else(|err| panic!("failed to {err}"));
+        // A fault may have lost the card before.
+        let device = card(false);
+        if !found(&device, (fault.cases, fault.precision), cards.standin) {
+            let Mutation { unit, find, replace, .. } = fault.mutation;
+            survived.push(format!("{unit}, {}: `{find}` became `{replace}`", fault.precision.word()));
+        }
+    }
+    cards.standin.set(Control::Seed, 0);
+    cards.standin.use_kernels(None).unwrap_or_else(|err| panic!("failed to {err}"));
+    assert!(
+        survived.is_empty(),
+        "no case of the conformance finds {} of {}:\n{}",
+        survived.len(),
+        FAULTS.len(),
+        survived.join("\n")
+    );
+}

@@ -1,0 +1,206 @@
+//! Toy models on NVIDIA cards, played by a driver that runs the kernels' own source on the processor: drawn, short of memory,
+//! lost on the way. And a machine without a driver, which is this one where nothing plays it.
+
+use serde_json::{Value, json};
+use thumbforge_cuda_standin::{Control, StandinError, build};
+use thumbforge_tests::rig::{Rig, journal};
+
+use crate::BINARY;
+use crate::fixture::counts;
+use crate::local::{pixels, registered, registered_in};
+
+/// A rig on a machine with a card, whose driver does as the controls say. Where no such driver can be made, `None`, and the
+/// test says that it did not run.
+fn machine(test: &str, controls: &[(Control, u64)]) -> Option<Rig> {
+    let built = match build() {
+        Ok(built) => built,
+        Err(err) => {
+            let absent = matches!(err, StandinError::NotHere { .. });
+            let required = std::env::var_os("THUMBFORGE_STANDIN_REQUIRED").is_some();
+            assert!(absent && !required, "failed to {err}");
+            eprintln!("NOT RUN: {test}: failed to {err}");
+            return None;
+        }
+    };
+    let folder = built.driver.parent().expect("a folder");
+    // A card that is too small for any real model, and is drawn on because somebody says so.
+    let mut rig = Rig::new(BINARY).with_variable("LD_LIBRARY_PATH", folder).with_variable("THUMBFORGE_DEVICE", "cuda");
+    for (control, value) in
+        [(Control::Cards, 1), (Control::Capability, 90), (Control::Mib, 1024)].iter().chain(controls)
+    {
+        rig = rig.with_variable(&control.variable(), value.to_string());
+    }
+    Some(rig)
+}
+
+/// The same with a toy's weights.
+fn with_model(test: &str, controls: &[(Control, u64)]) -> Option<Rig> {
+    machine(test, controls).map(registered_in)
+}
+
+const ONE: [&str; 13] = [
+    "generate",
+    "a red castle",
+    "--out-file",
+    "a.png",
+    "--model",
+    "sd3.5-medium",
+    "--steps",
+    "2",
+    "--size",
+    "64x48",
+    "--seed",
+    "7",
+    "--json",
+];
+
+fn drawn_by(rig: &Rig) -> Value {
+    rig.run(&["show", "a.png", "--json"]).expect(0).json()[0]["provenance"].clone()
+}
+
+/// Lines of the doctor on one matter.
+fn doctor(rig: &Rig, what: &str) -> Vec<Value> {
+    let lines = rig.run(&["doctor", "--json"]).expect(0).json();
+    lines.as_array().expect("lines").iter().filter(|line| line["what"] == what).cloned().collect()
+}
+
+#[test]
+fn a_machine_without_a_driver_says_so_and_draws_on_the_processor() {
+    if std::path::Path::new("/dev/nvidiactl").exists() {
+        return eprintln!("NOT RUN: a machine without a driver: this one has a driver");
+    }
+    let rig = Rig::new(BINARY).with_variable("THUMBFORGE_DEVICE", "auto");
+    let lines = doctor(&rig, "GPU");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["says"], "no NVIDIA driver: local models are drawn on the processor");
+    assert_eq!(lines[0]["ok"], true);
+    rig.run(&["doctor"]).expect(0);
+    // Who asks for cards alone hears that there is none, and nothing is drawn on something else.
+    let rig = registered_in(Rig::new(BINARY).with_variable("THUMBFORGE_DEVICE", "cuda"));
+    assert_eq!(doctor(&rig, "GPU")[0]["ok"], false);
+    rig.run(&ONE).expect(3).says(&["no NVIDIA driver"]);
+    let rig = Rig::new(BINARY).with_variable("THUMBFORGE_DEVICE", "gpu");
+    assert!(doctor(&rig, "local model")[0]["says"].as_str().expect("words").contains("THUMBFORGE_DEVICE"));
+}
+
+#[test]
+fn a_picture_of_a_card_is_that_of_the_processor_within_rounding() {
+    let Some(rig) = with_model("a picture of a card", &[]) else { return };
+    let card = &doctor(&rig, "GPU")[0];
+    assert_eq!(card["ok"], true, "{card:#}");
+    assert!(card["says"].as_str().expect("words").contains("(cuda-sm90, 1.1 GB, driver for CUDA"), "{card:#}");
+    let f32 = [&ONE[..], &["--dtype", "f32"]].concat();
+    rig.run(&f32).expect(0);
+    assert_eq!(drawn_by(&rig)["device_class"], "cuda-sm90");
+    let card = pixels(&rig, "a.png");
+    let processor = registered();
+    processor.run(&f32).expect(0);
+    assert!(drawn_by(&processor)["device_class"].as_str().is_some_and(|class| class.starts_with("cpu-")));
+    let expected = pixels(&processor, "a.png");
+    let squares = card.iter().zip(&expected).map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2));
+    let mse = squares.sum::<f64>() / expected.len() as f64;
+    // Singles in another order: a number in a hundred rounds to the next colour.
+    assert!(mse < 0.1, "{mse}");
+    // Where nothing is said a card draws in bfloat16; the same again is taken from the store.
+    rig.run(&ONE).expect(0);
+    assert_eq!(drawn_by(&rig)["settings"]["dtype"], "bf16");
+    let again = rig.run(&ONE).expect(0).json();
+    assert_eq!(again["items"][0]["attempts"], 0, "{again:#}");
+}
+
+/// Six pictures of prompts of their own, in calls of two.
+const MANY: [&str; 12] = [
+    "batch",
+    "--model",
+    "sd3.5-medium",
+    "--prompt-file",
+    "prompts.txt",
+    "--batch",
+    "2",
+    "--size",
+    "64x48",
+    "--steps",
+    "2",
+    "--json",
+];
+
+fn six(rig: &Rig) {
+    let lines: Vec<String> = (0..6).map(|at| format!("castle number {at}, oak and steel")).collect();
+    rig.write("prompts.txt", lines.join("\n"));
+}
+
+/// Builds six pictures: all are there, each drawn once.
+#[track_caller]
+fn all_six(rig: &Rig) {
+    six(rig);
+    let report = rig.run(&MANY).expect(0).json();
+    assert_eq!(counts(&report), [6, 0, 0, 6, 0], "{report:#}");
+    let figures = journal::figures(&rig.journal());
+    assert_eq!(figures.rendered_twice, 0, "{figures:?}");
+}
+
+#[test]
+fn every_allocation_may_fail_and_every_picture_is_drawn() {
+    // The driver's own at the opening, weights, arena, workspace: each in turn finds no memory once.
+    for nth in 1..=8 {
+        let Some(rig) = with_model("allocations that fail", &[(Control::FailAllocation, nth)]) else { return };
+        let ran = rig.run(&ONE);
+        ran.expect(0);
+        assert_eq!(drawn_by(&rig)["device_class"], "cuda-sm90", "allocation {nth}");
+    }
+}
+
+#[test]
+fn a_context_that_is_lost_ends_no_picture_and_none_is_drawn_twice() {
+    for nth in [1, 40, 400] {
+        let Some(rig) = with_model("a lost context", &[(Control::LoseLaunch, nth)]) else { return };
+        all_six(&rig);
+    }
+}
+
+#[test]
+fn pictures_of_a_card_that_is_lost_again_and_again_are_planned_anew_for_the_processor() {
+    let again = [(Control::LoseLaunch, 30), (Control::LoseAgain, 30), (Control::Mib, 8192)];
+    let Some(rig) = machine("a card that is given up", &again) else { return };
+    let rig = registered_in(rig.with_variable("THUMBFORGE_DEVICE", "auto"));
+    six(&rig);
+    let report = rig.run(&MANY).json();
+    // Two pictures were there twice when the card was lost and are taken to be what breaks it; the rest goes on.
+    let counts = counts(&report);
+    assert_eq!((counts[0], counts[3] + counts[4]), (6, 6), "{report:#}");
+    assert!(counts[3] >= 4, "{report:#}");
+    let log = report.to_string();
+    assert!(log.contains("the device was lost 2 times while this was drawn"), "{log}");
+    let journal = journal::open(&rig.journal());
+    let classes: Vec<String> = journal
+        .prepare("SELECT DISTINCT json_extract(json, '$.realisation.device_class') FROM renders")
+        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+        .expect("classes");
+    assert!(classes.iter().all(|class| class.starts_with("cpu-")) && !classes.is_empty(), "{classes:?}");
+    assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
+}
+
+#[test]
+fn a_card_that_others_fill_is_no_room_and_the_figures_are_told() {
+    let Some(rig) = with_model("a full card", &[(Control::OthersMib, 890)]) else { return };
+    let refused = rig.run(&ONE);
+    refused.expect(5).says(&["fit the picture into memory: it needs", "are free"]);
+}
+
+#[test]
+fn pools_of_a_card_are_told_to_gauges() {
+    let Some(rig) = with_model("gauges of a card", &[(Control::Cards, 2)]) else { return };
+    let sidecar = rig.serve(&[]);
+    let mut client = sidecar.client();
+    let body = json!({ "model": "sd3.5-medium", "prompt": "a castle", "steps": 2, "size": "64x48", "seed": 5 });
+    client.post("/generate", &body).expect("an answer").expect(200);
+    let metrics = client.get("/metrics").expect("an answer").expect(200).text();
+    let of = |name: &str, class: &str| {
+        let start = format!("thumbforge_gpu_pool_{name}{{card=\"0\",class=\"{class}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("{metrics}"));
+        line.parse::<u64>().expect("a number")
+    };
+    assert!(of("used_bytes", "weights") > 0 && of("reserved_peak_bytes", "batch") > 0, "{metrics}");
+    assert_eq!(of("used_bytes", "batch"), 0, "an arena goes back when its picture is done");
+    assert!(of("cap_bytes", "drafts") < of("cap_bytes", "weights"), "{metrics}");
+}
