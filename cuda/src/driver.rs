@@ -1,5 +1,4 @@
-//! NVIDIA's driver: what it gives, each thing owned by something that gives it back. The one place, with [`crate::blaslt`],
-//! that knows cudarc.
+//! NVIDIA's driver: what it gives, each thing owned by something that gives it back. The one place that knows cudarc.
 //!
 //! The library is looked up when the program runs. cudarc ends the thread in a panic where a library or a function is
 //! missing, so [`open`] looks for the library and for every function that is used here before anything is called.
