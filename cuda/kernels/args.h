@@ -140,6 +140,9 @@ static_assert(__builtin_offsetof(PackArgs, pad) == 156, "PackArgs.pad");
 
 struct MeetArgs {
     u64 packed[3];
+    Mat values[4];
+    Mat queries[4];
+    u64 query_norms[4];
     Mat bias;
     Mat out[4];
     u32 first[5];
@@ -151,23 +154,26 @@ struct MeetArgs {
     u32 mask;
     float scale;
     u32 wide;
-    u32 pad;
+    float eps;
 };
-static_assert(sizeof(MeetArgs) == 200, "MeetArgs");
+static_assert(sizeof(MeetArgs) == 424, "MeetArgs");
 #ifndef __CUDACC_RTC__
 static_assert(__builtin_offsetof(MeetArgs, packed) == 0, "MeetArgs.packed");
-static_assert(__builtin_offsetof(MeetArgs, bias) == 24, "MeetArgs.bias");
-static_assert(__builtin_offsetof(MeetArgs, out) == 48, "MeetArgs.out");
-static_assert(__builtin_offsetof(MeetArgs, first) == 144, "MeetArgs.first");
-static_assert(__builtin_offsetof(MeetArgs, batch) == 164, "MeetArgs.batch");
-static_assert(__builtin_offsetof(MeetArgs, heads) == 168, "MeetArgs.heads");
-static_assert(__builtin_offsetof(MeetArgs, head) == 172, "MeetArgs.head");
-static_assert(__builtin_offsetof(MeetArgs, padded) == 176, "MeetArgs.padded");
-static_assert(__builtin_offsetof(MeetArgs, tokens) == 180, "MeetArgs.tokens");
-static_assert(__builtin_offsetof(MeetArgs, mask) == 184, "MeetArgs.mask");
-static_assert(__builtin_offsetof(MeetArgs, scale) == 188, "MeetArgs.scale");
-static_assert(__builtin_offsetof(MeetArgs, wide) == 192, "MeetArgs.wide");
-static_assert(__builtin_offsetof(MeetArgs, pad) == 196, "MeetArgs.pad");
+static_assert(__builtin_offsetof(MeetArgs, values) == 24, "MeetArgs.values");
+static_assert(__builtin_offsetof(MeetArgs, queries) == 120, "MeetArgs.queries");
+static_assert(__builtin_offsetof(MeetArgs, query_norms) == 216, "MeetArgs.query_norms");
+static_assert(__builtin_offsetof(MeetArgs, bias) == 248, "MeetArgs.bias");
+static_assert(__builtin_offsetof(MeetArgs, out) == 272, "MeetArgs.out");
+static_assert(__builtin_offsetof(MeetArgs, first) == 368, "MeetArgs.first");
+static_assert(__builtin_offsetof(MeetArgs, batch) == 388, "MeetArgs.batch");
+static_assert(__builtin_offsetof(MeetArgs, heads) == 392, "MeetArgs.heads");
+static_assert(__builtin_offsetof(MeetArgs, head) == 396, "MeetArgs.head");
+static_assert(__builtin_offsetof(MeetArgs, padded) == 400, "MeetArgs.padded");
+static_assert(__builtin_offsetof(MeetArgs, tokens) == 404, "MeetArgs.tokens");
+static_assert(__builtin_offsetof(MeetArgs, mask) == 408, "MeetArgs.mask");
+static_assert(__builtin_offsetof(MeetArgs, scale) == 412, "MeetArgs.scale");
+static_assert(__builtin_offsetof(MeetArgs, wide) == 416, "MeetArgs.wide");
+static_assert(__builtin_offsetof(MeetArgs, eps) == 420, "MeetArgs.eps");
 #endif
 
 struct NormArgs {

@@ -20,24 +20,28 @@ FN bool asked(const MeetArgs& a, u32 from, u32 to) {
     return any;
 }
 
-// Where the answers of a token go for the block's head; null where nobody asks.
-template <class T> FN T* out_of(const MeetArgs& a, u32 token) {
-    u32 picture = blockIdx.y / a.heads, head = blockIdx.y % a.heads;
-    T* out = nullptr;
+// The stream of a token.
+FN u32 stream_of(const MeetArgs& a, u32 token) {
+    u32 stream = 0;
 #pragma unroll
-    for (u32 s = 0; s < STREAMS; ++s) {
-        u32 first = a.first[s], end = a.first[s + 1];
-        if (token >= first && token < end && a.out[s].at) {
-            out = rows::row_of<T>(a.out[s], picture * (end - first) + token - first) + head * a.head;
-        }
-    }
-    return out;
+    for (u32 s = 1; s < STREAMS; ++s) stream += token >= a.first[s] && a.first[s] < a.tokens;
+    return stream;
 }
+
+// The features of the block's head of a token, in the matrix of its stream; null where there is none.
+template <class T> FN T* row_in(const MeetArgs& a, const Mat (&mats)[STREAMS], u32 token) {
+    u32 stream = stream_of(a, token), first = a.first[stream], own = a.first[stream + 1] - first;
+    const Mat& mat = mats[stream];
+    return mat.at ? rows::row_of<T>(mat, blockIdx.y / a.heads * own + token - first) + blockIdx.y % a.heads * a.head : nullptr;
+}
+
+// Where the answers of a token go for the block's head; null where nobody asks.
+template <class T> FN T* out_of(const MeetArgs& a, u32 token) { return row_in<T>(a, a.out, token); }
 
 // Keys that queries before `to` look at.
 FN u32 keys_of(const MeetArgs& a, u32 mask, u32 to) { return mask == CAUSAL ? min(a.tokens, to) : a.tokens; }
 
-// The packed rows of the block's head: 0 are queries, 1 keys, 2 values.
+// The packed rows of the block's head: 0 are keys, 1 values, 2 queries.
 template <class T> FN const T* packed(const MeetArgs& a, u32 which) {
     return ptr<T>(a.packed[which]) + u64(blockIdx.y) * a.tokens * a.padded;
 }

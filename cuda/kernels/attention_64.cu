@@ -1,11 +1,13 @@
 // out[q] = Σ softmax(scale · q · kᵀ + mask) · v for heads of up to 64 features in bf16. attention.cuh says how it goes.
 //
-// Shapes: packed [pictures · heads, tokens, 64] bf16; bias [heads, tokens²] singles; out [pictures · own, heads · head] of each
-//   stream, rows `stride` apart.
+// Shapes: packed [pictures · heads, tokens, 64] bf16, or for `joint` keys alone, and values and queries of each stream as out,
+//   queries normed here (attention_pack.cu has the formula); bias [heads, tokens²] singles; out [pictures · own,
+//   heads · head] of each stream, rows `stride` apart.
 // CPU reference: plain.rs `Run::attention`. Products of bf16 in tensor cores (mma.sync m16n8k16) with sums in f32; exponentials
 //   to base 2 by the special function unit, whose scale lies in the scores' factor; they are rounded to bf16 for their product.
 // Launch: grid.x = tiles of 128 queries (64 with a bias, whose addresses take registers), grid.y = heads of pictures; 128
-//   threads, of which a warp has 32 (16) queries, whose fragments stay in registers; tiles of 64 keys and values come by cp.async into two stages, the next while one is used.
+//   threads, of which a warp has 32 (16) queries, whose fragments stay in registers; tiles of 64 keys and values come by
+//   cp.async into two stages, the next while one is used.
 //   48 KiB of shared memory, at most 255 registers: two blocks a multiprocessor.
 // FLOPs: 4 · tokens² · 64 a head, bytes: q, k, v, out once from memory (keys and values of a head stay in L2). Bound by tensor
 //   cores. wgmma, which sm_90a needs for its full rate, is left out: it cannot be proved without such a card.
@@ -28,8 +30,46 @@ FN void fetch(bf16* to, const bf16* from, u32 rows, u32 first, u32 tokens) {
     }
 }
 
-// A warp has M tiles of 16 queries.
-template <u32 MASK, u32 M> FN void all(const MeetArgs& a) {
+// The same of rows that lie in the matrices of their streams.
+FN void fetch_joint(bf16* to, const MeetArgs& a, const Mat (&mats)[attention::STREAMS], u32 rows, u32 first) {
+    for (u32 i = threadIdx.x; i < rows * 8; i += THREADS) {
+        u32 row = i / 8, piece = i % 8;
+        const bf16* from = first + row < a.tokens ? attention::row_in<bf16>(a, mats, first + row) : nullptr;
+        cp_async16(to + place(row, piece), from ? from + piece * 8 : ptr<bf16>(a.packed[0]), from ? 16 : 0);
+    }
+}
+
+// Norms 16 queries of a warp, which lie as the left side of products does: attention_pack.cu's formula, rounded once.
+FN void norm(u32 (&q)[4][4], const MeetArgs& a, u32 first) {
+    u32 g = lane() / 4, t = lane() % 4;
+#pragma unroll
+    for (u32 half = 0; half < 2; ++half) {
+        float square = 0;
+#pragma unroll
+        for (u32 k = 0; k < 4; ++k) {
+#pragma unroll
+            for (u32 i = half; i < 4; i += 2) {
+                square += low_f32(q[k][i]) * low_f32(q[k][i]) + high_f32(q[k][i]) * high_f32(q[k][i]);
+            }
+        }
+        square += shfl_xor(square, 1);
+        square += shfl_xor(square, 2);
+        float by = 1 / sqrtf(square / HEAD + a.eps);
+        const float* weights = ptr<float>(a.query_norms[attention::stream_of(a, first + g + half * 8)]);
+        if (!weights) continue;
+#pragma unroll
+        for (u32 k = 0; k < 4; ++k) {
+#pragma unroll
+            for (u32 i = half; i < 4; i += 2) {
+                float2 weight = *reinterpret_cast<const float2*>(weights + k * 16 + i / 2 * 8 + t * 2);
+                q[k][i] = pack_bf16(low_f32(q[k][i]) * by * weight.x, high_f32(q[k][i]) * by * weight.y);
+            }
+        }
+    }
+}
+
+// A warp has M tiles of 16 queries. JOINT: queries and values are read where they lie, and queries are normed here.
+template <u32 MASK, u32 M, bool JOINT = false> FN void all(const MeetArgs& a) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
     __trap();  // launch/attention.rs takes attention_f32.cu there
 #else
@@ -38,7 +78,7 @@ template <u32 MASK, u32 M> FN void all(const MeetArgs& a) {
     bf16 *queries = shared, *stages = shared + QUERIES * HEAD;
     u32 first = blockIdx.x * QUERIES;
     if (!attention::asked(a, first, first + QUERIES)) return;
-    const bf16 *keys = attention::packed<bf16>(a, 1), *values = attention::packed<bf16>(a, 2);
+    const bf16 *keys = attention::packed<bf16>(a, 0), *values = attention::packed<bf16>(a, 1);
     u32 seen = attention::keys_of(a, MASK, first + QUERIES);
     // Of this lane: row and column of its scores in a tile of 8, and of the rows that it addresses for ldmatrix.
     u32 g = lane() / 4, t = lane() % 4, matrix = lane() / 8, line = lane() % 8, own = warp() * (M * 16);
@@ -49,9 +89,11 @@ template <u32 MASK, u32 M> FN void all(const MeetArgs& a) {
 #pragma unroll
     for (u32 m = 0; m < M; ++m) most[m][0] = most[m][1] = -infinity();
 
-    fetch(queries, attention::packed<bf16>(a, 0), QUERIES, first, a.tokens);
+    if (JOINT) fetch_joint(queries, a, a.queries, QUERIES, first);
+    else fetch(queries, attention::packed<bf16>(a, 2), QUERIES, first, a.tokens);
     fetch(stages, keys, KEYS, 0, a.tokens);
-    fetch(stages + KEYS * HEAD, values, KEYS, 0, a.tokens);
+    if (JOINT) fetch_joint(stages + KEYS * HEAD, a, a.values, KEYS, 0);
+    else fetch(stages + KEYS * HEAD, values, KEYS, 0, a.tokens);
     cp_async_commit();
     for (u32 base = 0, stage = 0; base < seen; base += KEYS, stage ^= 1) {
         cp_async_wait<0>();
@@ -64,12 +106,14 @@ template <u32 MASK, u32 M> FN void all(const MeetArgs& a) {
                 for (u32 k = 0; k < 4; ++k) {
                     ldmatrix_x4(q[m][k], queries + place(own + m * 16 + lane() % 16, k * 2 + lane() / 16));
                 }
+                if (JOINT) norm(q[m], a, first + own + m * 16);
             }
         }
         if (base + KEYS < seen) {
             bf16* next = stages + (stage ^ 1) * STAGE;
             fetch(next, keys, KEYS, base + KEYS, a.tokens);
-            fetch(next + KEYS * HEAD, values, KEYS, base + KEYS, a.tokens);
+            if (JOINT) fetch_joint(next + KEYS * HEAD, a, a.values, KEYS, base + KEYS);
+            else fetch(next + KEYS * HEAD, values, KEYS, base + KEYS, a.tokens);
             cp_async_commit();
         }
         const bf16 *k_tile = stages + stage * STAGE, *v_tile = k_tile + KEYS * HEAD;
@@ -190,6 +234,7 @@ template <u32 MASK, u32 M> FN void all(const MeetArgs& a) {
 }
 }  // namespace attention_64
 
+KERNEL(attention_64_joint_bf16, MeetArgs, 128, 2) { attention_64::all<attention::FULL, 2, true>(a); }
 KERNEL(attention_64_full_bf16, MeetArgs, 128, 2) { attention_64::all<attention::FULL, 2>(a); }
 KERNEL(attention_64_causal_bf16, MeetArgs, 128, 2) { attention_64::all<attention::CAUSAL, 2>(a); }
 KERNEL(attention_64_bias_bf16, MeetArgs, 128, 2) { attention_64::all<attention::BIAS, 1>(a); }

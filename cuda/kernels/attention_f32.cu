@@ -58,8 +58,8 @@ template <class T, u32 SLICES> FN void all(const MeetArgs& a) {
     float *left = shared, *right = left + SIDE * LINE, *shares = right + SIDE * LINE;
     u32 first = blockIdx.x * SIDE;
     if (!attention::asked(a, first, first + SIDE)) return;
-    const T *queries = attention::packed<T>(a, 0), *keys = attention::packed<T>(a, 1);
-    const T* values = attention::packed<T>(a, 2);
+    const T *keys = attention::packed<T>(a, 0), *values = attention::packed<T>(a, 1);
+    const T* queries = attention::packed<T>(a, 2);
     u32 seen = attention::keys_of(a, a.mask, first + SIDE);
     // Of this thread: its first query, and its first key or feature. The 16 threads of a query are half a warp.
     u32 own = threadIdx.x / 16 * 4, other = threadIdx.x % 16 * 4;

@@ -1,11 +1,11 @@
-// to[w][n][h][before + i] = norm(from[w][n · own + i][h · head ..]) for w of queries, keys, values:
+// to[w][n][h][before + i] = norm(from[w][n · own + i][h · head ..]) for w of keys, values, queries:
 // norm(x) = x / √(mean of x² + eps) · weight where there is a weight, else x.
 //
 // Shapes: from [pictures · own, heads · head], rows `stride` apart; to [pictures, heads, tokens, padded], where the features
 //   from head to padded are zeros, so that kernels may multiply whole tiles.
 // CPU reference: plain.rs `Run::head_norm` and the order of its tokens. Sums in f32, rounded once when stored.
 // Launch: 256 threads; `lanes` threads share a head of a token, each with every lanes-th vector; grid.x = heads of tokens,
-//   grid.y = w. Queries of a stream that does not ask are left out.
+//   grid.y = w, keys alone where nothing else is packed. Queries of a stream that does not ask are left out.
 // Bytes: each of from and to once; 4 FLOPs a number: bound by memory. Fraction of roofline: not yet run on a GPU.
 #include "rows.cuh"
 

@@ -43,7 +43,7 @@ FN void all(const MeetArgs& a) {
     // Sums of the parts but the first, where the keys were: 4 KiB, as much as keys of 128 features take.
     float* partial = reinterpret_cast<float*>(k_tile);
     if (!attention::asked(a, first, first + QUERIES)) return;
-    const bf16 *keys = attention::packed<bf16>(a, 1), *values = attention::packed<bf16>(a, 2);
+    const bf16 *keys = attention::packed<bf16>(a, 0), *values = attention::packed<bf16>(a, 1);
     u32 seen = attention::keys_of(a, a.mask, first + QUERIES);
     // Of this lane: row and column of its scores in a tile of 8, and of the rows that it addresses for ldmatrix.
     u32 g = lane() / 4, t = lane() % 4, matrix = lane() / 8, line = lane() % 8;
@@ -52,7 +52,7 @@ FN void all(const MeetArgs& a) {
     float scale = a.scale * LOG2_E;
     float o[TILES][8][4] = {}, most[2] = {-infinity(), -infinity()}, sum[2] = {};
 
-    fetch(queries, attention::packed<bf16>(a, 0), QUERIES, first, a.tokens, padded);
+    fetch(queries, attention::packed<bf16>(a, 2), QUERIES, first, a.tokens, padded);
     fetch(k_tile, keys, KEYS, 0, a.tokens, padded);
     cp_async_commit();
     fetch(v_tile, values, KEYS, 0, a.tokens, padded);

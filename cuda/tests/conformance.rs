@@ -123,16 +123,17 @@ fn products_of_all_kinds() -> Vec<Case> {
     ]
 }
 
-/// Kernels and tiles are chosen by the card: one without bf16 in its tensor cores and with little shared memory, and the
-/// consumers' cards of two generations.
+/// Kernels that only some cards take, and warps that get their turn in other orders.
 #[test]
-fn bf16_on_cards_of_other_kinds() {
-    let Some(cards) = Cards::of_test("bf16_on_cards_of_other_kinds") else { return };
-    for capability in [75, 86, 120] {
+fn other_cards_and_orders() {
+    let Some(cards) = Cards::of_test("other_cards_and_orders") else { return };
+    for (capability, seed) in [(75, 1), (80, 2), (120, 3)] {
         cards.standin.set(Control::Capability, capability);
-        let device = Thrice(card(false), 1);
-        assert_eq!(device.class(Precision::Bf16).to_string(), format!("cuda-sm{capability}"));
-        conformance::check(&device, Precision::Bf16).unwrap_or_else(|faults| panic!("sm_{capability}: {faults}"));
+        cards.standin.set(Control::Seed, seed);
+        for precision in [Precision::F32, Precision::Bf16] {
+            if let Err(faults) = conformance::check(&card(false), precision) {
+                panic!("on sm_{capability}, in order {seed}: {faults}\n{}", cards.standin.fault());
+            }
+        }
     }
-    cards.nothing_is_left();
 }

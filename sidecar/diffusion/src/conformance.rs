@@ -138,8 +138,13 @@ fn attention(
 }
 
 fn masked(tokens: usize, mask: impl Fn(&mut Builder) -> Mask) -> impl Fn(&mut Builder) {
+    masked_heads(tokens, 32, mask)
+}
+
+/// The same with heads of `head`.
+fn masked_heads(tokens: usize, head: usize, mask: impl Fn(&mut Builder) -> Mask) -> impl Fn(&mut Builder) {
     move |b| {
-        let qkv = b.input("qkv", 2 * tokens, 3 * 3 * 32, Element::Act);
+        let qkv = b.input("qkv", 2 * tokens, 3 * 3 * head, Element::Act);
         let mask = mask(b);
         for y in b.attention(&[Tokens::of(qkv)], 2, 3, 0.2, 1e-6, mask) {
             b.output("y", y);
@@ -258,6 +263,14 @@ pub fn cases() -> Vec<Case> {
             let y = b.norm_affine(x, NormKind::Rms, 1e-6, "norm");
             b.output("y", y);
         }),
+        case("norm: rows of thousands", |b| {
+            let x = b.input("x", 3, 4500, Element::Act);
+            let y = b.norm_affine(x, NormKind::Layer, 1e-5, "norm");
+            b.output("y", y);
+            let z = b.input("z", 2, 4352, Element::Act);
+            let z = b.norm_affine(z, NormKind::Rms, 1e-6, "rms");
+            b.output("w", z);
+        }),
         case("norm: modulated twice for each picture", |b| {
             let x = b.input("x", 12, 272, Element::Act);
             let table = b.input("table", 3, 4 * 272, Element::Act);
@@ -301,6 +314,20 @@ pub fn cases() -> Vec<Case> {
         case("group norm: more channels than a piece", |b| {
             let x = b.input("x", 130, 320, Element::Act);
             let y = b.group_norm(x, "norm", 1, 32, 1e-6);
+            b.output("y", y);
+        }),
+        case("group norm: pieces of a picture, groups over tiles of channels", |b| {
+            let x = b.input("x", 2 * 150, 300, Element::Act);
+            let y = b.group_norm(x, "norm", 2, 30, 1e-6);
+            b.output("y", y);
+        }),
+        case("group norm: a mean far from zero", |b| {
+            let x = b.input("x", 140, 64, Element::Act);
+            let far = b.input("far", 1, 64, Element::Act);
+            let hundreds = b.linear(far, "far", 64, true);
+            let hundreds = b.times(hundreds, hundreds);
+            let x = b.add(hundreds, x);
+            let y = b.group_norm(x, "norm", 1, 8, 1e-6);
             b.output("y", y);
         }),
         case("combine: gated, added and multiplied", |b| {
@@ -372,6 +399,15 @@ pub fn cases() -> Vec<Case> {
         case("attention: with scores by distance over blocks", {
             masked(270, |b| Mask::Bias(b.relative_bias("table", 32, 3, 270, 128)))
         }),
+        case("attention: causal, wide heads", masked_heads(90, 80, |_| Mask::Causal)),
+        case("attention: with scores by distance, wide heads that fill no vector", {
+            masked_heads(40, 99, |b| Mask::Bias(b.relative_bias("table", 32, 3, 40, 128)))
+        }),
+        case("attention: two streams, wide heads", attention(2, 2, 160, &[70, 9], &[true, true], true)),
+        case(
+            "attention: wide heads of a stream that does not ask",
+            attention(1, 1, 300, &[80, 65], &[false, true], false),
+        ),
         stored("linear: bf16 parameters", DType::Bf16, linear(20, 160, 70)),
         stored("linear: bf16 parameters, odd k", DType::Bf16, linear(20, 161, 70)),
         stored("conv: bf16 parameters", DType::Bf16, conv(same(1, 8, 8, 3), 32, 33)),

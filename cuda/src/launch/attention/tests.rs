@@ -35,7 +35,8 @@ fn the_kernel_follows_the_head_and_the_card() {
         assert!(shared <= card.shared_bytes, "{expected} takes {shared} bytes of {}", card.shared_bytes);
     };
     let (bf16, f32) = (Precision::Bf16, Precision::F32);
-    check(80, bf16, 64, Mask::Full, "attention_64_full_bf16");
+    check(80, bf16, 64, Mask::Full, "attention_64_joint_bf16");
+    check(80, bf16, 40, Mask::Full, "attention_64_full_bf16");
     check(86, bf16, 8, Mask::Causal, "attention_64_causal_bf16");
     check(120, bf16, 33, Mask::Bias(mat(1, 81)), "attention_64_bias_bf16");
     check(86, bf16, 512, Mask::Full, "attention_wide_bf16");
@@ -74,4 +75,19 @@ fn streams_follow_one_another() {
     assert_eq!(attention.packs.iter().map(|pack| pack.args().before).collect::<Vec<_>>(), [0, 20]);
     assert_eq!(args.packed[1] - args.packed[0], 2 * 3 * 33 * 64 * 4);
     assert_eq!(attention.meet.grid(), [1, 6, 1]);
+}
+
+#[test]
+fn what_is_read_where_it_lies_is_not_packed() {
+    let check = |stream: Stream, expected: (&str, u32)| {
+        let attention =
+            Attention::new(&card(90), Precision::Bf16, &[stream], &shape(1, 2, 64), PLACE).expect("it fits");
+        assert_eq!((attention.meet.kernel(), attention.packs[0].grid()[1]), expected);
+    };
+    let aligned = stream(9, 128);
+    check(aligned, ("attention_64_joint_bf16", 1));
+    check(Stream { query: None, ..aligned }, ("attention_64_joint_bf16", 1));
+    check(Stream { value: Mat { at: PLACE + 2, ..aligned.value }, ..aligned }, ("attention_64_full_bf16", 3));
+    check(Stream { value: Mat { stride: 129, ..aligned.value }, ..aligned }, ("attention_64_full_bf16", 3));
+    check(Stream { query_norm: 4, ..aligned }, ("attention_64_full_bf16", 3));
 }

@@ -52,7 +52,7 @@ args! {
 const THREADS: u32 = 256;
 
 /// Pixels of a piece at least: a block reads them row by row, and what it writes is small beside them.
-const PIECE_PIXELS_MIN: u32 = 64;
+const PIECE_PIXELS_MIN: u32 = 32;
 
 /// Pieces of a picture at most: with 1024² pixels all blocks of a large card have work, and merging them stays short.
 const PIECES_MAX: u32 = 1024;
