@@ -1,6 +1,7 @@
 //! The committed images and their table, held without a compiler against the sources and against what cards have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use thumbforge_cuda::launch::declarations;
@@ -99,6 +100,47 @@ fn every_kernel_is_in_every_image_and_takes_what_its_struct_has() {
             assert_eq!(takes.param_bytes as usize, *bytes, "{name} for sm_{}", card.name);
             assert_eq!(takes.threads, *threads, "{name} for sm_{}", card.name);
         }
+    }
+}
+
+/// Names of kernels in the sources of launches: what stands in quotes there and has an element or a format in its name.
+fn launched() -> BTreeSet<String> {
+    fn visit(folder: &Path, names: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).expect("it is committed") {
+            let path = entry.expect("it is committed").path();
+            if path.is_dir() {
+                visit(&path, names);
+            } else if !path.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).expect("it is committed");
+                let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+                let quoted = code.split('"').skip(1).step_by(2);
+                let kernel = |name: &&str| {
+                    let plain =
+                        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+                    plain && (["_f32", "_bf16"].iter().any(|part| name.contains(part)) || name.starts_with("fp8_"))
+                };
+                names.extend(quoted.filter(kernel).map(str::to_owned));
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    visit(&sources::folder().join("src/launch"), &mut names);
+    names
+}
+
+#[test]
+fn every_kernel_that_is_launched_is_in_every_image_and_no_other() {
+    // It works on sums alone, so no element is in its name.
+    const NEITHER: &str = "group_norm_stats";
+    let launched = launched();
+    assert!(launched.len() > 20, "launches name {launched:?}");
+    for card in CARDS {
+        let kernels: BTreeSet<&String> = committed().cards[card.name].kernels.keys().collect();
+        let absent: Vec<&String> = launched.iter().filter(|name| !kernels.contains(name)).collect();
+        assert!(absent.is_empty(), "sm_{} lacks {absent:?}: {ANEW}", card.name);
+        let idle: Vec<&&String> =
+            kernels.iter().filter(|name| !launched.contains(**name) && name.as_str() != NEITHER).collect();
+        assert!(idle.is_empty(), "nobody launches {idle:?}: they belong into cuda/lab");
     }
 }
 
