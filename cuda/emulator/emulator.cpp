@@ -339,6 +339,12 @@ const Kernel* find(const char* name) {
     return nullptr;
 }
 
+std::string names() {
+    std::string all;
+    for (Known* at = known; at != nullptr; at = at->next) all += std::string(at->kernel->name) + "\n";
+    return all;
+}
+
 void fault(const char* what) { leave("%s", what); }
 
 void together(Together what, void* operands) {

@@ -58,6 +58,8 @@ void* dynamic_shared();
 void copy_later(void* shared, const void* global, u32 valid);
 void copies_commit();
 void copies_wait(u32 but);
+// Of the card that is imitated: 90 for sm_90.
+u32 capability();
 // Ends the launch with an error.
 [[noreturn]] void fault(const char* what);
 
@@ -170,7 +172,8 @@ inline void ldmatrix_x4_trans(u32 (&r)[4], const void* row) { emulator_ldmatrix(
 inline void ldmatrix_x2(u32 (&r)[2], const void* row) { emulator_ldmatrix(r, row, 2, false); }
 inline void ldmatrix_x2_trans(u32 (&r)[2], const void* row) { emulator_ldmatrix(r, row, 2, true); }
 
-inline void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+// dev.cuh asks for it on the cards that have it.
+inline void emulator_mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     emulator::Mma mma{d, a, b0, b1};
     emulator::together(emulator::Together::mma_bf16, &mma);
 }

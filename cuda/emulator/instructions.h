@@ -7,6 +7,4 @@ namespace emulator {
 void perform(Together what, void* const (&operands)[32]);
 // Ends the launch where 16 bytes at `at` are not shared memory or not on 16 bytes.
 void check_shared(const void* at, const char* what);
-// Of the card that is imitated: 90 for sm_90.
-u32 capability();
 }  // namespace emulator

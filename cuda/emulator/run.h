@@ -34,6 +34,9 @@ struct Schedule {
 // The kernel of this name that was loaded last; null where there is none.
 const Kernel* find(const char* name);
 
+// The names of all kernels, a line each.
+std::string names();
+
 // Runs a launch to its end. Says what went wrong, or nothing. One launch at a time: the caller sees to it.
 std::string run(const Launch& launch, const Schedule& schedule);
 }  // namespace emulator

@@ -160,6 +160,10 @@ void check(u32 seed) {
     In of = {at(a), at(b), at(out.data()), 0, 0};
     expect(go("product_bf16", of, seed).empty() && product(16) < 1e-3f, "mma_bf16, ldmatrix and cp.async", seed);
     expect(go("product_trans", of, seed).empty() && product(16) < 1e-3f, "mma_bf16 and ldmatrix transposed", seed);
+    for (u32 older : {75u, 89u}) {
+        capability = older;
+        expect(go("product_bf16", of, seed).empty() && product(16) < 1e-3f, "mma_bf16 of this card", seed);
+    }
     go("product_unwaited", of, seed);
     expect(!(product(16) < 1e-3f), "a missing wait is not seen", seed);
 

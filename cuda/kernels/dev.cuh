@@ -44,6 +44,8 @@ FN float infinity() { return __uint_as_float(0x7f800000); }
 
 // ---- Instructions that a card has and the emulator imitates (emulator.h) ----------------------------------------------
 
+FN void mma_bf16_by_lanes(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1);
+
 #ifdef __CUDACC__
 // The value of lane `lane() ^ mask`; of `lane() + by` (its own beyond the warp's end); of `from`. T has 4 bytes.
 template <class T> FN T shfl_xor(T value, u32 mask) { return __shfl_xor_sync(0xffffffff, value, mask); }
@@ -119,7 +121,7 @@ FN void ldmatrix_x2_trans(u32 (&r)[2], const void* row) {
 //   a[0]: row g, columns 2t 2t+1    a[1]: row g+8    a[2]: row g, columns 2t+8 2t+9    a[3]: row g+8, those
 //   b0: column g, rows 2t 2t+1      b1: rows 2t+8 2t+9
 //   d[0] d[1]: row g, columns 2t 2t+1                d[2] d[3]: row g+8
-// sm_75 has no such instruction: there lanes hand each other what they hold, and multiply. Slow, and the same sums.
+// sm_75 has no such instruction.
 FN void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 #if __CUDA_ARCH__ >= 800
     asm volatile(
@@ -127,24 +129,7 @@ FN void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
-    u32 g = lane() / 4, t = lane() % 4;
-#pragma unroll
-    for (u32 half = 0; half < 2; ++half) {
-#pragma unroll
-        for (u32 pair = 0; pair < 4; ++pair) {
-            // Two neighbours along k: of rows g and g+8 of a, and of columns 2t and 2t+1 of b.
-            u32 upper = shfl_idx(a[2 * half], g * 4 + pair), lower = shfl_idx(a[2 * half + 1], g * 4 + pair);
-            u32 left = shfl_idx(half ? b1 : b0, 8 * t + pair), right = shfl_idx(half ? b1 : b0, 8 * t + 4 + pair);
-#pragma unroll
-            for (u32 k = 0; k < 2; ++k) {
-                float up = __uint_as_float(k ? upper & 0xffff0000 : upper << 16);
-                float low = __uint_as_float(k ? lower & 0xffff0000 : lower << 16);
-                float l = __uint_as_float(k ? left & 0xffff0000 : left << 16);
-                float r = __uint_as_float(k ? right & 0xffff0000 : right << 16);
-                d[0] += up * l, d[1] += up * r, d[2] += low * l, d[3] += low * r;
-            }
-        }
-    }
+    mma_bf16_by_lanes(d, a, b0, b1);
 #endif
 }
 
@@ -224,6 +209,33 @@ FN float e4m3_to_f32(u32 bits) {
     if (exponent == 0) return __uint_as_float(sign | __float_as_uint(static_cast<float>(mantissa) * (1.0f / 512)));
     return __uint_as_float(sign | (exponent + 120) << 23 | mantissa << 20);
 }
+
+// mma_bf16 without tensor cores: lanes hand each other what they hold, and multiply. Slow, and the same sums.
+FN void mma_bf16_by_lanes(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+    u32 g = lane() / 4, t = lane() % 4;
+#pragma unroll
+    for (u32 half = 0; half < 2; ++half) {
+#pragma unroll
+        for (u32 pair = 0; pair < 4; ++pair) {
+            // Two neighbours along k: of rows g and g+8 of a, and of columns 2t and 2t+1 of b.
+            u32 upper = shfl_idx(a[2 * half], g * 4 + pair), lower = shfl_idx(a[2 * half + 1], g * 4 + pair);
+            u32 left = shfl_idx(half ? b1 : b0, 8 * t + pair), right = shfl_idx(half ? b1 : b0, 8 * t + 4 + pair);
+#pragma unroll
+            for (u32 k = 0; k < 2; ++k) {
+                float up = __uint_as_float(k ? upper & 0xffff0000 : upper << 16);
+                float low = __uint_as_float(k ? lower & 0xffff0000 : lower << 16);
+                float l = __uint_as_float(k ? left & 0xffff0000 : left << 16);
+                float r = __uint_as_float(k ? right & 0xffff0000 : right << 16);
+                d[0] += up * l, d[1] += up * r, d[2] += low * l, d[3] += low * r;
+            }
+        }
+    }
+}
+#ifndef __CUDACC__
+FN void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+    emulator::capability() < 80 ? mma_bf16_by_lanes(d, a, b0, b1) : emulator_mma_bf16(d, a, b0, b1);
+}
+#endif
 
 // Of all lanes, in every lane; added in one order, so that every run gives the same bytes.
 FN float warp_sum(float x) {

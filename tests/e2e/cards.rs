@@ -184,7 +184,7 @@ fn pictures_of_a_card_that_is_lost_again_and_again_are_planned_anew_for_the_proc
 fn a_card_that_others_fill_is_no_room_and_the_figures_are_told() {
     let Some(rig) = with_model("a full card", &[(Control::OthersMib, 890)]) else { return };
     let refused = rig.run(&ONE);
-    refused.expect(5).says(&["fit the picture into memory: it needs", "are free"]);
+    refused.expect(3).says(&["fit the picture into memory: it needs", "are free"]);
 }
 
 #[test]

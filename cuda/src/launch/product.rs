@@ -72,7 +72,7 @@ pub(super) struct Tile {
 
 impl Tile {
     /// Blocks for an outcome of so many rows and columns.
-    pub fn blocks(&self, rows: u32, cols: u32) -> u64 {
+    pub(super) fn blocks(&self, rows: u32, cols: u32) -> u64 {
         u64::from(rows.div_ceil(self.rows)) * u64::from(cols.div_ceil(self.cols))
     }
 

@@ -118,8 +118,7 @@ API cuDeviceGetAttribute(int* value, int attribute, CUdevice card) {
         case WARP: *value = 32; break;
         case REGISTERS_PER_BLOCK: case REGISTERS_PER_MULTIPROCESSOR: *value = 65536; break;
         case CLOCK_KHZ: *value = 1000000; break;
-        // As an H100 SXM has it, so that launches are cut as they would be there.
-        case MULTIPROCESSORS: *value = 132; break;
+        case MULTIPROCESSORS: *value = static_cast<int>(state().controls.multiprocessors); break;
         case COMPUTE_MODE: case MANAGED_MEMORY: case PCI_DOMAIN: case PCI_DEVICE: *value = 0; break;
         case CONCURRENT_KERNELS: case UNIFIED_ADDRESSES: case STREAM_PRIORITIES: *value = 1; break;
         case PCI_BUS: *value = card + 1; break;

@@ -1,7 +1,8 @@
 // What tests turn and read: names and numbers.
 //
 //   cards, capability (90 is sm_90), mib (of a card), others_mib (held by other programs), driver (12090 is 12.9),
-//   pools (0: a card without), seed (order in which blocks, warps and lanes get their turn; emulator/run.h),
+//   pools (0: a card without), multiprocessors (132 as an H100 SXM has it: into how many blocks launches are cut),
+//   seed (order in which blocks, warps and lanes get their turn; emulator/run.h),
 //   threads (of the host that emulate; 0 is one for each processor), late (1: what is queued is done when somebody waits,
 //   as late as a card may; 0: at once), fail_allocation (n: the n-th from now on fails), lose_launch (n: the context is lost
 //   at the n-th launch from now on), lose_again (n: and again at the n-th launch after each loss)
@@ -17,6 +18,7 @@ static uint64_t* control(Controls& controls, const char* name) {
     const std::pair<const char*, uint64_t*> all[] = {
         {"cards", &controls.cards},     {"capability", &controls.capability}, {"mib", &controls.mib},
         {"others_mib", &controls.others_mib}, {"driver", &controls.driver},   {"pools", &controls.pools},
+        {"multiprocessors", &controls.multiprocessors},
         {"seed", &controls.seed},       {"threads", &controls.threads},       {"late", &controls.late},
         {"fail_allocation", &controls.fail_allocation}, {"lose_launch", &controls.lose_launch},
         {"lose_again", &controls.lose_again},
@@ -30,8 +32,8 @@ State& state() {
     // Never destroyed: threads may still call when the process ends.
     static State* const made = [] {
         State* state = new State();
-        for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "seed", "threads", "late",
-                                 "fail_allocation", "lose_launch", "lose_again"}) {
+        for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "multiprocessors", "seed", "threads",
+                                 "late", "fail_allocation", "lose_launch", "lose_again"}) {
             std::string variable = "THUMBFORGE_STANDIN_";
             for (const char* c = name; *c != 0; ++c) variable += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
             const char* value = getenv(variable.c_str());
@@ -82,7 +84,14 @@ EXPORT uint64_t standin_launches_of(const char* kernel) {
     return found == state().launches.end() ? 0 : found->second;
 }
 
-// The names of the kernels that were run, each on its line with how often; as much as there is room for. Their bytes in all.
+// The names of all kernels, a line each; as much as there is room for. Their bytes in all.
+EXPORT size_t standin_kernels(char* to, size_t bytes) {
+    std::string text = emulator::names();
+    memcpy(to, text.data(), text.size() < bytes ? text.size() : bytes);
+    return text.size();
+}
+
+// The names of the kernels that were run, each on its line with how often; likewise.
 EXPORT size_t standin_launches(char* to, size_t bytes) {
     std::lock_guard<std::recursive_mutex> guard(state().lock);
     std::string text;

@@ -24,6 +24,8 @@ pub enum Control {
     Driver,
     /// Whether cards have memory pools.
     Pools,
+    /// Multiprocessors of a card: into how many blocks launches are cut.
+    Multiprocessors,
     /// In which order blocks, warps and lanes get their turn: 0 as numbered, 1 the reverse, else a permutation.
     Seed,
     /// Threads that emulate; 0 is one for each processor.
@@ -47,6 +49,7 @@ impl Control {
             Self::OthersMib => "others_mib",
             Self::Driver => "driver",
             Self::Pools => "pools",
+            Self::Multiprocessors => "multiprocessors",
             Self::Seed => "seed",
             Self::Threads => "threads",
             Self::Late => "late",
@@ -212,13 +215,18 @@ impl Standin {
     }
 
     fn text(&self, name: &str) -> String {
-        // SAFETY: it is `size_t name(char*, size_t)`, for both names that are asked for.
+        // SAFETY: it is `size_t name(char*, size_t)`, for all names that are asked for.
         let read = unsafe { self.function::<unsafe extern "C" fn(*mut c_char, usize) -> usize>(name) };
         let mut bytes = vec![0_u8; 64 << 10];
         // SAFETY: at most so many bytes are written.
         let written = unsafe { read(bytes.as_mut_ptr().cast(), bytes.len()) };
         bytes.truncate(written);
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The names of all kernels.
+    pub fn kernels(&self) -> Vec<String> {
+        self.text("standin_kernels").lines().map(str::to_owned).collect()
     }
 
     /// Kernels that were run, and how often.

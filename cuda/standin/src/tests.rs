@@ -21,6 +21,7 @@ fn what_tests_turn_is_known_to_the_library() {
         Control::OthersMib,
         Control::Driver,
         Control::Pools,
+        Control::Multiprocessors,
         Control::Seed,
         Control::Threads,
         Control::Late,

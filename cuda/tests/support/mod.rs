@@ -31,6 +31,7 @@ impl Cards {
             (Control::OthersMib, 0),
             (Control::Driver, 12_090),
             (Control::Pools, 1),
+            (Control::Multiprocessors, 132),
             (Control::Seed, 0),
             (Control::Late, 1),
             (Control::FailAllocation, 0),

@@ -219,6 +219,7 @@ pub fn cases() -> Vec<Case> {
         case("conv: 3 x 3 over a batch of odd pictures", conv(same(2, 5, 7, 3), 16, 24)),
         case("conv: channels that fill no vector", conv(same(1, 6, 5, 3), 3, 40)),
         case("conv: many channels, few features", conv(same(1, 9, 9, 3), 200, 3)),
+        case("conv: as many features as a large tile", conv(same(1, 15, 17, 3), 8, 128)),
         case("conv: 1 x 1", conv(same(2, 4, 4, 1), 40, 20)),
         case("conv: one pixel", conv(same(1, 1, 1, 3), 8, 8)),
         case(

@@ -102,8 +102,12 @@ mod with {
 
         fn open(&self) -> Result<Cuda, EngineError> {
             let ordinal = self.0.settings.ordinal;
-            let opened =
-                Cuda::open(&self.0.settings).map_err(|err| sd3::told(err.told(&format!("GPU {ordinal}"), 0)))?;
+            let open = || Cuda::open(&self.0.settings).map_err(|err| sd3::told(err.told(&format!("GPU {ordinal}"), 0)));
+            // Once more where memory lacks: what a program held that has just ended may still be on its way back.
+            let opened = match open() {
+                Err(EngineError::OutOfMemory { .. }) => open()?,
+                opened => opened?,
+            };
             // What stands in keys was said before it was opened.
             let class =
                 thumbforge_diffusion::device::Device::class(&opened, thumbforge_diffusion::dtype::Precision::Bf16);
