@@ -1,8 +1,8 @@
 //! Launches of attention: the heads of each stream are normed and laid side by side, then tiles of queries meet all keys.
 //!
 //! ```text
-//! pack, once for each stream: k, v, q ─► norm of each head ─► workspace [batch, heads, tokens, features]
-//! meet, once:                 tile of queries × tiles of keys, with a running softmax ─► out of each stream
+//! pack: k, v, q of all streams ─► norm of each head ─► workspace [batch, heads, tokens, features]
+//! meet: tile of queries × tiles of keys, with a running softmax ─► out of each stream
 //! ```
 //! Scores are never stored. The workspace holds keys, values and queries of all streams and nothing else.
 //!
@@ -32,16 +32,14 @@ pub const HEAD_MAX: u32 = 512;
 args! {
     /// What `attention_pack` takes.
     PackArgs {
-        /// `[batch · own, heads · head]` each: keys; values; queries, at no address where none are asked.
-        from: [Mat; 3],
-        /// `[head]` singles for keys and queries, or nothing; nothing for values.
-        norms: [Address; 3],
-        /// `[batch, heads, tokens, padded]` each.
+        /// `[batch · own, heads · head]` of each stream: keys; values; queries, at no address where none are asked.
+        from: [Mat; 3 * STREAMS],
+        /// `[head]` singles for keys and queries of each stream, or nothing; nothing for values.
+        norms: [Address; 3 * STREAMS],
+        /// `[batch, heads, tokens, padded]` each: keys, values, queries.
         to: [Address; 3],
-        /// Tokens of the stream for one picture.
-        own: u32,
-        /// Tokens of the streams before it.
-        before: u32,
+        /// Tokens of the streams before each, and of all in the end.
+        first: [u32; STREAMS + 1],
         /// Tokens of all streams.
         tokens: u32,
         /// Heads.
@@ -56,8 +54,6 @@ args! {
         wide: u32,
         /// Is added to the mean square.
         eps: f32,
-        /// Nothing.
-        pad: u32,
     }
 }
 
@@ -142,21 +138,23 @@ pub struct Shape {
     pub mask: Mask,
 }
 
-/// An attention: launches of every stream, then one.
-#[derive(Debug, Clone)]
+/// An attention: two launches, in this order.
+#[derive(Debug, Clone, Copy)]
 pub struct Attention {
-    /// First, in any order.
-    pub packs: Vec<Pack>,
-    /// Last.
+    /// First.
+    pub pack: Pack,
+    /// Then.
     pub meet: Meet,
 }
 
-/// A stream's heads, normed and side by side.
+/// Heads of all streams, normed and side by side.
 #[derive(Debug, Clone, Copy)]
 pub struct Pack {
     precision: Precision,
     /// How many of keys, values and queries.
     parts: u32,
+    /// How many streams.
+    streams: u32,
     args: PackArgs,
 }
 
@@ -276,37 +274,32 @@ impl Attention {
                 (args.mask, args.bias) = (Meet::BIAS, bias);
             }
         }
-        let mut packs = Vec::with_capacity(streams.len());
+        let (mut from, mut norms) = ([Mat::default(); 3 * STREAMS], [0; 3 * STREAMS]);
         let mut before = 0;
         for (at, stream) in streams.iter().enumerate() {
             let (query, out) = stream.query.unwrap_or_default();
             (args.first[at], args.out[at], args.values[at]) = (before, out, stream.value);
             (args.queries[at], args.query_norms[at]) = (query, stream.query_norm);
-            let own = stream.key.rows / batch;
-            let parts = if kernel.name == Kernel::JOINT { 1 } else { 3 };
-            packs.push(Pack::new(
-                precision,
-                parts,
-                &PackArgs {
-                    from: [stream.key, stream.value, query],
-                    norms: [stream.key_norm, 0, stream.query_norm],
-                    to: packed,
-                    own,
-                    before,
-                    tokens,
-                    heads,
-                    head,
-                    padded,
-                    lanes: 32,
-                    wide: 0,
-                    eps,
-                    pad: 0,
-                },
-            ));
-            before += own;
+            from[3 * at..3 * at + 3].copy_from_slice(&[stream.key, stream.value, query]);
+            norms[3 * at..3 * at + 3].copy_from_slice(&[stream.key_norm, 0, stream.query_norm]);
+            before += stream.key.rows / batch;
         }
         args.wide = wide(precision, &args.out) & u32::from(head.is_multiple_of(vector(precision)));
-        Ok(Self { packs, meet: Meet { kernel, args } })
+        let pack = PackArgs {
+            from,
+            norms,
+            to: packed,
+            first: args.first,
+            tokens,
+            heads,
+            head,
+            padded,
+            lanes: 32,
+            wide: 0,
+            eps,
+        };
+        let parts = if kernel.name == Kernel::JOINT { 1 } else { 3 };
+        Ok(Self { pack: Pack::new(precision, parts, streams.len() as u32, pack), meet: Meet { kernel, args } })
     }
 }
 
@@ -345,13 +338,13 @@ fn check(kernel: &'static str, streams: &[Stream], shape: &Shape) -> Result<u32,
 }
 
 impl Pack {
-    fn new(precision: Precision, parts: u32, args: &PackArgs) -> Self {
+    fn new(precision: Precision, parts: u32, streams: u32, args: PackArgs) -> Self {
         let vectors = wide(precision, &args.from) == 1
             && args.head.is_multiple_of(vector(precision))
             && args.norms.iter().all(|norm| norm.is_multiple_of(16));
         // A row of vectors is shared by as many threads as it has vectors, and by a whole warp where that is more.
         let lanes = if vectors { (args.padded / vector(precision)).next_power_of_two().min(32) } else { 32 };
-        Self { precision, parts, args: PackArgs { wide: vectors.into(), lanes, ..*args } }
+        Self { precision, parts, streams, args: PackArgs { wide: vectors.into(), lanes, ..args } }
     }
 }
 
@@ -362,9 +355,10 @@ impl Launch for Pack {
         named(self.precision, "attention_pack_bf16", "attention_pack_f32")
     }
 
-    /// Blocks of heads of tokens; then keys, values and queries.
+    /// Blocks of heads of tokens, as many as the largest stream has; keys, values and queries; streams.
     fn grid(&self) -> [u32; 3] {
-        [(self.args.from[0].rows * self.args.heads).div_ceil(PACK_THREADS / self.args.lanes), self.parts, 1]
+        let rows = self.args.from.iter().map(|from| from.rows).max().unwrap_or(0);
+        [(rows * self.args.heads).div_ceil(PACK_THREADS / self.args.lanes), self.parts, self.streams]
     }
 
     fn threads(&self) -> u32 {
