@@ -120,9 +120,10 @@ mod with {
             Ok(opened)
         }
 
-        /// What its pools hold, if it is open.
+        /// What its pools hold, if it is open. While it is being opened nobody is kept waiting: gauges stay as they were.
         fn memory(&self) -> Vec<CardMemory> {
-            let Some(report) = self.0.open.lock().as_ref().map(Cuda::report) else { return Vec::new() };
+            let open = self.0.open.try_lock();
+            let Some(report) = open.and_then(|open| open.as_ref().map(Cuda::report)) else { return Vec::new() };
             let of_class = |figures: &thumbforge_cuda::pool::Figures| CardMemory {
                 card: self.0.settings.ordinal,
                 class: figures.class.word(),
