@@ -6,14 +6,22 @@
 //             scale 0 and zeros. What is no number stays none.
 // Reference   Op::Linear of sidecar/diffusion/src/plain.rs, with both sides rounded as above. Against bf16 a number of e4m3 is
 //             off by up to 2^-4 of itself, so it is used only where a user allows it.
-// Sums        f32 registers, along k from the front. Tensor cores of Hopper add products of eight bits with some 14 bits, which
-//             against the rounding of the numbers themselves is little; other cards differ in that, and so do their bytes.
-// Launch      fp8_rows: a block of 256 threads for every row. fp8_gemm: as gemm.cu, a step of 64 bytes being 64 numbers; tiles,
-//             stages and registers are those of gemm_bf16_*. From sm_89 on; the launch refuses older cards.
+// Sums        f32 registers, along k from the front. Tensor cores add products of eight bits with fewer bits than singles have;
+//             against the rounding of the numbers themselves that is little. Cards differ in it, and so do their bytes.
+// Launch      fp8_rows: a block of 256 threads for every row. fp8_gemm: as gemm.cu, a step of 64 bytes being 64 numbers. From
+//             sm_89 on; the launch refuses older cards, whose images hold a trap in its place.
+//
+//   kernel            tile      warps, each  stages  shared   blocks an SM
+//   fp8_gemm_128x128  128×128   8 of 64×32   4       64 KiB   1
+//   fp8_gemm_64x64    64×64     4 of 32×32   6       48 KiB   2 to 4
+//
+// Warps are not of 64×64 as in gemm.cu: for sm_90 and sm_100 the compiler takes 83 registers more than for sm_89 for the same
+// products, which looks as if it unpacked e4m3 to halves, and the wide warps would spill.
 //
 // Bytes       fp8_rows: 3 a number, read twice of which the second time from the first cache. fp8_gemm: m·k + n·k + 2·m·n;
 //             FLOPs 2·m·n·k. m = 8192, n = 6144, k = 1536: 123 MB, 155 GFLOP.
-// Roofline    not yet run on a GPU. mma.sync reaches the peak of sm_89 and sm_120; Hopper's is reached by wgmma alone.
+// Roofline    not yet run on a GPU. Products of eight bits are twice as fast as bf16 by mma.sync on sm_89 and sm_120; Hopper's
+//             are by wgmma alone, so that there only the memory that weights take is won.
 #include "tile.cuh"
 
 constexpr float E4M3_MAX = 448;

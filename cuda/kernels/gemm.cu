@@ -14,13 +14,19 @@
 //   bf16_64x64        64×64     4 of 32×32   6       48 KiB   2 to 4         few tiles: text, split k
 //   bf16_16x64        16×64     4 of 16×16   8       40 KiB   2 to 5         up to 16 rows: what weighs is to read the weight
 //   bf16_64x64_odd    as 64×64, two stages, copied number by number: rows that begin anywhere
-//   f32_*             8 warps of 32×64 (4 of 16×64), a lane 8×8 (4×8) numbers
+//   f32_128x128       128×128   8 of 32×64   3       48 KiB   2              a lane has 8×8 numbers, and reads 16 pieces for 256
+//   f32_64x64         64×64     4 of 16×64   3       24 KiB   4              multiply-adds; a lane has 4×8
+//   f32_64x64_odd     as bf16_64x64_odd
 //
 // Why 64×64 a warp: for 16 numbers of k it reads 8 times 512 bytes by ldmatrix for 32 products, where 64×32 reads 6 times for
 // 16. With what is copied in, a block of 128×128 then moves 24 KiB through shared memory, 192 cycles of 128 bytes, for 128
 // products, which take an A100 256 cycles; with 64×32 it would be 256, all there is. 128 sums, 64 fragments that are read one
 // half step ahead and addresses fit 255 registers, so 2 blocks of 128 threads or 1 of 256 live on an SM.
 // The wide tile reads a quarter less out of the second cache: 12 KiB for 256 products against 16.
+//
+// Registers of sm_80: 253, 253, 122, 56, 122 for bf16 in the order above, 128, 96, 96 for singles, none spilled on any card.
+// sm_75 has no products of bf16: lanes hand numbers to each other (dev.cuh), which only the small tiles have registers for;
+// the large ones hold a trap there, and launches do not choose them.
 //
 // Bytes       (m·k + n·k + m·n) numbers at least; FLOPs 2·m·n·k. m = 8192, n = 6144, k = 1536 in bf16: 145 MB, 155 GFLOP.
 // Roofline    not yet run on a GPU. mma.sync reaches the peak of sm_80 to sm_89; Hopper has about 60 % of its peak for it and

@@ -225,6 +225,8 @@ impl Drop for Gpu {
         if let Some(workspace) = self.work.get_mut().workspace.take() {
             self.give(workspace);
         }
+        // cuBLASLt goes next, on this thread, and looks for the context itself.
+        let _ = self.context.enter();
     }
 }
 

@@ -416,8 +416,11 @@ impl Sink for Launches<'_> {
 
     unsafe fn multiply(&mut self, product: &Product) -> Result<Answer, CudaError> {
         match &mut self.library {
-            // SAFETY: the caller says so.
-            Some(library) => unsafe { library.multiply(&self.gpu.stream, product) },
+            Some(library) => {
+                self.gpu.context.enter()?;
+                // SAFETY: the caller says so, and the context is this thread's.
+                unsafe { library.multiply(&self.gpu.stream, product) }
+            }
             None => Ok(Answer::No),
         }
     }

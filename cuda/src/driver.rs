@@ -1,5 +1,4 @@
-//! NVIDIA's driver: what it gives, each thing owned by something that gives it back. The one place, with [`crate::blaslt`],
-//! that knows cudarc.
+//! NVIDIA's driver: what it gives, each thing owned by something that gives it back. The one place that knows cudarc.
 //!
 //! The library is looked up when the program runs. cudarc ends the thread in a panic where a library or a function is
 //! missing, so [`open`] looks for the library and for every function that is used here before anything is called.
@@ -80,6 +79,9 @@ const FUNCTIONS: &[&str] = &[
 /// Functions of memory pools, which are used where a card supports them.
 const POOL_FUNCTIONS: &[&str] =
     &["cuMemPoolCreate", "cuMemPoolDestroy", "cuMemPoolTrimTo", "cuMemAllocFromPoolAsync", "cuMemFreeAsync"];
+
+/// Says how threads wait; used where it is there.
+const WAITING: &str = "cuDevicePrimaryCtxSetFlags_v2";
 
 /// A version as the driver has it (12090) in people's words.
 pub fn version_words(version: u32) -> String {
@@ -308,6 +310,12 @@ impl Context {
     /// What the driver says.
     pub fn of(_: Driver, card: &Card) -> Result<Self, CudaError> {
         let device = device(card.ordinal)?;
+        if has(WAITING) {
+            let sleeps = sys::CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC as c_uint;
+            // A thread that waits sleeps: an editor wants the processor. Where it cannot be set, it spins.
+            // SAFETY: it takes numbers.
+            let _ = unsafe { sys::cuDevicePrimaryCtxSetFlags_v2(device, sleeps) };
+        }
         let mut raw = std::ptr::null_mut();
         // SAFETY: it writes one handle.
         told("cuDevicePrimaryCtxRetain", unsafe { sys::cuDevicePrimaryCtxRetain(&raw mut raw, device) }, 0)?;
@@ -322,7 +330,7 @@ impl Context {
     }
 
     /// Makes it this thread's.
-    fn enter(&self) -> Result<(), CudaError> {
+    pub(crate) fn enter(&self) -> Result<(), CudaError> {
         if self.is_lost()
             && let Some(lost) = self.0.lost.lock().clone()
         {
@@ -381,7 +389,9 @@ impl Context {
     pub fn event(&self) -> Result<Event, CudaError> {
         self.enter()?;
         let mut raw = std::ptr::null_mut();
-        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as c_uint;
+        // Who waits for it sleeps.
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as c_uint
+            | sys::CUevent_flags::CU_EVENT_BLOCKING_SYNC as c_uint;
         // SAFETY: it writes one handle.
         self.told("cuEventCreate", unsafe { sys::cuEventCreate(&raw mut raw, flags) }, 0)?;
         Ok(Event { context: self.clone(), raw })

@@ -378,7 +378,7 @@ mod tests {
         param.parts[0].rows = 0..3;
         let params = params(&[("w", param.clone())]);
         let layout = Layout::of(&params, Precision::F32);
-        let err = cut("w", &param, &layout.places[0].2, &mut Vec::new()).err().expect("refused");
+        let err = cut("w", &param, &layout.places[0].2, &mut Vec::new()).expect_err("refused");
         assert!(err.to_string().contains("3 rows"), "{err}");
     }
 }

@@ -3,15 +3,19 @@
 
 mod support;
 
-use support::{Cards, Thrice, card};
+use support::{Cards, Thrice, card, settings};
+use thumbforge_cuda::{Cuda, Library, Settings};
 use thumbforge_cuda_standin::{Control, Figure};
-use thumbforge_diffusion::conformance;
-use thumbforge_diffusion::dtype::Precision;
+use thumbforge_diffusion::conformance::{self, Case, Tolerance};
+use thumbforge_diffusion::device::Device;
+use thumbforge_diffusion::dtype::{DType, Precision};
+use thumbforge_diffusion::graph::{Act, Builder, Element};
+use thumbforge_diffusion::plain::Plain;
 
 fn check(test: &str, precision: Precision, record: bool) {
     let Some(cards) = Cards::of_test(test) else { return };
     let replays = cards.standin.get(Figure::Replays);
-    let device = Thrice(card(record));
+    let device = Thrice(card(record), if record { 3 } else { 1 });
     match conformance::check(&device, precision) {
         Ok(cases) => println!("{test}: {cases} cases hold"),
         Err(faults) => panic!("{faults}\n{}", cards.standin.fault()),
@@ -40,6 +44,83 @@ fn bf16_one_by_one() {
 #[test]
 fn bf16_recorded() {
     check("bf16_recorded", Precision::Bf16, true);
+}
+
+/// Products that are large enough go to cuBLASLt, here a stand-in for it; the others to our kernels.
+#[test]
+fn bf16_with_a_library() {
+    let Some(cards) = Cards::of_test("bf16_with_a_library") else { return };
+    let library = Library::At(cards.standin.built().blaslt.clone());
+    let cuda = Cuda::open(&Settings { library, ..settings(true) }).expect("a card");
+    let (word, _) = cuda.library().expect("the library is where it was built");
+    assert!(word.starts_with("cublaslt"), "{word}");
+    let device = Thrice(cuda, 3);
+    // The library adds biases of bf16: one more rounding of a number as large as the outcome's, on top of the outcome's own.
+    let tolerance = Tolerance::of(Precision::Bf16);
+    let tolerance = Tolerance { nmse: 2.0 * tolerance.nmse, largest: 2.0 * tolerance.largest };
+    let hold = |case: &Case| {
+        let far = conformance::differences(&Plain, &device, case, Precision::Bf16);
+        let far = far.unwrap_or_else(|said| panic!("{}: {said}", case.name));
+        far.iter().for_each(|far| far.within(tolerance).unwrap_or_else(|said| panic!("{}: {said}", case.name)));
+    };
+    conformance::cases().iter().for_each(hold);
+
+    let products = || {
+        let of_library = |(name, _): &(String, u64)| name.contains("cublasLt");
+        cards.standin.launches().into_iter().filter(of_library).map(|(_, count)| count).sum::<u64>()
+    };
+    for case in products_of_all_kinds() {
+        let before = products();
+        hold(&case);
+        assert!(products() > before, "{}: the library was not asked", case.name);
+    }
+    let class = |precision| device.class(precision).to_string();
+    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}", device.0.library().expect("a library").0));
+    assert_eq!(class(Precision::F32), "cuda-sm90", "singles are never the library's");
+    drop(device);
+    cards.nothing_is_left();
+}
+
+/// Products as large as the library takes them, with every end.
+fn products_of_all_kinds() -> Vec<Case> {
+    let case = |name, build: fn(&mut Builder)| Case::new(name, DType::F32, build);
+    vec![
+        case("a large product", |b| {
+            let x = b.input("x", 96, 64, Element::Act);
+            let y = b.linear(x, "fc", 128, false);
+            b.output("y", y);
+        }),
+        case("a large product with bias and gelu", |b| {
+            let x = b.input("x", 70, 64, Element::Act);
+            let y = b.linear(x, "fc", 72, true);
+            let y = b.activate(y, Act::GeluTanh);
+            b.output("y", y);
+        }),
+        case("a large product that is added", |b| {
+            let (x, to) = (b.input("x", 64, 128, Element::Act), b.input("to", 64, 64, Element::Act));
+            let y = b.linear(x, "fc", 64, true);
+            let y = b.add(to, y);
+            b.output("y", y);
+        }),
+        case("a large product that is added to rows in turn", |b| {
+            let (x, to) = (b.input("x", 64, 64, Element::Act), b.input("to", 16, 64, Element::Act));
+            let y = b.linear(x, "fc", 64, true);
+            let y = b.add(to, y);
+            b.output("y", y);
+        }),
+        case("a large product that is gated", |b| {
+            let (x, gate) = (b.input("x", 128, 64, Element::Act), b.input("gate", 2, 64, Element::Act));
+            let y = b.linear(x, "fc", 64, true);
+            let y = b.gated(x, gate, y);
+            b.output("y", y);
+        }),
+        case("a large product of some rows, multiplied", |b| {
+            let (x, by) = (b.input("x", 64, 64, Element::Act), b.input("by", 64, 64, Element::Act));
+            let y = b.linear_rows(x, "fc", 192, 64..128, true);
+            let y = b.times(by, y);
+            b.output("y", y);
+        }),
+    ]
 }
 
 /// Kernels that only some cards take, and warps that get their turn in other orders.

@@ -44,6 +44,8 @@ const fn header(
 const ACTIVATE: (&str, &str) = ("activate.cu", "rows.cuh");
 const COMBINE: (&str, &str) = ("combine.cu", "rows.cuh");
 const NORM: (&str, &str) = ("norm.cu", "rows.cuh");
+const GEMM: (&str, &str) = ("gemm.cu", "tile.cuh");
+const CONV: (&str, &str) = ("conv.cu", "tile.cuh");
 const MEET: (&str, &str) = ("attention_64.cu", "attention.cuh");
 
 const FAULTS: &[Fault] = &[
@@ -166,6 +168,57 @@ const FAULTS: &[Fault] = &[
         "// nobody reads values",
     ),
     own("attention_wide.cu", "attention: one head", Bf16, "p + 1 < PARTS", "p + 2 < PARTS"),
+    header(GEMM, "linear", Bf16, "max(0, min(left, static_cast<i32>(PIECE_BYTES)))", "static_cast<i32>(PIECE_BYTES)"),
+    header(
+        GEMM,
+        "linear",
+        Bf16,
+        "cp_async_wait<STAGES - 2>();\n        __syncthreads();\n        Half",
+        "__syncthreads();\n        Half",
+    ),
+    header(
+        GEMM,
+        "linear",
+        Bf16,
+        "cp_async_wait<STAGES - 2>();\n            __syncthreads();\n            // Behind",
+        "__syncthreads();\n            // Behind",
+    ),
+    header(GEMM, "linear", Bf16, "__syncthreads();\n            // Behind", "// Behind"),
+    header(GEMM, "linear", Bf16, "__syncthreads();\n        Half", "Half"),
+    header(
+        GEMM,
+        "linear",
+        F32,
+        "cp_async_wait<STAGES - 2>();\n            __syncthreads();\n            // The slot",
+        "__syncthreads();\n            // The slot",
+    ),
+    header(GEMM, "linear", F32, "__syncthreads();\n            // The slot", "// The slot"),
+    header(GEMM, "linear", Bf16, "left_at ^ 32, right_at ^ 32", "left_at ^ 16, right_at ^ 32"),
+    header(GEMM, "linear", Bf16, "shfl_xor(high ? low[i] : up[i], 2)", "shfl_xor(high ? low[i] : up[i], 1)"),
+    header(GEMM, "linear: gated", Bf16, "rows[n] / a.then.tokens", "0"),
+    header(GEMM, "linear: fewer rows", F32, "rows[n] % a.then.that.rows", "0"),
+    header(GEMM, "linear: two multiplied", Bf16, "y[n][i] *= number(that[n], i)", "y[n][i] += number(that[n], i)"),
+    header(GEMM, "linear", Bf16, "y[n][i] += number(bias, i)", "y[n][i] -= number(bias, i)"),
+    header(GEMM, "activate: gelu by tanh", F32, "0.044715f", "0.0447f"),
+    header(GEMM, "activate: silu", Bf16, "z * -1.4426950408889634f", "-z"),
+    header(GEMM, "linear", Bf16, "if (i < count) to[i] = of_f32<T>(x[i]);", "to[i] = of_f32<T>(x[i]);"),
+    own("gemm.cu", "linear", Bf16, "part < a.splits", "part + 1 < a.splits"),
+    own("gemm.cu", "linear", F32, "u32 from = blockIdx.z * a.part,", "u32 from = 0,"),
+    header(
+        CONV,
+        "conv",
+        Bf16,
+        "cp_async_wait<STAGES - 2>();\n            __syncthreads();\n            // Behind",
+        "__syncthreads();\n            // Behind",
+    ),
+    own("conv.cu", "conv", F32, "__syncthreads();\n    Patches", "Patches"),
+    own("conv.cu", "conv", Bf16, "__syncthreads();\n    Patches", "Patches"),
+    own("conv.cu", "conv: 3 x 3", Bf16, "col >= a.width * a.upsample", "col > a.width * a.upsample"),
+    own("conv.cu", "conv: 3 x 3", F32, "row >= a.height * a.upsample", "row > a.height * a.upsample"),
+    own("conv.cu", "conv: over", F32, "row /= a.upsample, col /= a.upsample", "row /= a.upsample"),
+    own("conv.cu", "conv: channels", Bf16, "if (++tap_x == a.side) tap_x = 0, ++tap_y;", "++tap_x;"),
+    own("conv.cu", "conv: stride", F32, "within / a.out_width * a.step", "within / a.out_width"),
+    own("conv.cu", "conv: 3 x 3", Bf16, "make_uint2(picture * a.height * a.width,", "make_uint2(0,"),
 ];
 
 /// Whether a case of a name that begins so differs, fails, or loses the card.

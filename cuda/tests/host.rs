@@ -11,10 +11,10 @@ use thumbforge_cuda_standin::{Control, Figure};
 use thumbforge_diffusion::DiffusionError;
 use thumbforge_diffusion::device::{Bases, Device, Span};
 use thumbforge_diffusion::dtype::Precision;
-use thumbforge_diffusion::graph::{Act, Builder, Element, NormKind};
+use thumbforge_diffusion::graph::{Act, Builder, Element, Geometry, Mask, NormKind, Tokens, WeightUse};
 use thumbforge_diffusion::param::{Param, Params, Tensor};
 use thumbforge_diffusion::plain::Plain;
-use thumbforge_diffusion::plan::Program;
+use thumbforge_diffusion::plan::{Place, Program};
 
 const PIXELS: usize = 40;
 const CHANNELS: usize = 32;
@@ -280,7 +280,7 @@ fn what_does_not_fit_is_refused_and_named() {
         let said = outcome.expect_err("refused").to_string();
         assert!(said.contains(expected), "{said}");
     };
-    let mut run = |program: &Program, model: &Model, memory: &mut Reserved, bases: Bases<'_>| {
+    let run = |program: &Program, model: &Model, memory: &mut Reserved, bases: Bases<'_>| {
         cuda.run(program, model, memory, bases, &|| false)
     };
     let singles = Small::new(Precision::F32);
@@ -447,4 +447,123 @@ fn machines_without_a_usable_card_say_why() {
     cards.standin.set(Control::Capability, 61);
     assert!(matches!(open(&settings(true)), Err(CudaError::Kernels(_))));
     cards.nothing_is_left();
+}
+
+/// Numbers that look random and are not (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) % most.max(1) as u64) as usize
+    }
+
+    /// A number that is a little off, or far.
+    fn off(&mut self, number: usize) -> usize {
+        match self.below(6) {
+            0 => number + 1,
+            1 => number.saturating_sub(1),
+            2 => number * 2,
+            3 => 0,
+            4 => usize::MAX / 2,
+            _ => number + self.below(1 << 20),
+        }
+    }
+}
+
+/// A program with most kinds of operations.
+fn many_kinds(precision: Precision) -> Program {
+    let mut b = Builder::new();
+    let x = b.input("x", PIXELS, CHANNELS, Element::Act);
+    let qkv = b.linear(x, "qkv", 3 * CHANNELS, true);
+    let y = b.attention(&[Tokens::of(qkv)], 2, 2, 0.25, 1e-6, Mask::Full)[0];
+    let gate = b.input("gate", 2, CHANNELS, Element::Act);
+    let y = b.gated(x, gate, y);
+    let y = b.group_norm(y, "group", 2, 4, 1e-5);
+    let y = b.conv(y, "conv", 48, Geometry::same(2, 4, 5, 3));
+    let y = b.unpatchify(y, 2, 4, 5, 2);
+    let y = b.upsample(y, 2, 8, 10);
+    b.output("y", y);
+    let ids = b.input("ids", TOKENS, 1, Element::U32);
+    let words = b.embed(ids, "table", VOCABULARY, CHANNELS, None);
+    let t = b.input("t", TOKENS, 1, Element::F32);
+    let times = b.timestep(t, CHANNELS);
+    let words = b.times(words, times);
+    b.output("words", words);
+    Program::new(b.finish(), precision)
+}
+
+/// Parameters of every shape that a program wants.
+fn of_program(program: &Program) -> Params {
+    let one = |(at, wanted): (usize, &WeightUse)| {
+        let count = wanted.shape.iter().product();
+        (wanted.name.clone(), Param::whole(Tensor::of_f32(wanted.shape.clone(), &numbers(at, count))))
+    };
+    Params(program.weights.iter().enumerate().map(one).collect())
+}
+
+#[test]
+fn programs_that_are_wrong_touch_nothing_beside_their_memory() {
+    let Some(cards) = Cards::of_test("programs_that_are_wrong") else { return };
+    let cuda = card(false);
+    let sound = many_kinds(Precision::Bf16);
+    let model = cuda.load(&of_program(&sound), Precision::Bf16).expect("loaded");
+    let mut bytes = 0;
+    let kept: Vec<u64> = sound.kept.iter().map(|kept| (bytes, bytes += kept.bytes).0).collect();
+    let scratch = bytes;
+    let bytes = bytes + sound.scratch_bytes;
+    // Neighbours on both sides: what lies in them must stay.
+    let side = Span { offset: 0, len: 64 << 10, element: Element::F32, precision: Precision::F32 };
+    let pattern = numbers(3, side.len);
+    let neighbour = || {
+        let mut memory = cuda.reserve(4 * side.len as u64).expect("reserved");
+        cuda.write(&mut memory, side, &pattern).expect("written");
+        memory
+    };
+    let before = neighbour();
+    let mut memory = cuda.reserve(bytes).expect("reserved");
+    let behind = neighbour();
+    let (ids, _) = sound.kept("ids").expect("kept");
+    let ids = Span { offset: kept[ids], len: TOKENS, element: Element::U32, precision: Precision::Bf16 };
+    let given = |memory: &mut Reserved| cuda.write_ids(memory, ids, &[0, 8, 3, 3, 1]).expect("written");
+    given(&mut memory);
+    cuda.run(&sound, &model, &mut memory, Bases { scratch, kept: &kept }, &|| false).expect("nothing is wrong yet");
+    let mut chance = Chance(1);
+    let (mut ran, mut refused) = (0, 0);
+    for round in 0..300 {
+        given(&mut memory);
+        let mut program = sound.clone().renewed();
+        let (mut kept, mut scratch) = (kept.clone(), scratch);
+        for _ in 0..=chance.below(2) {
+            let (buffer, weight) = (chance.below(program.buffers.len()), chance.below(program.weights.len()));
+            match chance.below(9) {
+                0 => program.buffers[buffer].rows = chance.off(program.buffers[buffer].rows),
+                1 => program.buffers[buffer].cols = chance.off(program.buffers[buffer].cols),
+                2 => program.buffers[buffer].element = [Element::Act, Element::F32, Element::U32][chance.below(3)],
+                3 => program.buffers[buffer].place = Place::Scratch(chance.off(bytes as usize / 2) as u64),
+                4 => program.buffers[buffer].place = Place::Kept(chance.below(9)),
+                5 => program.weights[weight].rows.end = chance.off(program.weights[weight].rows.end),
+                6 => program.ops.swap(0, chance.below(3)),
+                7 => {
+                    let at = chance.below(kept.len());
+                    kept[at] = chance.off(kept[at] as usize) as u64;
+                }
+                _ => scratch = chance.off(scratch as usize) as u64,
+            }
+        }
+        match cuda.run(&program, &model, &mut memory, Bases { scratch, kept: &kept }, &|| false) {
+            Ok(()) => ran += 1,
+            Err(DiffusionError::Lost { reason, .. }) => panic!("round {round}: {reason}; {}", cards.standin.fault()),
+            Err(_) => refused += 1,
+        }
+        for memory in [&before, &behind] {
+            let mut there = vec![0.0; side.len];
+            cuda.read(memory, side, &mut there).expect("read");
+            assert!(there == pattern, "round {round} wrote beside its memory");
+        }
+    }
+    println!("{ran} ran, {refused} were refused");
+    assert!(ran > 5 && refused > 150, "{ran} ran, {refused} were refused");
 }

@@ -42,6 +42,8 @@ enum Dialect {
     Test,
     /// In a namespace of its own, with traps for what a card would not do.
     Kernel,
+    /// The same with something wrong in it: quickly, and without a word.
+    Mutant,
 }
 
 impl Dialect {
@@ -56,6 +58,7 @@ impl Dialect {
                 "-Wno-unused-variable",
                 "-Wno-unused-but-set-variable",
             ],
+            Self::Mutant => &["-fsanitize=alignment,bounds,shift", "-fsanitize-undefined-trap-on-error", "-O1", "-w"],
         }
     }
 }
@@ -153,7 +156,7 @@ impl Compiler {
         let text = match dialect {
             Dialect::Host | Dialect::Test => format!("#line 1 \"{}\"\n{text}", source.display()),
             // Kernels' helpers may have the same names in different files; a card's compiler sees them one after the other.
-            Dialect::Kernel => {
+            Dialect::Kernel | Dialect::Mutant => {
                 format!("#include \"dev.cuh\"\nnamespace {{\n#line 1 \"{}\"\n{text}\n}}\n", source.display())
             }
         };
@@ -268,7 +271,7 @@ pub fn build_kernels(mutations: &[Mutation]) -> Result<Vec<PathBuf>, StandinErro
             once(&unit, &include)?;
             text = unit.replace(&include, &text.replace("#pragma once", ""));
         }
-        changed.push((path, text, Dialect::Kernel));
+        changed.push((path, text, Dialect::Mutant));
     }
     let objects = compiler.objects(&changed)?;
     objects.into_iter().map(|object| compiler.link(&[object, driver.clone()], "libkernels.so", &["-shared"])).collect()

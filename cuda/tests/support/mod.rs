@@ -60,10 +60,10 @@ pub(crate) fn card(record: bool) -> Cuda {
     Cuda::open(&settings(record)).unwrap_or_else(|err| panic!("failed to {err}"))
 }
 
-/// Runs every program three times: as it is, to be recorded, and as it was recorded. Before each, what it writes is made of
+/// Runs every program several times: as it is, to be recorded, and as it was recorded. Before each, what it writes is made of
 /// numbers that are none.
 #[derive(Debug)]
-pub(crate) struct Thrice(pub(crate) Cuda);
+pub(crate) struct Thrice(pub(crate) Cuda, pub(crate) usize);
 
 impl Device for Thrice {
     type Model = Model;
@@ -117,7 +117,7 @@ impl Device for Thrice {
         bases: Bases<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), DiffusionError> {
-        for _ in 0..3 {
+        for _ in 0..self.1 {
             for view in program.ops.iter().flat_map(|op| op.writes()) {
                 let buffer = program.buffer(view.value);
                 if let (Place::Kept(index), true) = (buffer.place, buffer.element != Element::U32) {

@@ -491,8 +491,11 @@ fn blocks(dtype: DType, count: usize, seeded: &mut Seeded) -> Vec<u8> {
     bytes
 }
 
+/// Numbers of a kept buffer by its name.
+type Named = (String, Vec<f32>);
+
 /// What a case gave: every kept buffer by name.
-pub type Outcome = Vec<(String, Vec<f32>)>;
+pub type Outcome = Vec<Named>;
 
 /// Runs `case` on `device`, with every input number passed through `change`.
 ///
@@ -620,7 +623,7 @@ pub fn differences<R: Device, D: Device>(
     let of = |outcome: Result<Outcome, DiffusionError>| outcome.map_err(|err| format!("failed to {err}"));
     let expected = of(outcome(reference, case, precision, |_, x| x))?;
     let given = of(outcome(device, case, precision, |_, x| x))?;
-    let one = |((name, expected), (_, given)): (&(String, Vec<f32>), &(String, Vec<f32>))| {
+    let one = |((name, expected), (_, given)): (&Named, &Named)| {
         let (mut error, mut power, mut largest, mut scale) = (0.0, 0.0, 0.0f64, 0.0f64);
         for (expected, given) in expected.iter().zip(given) {
             let (expected, given) = (f64::from(*expected), f64::from(*given));

@@ -78,6 +78,28 @@ fn streams_follow_one_another() {
 }
 
 #[test]
+fn what_is_packed_fills_the_workspace() {
+    let check = |precision, batch: u32, heads: u32, head: u32, tokens: u32| {
+        let mut b = graph::Builder::new();
+        let x = b.input("x", (batch * tokens) as usize, (3 * heads * head) as usize, graph::Element::Act);
+        let (batch_of, heads_of) = (batch as usize, heads as usize);
+        b.attention(&[graph::Tokens::of(x)], batch_of, heads_of, 1.0, 1e-6, graph::Mask::Full);
+        let built = b.finish();
+        let Some(graph::Op::Attention(op)) = built.ops.last() else { panic!("it was written down") };
+        let streams = [stream(batch * tokens, heads * head)];
+        let made = Attention::new(&card(90), precision, &streams, &shape(batch, heads, head), PLACE).expect("it fits");
+        let args = made.meet.args();
+        let each = u64::from(batch * heads * tokens * args.padded) * precision.bytes() as u64;
+        let ends = args.packed.map(|at| at + each - PLACE);
+        assert_eq!(ends[2], Attention::workspace_bytes(op, precision));
+        assert_eq!((ends[0], ends[1]), (args.packed[1] - PLACE, args.packed[2] - PLACE));
+    };
+    check(Precision::Bf16, 2, 3, 64, 33);
+    check(Precision::Bf16, 1, 1, 512, 7);
+    check(Precision::F32, 3, 2, 20, 1);
+}
+
+#[test]
 fn what_is_read_where_it_lies_is_not_packed() {
     let check = |stream: Stream, expected: (&str, u32)| {
         let attention =
