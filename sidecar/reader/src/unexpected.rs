@@ -42,7 +42,7 @@ impl Look<'_, '_> {
             self.page(0, locale)?;
         }
         // Letters of words that are turned do not stand on one level.
-        if self.slope(self.image.extent().bounds()) != 0.0 {
+        if self.areas.slope(self.image.extent().bounds()) != 0.0 {
             for at in TURNED {
                 self.page(at, locale)?;
             }
@@ -108,9 +108,9 @@ impl Look<'_, '_> {
     /// What the letters of one side say that no expected string explains; nothing where none stand as in words.
     fn rest(&mut self, side: usize, locale: &str) -> Result<Option<Page>, ReadError> {
         let area = self.image.extent().bounds();
-        let Some(cuts) = self.cuts(area) else { return Ok(None) };
+        let Some(cuts) = self.areas.cuts(area) else { return Ok(None) };
         let cut = &cuts[side];
-        let degrees = self.slope(area);
+        let degrees = self.areas.slope(area);
         // The upright box of a symbol that was turned reaches out already.
         let room = if degrees == 0.0 { EXPLAINED } else { 0 };
         let mut explained = Mask::of(&cut.plane);
