@@ -1,7 +1,7 @@
 // How one fiber hands over to another; see fiber.h.
 #include "fiber.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__) && !defined(EMULATOR_UCONTEXT)
 // Six registers outlive a call (System V ABI, 3.2.1); the rest is the compiler's to save. The control words of the floating
 // point units are never changed by kernels.
 asm(R"(

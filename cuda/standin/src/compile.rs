@@ -40,6 +40,8 @@ enum Dialect {
     Host,
     /// As it is, with the traps.
     Test,
+    /// The same with the fibers of other systems than x86-64.
+    Portable,
     /// In a namespace of its own, with traps for what a card would not do.
     Kernel,
     /// The same with something wrong in it: quickly, and without a word.
@@ -50,6 +52,9 @@ impl Dialect {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Host => &[],
+            Self::Portable => {
+                &["-DEMULATOR_UCONTEXT", "-fsanitize=alignment,bounds,shift", "-fsanitize-undefined-trap-on-error"]
+            }
             Self::Test | Self::Kernel => &[
                 "-fsanitize=alignment,bounds,shift",
                 "-fsanitize-undefined-trap-on-error",
@@ -154,7 +159,7 @@ impl Compiler {
         let (unit, made) = (part.with_extension("cpp"), part.with_extension("part"));
         let kernels = sources().join("kernels");
         let text = match dialect {
-            Dialect::Host | Dialect::Test => format!("#line 1 \"{}\"\n{text}", source.display()),
+            Dialect::Host | Dialect::Test | Dialect::Portable => format!("#line 1 \"{}\"\n{text}", source.display()),
             // Kernels' helpers may have the same names in different files; a card's compiler sees them one after the other.
             Dialect::Kernel | Dialect::Mutant => {
                 format!("#include \"dev.cuh\"\nnamespace {{\n#line 1 \"{}\"\n{text}\n}}\n", source.display())
@@ -277,12 +282,17 @@ pub fn build_kernels(mutations: &[Mutation]) -> Result<Vec<PathBuf>, StandinErro
     objects.into_iter().map(|object| compiler.link(&[object, driver.clone()], "libkernels.so", &["-shared"])).collect()
 }
 
-/// Compiles and runs the emulator's own test; what it prints, and whether it ended well.
+/// Compiles and runs the emulator's own test, with both kinds of fibers; what it prints, and whether it ended well.
 pub fn self_test() -> Result<(String, bool), StandinError> {
     let compiler = Compiler::new()?;
-    let mut all = units(emulator()?, Dialect::Host)?;
-    all.extend(units(vec![sources().join("emulator/test.cpp")], Dialect::Test)?);
-    let program = compiler.link(&compiler.objects(&all)?, "emulator-test", &[])?;
-    let output = file("run", &program, Command::new(&program).output())?;
-    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
+    let (mut printed, mut well) = (String::new(), true);
+    for (dialect, of_test) in [(Dialect::Host, Dialect::Test), (Dialect::Portable, Dialect::Portable)] {
+        let mut all = units(emulator()?, dialect)?;
+        all.extend(units(vec![sources().join("emulator/test.cpp")], of_test)?);
+        let program = compiler.link(&compiler.objects(&all)?, "emulator-test", &[])?;
+        let output = file("run", &program, Command::new(&program).output())?;
+        printed += &String::from_utf8_lossy(&output.stdout);
+        well &= output.status.success();
+    }
+    Ok((printed, well))
 }

@@ -1,5 +1,7 @@
 //! The stand-in is what it says: its instructions, and its cards.
 
+mod driver;
+
 use crate::{Control, Standin, StandinError, self_test};
 
 #[test]
@@ -13,6 +15,7 @@ fn the_emulator_does_what_its_instructions_say() {
 
 #[test]
 fn what_tests_turn_is_known_to_the_library() {
+    let _turn = driver::turn();
     let Some(standin) = Standin::of_test("controls") else { return };
     for control in [
         Control::Cards,
