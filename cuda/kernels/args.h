@@ -107,11 +107,10 @@ static_assert(__builtin_offsetof(Fp8GemmArgs, flags) == 156, "Fp8GemmArgs.flags"
 #endif
 
 struct PackArgs {
-    Mat from[3];
-    u64 norms[3];
+    Mat from[12];
+    u64 norms[12];
     u64 to[3];
-    u32 own;
-    u32 before;
+    u32 first[5];
     u32 tokens;
     u32 heads;
     u32 head;
@@ -119,23 +118,20 @@ struct PackArgs {
     u32 lanes;
     u32 wide;
     float eps;
-    u32 pad;
 };
-static_assert(sizeof(PackArgs) == 160, "PackArgs");
+static_assert(sizeof(PackArgs) == 456, "PackArgs");
 #ifndef __CUDACC_RTC__
 static_assert(__builtin_offsetof(PackArgs, from) == 0, "PackArgs.from");
-static_assert(__builtin_offsetof(PackArgs, norms) == 72, "PackArgs.norms");
-static_assert(__builtin_offsetof(PackArgs, to) == 96, "PackArgs.to");
-static_assert(__builtin_offsetof(PackArgs, own) == 120, "PackArgs.own");
-static_assert(__builtin_offsetof(PackArgs, before) == 124, "PackArgs.before");
-static_assert(__builtin_offsetof(PackArgs, tokens) == 128, "PackArgs.tokens");
-static_assert(__builtin_offsetof(PackArgs, heads) == 132, "PackArgs.heads");
-static_assert(__builtin_offsetof(PackArgs, head) == 136, "PackArgs.head");
-static_assert(__builtin_offsetof(PackArgs, padded) == 140, "PackArgs.padded");
-static_assert(__builtin_offsetof(PackArgs, lanes) == 144, "PackArgs.lanes");
-static_assert(__builtin_offsetof(PackArgs, wide) == 148, "PackArgs.wide");
-static_assert(__builtin_offsetof(PackArgs, eps) == 152, "PackArgs.eps");
-static_assert(__builtin_offsetof(PackArgs, pad) == 156, "PackArgs.pad");
+static_assert(__builtin_offsetof(PackArgs, norms) == 288, "PackArgs.norms");
+static_assert(__builtin_offsetof(PackArgs, to) == 384, "PackArgs.to");
+static_assert(__builtin_offsetof(PackArgs, first) == 408, "PackArgs.first");
+static_assert(__builtin_offsetof(PackArgs, tokens) == 428, "PackArgs.tokens");
+static_assert(__builtin_offsetof(PackArgs, heads) == 432, "PackArgs.heads");
+static_assert(__builtin_offsetof(PackArgs, head) == 436, "PackArgs.head");
+static_assert(__builtin_offsetof(PackArgs, padded) == 440, "PackArgs.padded");
+static_assert(__builtin_offsetof(PackArgs, lanes) == 444, "PackArgs.lanes");
+static_assert(__builtin_offsetof(PackArgs, wide) == 448, "PackArgs.wide");
+static_assert(__builtin_offsetof(PackArgs, eps) == 452, "PackArgs.eps");
 #endif
 
 struct MeetArgs {

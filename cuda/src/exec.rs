@@ -314,11 +314,9 @@ impl<'a, P: Parameters> Run<'a, P> {
         };
         let shape = Shape { batch: count(batch)?, heads: count(heads)?, head: count(head)?, scale, eps, mask };
         let attention = Attention::new(sink.card(), self.program.precision, &streams, &shape, self.workspace)?;
-        for pack in &attention.packs {
-            // SAFETY: all matrices are checked views of the memory, norms have a number for every feature of a head;
-            // `Attention::new` found that the shapes fit; the workspace is as long as `workspace_bytes` found.
-            unsafe { sink.launch(pack) }?;
-        }
+        // SAFETY: all matrices are checked views of the memory, norms have a number for every feature of a head;
+        // `Attention::new` found that the shapes fit; the workspace is as long as `workspace_bytes` found.
+        unsafe { sink.launch(&attention.pack) }?;
         // SAFETY: as above.
         Ok(unsafe { sink.launch(&attention.meet) }?)
     }

@@ -107,7 +107,8 @@ const FAULTS: &[Fault] = &[
     own("upsample.cu", "upsample", F32, "a.width + x / 2", "a.width + (x + 1) / 2"),
     own("attention_pack.cu", "attention: two streams, normed", F32, "square / a.head", "square"),
     own("attention_pack.cu", "attention: two streams, normed", F32, "mask = a.lanes / 2;", "mask = a.lanes / 4;"),
-    own("attention_pack.cu", "attention: two streams", F32, "a.before + row % a.own", "row % a.own"),
+    own("attention_pack.cu", "attention: two streams", F32, "before + row % count", "row % count"),
+    own("attention_pack.cu", "attention: two streams, normed", F32, "blockIdx.z * 3 +", ""),
     own("attention_64.cu", "attention: causal over", Bf16, "cp_async_wait<0>();", ""),
     own(
         "attention_64.cu",

@@ -79,7 +79,7 @@ fn psnr(a: &Picture, b: &Picture) -> f64 {
 fn a_toy_model_draws_the_processor_s_picture() {
     let Some(cards) = Cards::of_test("a_toy_model_draws") else { return };
     // Singles differ in the order of additions; bf16 rounds every activation, and four steps at a guidance of 4 widen it.
-    for (precision, least) in [(Precision::F32, 100.0), (Precision::Bf16, 42.0)] {
+    for (precision, least) in [(Precision::F32, 100.0), (Precision::Bf16, 45.0)] {
         let layout = Layout::widest(2);
         let mut request = request(precision, &[5, 6]);
         request.guidance.skip = Some(SkipLayers { layers: vec![1], scale: 2.0, start: 0.1, stop: 0.9 });

@@ -4,7 +4,8 @@
 //   pools (0: a card without), multiprocessors (132 as an H100 SXM has it: into how many blocks launches are cut),
 //   seed (order in which blocks, warps and lanes get their turn; emulator/run.h),
 //   threads (of the host that emulate; 0 is one for each processor), late (1: what is queued is done when somebody waits,
-//   as late as a card may; 0: at once), fail_allocation (n: the n-th from now on fails), lose_launch (n: the context is lost
+//   as late as a card may; 0: at once), fail_allocation (n: the n-th from now on fails),
+//   fail_more (n: and so many after it), lose_launch (n: the context is lost
 //   at the n-th launch from now on), lose_again (n: and again at the n-th launch after each loss)
 #include <dlfcn.h>
 
@@ -22,6 +23,7 @@ static uint64_t* control(Controls& controls, const char* name) {
         {"seed", &controls.seed},       {"threads", &controls.threads},       {"late", &controls.late},
         {"fail_allocation", &controls.fail_allocation}, {"lose_launch", &controls.lose_launch},
         {"lose_again", &controls.lose_again},
+        {"fail_more", &controls.fail_more},
     };
     for (const auto& [known, value] : all)
         if (strcmp(known, name) == 0) return value;
@@ -33,7 +35,7 @@ State& state() {
     static State* const made = [] {
         State* state = new State();
         for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "multiprocessors", "seed", "threads",
-                                 "late", "fail_allocation", "lose_launch", "lose_again"}) {
+                                 "late", "fail_allocation", "lose_launch", "lose_again", "fail_more"}) {
             std::string variable = "THUMBFORGE_STANDIN_";
             for (const char* c = name; *c != 0; ++c) variable += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
             const char* value = getenv(variable.c_str());

@@ -61,7 +61,13 @@ CUresult allocate(CUdeviceptr* to, size_t bytes, uint32_t card, const std::share
     State& all = state();
     if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
     ++all.allocation_count;
-    if (all.controls.fail_allocation != 0 && --all.controls.fail_allocation == 0) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (all.controls.fail_allocation != 0 && --all.controls.fail_allocation == 0) {
+        if (all.controls.fail_more != 0) {
+            --all.controls.fail_more;
+            all.controls.fail_allocation = 1;
+        }
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     if (!fits(card, bytes, pool)) {
         // The driver waits for what is being freed, and takes back what pools keep for later.
         if (CUresult error = drain_card(card); error != CUDA_SUCCESS) return error;

@@ -34,6 +34,8 @@ pub enum Control {
     Late,
     /// The n-th allocation from now on finds no memory; 0 for none.
     FailAllocation,
+    /// And so many after it.
+    FailMore,
     /// The context is lost at the n-th launch from now on; 0 for none.
     LoseLaunch,
     /// And again at the n-th launch after each loss; 0 for once.
@@ -54,6 +56,7 @@ impl Control {
             Self::Threads => "threads",
             Self::Late => "late",
             Self::FailAllocation => "fail_allocation",
+            Self::FailMore => "fail_more",
             Self::LoseLaunch => "lose_launch",
             Self::LoseAgain => "lose_again",
         }

@@ -1,6 +1,7 @@
 //! Shapes that fit, and those that do not.
 
 use super::*;
+use crate::launch::Launch;
 
 const PLACE: Address = 0x10000;
 
@@ -72,7 +73,8 @@ fn streams_follow_one_another() {
     let args = attention.meet.args();
     assert_eq!((args.tokens, args.first), (33, [0, 20, 33, 33, 33]));
     assert_eq!(args.out.map(|out| out.at), [PLACE, 0, 0, 0]);
-    assert_eq!(attention.packs.iter().map(|pack| pack.args().before).collect::<Vec<_>>(), [0, 20]);
+    assert_eq!(attention.pack.args().first, args.first);
+    assert_eq!(attention.pack.grid(), [(2 * 20 * 3u32).div_ceil(16), 3, 2]);
     assert_eq!(args.packed[1] - args.packed[0], 2 * 3 * 33 * 64 * 4);
     assert_eq!(attention.meet.grid(), [1, 6, 1]);
 }
@@ -104,7 +106,7 @@ fn what_is_read_where_it_lies_is_not_packed() {
     let check = |stream: Stream, expected: (&str, u32)| {
         let attention =
             Attention::new(&card(90), Precision::Bf16, &[stream], &shape(1, 2, 64), PLACE).expect("it fits");
-        assert_eq!((attention.meet.kernel(), attention.packs[0].grid()[1]), expected);
+        assert_eq!((attention.meet.kernel(), attention.pack.grid()[1]), expected);
     };
     let aligned = stream(9, 128);
     check(aligned, ("attention_64_joint_bf16", 1));
