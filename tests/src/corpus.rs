@@ -74,6 +74,8 @@ pub struct Sample {
     pub image: ImageBuf,
     /// The box that a template would have named for them.
     pub place: PixelBox,
+    /// The box of letters and outline, as for words in true type: no room around them.
+    pub ink: PixelBox,
 }
 
 /// What is to be in a picture, before it is drawn.
@@ -137,7 +139,7 @@ impl Plan {
             }));
         let string = seed.below(language.strings.len() as u64) as usize;
         let words = fault::words(language, string, fault, &mut seed);
-        let (image, place) = paint::paint(language, condition, fault, &words, fonts, &mut seed);
-        Sample { locale: language.locale, condition, fault, asked: words.asked, drawn: words.drawn, image, place }
+        let (image, [place, ink]) = paint::paint(language, condition, fault, &words, fonts, &mut seed);
+        Sample { locale: language.locale, condition, fault, asked: words.asked, drawn: words.drawn, image, place, ink }
     }
 }

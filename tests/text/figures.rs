@@ -10,8 +10,10 @@ use thumbforge_tests::corpus::{Condition, Fault, Plan, languages};
 pub(crate) enum Series {
     /// By the reader, which is not told where the words are.
     Anywhere,
-    /// By the reader, which is.
+    /// By the reader, which gets the box of a template.
     Boxed,
+    /// By the reader, which gets the box of the letters.
+    Inked,
     /// By the command line, `--psm 3`.
     CommandAuto,
     /// By the command line, `--psm 11`.
@@ -19,12 +21,13 @@ pub(crate) enum Series {
 }
 
 impl Series {
-    const ALL: [Self; 4] = [Self::Anywhere, Self::Boxed, Self::CommandAuto, Self::CommandSparse];
+    const ALL: [Self; 5] = [Self::Anywhere, Self::Boxed, Self::Inked, Self::CommandAuto, Self::CommandSparse];
 
     fn name(self) -> &'static str {
         match self {
             Self::Anywhere => "anywhere",
             Self::Boxed => "known box",
+            Self::Inked => "box of the ink",
             Self::CommandAuto => "tesseract --psm 3",
             Self::CommandSparse => "tesseract --psm 11",
         }
@@ -177,7 +180,7 @@ impl Figures {
                 beyond.push(format!("{name}: {wrongly} of {all}, and {:.1} % may be", 100.0 * bound));
             }
         };
-        for series in [Series::Anywhere, Series::Boxed] {
+        for series in [Series::Anywhere, Series::Boxed, Series::Inked] {
             for condition in STRICT {
                 let of = |fault: Option<Fault>| self.sum(|key| key.0 == series && key.2 == condition && key.3 == fault);
                 let name = |what: &str| format!("{}, {}: {what}", series.name(), condition.name());

@@ -1,9 +1,10 @@
 //! What the reader overlooks and what it calls wrong without reason, on pictures whose truth is known, beside Tesseract's own
 //! command line on the same pictures. `docs/bench/text.md` says what was measured and how.
 //!
-//! The whole corpus (`THUMBFORGE_FULL=1`) is 4928 pictures, each read with and without a known box; the ordinary run takes a
+//! The whole corpus (`THUMBFORGE_FULL=1`) is 4928 pictures, each read without a box, with the box of a template and with that of the ink; the ordinary run takes a
 //! tenth of them, with bounds as wide as so few pictures need.
 
+mod beside;
 mod command;
 mod figures;
 
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thumbforge_art::text::FontBook;
-use thumbforge_core::image::ImageBuf;
+use thumbforge_core::image::{ImageBuf, PixelBox};
 use thumbforge_reader::{Ask, Expected, Settings, Tesseract, TextReader};
 use thumbforge_tests::corpus::{self, Plan, Sample, languages};
 use thumbforge_tests::not_run;
@@ -71,8 +72,9 @@ fn wrong_words_are_caught_and_right_ones_pass() {
 fn measure(tesseract: &Tesseract, fonts: &FontBook, plan: &Plan, at: u64, figures: &Mutex<Figures>) {
     let sample = plan.draw(fonts);
     let mut outcomes = vec![
-        (Series::Anywhere, read(tesseract, &sample, plan, false)),
-        (Series::Boxed, read(tesseract, &sample, plan, true)),
+        (Series::Anywhere, read(tesseract, &sample, plan, None)),
+        (Series::Boxed, read(tesseract, &sample, plan, Some(sample.place))),
+        (Series::Inked, read(tesseract, &sample, plan, Some(sample.ink))),
     ];
     // A process takes long; the same pictures for both modes, and no fewer in a full run than in all of an ordinary one.
     if at.is_multiple_of(SHARE) {
@@ -81,7 +83,7 @@ fn measure(tesseract: &Tesseract, fonts: &FontBook, plan: &Plan, at: u64, figure
         }
     }
     if let Some(folder) = std::env::var_os("THUMBFORGE_TEXT_MISSES").map(PathBuf::from)
-        && outcomes.iter().take(2).any(|(_, outcome)| outcome.surprising(plan.fault))
+        && outcomes.iter().take(3).any(|(_, outcome)| outcome.surprising(plan.fault))
     {
         keep(&folder, plan, &sample);
     }
@@ -91,8 +93,7 @@ fn measure(tesseract: &Tesseract, fonts: &FontBook, plan: &Plan, at: u64, figure
     }
 }
 
-fn read(tesseract: &Tesseract, sample: &Sample, plan: &Plan, boxed: bool) -> Outcome {
-    let place = boxed.then_some(sample.place);
+fn read(tesseract: &Tesseract, sample: &Sample, plan: &Plan, place: Option<PixelBox>) -> Outcome {
     let expected = Expected { text: sample.asked.clone(), locale: sample.locale.to_owned(), place };
     let ask = Ask { expected: vec![expected], unexpected: true, locales: Vec::new() };
     let reading = tesseract.read(&sample.image, &ask).unwrap_or_else(|err| panic!("failed to {err}"));
@@ -102,7 +103,11 @@ fn read(tesseract: &Tesseract, sample: &Sample, plan: &Plan, boxed: bool) -> Out
         let name = name(plan);
         println!(
             "{name}{}: asked {:?}, drawn {:?}, read {:?}, presence {:.3}, unexpected {:?}",
-            if boxed { " boxed" } else { "" },
+            match place {
+                None => "",
+                Some(place) if place == sample.ink => " boxed by ink",
+                Some(_) => " boxed",
+            },
             sample.asked,
             sample.drawn,
             found.read,

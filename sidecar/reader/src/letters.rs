@@ -58,8 +58,8 @@ pub(crate) struct Cut {
     pub(crate) patches: Vec<[u32; 4]>,
 }
 
-/// The letters of `plane` that stand out to `side`.
-pub(crate) fn cut(plane: &Plane, side: Side) -> Cut {
+/// The letters of `plane` that stand out to `side`, none of them higher than `tallest` pixels.
+pub(crate) fn cut(plane: &Plane, side: Side, tallest: u32) -> Cut {
     let (width, height) = (plane.width() as usize, plane.height() as usize);
     // From here on letters are bright.
     let grey: Vec<u8> = match side {
@@ -82,7 +82,7 @@ pub(crate) fn cut(plane: &Plane, side: Side) -> Cut {
         }
     }
     ring(&labels, &grey, [width, height], &mut patches);
-    let kept = keep(&patches, [width, height]);
+    let kept = keep(&patches, tallest);
     // An edge is as grey as it is near to its line: marks and thin strokes keep their shape.
     let value = |((&patch, &value), &low): ((&u32, &u8), &u8)| {
         let Some(index) = (patch as usize).checked_sub(1).filter(|&at| kept.get(at).is_some_and(|kept| *kept)) else {
@@ -135,10 +135,10 @@ fn usual<'a>(patches: impl Iterator<Item = &'a Patch>) -> Option<i64> {
 }
 
 /// Which patches are letters.
-fn keep(patches: &[Patch], [width, height]: [usize; 2]) -> Vec<bool> {
+fn keep(patches: &[Patch], tallest: u32) -> Vec<bool> {
     let ringed = |patch: &Patch| {
-        let [l, t, r, b] = patch.place;
-        let small = u64::from(r - l.min(r)) * 2 <= width as u64 * 2 && u64::from(b - t.min(b)) * 2 <= height as u64;
+        let [_, top, _, bottom] = patch.place;
+        let small = bottom.saturating_sub(top) <= tallest;
         patch.pixels >= PATCH_MIN && small && patch.ringed * 256 >= patch.ring * RINGED
     };
     let mut kept: Vec<bool> = patches.iter().map(ringed).collect();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn slope_of(plane: &Plane) -> f64 {
-        slope([&cut(plane, Side::Bright), &cut(plane, Side::Dark)])
+        slope([Side::Bright, Side::Dark].map(|side| cut(plane, side, plane.height() / 2)).each_ref())
     }
 
     /// Black pixels that are letters, and black pixels in all.
@@ -205,9 +205,11 @@ mod tests {
         for (letter, line, side) in [(255, 0, Side::Bright), (0, 255, Side::Dark)] {
             let original = picture(letter, line, 0.0);
             let there = original.pixels().iter().filter(|value| **value == letter).count();
-            let (right, all) = black(&cut(&original, side).plane, &original, letter);
+            let (right, all) = black(&cut(&original, side, 64).plane, &original, letter);
             assert!(right * 10 > there * 8, "{side:?}: {right} of {there}");
             assert!(right * 10 > all * 8, "{side:?}: {right} of {all}");
+            // The bars are 16 high.
+            assert!(cut(&original, side, 15).patches.iter().all(|[_, top, _, bottom]| bottom - top <= 15), "{side:?}");
         }
     }
 
@@ -225,7 +227,7 @@ mod tests {
         for extent in [Extent { width: 1, height: 1 }, Extent { width: 3, height: 40 }] {
             let image = ImageBuf::filled(extent, [90, 90, 90, 255]);
             let plane = Plane::of(&image, extent.bounds(), Channel::Grey).expect("it has an area");
-            assert!(cut(&plane, Side::Bright).plane.pixels().iter().all(|value| *value == 255));
+            assert!(cut(&plane, Side::Bright, 40).plane.pixels().iter().all(|value| *value == 255));
             assert_eq!(slope_of(&plane), 0.0);
         }
     }

@@ -18,6 +18,7 @@
 //!
 //! It knows no jobs, recipes, files of pictures or policies.
 
+mod areas;
 pub mod language;
 mod letters;
 mod look;

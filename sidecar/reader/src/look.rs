@@ -1,36 +1,27 @@
 //! Which passes are made over a picture for one language, in which order, and when enough is known.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use thumbforge_core::image::{ImageBuf, PixelBox};
 
+use crate::areas::{Areas, Hint, SIDE_MAX};
 use crate::language::{Language, Writing};
-use crate::letters::{self, Cut, Side};
+use crate::letters::Side;
 use crate::matching::{self, Match};
 use crate::normalise::normalise;
 use crate::page::{Lines, Page, around};
 use crate::passes::{BOX, GREY, LINE_PX, NEAR, PAGE, Pass, Scale, Source, Upright};
-use crate::plane::{Channel, Plane};
-use crate::rows;
+use crate::plane::Plane;
 use crate::search::Search;
-use crate::slope;
 use crate::tesseract::{Eye, Mode};
 use crate::{Expected, Found, ReadError};
 
-/// Longest side of a plane that is searched for words, in pixels: a picture of 512 at twice its size. Larger ones are scaled
-/// down to it, since time grows with the area and letters of a title do not need it.
-const SIDE_MAX: u32 = 1024;
 /// Mean difference of neighbouring pixels, of 255, from which a picture is noise. Scenes and photographs have under 20.
 const ROUGH: f64 = 36.0;
 /// Least and greatest scale of a box.
 const SCALES: [f64; 2] = [0.25, 4.0];
-/// Areas whose letters are kept, 2 MiB each at most: the picture, a box, its lines, and what is around them.
-const CUTS_MAX: usize = 4;
 /// Passes over a box, and that found the words, from which the whole picture is not looked at for them.
 const ENOUGH: u32 = 6;
-/// Area of letters, in percent of that of their outlines, from which they are no holes of letters.
-const INNER: u64 = 35;
 
 /// One language's look at a picture.
 pub(crate) struct Look<'a, 'b> {
@@ -39,33 +30,24 @@ pub(crate) struct Look<'a, 'b> {
     pub(crate) language: Language,
     /// Passes over the whole picture so far, by their place in [`PAGE`]; nothing for one that was left out.
     pub(crate) pages: BTreeMap<usize, Option<Page>>,
-    /// Letters of both sides, for the areas that were looked at last.
-    cuts: Vec<(PixelBox, Rc<[Cut; 2]>)>,
-    /// By how many degrees lines fall, for areas that were looked at.
-    slopes: Vec<(PixelBox, f64)>,
+    /// Letters that were cut out, and how their lines stand.
+    pub(crate) areas: Areas<'a>,
     /// Where expected strings were read: the boxes of their symbols.
     pub(crate) explained: Vec<PixelBox>,
-}
-
-/// Where lines of letters stand in an area, by the letters that were cut out.
-struct Hint {
-    area: PixelBox,
-    side: Side,
-    lines: Lines,
 }
 
 impl<'a, 'b> Look<'a, 'b> {
     /// Nothing has been looked at yet.
     pub(crate) fn new(eye: &'a mut Eye<'b>, image: &'a ImageBuf, language: Language) -> Self {
-        let (pages, cuts, slopes, explained) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { eye, image, language, pages, cuts, slopes, explained }
+        let areas = Areas::new(image, language.joined());
+        Self { eye, image, language, pages: BTreeMap::new(), areas, explained: Vec::new() }
     }
 
     /// What a pass over `area` reads; nothing where it would be the same as one before.
     fn pass(&mut self, area: PixelBox, pass: Pass, lines: Lines, locale: &str) -> Result<Option<Page>, ReadError> {
         let degrees = match pass.upright {
             Upright::Always => 0.0,
-            Upright::Turned => self.slope(area),
+            Upright::Turned => self.areas.slope(area),
         };
         let first = matches!(pass.scale, Scale::Times(1.0) | Scale::Line(LINE_PX));
         if pass.upright == Upright::Turned && pass.source == GREY && first && degrees == 0.0 {
@@ -74,7 +56,7 @@ impl<'a, 'b> Look<'a, 'b> {
         let mode = if pass.mode == Mode::Line && lines.count != 1 { Mode::Block } else { pass.mode };
         let scale = scale_of(pass.scale, lines);
         let plane = match pass.source {
-            Source::Cut(side) => self.cuts(area).map(|cuts| cuts[side as usize].plane.clone()),
+            Source::Cut(side) => self.areas.cuts(area).map(|cuts| cuts[side as usize].plane.clone()),
             Source::Plain(channel) => Plane::of(self.image, area, channel).map(|plane| plane.scaled(1.0, SIDE_MAX)),
         };
         let Some(plane) = plane else { return Ok(None) };
@@ -90,15 +72,8 @@ impl<'a, 'b> Look<'a, 'b> {
 
     /// What a pass over level lines reads whose letters are known to be bright or dark.
     fn level(&mut self, hint: &Hint, pass: Pass, locale: &str) -> Result<Option<Page>, ReadError> {
-        let plane = match pass.source {
-            Source::Cut(side) => self.cuts(hint.area).map(|cuts| cuts[side as usize].plane.clone()),
-            Source::Plain(channel) => Plane::of(self.image, hint.area, channel).map(|plane| {
-                let plane = plane.scaled(1.0, SIDE_MAX);
-                if hint.side == Side::Bright { plane.inverted() } else { plane }
-            }),
-        };
-        let Some(plane) = plane else { return Ok(None) };
-        let plane = plane.scaled(scale_of(pass.scale, hint.lines), SIDE_MAX);
+        let Some(plane) = self.areas.level(hint, pass.source) else { return Ok(None) };
+        let plane = plane.scaled(scale_of(pass.scale, hint.lines) / plane.scale(), SIDE_MAX);
         let mode = if hint.lines.count == 1 { pass.mode } else { Mode::Block };
         self.see(&plane, mode, false, locale).map(Some)
     }
@@ -108,66 +83,6 @@ impl<'a, 'b> Look<'a, 'b> {
         let symbols = self.eye.look(plane, mode, plain)?;
         let leftward = matches!(self.language.code, "ara" | "heb" | "fas" | "urd" | "yid" | "pus" | "snd" | "uig");
         Ok(Page::new(symbols, plane, self.image.extent(), locale, leftward))
-    }
-
-    /// The letters of both sides in `area`, cut out once: bright ones, dark ones.
-    pub(crate) fn cuts(&mut self, area: PixelBox) -> Option<Rc<[Cut; 2]>> {
-        if let Some((_, cuts)) = self.cuts.iter().find(|(known, _)| *known == area) {
-            return Some(Rc::clone(cuts));
-        }
-        let plane = Plane::of(self.image, area, Channel::Grey)?.scaled(1.0, SIDE_MAX);
-        let cuts = Rc::new([Side::Bright, Side::Dark].map(|side| letters::cut(&plane, side)));
-        if self.cuts.len() >= CUTS_MAX {
-            self.cuts.remove(0);
-        }
-        self.cuts.push((area, Rc::clone(&cuts)));
-        Some(cuts)
-    }
-
-    /// By how many degrees the lines in `area` fall, looked at once.
-    pub(crate) fn slope(&mut self, area: PixelBox) -> f64 {
-        if let Some((_, degrees)) = self.slopes.iter().find(|(known, _)| *known == area) {
-            return *degrees;
-        }
-        let cuts = self.cuts(area);
-        let degrees = cuts.map_or(0.0, |cuts| slope::slope([&cuts[0], &cuts[1]]));
-        self.slopes.push((area, degrees));
-        degrees
-    }
-
-    /// Where level lines of letters stand in `area`; nothing where none do, or where they are turned.
-    fn hint(&mut self, area: PixelBox) -> Option<Hint> {
-        if self.slope(area) != 0.0 {
-            return None;
-        }
-        let cuts = self.cuts(area)?;
-        let words = [0, 1].map(|at: usize| {
-            let patches = &cuts[at].patches;
-            let letters = rows::in_words(patches, self.language.joined());
-            patches.iter().zip(letters).filter(|(_, letter)| *letter).map(|(patch, _)| *patch).collect::<Vec<_>>()
-        });
-        // Letters are in outlines, and holes are in letters. Holes are fewer than what they are in, or have much less area;
-        // outlines of letters run into each other.
-        let [bright, dark] = [0, 1].map(|at: usize| (words[at].len(), rows::area(&words[at])));
-        let side = match () {
-            () if bright.0 >= dark.0 * 2 => Side::Bright,
-            () if dark.0 >= bright.0 * 2 => Side::Dark,
-            () if dark.1 * 100 > bright.1 * INNER && dark.1 < bright.1 => Side::Dark,
-            () if bright.1 * 100 > dark.1 * INNER && bright.1 <= dark.1 => Side::Bright,
-            () if bright.1 > dark.1 => Side::Bright,
-            () => Side::Dark,
-        };
-        let letters = &words[side as usize];
-        let rows = rows::with_marks(&rows::rows(letters), &cuts[side as usize].patches);
-        let (first, last) = (rows.first()?, rows.last()?);
-        let px = rows.iter().map(|[top, bottom]| bottom - top).max()?;
-        let height = rows::height(letters);
-        let plane = &cuts[side as usize].plane;
-        let (count, px) = if px > height * 5 / 2 { (0, height * 3 / 2) } else { (rows.len(), px) };
-        let margin = px / 2;
-        let within = [0, first[0].saturating_sub(margin), plane.width(), (last[1] + margin).min(plane.height())];
-        let area = plane.in_picture(within.map(|side| side as i32), self.image.extent());
-        Some(Hint { area, side, lines: Lines { count, px: Some(f64::from(px) / plane.scale()) } })
     }
 
     /// Where an expected string fits best on a page.
@@ -195,7 +110,7 @@ impl<'a, 'b> Look<'a, 'b> {
         }
         // Level words that were read in their box so often do not become others by a look from further away.
         let known = search.counted() >= ENOUGH && search.located();
-        let boxed = known && place.is_some_and(|place| self.slope(place) == 0.0);
+        let boxed = known && place.is_some_and(|place| self.areas.slope(place) == 0.0);
         let mut near = None;
         for at in 0..PAGE.len() {
             if search.done || boxed {
@@ -242,7 +157,8 @@ impl<'a, 'b> Look<'a, 'b> {
 
     /// The passes over a box, until enough is known.
     fn passes(&mut self, search: &mut Search, area: PixelBox, locale: &str) -> Result<(), ReadError> {
-        let hint = self.hint(area);
+        let hint = self.areas.hint(area);
+        let before = search.counted();
         if let Some(hint) = &hint {
             for pass in [NEAR, Pass { source: Source::Cut(hint.side), ..NEAR }] {
                 if search.done {
@@ -254,13 +170,13 @@ impl<'a, 'b> Look<'a, 'b> {
                 }
             }
         }
+        // Lines that none of it was read in may be others; then the whole box is looked at.
+        let on_lines = search.counted() > before;
         for pass in BOX {
             if search.done {
                 break;
             }
-            // Those that were made of the lines alone.
-            let cut = hint.as_ref().map(|hint| Source::Cut(hint.side));
-            if pass.scale == NEAR.scale && cut.is_some() && (pass.source == GREY || Some(pass.source) == cut) {
+            if on_lines && hint.as_ref().is_some_and(|hint| made(pass, hint.side)) {
                 continue;
             }
             if let Some(page) = self.pass(area, pass, search.lines, locale)? {
@@ -270,6 +186,11 @@ impl<'a, 'b> Look<'a, 'b> {
         }
         Ok(())
     }
+}
+
+/// Whether a pass over a box was made of its lines alone, whose letters stand out to `side`.
+fn made(pass: Pass, side: Side) -> bool {
+    pass.scale == NEAR.scale && (pass.source == GREY || pass.source == Source::Cut(side))
 }
 
 /// By how much a plane is scaled before it is read.
@@ -308,4 +229,16 @@ fn margined(place: PixelBox) -> PixelBox {
 pub(crate) fn covered(place: PixelBox, places: &[PixelBox]) -> bool {
     let area = |place: PixelBox| u64::from(place.w) * u64::from(place.h);
     places.iter().filter_map(|known| known.intersection(place)).any(|common| area(common) * 2 > area(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_is_not_looked_at_as_its_lines_were() {
+        let made = |side| BOX.iter().map(|pass| made(*pass, side)).collect::<Vec<_>>();
+        assert_eq!(made(Side::Bright), [true, true, true, false, false, false, false, false]);
+        assert_eq!(made(Side::Dark), [true, false, true, true, false, false, false, false]);
+    }
 }

@@ -1,5 +1,7 @@
 //! Rows of letters among the patches that were cut out: which patches stand as letters of a word do, and where the lines are.
 
+use std::cmp::Reverse;
+
 /// A patch's box: left, top, right, bottom; the latter two one past the end.
 type Box = [u32; 4];
 
@@ -9,7 +11,10 @@ const HEIGHT_MIN: u32 = 5;
 const HEIGHTS: u32 = 3;
 /// Rows that are less than this part of the highest one are marks and specks, in percent.
 const ROW_MIN: u32 = 40;
-/// Patches whose neighbours are looked for; a page of noise has more, and no words.
+/// Least height in pixels, and how many times as wide as high, of one patch that may be a word whose letters run into each
+/// other: those of a title do where they glow.
+const GLOWING: [u32; 2] = [12, 3];
+/// Patches whose neighbours are looked for, the largest; a page of noise has more, and they are small.
 const PATCHES_MAX: usize = 4096;
 
 fn high([_, t, _, b]: Box) -> u32 {
@@ -21,15 +26,19 @@ fn wide([l, _, r, _]: Box) -> u32 {
 }
 
 /// Which patches are letters of a word, by how they stand: on one level with another of about their height. Where letters are
-/// `joined`, a word may be a single patch that is wider than high.
+/// `joined`, a word may be a single patch that is wider than high; elsewhere one that is as wide as three letters.
 pub(crate) fn in_words(patches: &[Box], joined: bool) -> Vec<bool> {
-    let mut order: Vec<usize> =
-        (0..patches.len()).filter(|&at| high(patches[at]) >= HEIGHT_MIN).take(PATCHES_MAX).collect();
+    let mut order: Vec<usize> = (0..patches.len()).filter(|&at| high(patches[at]) >= HEIGHT_MIN).collect();
+    if order.len() > PATCHES_MAX {
+        order.sort_by_key(|&at| (Reverse(area(&[patches[at]])), at));
+        order.truncate(PATCHES_MAX);
+    }
     order.sort_by_key(|&at| (patches[at][0], at));
     let mut found = vec![false; patches.len()];
     for (nth, &at) in order.iter().enumerate() {
         let one = patches[at];
-        found[at] |= joined && wide(one) > high(one);
+        let [least, times] = GLOWING;
+        found[at] |= joined && wide(one) > high(one) || high(one) >= least && wide(one) >= high(one) * times;
         let reach = one[2].saturating_add(high(one) * HEIGHTS);
         for &other_at in order[nth + 1..].iter().take_while(|&&other| patches[other][0] <= reach) {
             let other = patches[other_at];
@@ -131,6 +140,22 @@ mod tests {
         check(&[[0, 0, 50, 20]], true, &[true]);
         check(&[[0, 0, 50, 20]], false, &[false]);
         check(&[[0, 0, 15, 20]], true, &[false]);
+        // So may one whose letters glow, if it is as wide as three and as high as a letter of a title.
+        check(&[[0, 0, 59, 20]], false, &[false]);
+        check(&[[0, 0, 60, 20]], false, &[true]);
+        check(&[[0, 0, 60, 11]], false, &[false]);
+    }
+
+    #[test]
+    fn words_below_many_specks_are_found() {
+        let speck = |at: u32| [at % 64 * 20, at / 64 * 20, at % 64 * 20 + 2, at / 64 * 20 + 6];
+        let specks: Vec<Box> = (0..2 * PATCHES_MAX as u32).map(speck).collect();
+        let found = in_words(&[specks, line(4000, 3)].concat(), false);
+        assert_eq!(found.iter().filter(|found| **found).count(), 3);
+        assert!(found.ends_with(&[true; 3]));
+        // Of patches as large as one another the first are looked at.
+        let found = in_words(&vec![[0, 0, 10, 20]; PATCHES_MAX + 1], false);
+        assert_eq!(found.iter().position(|found| !found), Some(PATCHES_MAX));
     }
 
     #[test]

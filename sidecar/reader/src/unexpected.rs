@@ -42,7 +42,7 @@ impl Look<'_, '_> {
             self.page(0, locale)?;
         }
         // Letters of words that are turned do not stand on one level.
-        if self.slope(self.image.extent().bounds()) != 0.0 {
+        if self.areas.slope(self.image.extent().bounds()) != 0.0 {
             for at in TURNED {
                 self.page(at, locale)?;
             }
@@ -60,13 +60,13 @@ impl Look<'_, '_> {
             let mut blind = false;
             for (at, expected) in all.iter().enumerate() {
                 let best = self.find(page, expected);
+                let found = std::iter::zip(members, found).find(|(member, _)| **member == at).map(|(_, found)| found);
                 let located = best.distance * 2 <= expected.len();
-                if located {
+                if located && (whole || !elsewhere(found)) {
                     let owners = page.owners.get(best.part).unwrap_or_default();
                     owners.iter().for_each(|&at| explained[at] = true);
                 }
-                let there =
-                    std::iter::zip(members, found).any(|(&member, found)| member == at && found.presence >= 1.0);
+                let there = found.is_some_and(|found| found.presence >= 1.0);
                 blind |= whole && there && !located;
             }
             // A pass that does not see words that are there makes up others of them.
@@ -108,9 +108,9 @@ impl Look<'_, '_> {
     /// What the letters of one side say that no expected string explains; nothing where none stand as in words.
     fn rest(&mut self, side: usize, locale: &str) -> Result<Option<Page>, ReadError> {
         let area = self.image.extent().bounds();
-        let Some(cuts) = self.cuts(area) else { return Ok(None) };
+        let Some(cuts) = self.areas.cuts(area) else { return Ok(None) };
         let cut = &cuts[side];
-        let degrees = self.slope(area);
+        let degrees = self.areas.slope(area);
         // The upright box of a symbol that was turned reaches out already.
         let room = if degrees == 0.0 { EXPLAINED } else { 0 };
         let mut explained = Mask::of(&cut.plane);
@@ -125,6 +125,12 @@ impl Look<'_, '_> {
         let plane = if degrees == 0.0 { plane } else { plane.turned(degrees) };
         self.see(&plane, Mode::Sparse, false, locale).map(Some)
     }
+}
+
+/// Whether an expected string was found, so that it is masked out of what is left of the letters: another that resembles it
+/// there is another word. A second one that is the same is known by its letters.
+fn elsewhere(found: Option<&Found>) -> bool {
+    found.is_some_and(|found| found.presence >= 1.0 && found.place.is_some())
 }
 
 /// The patches `words` of a cut and what stands near them, their marks and dots; nothing where there are none.
@@ -222,6 +228,16 @@ mod tests {
         assert_eq!((left.width(), left.height(), black), (20, 20, 100 + 4));
         assert_eq!(left.in_picture([0, 0, 20, 20], EXTENT), PixelBox { x: 5, y: 5, w: 20, h: 20 });
         assert!(only(&cut, &cut.patches, &[]).is_none());
+    }
+
+    #[test]
+    fn a_string_that_was_found_explains_nothing_of_what_is_left() {
+        let place = Some(EXTENT.bounds());
+        let found = |presence, place| Found { legibility: 1.0, presence, read: "POTION".to_owned(), place };
+        assert!(elsewhere(Some(&found(1.0, place))));
+        assert!(!elsewhere(Some(&found(0.9, place))));
+        assert!(!elsewhere(Some(&found(1.0, None))));
+        assert!(!elsewhere(None));
     }
 
     #[test]

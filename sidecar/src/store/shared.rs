@@ -59,9 +59,16 @@ impl SharedCache {
     }
 
     /// Offers a render to the team; a share that refuses costs a warning and nothing else.
+    ///
+    /// The first one stays, unless its record cannot be read or the same file was judged again and otherwise: a way may lead
+    /// to it that somebody with other criteria told, and they would refuse the verdict that stands there.
     pub fn put(&self, render: &Render, bytes: &[u8]) {
         let (record, picture) = self.paths(render.realised_key);
-        if record.exists() {
+        let known = fs::read(&record).ok().map(|json| serde_json::from_slice::<Render>(&json));
+        let stays = |known: &Render| {
+            known.blob != render.blob || (&known.held_to, &known.verdict) == (&render.held_to, &render.verdict)
+        };
+        if known.is_some_and(|known| known.as_ref().is_ok_and(stays)) {
             return;
         }
         let written = serde_json::to_vec(render).map_err(std::io::Error::other).and_then(|json| {

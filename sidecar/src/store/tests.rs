@@ -107,6 +107,29 @@ fn the_shared_cache_gives_only_what_it_says() {
     first.share(&render, &bytes);
     assert_eq!(first.render(render.realised_key), Some((render.clone(), bytes.clone())), "a colleague's render");
 
+    // Judged by other criteria, the same file has another record; another file has not.
+    let mut again = render.clone();
+    again.held_to = "brand".to_owned();
+    first.share(&again, &bytes);
+    assert_eq!(shared.get(render.realised_key), Some((again.clone(), bytes.clone())));
+    let mut refused = again.clone();
+    refused.verdict.passed = !again.verdict.passed;
+    first.share(&refused, &bytes);
+    assert_eq!(shared.get(render.realised_key).map(|(known, _)| known), Some(refused.clone()));
+    let other = Render { blob: ContentHash::of(b"another"), held_to: String::new(), ..refused.clone() };
+    first.share(&other, b"another");
+    assert_eq!(shared.get(render.realised_key).map(|(known, _)| known), Some(refused.clone()));
+    let is_record = |path: &&PathBuf| path.extension().is_some_and(|kind| kind == "json");
+    for record in shared_files(share.path()).iter().filter(is_record) {
+        fs::write(record, b"{").expect("damages");
+    }
+    first.share(&render, &bytes);
+    assert_eq!(
+        shared.get(render.realised_key),
+        Some((render.clone(), bytes.clone())),
+        "a record that was none is replaced"
+    );
+
     let damaged = shared_files(share.path());
     assert_eq!(damaged.len(), 2);
     for path in damaged.iter().filter(|path| path.extension().is_some_and(|kind| kind == "png")) {

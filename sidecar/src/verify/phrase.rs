@@ -10,11 +10,14 @@ pub(super) fn has(text: &str, words: &str) -> bool {
         (Some(before), Some(after)) => [before, after].iter().any(|char| *char == ' ' || is_unspaced(*char)),
         _ => true,
     };
-    let first = words.chars().next();
+    let (first, last) = (words.chars().next(), words.chars().next_back());
+    // Every character may begin them: "xa a a" has "a a" behind one that begins within a word.
+    let mut before = None;
     first.is_some()
-        && text.match_indices(words.as_str()).any(|(at, found)| {
-            let (before, after) = (&text[..at], &text[at + found.len()..]);
-            is_border(before.chars().next_back(), first) && is_border(words.chars().next_back(), after.chars().next())
+        && text.char_indices().any(|(at, char)| {
+            let before = before.replace(char);
+            let after = text[at..].strip_prefix(words.as_str());
+            after.is_some_and(|after| is_border(before, first) && is_border(last, after.chars().next()))
         })
 }
 
@@ -65,6 +68,11 @@ mod tests {
         check("ลดราคา", "ราคา", true);
         check("할인행사", "행사", false);
         check("किताबें", "किताब", false);
+        check("xa a a", "a a", true);
+        check("mega gala sale sale", "sale sale", true);
+        check("wholesale sale sale", "sale sale", true);
+        check("xa a ab", "a a", false);
+        check("xセールセール", "セール", true);
         check("SALE", "", false);
         check("SALE", "!", false);
         check("", "SALE", false);

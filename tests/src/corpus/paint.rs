@@ -26,7 +26,7 @@ const PROMPTS: [&str; 8] = [
     "a wizard in a snowy village",
 ];
 
-/// A picture with `words` in it, and the box that a template would name for them.
+/// A picture with `words` in it, the box that a template would name for them, and that of their ink.
 pub(super) fn paint(
     language: &Language,
     condition: Condition,
@@ -34,7 +34,7 @@ pub(super) fn paint(
     words: &Words,
     fonts: &FontBook,
     seed: &mut Seed,
-) -> (ImageBuf, PixelBox) {
+) -> (ImageBuf, [PixelBox; 2]) {
     let (mut image, style) = ground(condition, seed);
     let mut layer = ImageBuf::filled(EXTENT, [0; 4]);
     let set = |layer: &mut ImageBuf, text: &str, style: TextStyle| {
@@ -46,9 +46,9 @@ pub(super) fn paint(
             style,
         };
         let set = text::set(layer, &[text], fonts).unwrap_or_else(|err| panic!("set {words:?}: {err}"));
-        set.first().map_or(EXTENT.bounds(), |set| set.area)
+        set.first().map_or([EXTENT.bounds(); 2], |set| [set.area, set.ink])
     };
-    let mut place = set(&mut layer, &words.drawn, style.clone());
+    let mut places = set(&mut layer, &words.drawn, style.clone());
     if let Some(beside) = &words.beside {
         // The half of the picture where the words are not.
         let [_, y, _, h] = style.area;
@@ -63,14 +63,14 @@ pub(super) fn paint(
     if degrees != 0.0 {
         let degrees = if seed.chance(50) { degrees } else { -degrees };
         layer = turned(&layer, degrees);
-        place = around(place, degrees);
+        places = places.map(|place| around(place, degrees));
     }
     if fault == Some(Fault::Mirrored) {
         mirror(&mut layer);
-        place.x = SIDE as i32 - place.right() as i32;
+        places.iter_mut().for_each(|place| place.x = SIDE as i32 - place.right() as i32);
     }
     over(&mut image, &layer);
-    (image, place)
+    (image, places)
 }
 
 /// A background, and a style to be read on it.
