@@ -178,6 +178,7 @@ dry() {
     program=${CARGO_TARGET_DIR:-target}/debug/examples/gpu_check
     rm -rf "$out"
     cargo build --locked -q -p thumbforge-cuda --example gpu_check || fail "the program was not built"
+    # Toys end within a minute or two; what hangs is ended.
     local list=(about conformance parity same oom soak ops)
     # What PyTorch does is tried where it is: `tests/diffusion/run` installs it.
     python=${THUMBFORGE_PYTHON:-target/diffusion/python/bin/python}

@@ -66,7 +66,9 @@ class Theirs:
     def __init__(self, args, case):
         import torch
         from diffusers import StableDiffusion3Pipeline
+        from diffusers.utils import logging
 
+        logging.set_verbosity_error()
         torch.set_grad_enabled(False)
         # Each variant and size is compiled for itself.
         torch._dynamo.config.recompile_limit = 64
@@ -177,6 +179,7 @@ def bench(args):
                 continue
             check(case, name, drawn)
             variants.append(name)
+            # What the first picture takes longer than the second: compiling, and whatever else is done once.
             compile_s = max(0.0, drawn["seconds"] - again["seconds"])
             first.append(dict(name=case["name"], who=name, load_s=theirs.load_s, compile_s=compile_s, first_s=drawn["seconds"]))
             print(f"  {name}: ready after {drawn['seconds']:.1f} s", flush=True)

@@ -8,7 +8,7 @@
 #include "rows.cuh"
 
 namespace attention {
-// `Meet` (launch/attention.rs).
+// `Meet` (launch/attention/meet.rs).
 enum Mask : u32 { FULL = 0, CAUSAL = 1, BIAS = 2 };
 constexpr u32 STREAMS = sizeof(MeetArgs::out) / sizeof(Mat);
 

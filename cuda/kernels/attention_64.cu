@@ -71,7 +71,7 @@ FN void norm(u32 (&q)[4][4], const MeetArgs& a, u32 first) {
 // A warp has M tiles of 16 queries. JOINT: queries and values are read where they lie, and queries are normed here.
 template <u32 MASK, u32 M, bool JOINT = false> FN void all(const MeetArgs& a) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-    __trap();  // launch/attention.rs takes attention_f32.cu there
+    __trap();  // launch/attention/meet.rs takes attention_f32.cu there
 #else
     constexpr u32 QUERIES = M * 64;
     DYNAMIC_SHARED(bf16, shared);

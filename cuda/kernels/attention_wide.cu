@@ -33,7 +33,7 @@ FN void fetch(bf16* to, const bf16* from, u32 rows, u32 first, u32 tokens, u32 p
 
 FN void all(const MeetArgs& a) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-    __trap();  // launch/attention.rs takes attention_f32.cu there
+    __trap();  // launch/attention/meet.rs takes attention_f32.cu there
 #else
     DYNAMIC_SHARED(bf16, shared);
     u32 padded = a.padded, first = blockIdx.x * QUERIES;

@@ -5,7 +5,7 @@
 //             [batch · out_height · out_width, features]; bias [features] singles or none; `then` as in gemm.cu.
 //             Row m of the left side is the pixel (picture, y, x) of the outcome, column k = (tap_y · side + tap_x) · channels + c:
 //             channel c of the input at y · step + tap_y - before, x · step + tap_x - before of the picture, which is first
-//             enlarged `upsample` times (nearest neighbour); zero outside of it.
+//             enlarged `upsample` times, once or twofold (nearest neighbour); zero outside of it.
 // Reference   Op::Conv of sidecar/diffusion/src/plain.rs.
 // Sums        f32, along k from the front, as in gemm.cu; outcomes are rounded once.
 // Launch      as gemm.cu, without parts of k: even the smallest decoder has thousands of pixels.
@@ -64,12 +64,9 @@ template <u32 ROWS, u32 THREADS, class T, bool EVEN> struct Patches {
         if (tap_y >= a.side || y < 0 || x < 0) return nullptr;
         u32 row = static_cast<u32>(y), col = static_cast<u32>(x);
         if (row >= a.height * a.upsample || col >= a.width * a.upsample) return nullptr;
-        // A decoder enlarges twofold; other divisions are not worth their instructions.
-        if (a.upsample == 2) {
-            row /= 2, col /= 2;
-        } else if (a.upsample != 1) {
-            row /= a.upsample, col /= a.upsample;
-        }
+        // Once or twofold: a division would take as long as the rest of this.
+        u32 halves = a.upsample - 1;
+        row >>= halves, col >>= halves;
         u64 from = pixel.x + row * a.width + col;
         return ptr<const T>(a.x.at) + from * a.x.stride + channel;
     }

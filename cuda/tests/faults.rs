@@ -216,7 +216,7 @@ const FAULTS: &[Fault] = &[
     own("conv.cu", "conv", Bf16, "__syncthreads();\n    Patches", "Patches"),
     own("conv.cu", "conv: 3 x 3", Bf16, "col >= a.width * a.upsample", "col > a.width * a.upsample"),
     own("conv.cu", "conv: 3 x 3", F32, "row >= a.height * a.upsample", "row > a.height * a.upsample"),
-    own("conv.cu", "conv: over", F32, "row /= a.upsample, col /= a.upsample", "row /= a.upsample"),
+    own("conv.cu", "conv: over", F32, "row >>= halves, col >>= halves", "row >>= halves"),
     own("conv.cu", "conv: channels", Bf16, "if (++tap_x == a.side) tap_x = 0, ++tap_y;", "++tap_x;"),
     own("conv.cu", "conv: stride", F32, "within / a.out_width * a.step", "within / a.out_width"),
     own("conv.cu", "conv: 3 x 3", Bf16, "make_uint2(picture * a.height * a.width,", "make_uint2(0,"),

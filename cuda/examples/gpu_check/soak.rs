@@ -33,7 +33,7 @@ struct Job {
 const PROMPTS: [&str; 4] = ["a red fox in snow", "a teapot", "a harbour at night, watercolour", "a stone bridge"];
 
 /// Jobs by chance, always the same ones: splitmix64 over their number.
-fn jobs(count: usize, sides: [usize; 2]) -> Vec<Job> {
+fn jobs(count: usize, sides: [usize; 2], pictures_max: usize) -> Vec<Job> {
     let mix = |seed: u64| {
         let z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -46,7 +46,7 @@ fn jobs(count: usize, sides: [usize; 2]) -> Vec<Job> {
         Job {
             turbo: mix(at as u64 / 4 + 77).is_multiple_of(2),
             side: sides[usize::from(bits.is_multiple_of(3))],
-            pictures: 1 + (bits >> 8) as usize % 8,
+            pictures: 1 + (bits >> 8) as usize % pictures_max,
             inpaint: (bits >> 16).is_multiple_of(5),
             prompt: (bits >> 24) as usize % PROMPTS.len(),
             seed: bits >> 40,
@@ -134,8 +134,7 @@ struct Pair<D: Device> {
 
 /// Every job under each cap.
 pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
-    let (count, sides) = if options.tiny { (24, [32, 64]) } else { (500, [512, 1024]) };
-    let jobs = jobs(count, sides);
+    let jobs = if options.tiny { jobs(8, [32, 48], 3) } else { jobs(500, [512, 1024], 8) };
     report::write(options, "soak-jobs", &jobs)?;
     let [medium, turbo] =
         if options.tiny { ["tiny-medium", "tiny-large"] } else { ["medium", "large"] }.map(|kind| open(options, kind));

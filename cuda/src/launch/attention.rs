@@ -14,11 +14,17 @@ use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph;
 
 use super::product::Card;
-use super::rows::{named, shaped, unless, vector, wide};
-use super::{Address, Args, Declaration, Launch, Mat, Misfit, args};
+use super::rows::{shaped, unless, vector, wide};
+use super::{Address, Args, Declaration, Mat, Misfit};
 
+mod meet;
+mod pack;
 #[cfg(test)]
 mod tests;
+
+use meet::{Kernel, PAD};
+pub use meet::{Meet, MeetArgs};
+pub use pack::{Pack, PackArgs};
 
 /// What its kernels take.
 pub(super) const DECLARATIONS: &[Declaration] = &[PackArgs::DECLARATION, MeetArgs::DECLARATION];
@@ -28,72 +34,6 @@ pub const STREAMS: usize = 4;
 
 /// Features of a head at most: the middle of a VAE has one head of so many.
 pub const HEAD_MAX: u32 = 512;
-
-args! {
-    /// What `attention_pack` takes.
-    PackArgs {
-        /// `[batch · own, heads · head]` of each stream: keys; values; queries, at no address where none are asked.
-        from: [Mat; 3 * STREAMS],
-        /// `[head]` singles for keys and queries of each stream, or nothing; nothing for values.
-        norms: [Address; 3 * STREAMS],
-        /// `[batch, heads, tokens, padded]` each: keys, values, queries.
-        to: [Address; 3],
-        /// Tokens of the streams before each, and of all in the end.
-        first: [u32; STREAMS + 1],
-        /// Tokens of all streams.
-        tokens: u32,
-        /// Heads.
-        heads: u32,
-        /// Features of a head.
-        head: u32,
-        /// The same up to what kernels load; those between are zeros.
-        padded: u32,
-        /// Threads that share a head of a token: a power of two up to 32.
-        lanes: u32,
-        /// 1 where all is read in vectors.
-        wide: u32,
-        /// Is added to the mean square.
-        eps: f32,
-    }
-}
-
-args! {
-    /// What the kernels take that make queries meet keys.
-    MeetArgs {
-        /// `[batch, heads, tokens, padded]` each: keys, values, queries.
-        packed: [Address; 3],
-        /// `[batch · own, heads · head]` of each stream: values where they lie, for the kernel that reads them there.
-        values: [Mat; STREAMS],
-        /// The same of queries; at no address where a stream does not ask.
-        queries: [Mat; STREAMS],
-        /// `[head]` singles of each stream's norm of queries, or nothing, for that kernel.
-        query_norms: [Address; STREAMS],
-        /// `[heads, tokens²]` singles where scores have some added.
-        bias: Mat,
-        /// `[batch · own, heads · head]` of each stream; at no address where it does not ask.
-        out: [Mat; STREAMS],
-        /// Tokens of the streams before each, and of all in the end.
-        first: [u32; STREAMS + 1],
-        /// Pictures.
-        batch: u32,
-        /// Heads.
-        heads: u32,
-        /// Features of a head.
-        head: u32,
-        /// The same up to what is packed.
-        padded: u32,
-        /// Tokens of all streams.
-        tokens: u32,
-        /// One of [`Meet::FULL`], [`Meet::CAUSAL`], [`Meet::BIAS`].
-        mask: u32,
-        /// What scores are multiplied with.
-        scale: f32,
-        /// 1 where rows of `out` can be written in vectors.
-        wide: u32,
-        /// Is added to the mean square, for the kernel that norms queries.
-        eps: f32,
-    }
-}
 
 /// A stream, where the card has it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -145,76 +85,6 @@ pub struct Attention {
     pub pack: Pack,
     /// Then.
     pub meet: Meet,
-}
-
-/// Heads of all streams, normed and side by side.
-#[derive(Debug, Clone, Copy)]
-pub struct Pack {
-    precision: Precision,
-    /// How many of keys, values and queries.
-    parts: u32,
-    /// How many streams.
-    streams: u32,
-    args: PackArgs,
-}
-
-/// Queries meet keys.
-#[derive(Debug, Clone, Copy)]
-pub struct Meet {
-    kernel: Kernel,
-    args: MeetArgs,
-}
-
-/// A kernel in which queries meet keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kernel {
-    name: &'static str,
-    /// Queries of a block.
-    queries: u32,
-    threads: u32,
-    shared_bytes: u32,
-}
-
-/// Features that heads are padded to, for every kernel: what one row of swizzled shared memory holds.
-const PAD: u32 = 64;
-
-/// The first cards whose tensor cores know bf16; before them, bf16 goes through the products of singles.
-const TENSOR_CAPABILITY: u32 = 80;
-
-/// Threads of a block that packs.
-const PACK_THREADS: u32 = 256;
-
-impl Kernel {
-    /// Of queries and values that were not packed.
-    const JOINT: &str = "attention_64_joint_bf16";
-
-    /// The one for heads of `head`; `aligned` where queries and values can be read in vectors where they lie.
-    fn of(card: &Card, precision: Precision, head: u32, mask: Mask, aligned: bool) -> Self {
-        let narrow = head <= PAD;
-        if precision == Precision::F32 || card.capability < TENSOR_CAPABILITY {
-            let name = match (precision, narrow) {
-                (Precision::F32, true) => "attention_64_f32",
-                (Precision::F32, false) => "attention_512_f32",
-                (Precision::Bf16, true) => "attention_64_any_bf16",
-                (Precision::Bf16, false) => "attention_512_any_bf16",
-            };
-            // Slices of queries, and of keys or values, of 64 features and a padding each; shares.
-            return Self { name, queries: 64, threads: 256, shared_bytes: 3 * 64 * 68 * 4 };
-        }
-        if narrow {
-            let (name, queries) = match mask {
-                Mask::Full if aligned && head == PAD => (Self::JOINT, 128),
-                Mask::Full => ("attention_64_full_bf16", 128),
-                Mask::Causal => ("attention_64_causal_bf16", 128),
-                Mask::Bias(_) => ("attention_64_bias_bf16", 64),
-            };
-            // Queries, and two tiles of keys and values each.
-            return Self { name, queries, threads: 128, shared_bytes: (queries + 4 * 64) * 64 * 2 };
-        }
-        // Queries, a tile of 16 keys, one of values; shares; for each query how its sums shrink. 99 KiB at the most.
-        let shared_bytes = (64 + 32) * head.next_multiple_of(PAD) * 2 + 64 * (16 * 2 + 4);
-        Self { name: "attention_wide_bf16", queries: 64, threads: 256, shared_bytes }
-    }
 }
 
 impl Attention {
@@ -335,71 +205,4 @@ fn check(kernel: &'static str, streams: &[Stream], shape: &Shape) -> Result<u32,
     let most = if matches!(shape.mask, Mask::Bias(_)) { u32::from(u16::MAX) } else { 1 << 24 };
     unless(tokens <= most, kernel, || format!("{tokens} tokens, of at most {most}"))?;
     Ok(tokens)
-}
-
-impl Pack {
-    fn new(precision: Precision, parts: u32, streams: u32, args: PackArgs) -> Self {
-        let vectors = wide(precision, &args.from) == 1
-            && args.head.is_multiple_of(vector(precision))
-            && args.norms.iter().all(|norm| norm.is_multiple_of(16));
-        // A row of vectors is shared by as many threads as it has vectors, and by a whole warp where that is more.
-        let lanes = if vectors { (args.padded / vector(precision)).next_power_of_two().min(32) } else { 32 };
-        Self { precision, parts, streams, args: PackArgs { wide: vectors.into(), lanes, ..args } }
-    }
-}
-
-impl Launch for Pack {
-    type Args = PackArgs;
-
-    fn kernel(&self) -> &'static str {
-        named(self.precision, "attention_pack_bf16", "attention_pack_f32")
-    }
-
-    /// Blocks of heads of tokens, as many as the largest stream has; keys, values and queries; streams.
-    fn grid(&self) -> [u32; 3] {
-        let rows = self.args.from.iter().map(|from| from.rows).max().unwrap_or(0);
-        [(rows * self.args.heads).div_ceil(PACK_THREADS / self.args.lanes), self.parts, self.streams]
-    }
-
-    fn threads(&self) -> u32 {
-        PACK_THREADS
-    }
-
-    fn args(&self) -> &PackArgs {
-        &self.args
-    }
-}
-
-impl Meet {
-    /// All look at all.
-    pub const FULL: u32 = 0;
-    /// Each looks at itself and what came before.
-    pub const CAUSAL: u32 = 1;
-    /// All look at all, and something is added to the scores.
-    pub const BIAS: u32 = 2;
-}
-
-impl Launch for Meet {
-    type Args = MeetArgs;
-
-    fn kernel(&self) -> &'static str {
-        self.kernel.name
-    }
-
-    /// Tiles of queries, side by side for one head, whose keys then stay in the card's cache; heads of all pictures.
-    fn grid(&self) -> [u32; 3] {
-        [self.args.tokens.div_ceil(self.kernel.queries), self.args.batch * self.args.heads, 1]
-    }
-
-    fn threads(&self) -> u32 {
-        self.kernel.threads
-    }
-
-    fn shared_bytes(&self) -> u32 {
-        self.kernel.shared_bytes
-    }
-
-    fn args(&self) -> &MeetArgs {
-        &self.args
-    }
 }

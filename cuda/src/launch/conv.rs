@@ -40,7 +40,7 @@ args! {
         step: u32,
         /// Zeros before the first row and column.
         before: u32,
-        /// Side of the square that an input pixel is seen as.
+        /// Side of the square that an input pixel is seen as: 1 or 2.
         upsample: u32,
     }
 }
@@ -69,6 +69,9 @@ const FEW_FEATURES: u32 = 16;
 
 /// Sides with their zeros are below: a kernel keeps a place in 16 bits.
 const SIDE_END: usize = 1 << 15;
+
+/// Kernels find the pixel below an enlarged one by a shift; decoders enlarge twofold.
+const UPSAMPLE_MAX: usize = 2;
 
 /// A convolution as a product, whose left side is gathered from the picture as it is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,7 +107,13 @@ impl Conv {
         let padded = |side: usize| side.saturating_mul(upsample).saturating_add(before).saturating_add(after);
         let known = [batch, height, width, kernel, stride, upsample].iter().all(|number| *number > 0);
         let looks = |side: usize| (kernel..SIDE_END).contains(&padded(side));
-        if !known || stride >= SIDE_END || batch > u32::MAX as usize || !looks(height) || !looks(width) {
+        if !known
+            || upsample > UPSAMPLE_MAX
+            || stride >= SIDE_END
+            || batch > u32::MAX as usize
+            || !looks(height)
+            || !looks(width)
+        {
             return Err(misfit(format!("it cannot look as {geometry:?} says")));
         }
         let (out_height, out_width) = geometry.out();

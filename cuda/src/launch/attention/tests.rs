@@ -1,6 +1,7 @@
 //! Shapes that fit, and those that do not.
 
 use super::*;
+use crate::launch::Launch;
 
 const PLACE: Address = 0x10000;
 
