@@ -24,7 +24,8 @@ pub use ops::{Accepted, Applied, Held, JobRow, Open, Record};
 pub use writer::Pending;
 
 /// What makes each schema version out of the one before, from an empty file on. A new journal goes the same way as an
-/// old one, so that both end with the same schema.
+/// old one, so that both end with the same schema. Versions that were released are never changed; version 5 was in no
+/// release yet, and until it is it may be.
 const VERSIONS: [&str; 5] = [
     include_str!("journal/version-1.sql"),
     include_str!("journal/version-2.sql"),

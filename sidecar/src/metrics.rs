@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -26,7 +27,8 @@ pub struct Metrics {
     spend_micros_usd: Counter,
     open: Gauge<i64, std::sync::atomic::AtomicI64>,
     render_seconds: Histogram,
-    cards: Cards,
+    /// One look at a time: nobody reads half of another's.
+    cards: Mutex<Cards>,
 }
 
 /// Memory of graphics cards, by card and by what it is held for.
@@ -62,6 +64,14 @@ impl Cards {
         let help = "How much of what is held unused does not lie in one piece, from 0 to 1";
         registry.register("gpu_pool_fragmentation", help, fragmentation.clone());
         Self { cap, reserved, used, peak, fragmentation, refused }
+    }
+
+    /// Forgets every card.
+    fn clear(&self) {
+        [&self.cap, &self.reserved, &self.used, &self.peak, &self.refused]
+            .into_iter()
+            .for_each(|family| family.clear());
+        self.fragmentation.clear();
     }
 
     fn set(&self, memory: &CardMemory) {
@@ -101,7 +111,7 @@ impl Default for Metrics {
         let bounds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
         let render_seconds = Histogram::new(bounds);
         registry.register("render_seconds", "Wall time of one attempt that gave a render", render_seconds.clone());
-        let cards = Cards::of(&mut registry);
+        let cards = Mutex::new(Cards::of(&mut registry));
         Self {
             registry,
             accepted,
@@ -164,7 +174,10 @@ impl Metrics {
 
     /// Everything in the Prometheus text format, with the memory of cards as it is now.
     pub fn text(&self, cards: &[CardMemory]) -> String {
-        cards.iter().for_each(|memory| self.cards.set(memory));
+        let gauges = self.cards.lock();
+        // A card that was closed holds nothing, and says nothing any more.
+        gauges.clear();
+        cards.iter().for_each(|memory| gauges.set(memory));
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -201,5 +214,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
         }
+        let text = metrics.text(&[]);
+        assert!(!text.contains("card="), "a card that was closed says nothing:\n{text}");
     }
 }

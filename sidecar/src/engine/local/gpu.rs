@@ -89,6 +89,8 @@ mod with {
         settings: Settings,
         class: String,
         open: Mutex<Option<Cuda>>,
+        /// What was last seen of its memory.
+        seen: Mutex<Vec<CardMemory>>,
         round: AtomicU64,
     }
 
@@ -96,8 +98,8 @@ mod with {
         fn new(machine: &Machine, card: &Card) -> Self {
             let reserve_bytes = machine.reserve(card);
             let settings = Settings { ordinal: card.index, reserve_bytes, record: true, library: LIBRARY };
-            let (open, round) = (Mutex::new(None), AtomicU64::new(0));
-            Self(Arc::new(Held { settings, class: card.class.clone(), open, round }))
+            let (open, seen, round) = (Mutex::new(None), Mutex::default(), AtomicU64::new(0));
+            Self(Arc::new(Held { settings, class: card.class.clone(), open, seen, round }))
         }
 
         fn open(&self) -> Result<Cuda, EngineError> {
@@ -120,10 +122,16 @@ mod with {
             Ok(opened)
         }
 
-        /// What its pools hold, if it is open. While it is being opened nobody is kept waiting: gauges stay as they were.
+        /// What its pools hold, if it is open. While it is being opened, which takes seconds, nobody is kept waiting, least of
+        /// all a thread of the server: then the figures are those of the last look.
         fn memory(&self) -> Vec<CardMemory> {
-            let open = self.0.open.try_lock();
-            let Some(report) = open.and_then(|open| open.as_ref().map(Cuda::report)) else { return Vec::new() };
+            let Some(open) = self.0.open.try_lock() else { return self.0.seen.lock().clone() };
+            let memory = open.as_ref().map_or_else(Vec::new, |cuda| self.told_of(cuda));
+            self.0.seen.lock().clone_from(&memory);
+            memory
+        }
+
+        fn told_of(&self, cuda: &Cuda) -> Vec<CardMemory> {
             let of_class = |figures: &thumbforge_cuda::pool::Figures| CardMemory {
                 card: self.0.settings.ordinal,
                 class: figures.class.word(),
@@ -134,7 +142,7 @@ mod with {
                 fragmentation: figures.fragmentation(),
                 refused: figures.refused,
             };
-            report.classes.iter().map(of_class).collect()
+            cuda.report().classes.iter().map(of_class).collect()
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the model thread draws with: a model on a device, or a test's stand-in.
 
+use std::time::Duration;
+
 use thumbforge_core::image::ImageBuf;
 use thumbforge_core::verdict::Finding;
 
@@ -30,8 +32,9 @@ pub(crate) trait Painter: Send + 'static {
     /// Why the device cannot be had again.
     fn restart(&self) -> Result<(), EngineError>;
 
-    /// Nobody draws for a while, and no model is open: what the device holds goes back to others.
-    fn rest(&self);
+    /// Nobody drew for `idle`, and no model is open: what the device holds goes back to others, unless somebody planned with
+    /// it meanwhile.
+    fn rest(&self, idle: Duration);
 
     /// Draws pictures that may share a call, fewer at once where `plan` says so.
     ///

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use thumbforge_core::id::ContentHash;
@@ -75,12 +75,14 @@ pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S
         let mut planner: parking_lot::MutexGuard<'_, Option<Planner<S>>> = planner.lock();
         // Read before it is opened: one that is begun anew meanwhile is opened once more the next time.
         let round = site.round();
-        if planner.as_ref().is_none_or(|(open, opened, _)| open != files || *opened != round) {
+        if planner.as_ref().is_none_or(|planner| planner.files != *files || planner.round != round) {
             *planner = None;
-            *planner = Some((files.clone(), round, open(&site, files)?));
+            let pipeline = open(&site, files)?;
+            *planner = Some(Planner { files: files.clone(), round, pipeline, used: Instant::now() });
         }
         match planner.as_mut() {
-            Some((.., pipeline)) => {
+            Some(Planner { pipeline, used, .. }) => {
+                *used = Instant::now();
                 site.purpose(pipeline.device_mut(), asked.purpose);
                 let room = site.room(pipeline, held.load(Ordering::Relaxed));
                 fit(pipeline, asked, pictures, Room { total_bytes: room.total_bytes.min(most), ..room })
@@ -257,8 +259,15 @@ pub(crate) struct Sd3<S: Site> {
     planner: Arc<Mutex<Option<Planner<S>>>>,
 }
 
-/// A model that is open to be planned with, and in which round of the site it was opened.
-type Planner<S> = (Files, u64, Pipeline<<S as Site>::Device>);
+/// A model that is open to be planned with.
+struct Planner<S: Site> {
+    files: Files,
+    /// The round of the site in which it was opened.
+    round: u64,
+    pipeline: Pipeline<S::Device>,
+    /// When somebody last planned with it.
+    used: Instant,
+}
 
 impl<S: Site> Sd3<S> {
     /// The error of a drawing; whatever a lost device says, it says because it is lost.
@@ -294,8 +303,11 @@ impl<S: Site> Painter for Sd3<S> {
         self.site.restart()
     }
 
-    fn rest(&self) {
+    fn rest(&self, idle: Duration) {
         let mut planner = self.planner.lock();
+        if planner.as_ref().is_some_and(|planner| planner.used.elapsed() < idle) {
+            return;
+        }
         *planner = None;
         self.site.rest();
     }

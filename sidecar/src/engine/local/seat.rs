@@ -47,7 +47,7 @@ pub(super) trait Draws: Send + Sync {
     fn ask(&self, ask: Ask) -> Result<Turn, EngineError>;
 }
 
-/// A device with its model thread. The thread begins with the first picture.
+/// A device with its model thread. The thread begins when a picture is first planned or asked for.
 pub(crate) struct Seat<P: Painter> {
     classes: Classes,
     start: Start<P>,
@@ -77,6 +77,24 @@ impl<P: Painter> Seat<P> {
             last: Mutex::new(None),
         }
     }
+
+    /// The way into the model thread, which is begun where there is none.
+    fn begun<'a>(&self, thread: &'a mut Option<Sender<Ask>>) -> Result<&'a Sender<Ask>, EngineError> {
+        if let Some(asks) = thread {
+            return Ok(asks);
+        }
+        let (asks, receiver) = bounded(limits::MODEL_SLOTS * 2);
+        let (painter, idle) = ((self.start)(), self.idle);
+        let (ceiling, tell, fallen) = (self.ceiling.clone(), self.fell.clone(), self.fallen.clone());
+        let fell = move |why: &str| {
+            fallen.store(true, Ordering::Relaxed);
+            tell(why);
+        };
+        let began = std::thread::Builder::new().name("model".to_owned());
+        let model = move || Model::new(painter, receiver, idle, ceiling, Box::new(fell)).run();
+        began.spawn(model).map_err(|err| EngineError::Failed(format!("start the model thread: {err}")))?;
+        Ok(thread.insert(asks))
+    }
 }
 
 /// A picture that is on its way, as long as somebody waits for it.
@@ -97,6 +115,8 @@ impl<P: Painter> Draws for Seat<P> {
     }
 
     fn fits(&self, files: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
+        // What is opened to plan with is closed by the thread when nobody asks for a while, also where nothing is drawn.
+        self.begun(&mut self.thread.lock())?;
         (self.fits)(files, asked, pictures, self.ceiling.most(Instant::now()))
     }
 
@@ -113,21 +133,7 @@ impl<P: Painter> Draws for Seat<P> {
         let files = ask.asked.files.clone();
         // A second turn only where the thread had ended, which a panic of its own could do.
         for _ in 0..2 {
-            if thread.is_none() {
-                let (asks, receiver) = bounded(limits::MODEL_SLOTS * 2);
-                let (painter, idle) = ((self.start)(), self.idle);
-                let (ceiling, tell, fallen) = (self.ceiling.clone(), self.fell.clone(), self.fallen.clone());
-                let fell = move |why: &str| {
-                    fallen.store(true, Ordering::Relaxed);
-                    tell(why);
-                };
-                let began = std::thread::Builder::new().name("model".to_owned());
-                let model = move || Model::new(painter, receiver, idle, ceiling, Box::new(fell)).run();
-                began.spawn(model).map_err(|err| EngineError::Failed(format!("start the model thread: {err}")))?;
-                *thread = Some(asks);
-            }
-            let Some(asks) = thread.as_ref() else { break };
-            match asks.try_send(ask) {
+            match self.begun(&mut thread)?.try_send(ask) {
                 Ok(()) => {
                     self.waiting.fetch_add(1, Ordering::Relaxed);
                     *self.last.lock() = Some(files);

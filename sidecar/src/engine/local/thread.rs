@@ -111,16 +111,14 @@ impl<P: Painter> Model<P> {
     /// Takes in what is asked, waiting where nothing is. False when nobody can ask any more.
     fn take_in(&mut self) -> bool {
         if self.queue.is_empty() {
-            let asked = match self.open {
-                None => self.asks.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(_) => self.asks.recv_timeout(self.idle),
-            };
-            match asked {
+            // Looked at also while no model is open here: others may have opened one to plan with.
+            match self.asks.recv_timeout(self.idle) {
                 Ok(ask) => self.push(ask),
                 Err(RecvTimeoutError::Timeout) => {
-                    tracing::info!("nobody drew for {} s; the model is closed", self.idle.as_secs());
-                    self.open = None;
-                    self.painter.rest();
+                    if self.open.take().is_some() {
+                        tracing::info!("nobody drew for {} s; the model is closed", self.idle.as_secs());
+                    }
+                    self.painter.rest(self.idle);
                 }
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
@@ -141,7 +139,14 @@ impl<P: Painter> Model<P> {
         let mut most = u64::MAX;
         loop {
             let plan = match self.ready(&call, most) {
-                Ok(plan) => plan,
+                Ok(plan) => {
+                    // Told to whoever plans only where there is a smaller plan: below the last rung nothing is left to plan
+                    // with, and every job would fail for as long as the refusal is believed.
+                    if most < u64::MAX {
+                        self.ceiling.met(most, Instant::now());
+                    }
+                    plan
+                }
                 Err(EngineError::Lost(why)) => return self.lost(call, &why),
                 // Waited for already, and with one picture at a time: fewer of them would wait as long for nothing.
                 Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
@@ -163,13 +168,18 @@ impl<P: Painter> Model<P> {
                     );
                     let rest = call.split_off(call.len() / 2);
                     self.draw(call);
-                    return self.draw(rest);
+                    // The first half may have been the end of the device.
+                    return match self.fallen.clone() {
+                        Some(why) => {
+                            rest.iter().for_each(|waiting| waiting.owner.answer(Err(EngineError::Lost(why.clone()))))
+                        }
+                        None => self.draw(rest),
+                    };
                 }
                 // Each plan takes less than the one before, so this ends too: with the last rung, below which none fits.
                 Err(EngineError::OutOfMemory { .. }) => {
                     tracing::warn!(%plan, "memory ran out after all; it is drawn with less");
                     most = plan.needed_bytes.saturating_sub(1);
-                    self.ceiling.met(most, Instant::now());
                 }
                 Err(EngineError::Lost(why)) => return self.lost(call, &why),
                 Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
@@ -205,12 +215,13 @@ impl<P: Painter> Model<P> {
         }
         for mut waiting in call.into_iter().rev() {
             waiting.owner.losses += 1;
-            if waiting.owner.losses >= PICTURE_LOSSES_MAX {
+            if let Some(why) = &given_up {
+                // Also what it broke on twice: a device that breaks on everything says nothing of a picture.
+                waiting.owner.answer(Err(EngineError::Lost(why.clone())));
+            } else if waiting.owner.losses >= PICTURE_LOSSES_MAX {
                 let why =
                     format!("draw: the device was lost {} times while this was drawn: {why}", waiting.owner.losses);
                 waiting.owner.answer(Err(EngineError::Failed(why)));
-            } else if let Some(why) = &given_up {
-                waiting.owner.answer(Err(EngineError::Lost(why.clone())));
             } else {
                 waiting.per_call = 1;
                 self.queue.push_front(waiting);
