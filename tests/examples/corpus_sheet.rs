@@ -1,7 +1,7 @@
 //! Draws some of the corpus of words on a sheet, for a person to look at: a row a language, a column a condition, every
 //! other one wrong on purpose. Each picture is cut out of the middle at its full size.
 //!
-//! `cargo run -p thumbforge-tests -p thumbforge-sidecar --example text_sheet -- /tmp/sheet.png [NUMBER]`
+//! `cargo run -p thumbforge-tests -p thumbforge-sidecar --example corpus_sheet -- /tmp/sheet.png [NUMBER]`
 
 use std::error::Error;
 use std::fs::File;
