@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use thumbforge_diffusion::config::{MmditConfig, VaeConfig};
+use thumbforge_diffusion::config::VaeConfig;
 use thumbforge_diffusion::cpu::{Cpu, Kernels};
 use thumbforge_diffusion::device::{Bases, Device};
 use thumbforge_diffusion::dtype::{DType, Precision, f32_to_bf16};
@@ -17,23 +17,12 @@ use thumbforge_diffusion::graph::{Graph, Op};
 use thumbforge_diffusion::mmdit::{self, Shape};
 use thumbforge_diffusion::param::{Param, Params, Tensor};
 use thumbforge_diffusion::plan::{Program, aligned};
+use thumbforge_diffusion::tiny::Tiny;
 use thumbforge_diffusion::vae;
 
 /// One call of Medium for a picture of 512 × 512 pixels and 333 text tokens.
 fn forward() -> Graph {
-    let config = MmditConfig {
-        depth: 24,
-        hidden: 1536,
-        heads: 24,
-        dual: (0..13).collect(),
-        qk_norm: true,
-        position_side: 384,
-        patch: 2,
-        in_channels: 16,
-        out_channels: 16,
-        context: 4096,
-        pooled: 2048,
-    };
+    let config = Tiny::full_medium().mmdit;
     let shape = Shape { batch: 1, conditions: 1, height: 64, width: 64, text: 333 };
     mmdit::step(&config, shape, &[]).expect("a size that the model has")
 }

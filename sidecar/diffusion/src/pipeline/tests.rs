@@ -753,20 +753,7 @@ fn every_part_of_a_text_counts() {
 /// them, at 1024 and at 512 pixels.
 #[test]
 fn memory_of_the_real_models() {
-    let medium = MmditConfig {
-        depth: 24,
-        hidden: 1536,
-        heads: 24,
-        dual: (0..13).collect(),
-        qk_norm: true,
-        position_side: 384,
-        patch: 2,
-        in_channels: 16,
-        out_channels: 16,
-        context: 4096,
-        pooled: 2048,
-    };
-    let large = MmditConfig { depth: 38, hidden: 2432, heads: 38, dual: vec![], position_side: 192, ..medium.clone() };
+    let [medium, large] = [Tiny::full_medium().mmdit, Tiny::full_large().mmdit];
     for (name, config, side, expected_mb) in [
         ("medium", &medium, 1024, [245, 490, 1959]),
         ("large", &large, 1024, [259, 517, 2068]),
