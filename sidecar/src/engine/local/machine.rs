@@ -35,6 +35,7 @@ pub(crate) enum Seen {
     /// There is none, or none that can be used: a sentence without its end.
     Nothing(String),
     /// Cards, fit for drawing or not.
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "a build without cards asks no driver"))]
     Cards {
         /// As in "13.0".
         driver: String,
@@ -121,6 +122,7 @@ impl Machine {
     }
 
     /// A card was given up: from now on it is planned for what is left.
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "a build without cards loses none"))]
     pub(crate) fn fell(&self, index: u32, why: &str) {
         self.fallen.lock().insert(index, why.to_owned());
     }
