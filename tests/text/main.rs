@@ -1,8 +1,8 @@
 //! What the reader overlooks and what it calls wrong without reason, on pictures whose truth is known, beside Tesseract's own
 //! command line on the same pictures. `docs/bench/text.md` says what was measured and how.
 //!
-//! The whole corpus (`THUMBFORGE_FULL=1`) is 4928 pictures, each read without a box, with the box of a template and with that of the ink; the ordinary run takes a
-//! tenth of them, with bounds as wide as so few pictures need.
+//! The whole corpus (`THUMBFORGE_FULL=1`) is 4928 pictures, each read without a box, with the box of a template and with that of
+//! the ink; the ordinary run takes a tenth of them, with bounds as wide as so few pictures need.
 
 mod beside;
 mod command;
