@@ -340,7 +340,7 @@ mod tests {
         let part = |tensor: Tensor, rows: Range<usize>| Part { tensor, rows, scale: 1.0 };
         // Rows 3 and 4 of the first, then all of the second.
         let parts = vec![part(tensor(0..6), 3..5), part(tensor(6..10), 0..4)];
-        let stack = Param { shape: vec![6, 4], parts, adapters: Vec::new() };
+        let stack = Param { shape: vec![6, 4], parts, adapters: Vec::new(), eights: false };
         let given = converted(&params(&[("w", stack.clone())]), Precision::Bf16, 2);
         assert_eq!(given[..48], [&bytes[24..40], &bytes[48..80]].concat());
         // With a scale they are not.

@@ -29,7 +29,7 @@ use std::sync::{Mutex, PoisonError};
 pub use kernels::Kernels;
 pub use memory::Memory;
 
-use crate::device::{Bases, Device, DeviceClass, Span};
+use crate::device::{self, Bases, Device, DeviceClass, Span};
 use crate::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use crate::error::DiffusionError;
 use crate::param::Params;
@@ -132,6 +132,7 @@ impl Device for Cpu {
     }
 
     fn load(&self, params: &Params, _: Precision) -> Result<Params, DiffusionError> {
+        device::refuse_eights(params)?;
         Ok(params.clone())
     }
 

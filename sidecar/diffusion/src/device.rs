@@ -86,6 +86,11 @@ pub trait Device: Send + Sync {
     /// The class of device that gives the same bytes as this one at `precision`.
     fn class(&self, precision: Precision) -> DeviceClass;
 
+    /// Whether it keeps matrices in eight bits and multiplies them so, where [`crate::param::Param::eights`] asks for it.
+    fn keeps_eights(&self) -> bool {
+        false
+    }
+
     /// Bytes that can still be reserved.
     fn free_bytes(&self) -> u64;
 
@@ -99,7 +104,7 @@ pub trait Device: Send + Sync {
     /// Makes the parameters readable for programs of `precision`; a device that keeps them converted refuses others.
     ///
     /// # Errors
-    /// When they do not fit.
+    /// When they do not fit, or are to be kept in eight bits by a device that does not.
     fn load(&self, params: &Params, precision: Precision) -> Result<Self::Model, DiffusionError>;
 
     /// A stretch of memory; what it holds at first is not said.
@@ -164,6 +169,14 @@ pub trait Device: Send + Sync {
         bases: Bases<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), DiffusionError>;
+}
+
+/// For devices that read weights as they are.
+pub(crate) fn refuse_eights(params: &Params) -> Result<(), DiffusionError> {
+    match params.first_in_eights() {
+        None => Ok(()),
+        Some(name) => Err(DiffusionError::Request(format!("load {name} in eight bits: this device keeps none so"))),
+    }
 }
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ pub struct WeightUse {
     pub shape: Vec<usize>,
     /// Rows of it that are read.
     pub rows: Range<usize>,
+    /// Whether the model keeps it in eight bits, see [`crate::param::Param::eights`].
+    pub eights: bool,
 }
 
 impl WeightUse {
@@ -533,6 +535,11 @@ impl Graph {
         &self.values[value.0 as usize]
     }
 
+    /// Says of all parameters with a wanted name that the model keeps them in eight bits.
+    pub fn in_eights(&mut self, wanted: &dyn Fn(&str) -> bool) {
+        self.weights.iter_mut().for_each(|weight| weight.eights |= wanted(&weight.name));
+    }
+
     /// Whether `view` is all of its buffer.
     pub fn is_whole(&self, view: View) -> bool {
         let info = self.info(view.value);
@@ -564,7 +571,7 @@ impl Builder {
     }
 
     fn weight(&mut self, name: &str, shape: &[usize], rows: Range<usize>) -> Weight {
-        let wanted = WeightUse { name: name.to_owned(), shape: shape.to_vec(), rows };
+        let wanted = WeightUse { name: name.to_owned(), shape: shape.to_vec(), rows, eights: false };
         if let Some(at) = self.graph.weights.iter().position(|known| *known == wanted) {
             return Weight(at as u32);
         }

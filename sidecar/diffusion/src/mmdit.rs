@@ -195,6 +195,13 @@ pub fn prepares(name: &str) -> bool {
     embedders.iter().any(|embedder| name.starts_with(embedder)) || name.contains(".adaLN_modulation.")
 }
 
+/// Whether the parameter `name` may be kept in eight bits: the matrices of attention and perceptrons, nearly all of what
+/// [`step`] reads. What comes before and behind the blocks is small, and errs in every pixel.
+pub fn in_eights(name: &str) -> bool {
+    let layers = [".qkv.weight", ".proj.weight", ".fc1.weight", ".fc2.weight"];
+    name.starts_with("joint_blocks.") && layers.iter().any(|layer| name.ends_with(layer))
+}
+
 /// Two linear layers with a SiLU between them.
 fn perceptron(b: &mut Builder, x: View, name: &str, hidden: usize) -> View {
     let inner = b.linear(x, &format!("{name}.mlp.0"), hidden, true);

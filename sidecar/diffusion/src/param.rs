@@ -139,6 +139,9 @@ pub struct Param {
     pub parts: Vec<Part>,
     /// What is added to it, in order.
     pub adapters: Vec<LowRank>,
+    /// Whether a device keeps it in eight bits: rows of e4m3 with a scale each. Said of matrices that linear layers alone
+    /// read, and only to a device that [can](crate::device::Device::keeps_eights).
+    pub eights: bool,
 }
 
 impl Param {
@@ -149,6 +152,7 @@ impl Param {
             shape: tensor.shape().to_vec(),
             parts: vec![Part { tensor, rows: 0..rows, scale: 1.0 }],
             adapters: Vec::new(),
+            eights: false,
         }
     }
 
@@ -179,6 +183,7 @@ impl Param {
             shape: vec![self.rows() * factor, len],
             parts: parts.collect::<Option<_>>()?,
             adapters: Vec::new(),
+            eights: false,
         })
     }
 
@@ -197,6 +202,20 @@ impl Params {
     /// The parameter of this name.
     pub fn get(&self, name: &str) -> Option<&Param> {
         self.0.get(name)
+    }
+
+    /// The same numbers, of which those with a wanted name are to be kept in eight bits.
+    #[must_use]
+    pub fn in_eights(&self, wanted: &dyn Fn(&str) -> bool) -> Self {
+        let marked = |(name, param): (&String, &Param)| {
+            (name.clone(), Param { eights: param.eights || wanted(name), ..param.clone() })
+        };
+        Self(self.0.iter().map(marked).collect())
+    }
+
+    /// The first that is to be kept in eight bits.
+    pub fn first_in_eights(&self) -> Option<&str> {
+        self.0.iter().find(|(_, param)| param.eights).map(|(name, _)| name.as_str())
     }
 
     /// Whether there is one of this name.

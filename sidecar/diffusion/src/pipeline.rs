@@ -189,8 +189,8 @@ struct Loaded<D: Device> {
     vae: Slot<D>,
 }
 
-/// Parameters, and the precision of the programs that they are loaded for.
-type Slot<D> = Option<(Precision, <D as Device>::Model)>;
+/// Parameters, the precision of the programs that they are loaded for, and whether matrices are kept in eight bits.
+type Slot<D> = Option<((Precision, bool), <D as Device>::Model)>;
 
 impl<D: Device> Default for Loaded<D> {
     fn default() -> Self {
@@ -291,11 +291,13 @@ impl<D: Device> Engine<D> {
         let (precision, vae_precision) = (request.precision, request.vae_precision);
         let Self { device, model, loaded, split, .. } = self;
         let (read_once, read_often) = &*split;
-        let vae = load(device, &mut loaded.vae, &model.vae.params, vae_precision)?;
+        let read_often = plan::kept(read_often, layout.eights);
+        let (of_vae, of_once, of_often) = ((vae_precision, false), (precision, false), (precision, layout.eights));
+        let vae = load(device, &mut loaded.vae, &model.vae.params, of_vae)?;
         // Where all of it stays, all is loaded before the first program runs: what does not fit is known at once.
         if layout.modulation == Keep::Stays {
-            load(device, &mut loaded.often, read_often, precision)?;
-            load(device, &mut loaded.once, read_once, precision)?;
+            load(device, &mut loaded.often, &read_often, of_often)?;
+            load(device, &mut loaded.once, read_once, of_once)?;
         }
         let mut memory = device.reserve(plan.bytes())?;
         let config = &model.vae.config;
@@ -319,13 +321,13 @@ impl<D: Device> Engine<D> {
         if layout.modulation == Keep::Leaves {
             loaded.often = None;
         }
-        let once = load(device, &mut loaded.once, read_once, precision)?;
+        let once = load(device, &mut loaded.once, read_once, of_once)?;
         let mut running = Running { device, model: once, memory: &mut memory, stop: &stop };
         plan.denoiser.prepare(&mut running, texts, plan.schedule.times())?;
         if layout.modulation == Keep::Leaves {
             loaded.once = None;
         }
-        let often = load(device, &mut loaded.often, read_often, precision)?;
+        let often = load(device, &mut loaded.often, &read_often, of_often)?;
         let mut running = Running { device, model: often, memory: &mut memory, stop: &stop };
         let (calls, steps) = (sampler.calls(), plan.schedule.steps());
         while let Some(call) = sampler.next() {
@@ -353,6 +355,12 @@ impl<D: Device> Engine<D> {
 
     /// The plan of a request, made once for requests alike.
     fn plan(&mut self, request: &Request, layout: &Layout) -> Result<Arc<Plan>, DiffusionError> {
+        if layout.eights && !(self.device.keeps_eights() && request.precision == Precision::Bf16) {
+            let (device, precision) = (self.device.class(request.precision), request.precision.word());
+            return Err(DiffusionError::Request(format!(
+                "draw with weights in eight bits on {device} in {precision}: that takes a GPU with products of e4m3, and bf16"
+            )));
+        }
         let key = Key::of(request, layout);
         if let Some((_, plan)) = self.plans.iter().find(|(known, _)| *known == key) {
             return Ok(plan.clone());
@@ -371,15 +379,15 @@ fn load<'a, D: Device>(
     device: &D,
     slot: &'a mut Slot<D>,
     params: &Params,
-    precision: Precision,
+    kept: (Precision, bool),
 ) -> Result<&'a D::Model, DiffusionError> {
-    // What was loaded for another precision makes room first.
-    if slot.as_ref().is_some_and(|(loaded, _)| *loaded != precision) {
+    // What was loaded otherwise makes room first.
+    if slot.as_ref().is_some_and(|(loaded, _)| *loaded != kept) {
         *slot = None;
     }
     let (_, model) = match slot {
         Some(loaded) => loaded,
-        None => slot.insert((precision, device.load(params, precision)?)),
+        None => slot.insert((kept, device.load(params, kept.0)?)),
     };
     Ok(model)
 }

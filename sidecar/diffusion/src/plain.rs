@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::device::{Bases, Device, DeviceClass, Span};
+use crate::device::{self, Bases, Device, DeviceClass, Span};
 use crate::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use crate::error::DiffusionError;
 use crate::graph::{Act, Attention, Geometry, Mask, Modulation, NormKind, Op, Then, View, Weight};
@@ -38,6 +38,7 @@ impl Device for Plain {
     }
 
     fn load(&self, params: &Params, _: Precision) -> Result<Params, DiffusionError> {
+        device::refuse_eights(params)?;
         Ok(params.clone())
     }
 

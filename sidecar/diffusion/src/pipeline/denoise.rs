@@ -96,7 +96,10 @@ impl Denoiser {
                 Some(skip) if kind.skip => skip.layers.as_slice(),
                 _ => &[],
             };
-            let graph: Graph = mmdit::step(config, shape(kind.pictures, kind.prompts), skip)?;
+            let mut graph: Graph = mmdit::step(config, shape(kind.pictures, kind.prompts), skip)?;
+            if layout.eights {
+                graph.in_eights(&mmdit::in_eights);
+            }
             Ok((kind, Program::new(graph, precision)))
         };
         let calls = kinds.into_iter().map(of_kind).collect::<Result<Vec<_>, _>>()?;

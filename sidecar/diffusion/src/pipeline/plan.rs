@@ -1,5 +1,7 @@
 //! All programs of a request, and the one memory that they share.
 
+use std::borrow::Cow;
+
 use crate::config::VaeConfig;
 use crate::device::Device;
 use crate::dtype::Precision;
@@ -70,6 +72,7 @@ pub(crate) struct Plan {
     channels: usize,
     calls: usize,
     skipped: usize,
+    eights: bool,
     /// Of the transformer and of the autoencoder.
     precision: (Precision, Precision),
 }
@@ -78,6 +81,11 @@ pub(crate) struct Plan {
 pub(crate) fn split(params: &Params) -> (Params, Params) {
     let (once, often) = params.0.clone().into_iter().partition(|(name, _)| mmdit::prepares(name));
     (Params(once), Params(often))
+}
+
+/// What every call reads, as a layout keeps it.
+pub(crate) fn kept(often: &Params, eights: bool) -> Cow<'_, Params> {
+    if eights { Cow::Owned(often.in_eights(&mmdit::in_eights)) } else { Cow::Borrowed(often) }
 }
 
 impl Plan {
@@ -106,7 +114,8 @@ impl Plan {
         let decoder = Coder::decoder(vae, size, tiles, request.vae_precision);
         let (pictures, channels) = (request.seeds.pictures(), vae.latent);
         let precision = (request.precision, request.vae_precision);
-        Ok(Self { size, pictures, schedule, denoiser, encoder, decoder, channels, calls, skipped, precision })
+        let eights = layout.eights;
+        Ok(Self { size, pictures, schedule, denoiser, encoder, decoder, channels, calls, skipped, eights, precision })
     }
 
     /// Numbers of one picture's latents.
@@ -122,8 +131,9 @@ impl Plan {
 
     /// What of it changes pixels.
     pub(crate) fn lossy(&self) -> Vec<Lossy> {
-        let coders = self.encoder.iter().chain([&self.decoder]);
-        if coders.into_iter().any(Coder::lossy) { vec![Lossy::TiledVae] } else { Vec::new() }
+        let mut coders = self.encoder.iter().chain([&self.decoder]);
+        let given_up = [(coders.any(Coder::lossy), Lossy::TiledVae), (self.eights, Lossy::Fp8)];
+        given_up.into_iter().filter(|(given_up, _)| *given_up).map(|(_, lossy)| lossy).collect()
     }
 
     /// Refuses texts that are not those of this plan.
@@ -151,6 +161,7 @@ impl Plan {
         let (once, often) = split(&model.mmdit.params);
         let (precision, vae_precision) = self.precision;
         let vae = device.model_bytes(&model.vae.params, vae_precision);
+        let often = kept(&often, self.eights);
         let (once, often) = (device.model_bytes(&once, precision), device.model_bytes(&often, precision));
         // While it prepares, and while it denoises. Whatever stays from the picture before counts too.
         let (preparing, denoising) = match layout.modulation {

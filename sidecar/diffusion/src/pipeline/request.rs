@@ -171,7 +171,7 @@ pub enum MaskMode {
     Diffusers,
 }
 
-/// How a request is fitted into memory. Nothing here decides pixels but `tiles`.
+/// How a request is fitted into memory. Nothing here decides pixels but `tiles` and `eights`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// Pictures that are drawn at once; more are drawn in turn.
@@ -186,12 +186,22 @@ pub struct Layout {
     pub modulation: Keep,
     /// The autoencoder sees a picture in tiles of this kind. Lossy.
     pub tiles: Option<Tiles>,
+    /// The matrices of the transformer's blocks are kept in eight bits, half of their bytes, and their products are made in
+    /// eight bits too. Lossy, and for devices that [can](crate::device::Device::keeps_eights).
+    pub eights: bool,
 }
 
 impl Layout {
     /// Everything at once: the most memory and the least time.
     pub fn widest(pictures: usize) -> Self {
-        Self { pictures, guided: Guided::Together, text: Keep::Stays, modulation: Keep::Stays, tiles: None }
+        Self {
+            pictures,
+            guided: Guided::Together,
+            text: Keep::Stays,
+            modulation: Keep::Stays,
+            tiles: None,
+            eights: false,
+        }
     }
 }
 
@@ -218,6 +228,8 @@ pub enum Keep {
 pub enum Lossy {
     /// The autoencoder sees tiles.
     TiledVae,
+    /// The transformer's products are made in eight bits.
+    Fp8,
 }
 
 impl Lossy {
@@ -225,6 +237,7 @@ impl Lossy {
     pub const fn word(self) -> &'static str {
         match self {
             Self::TiledVae => "tiled-vae",
+            Self::Fp8 => "fp8",
         }
     }
 }

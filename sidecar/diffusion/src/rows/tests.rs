@@ -157,6 +157,7 @@ fn rows_of_a_stack_with_adapters() {
         shape: vec![6, 3],
         parts: vec![part(&first, 2..4, 1.0), part(&first, 0..2, 0.5), part(&second, 0..2, -1.0)],
         adapters: Vec::new(),
+        eights: false,
     };
     let expected = [
         [6.0, 7.0, 8.0],

@@ -44,7 +44,9 @@ pub(crate) fn gather(files: &Files, found: &Found, others: &[Found], wants: &[Wa
             parts.push(Part { tensor, rows: piece.rows.clone(), scale });
             used.insert(name);
         }
-        params.0.insert(want.name.clone(), Param { shape: want.shape.clone(), parts, adapters: Vec::new() });
+        params
+            .0
+            .insert(want.name.clone(), Param { shape: want.shape.clone(), parts, adapters: Vec::new(), eights: false });
     }
     if !missing.is_empty() {
         return Err(fail(format!("it lacks {}", listed(&missing))));

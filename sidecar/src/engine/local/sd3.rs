@@ -502,6 +502,7 @@ fn layout(plan: &Plan) -> Layout {
         text: if plan.text_leaves { Keep::Leaves } else { Keep::Stays },
         modulation: if plan.modulation_leaves { Keep::Leaves } else { Keep::Stays },
         tiles: plan.tiled_vae.then_some(Tiles::USUAL),
+        eights: false,
     }
 }
 
