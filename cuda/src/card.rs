@@ -38,7 +38,7 @@ pub struct Settings {
 pub enum Library {
     /// Where it is found.
     Find,
-    /// The one of this file, or none.
+    /// The one of this file; where it cannot be had, the card is not opened.
     At(PathBuf),
     /// Never.
     Never,
@@ -86,7 +86,7 @@ impl Gpu {
     /// Opens a card.
     ///
     /// # Errors
-    /// When there is no driver, no such card, no kernels for it, or no memory.
+    /// When there is no driver, no such card, no kernels for it, no memory, or not the library that is named.
     pub(crate) fn open(settings: &Settings) -> Result<Self, CudaError> {
         let driver = driver::open()?;
         let cards = driver.cards()?;
@@ -106,12 +106,11 @@ impl Gpu {
         let pools = Mutex::new(Pools::new(Stretches { context: context.clone(), pool }, limits));
         let control = context.reserve(CONTROL_BYTES)?;
         let staging = Staging::new(&context)?;
-        let files = match &settings.library {
-            Library::Find => libraries::candidates(&Places::here(), driver.version / 1000),
-            Library::At(path) => vec![path.clone()],
-            Library::Never => Vec::new(),
+        let library = match &settings.library {
+            Library::Find => BlasLt::find(&libraries::candidates(&Places::here(), driver.version)),
+            Library::At(path) => Some(BlasLt::at(path)?),
+            Library::Never => None,
         };
-        let library = BlasLt::find(&files);
         let word = library.as_ref().map(|library| (library.word(), library.path().to_owned()));
         let work = Mutex::new(Work { staging, workspace: None, recordings: Recordings::new(), library });
         let shape = product::Card {

@@ -108,7 +108,7 @@ impl Cuda {
     /// Opens a card, whose memory is taken for pictures that are kept until [`Cuda::of`] says otherwise.
     ///
     /// # Errors
-    /// When there is no driver, no such card, no kernels for it, or no memory.
+    /// When there is no driver, no such card, no kernels for it, no memory, or not the library that is named.
     pub fn open(settings: &Settings) -> Result<Self, CudaError> {
         Ok(Self { gpu: Arc::new(Gpu::open(settings)?), class: Class::Finals })
     }

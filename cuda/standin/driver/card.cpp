@@ -47,8 +47,10 @@ CUresult lose(uint32_t card, CUresult code, const std::string& why) {
     return code;
 }
 
-emulator::Model model(uint32_t) {
-    uint32_t capability = static_cast<uint32_t>(state().controls.capability);
+emulator::Model model(uint32_t card) {
+    const Controls& controls = state().controls;
+    bool other = card != 0 && controls.other_capability != 0;
+    uint32_t capability = static_cast<uint32_t>(other ? controls.other_capability : controls.capability);
     // CUDA programming guide, "Technical specifications per compute capability": the most of a block.
     size_t kib = capability < 80 ? 64 : capability == 80 || capability == 87 ? 163 : capability < 90 ? 99 : capability < 120 ? 227 : 99;
     return {capability, kib << 10};

@@ -40,6 +40,14 @@ pub enum Control {
     LoseLaunch,
     /// And again at the n-th launch after each loss; 0 for once.
     LoseAgain,
+    /// Only launches on the n-th card count for that; 0 for all.
+    LoseCard,
+    /// No module loads on the n-th card; 0 for none.
+    RefuseCard,
+    /// Compute capability of all cards but the first; 0 for that of the first.
+    OtherCapability,
+    /// 1: cuBLASLt finds no card that it runs on.
+    RefuseLibrary,
 }
 
 impl Control {
@@ -59,6 +67,10 @@ impl Control {
             Self::FailMore => "fail_more",
             Self::LoseLaunch => "lose_launch",
             Self::LoseAgain => "lose_again",
+            Self::LoseCard => "lose_card",
+            Self::RefuseCard => "refuse_card",
+            Self::OtherCapability => "other_capability",
+            Self::RefuseLibrary => "refuse_library",
         }
     }
 

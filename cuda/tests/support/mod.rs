@@ -38,6 +38,8 @@ impl Cards {
             (Control::Late, 1),
             (Control::FailAllocation, 0),
             (Control::LoseLaunch, 0),
+            (Control::RefuseCard, 0),
+            (Control::RefuseLibrary, 0),
         ] {
             standin.set(control, value);
         }
