@@ -429,6 +429,17 @@ fn what_a_plan_says_is_what_is_held() {
     let before = used(Class::Weights);
     cuda.run(&small.program, &model, &mut memory, small.bases(), &|| false).expect("a run");
     assert_eq!(used(Class::Weights) - before, workspace.next_multiple_of(256));
+    // Bytes of a picture are made in the same place, which grows to what that takes.
+    let pixels = workspace as usize;
+    let takes = cuda.rgba8_workspace_bytes(pixels);
+    assert!(takes > workspace);
+    let at = Span { offset: 0, len: 3 * pixels, element: Element::F32, precision: Precision::F32 };
+    let mut picture = cuda.of(Class::Drafts).reserve(12 * pixels as u64).expect("reserved");
+    cuda.write(&mut picture, at, &vec![0.0; at.len]).expect("written");
+    let mut bytes = vec![0; 4 * pixels];
+    cuda.read_rgba8(&picture, at, &mut bytes).expect("read");
+    assert!(bytes.chunks_exact(4).all(|pixel| pixel == [128, 128, 128, 255]));
+    assert_eq!(used(Class::Weights) - before, takes.next_multiple_of(256));
 }
 
 #[test]
