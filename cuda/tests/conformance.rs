@@ -15,9 +15,13 @@ use thumbforge_diffusion::plain::Plain;
 fn check(test: &str, precision: Precision, record: bool) {
     let Some(cards) = Cards::of_test(test) else { return };
     let replays = cards.standin.get(Figure::Replays);
+    let all = conformance::cases().len();
     let device = Thrice(card(record), if record { 3 } else { 1 });
     match conformance::check(&device, precision) {
-        Ok(cases) => println!("{test}: {cases} cases hold"),
+        Ok(cases) => {
+            println!("{test}: {cases} cases hold, {} of them in eight bits", cases - all);
+            assert_eq!(cases > all, precision == Precision::Bf16, "this card keeps eights");
+        }
         Err(faults) => panic!("{faults}\n{}", cards.standin.fault()),
     }
     let replayed = cards.standin.get(Figure::Replays) - replays;
