@@ -160,6 +160,10 @@ impl<D: Device> Device for Counted<D> {
         self.inner.free_bytes().min(books.cap_bytes.saturating_sub(books.used_bytes))
     }
 
+    fn keeps_eights(&self) -> bool {
+        self.inner.keeps_eights()
+    }
+
     fn model_bytes(&self, params: &Params, precision: Precision) -> u64 {
         self.inner.model_bytes(params, precision)
     }

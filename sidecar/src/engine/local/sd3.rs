@@ -27,8 +27,8 @@ use thumbforge_diffusion::vae::tiles::Tiles;
 use thumbforge_diffusion::weights::{self as files, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
-use super::super::EngineError;
-use super::asked::{Asked, Files, Purpose, Shape, Source, Weight};
+use super::super::{EngineError, Saves};
+use super::asked::{Asked, Files, Lossy, Purpose, Shape, Source, Weight};
 use super::hashes::Hashes;
 use super::machine::Machine;
 use super::painter::{Painted, Painter, Watch};
@@ -58,7 +58,8 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
     if machine.has_processor() {
         seats.push(Box::new(seat(Processor, processor(), Arc::new(|_: &str| {}))));
     }
-    Ok(Local::new(shelf, store.clone(), seats, gauges))
+    let unsound = Box::new(|_: &Files| Ok(None));
+    Ok(Local::new(shelf, store.clone(), seats, gauges, unsound))
 }
 
 /// A site with its model thread.
@@ -66,6 +67,7 @@ pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S
     let held = Arc::new(AtomicU64::new(0));
     let planner = Arc::new(Mutex::new(None));
     let painter = (site.clone(), held.clone(), planner.clone());
+    let place = (site.clone(), planner.clone());
     let start = Box::new(move || {
         let (site, held, planner) = painter.clone();
         Sd3 { site, held, planner }
@@ -90,7 +92,11 @@ pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S
             None => Err(EngineError::Internal("a planner has no model".to_owned())),
         }
     });
-    Seat::new(classes, start, fits, IDLE, fell)
+    let keeps_eights = Box::new(move || match place.1.lock().as_ref() {
+        Some(planner) => Ok(planner.pipeline.device().keeps_eights()),
+        None => Ok(place.0.device()?.keeps_eights()),
+    });
+    Seat::new(classes, start, (fits, keeps_eights), IDLE, fell)
 }
 
 /// What this machine draws with, as the driver was found when the process first asked.
@@ -351,7 +357,7 @@ fn fit<D: Device>(model: &mut Pipeline<D>, asked: &Asked, pictures: usize, room:
     let seeds: Vec<u64> = (0..pictures.max(1) as u64).collect();
     let request = request(model.model(), asked, seeds)?;
     let model = Mutex::new(model);
-    room::fit(pictures, asked.shape.tiled_vae, room.total_bytes, &|plan| {
+    room::fit(pictures, asked.shape.lossy, room.total_bytes, &|plan| {
         let estimate = model.lock().estimate(&request, &layout(plan)).map_err(told)?;
         let arena_bytes = estimate.phases.iter().map(|phase| phase.arena_bytes).max().unwrap_or(0);
         // What is beyond the share is beyond what is free, however much of that there is.
@@ -400,7 +406,7 @@ fn figures<S: Site>(
         dtype,
         noise: Noise::Philox,
         slg: None,
-        tiled_vae: false,
+        lossy: Lossy::NONE,
     };
     let asked = Asked { files: files.clone(), shape, seed: 0, source: None, purpose: Purpose::Batch };
     site.purpose(pipeline.device_mut(), asked.purpose);
@@ -501,8 +507,8 @@ fn layout(plan: &Plan) -> Layout {
         guided: if plan.apart { Guided::Apart } else { Guided::Together },
         text: if plan.text_leaves { Keep::Leaves } else { Keep::Stays },
         modulation: if plan.modulation_leaves { Keep::Leaves } else { Keep::Stays },
-        tiles: plan.tiled_vae.then_some(Tiles::USUAL),
-        eights: false,
+        tiles: plan.lossy.tiled_vae.then_some(Tiles::USUAL),
+        eights: plan.lossy.eights,
     }
 }
 
@@ -619,7 +625,7 @@ fn note(code: FindingCode, severity: Severity, message: String) -> Finding {
 pub(super) fn told(err: DiffusionError) -> EngineError {
     match err {
         DiffusionError::OutOfMemory { needed_bytes, free_bytes } => {
-            EngineError::OutOfMemory { needed_bytes, free_bytes }
+            EngineError::OutOfMemory { needed_bytes, free_bytes, saves: Saves::default() }
         }
         DiffusionError::File { .. } => EngineError::Weights(err.to_string()),
         DiffusionError::Missing(message) => EngineError::Missing(message),
