@@ -70,6 +70,11 @@ impl Case {
         Self { eights: true, ..self }
     }
 
+    /// Whether matrices are kept in eight bits.
+    pub const fn keeps_eights(&self) -> bool {
+        self.eights
+    }
+
     /// What it may differ from the plain device by.
     pub const fn tolerance(&self, precision: Precision) -> Tolerance {
         if self.eights { Tolerance::EIGHTS } else { Tolerance::of(precision) }
