@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thumbforge_diffusion::DiffusionError;
-use thumbforge_diffusion::device::{Bases, Device, DeviceClass, Span, no_number};
+use thumbforge_diffusion::device::{self, Bases, Device, DeviceClass, Span, no_number};
 use thumbforge_diffusion::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use thumbforge_diffusion::graph::{self, Op};
 use thumbforge_diffusion::param::Params;
@@ -17,7 +17,7 @@ use crate::driver;
 use crate::error::CudaError;
 use crate::exec::{self, Fault, Parameters, Product, Run, Sink};
 use crate::launch::rows::{Rgba8, VECTOR_BYTES};
-use crate::launch::{Address, Launch, Mat, product};
+use crate::launch::{Address, Launch, Mat, fp8, product};
 use crate::model::{Layout, Placed, next_id};
 use crate::pool::{Block, Class, Pools, Report};
 use crate::recordings::{Key, Known};
@@ -362,7 +362,10 @@ impl Cuda {
 
     fn workspace_of(&self, program: &Program) -> u64 {
         let takes = self.gpu.library.is_some() && program.precision == Precision::Bf16;
-        let library = |rows: u32, cols: u32, k: u32, then: &graph::Then| match takes {
+        let capability = self.gpu.shape.capability;
+        let library = |[rows, cols, k]: [u32; 3], then: &graph::Then, eights: bool| match takes
+            && (!eights || capability == blaslt::EIGHTS_CAPABILITY)
+        {
             true => blaslt::workspace_bytes(rows, cols, k, then),
             false => 0,
         };
@@ -411,6 +414,9 @@ impl Sink for Launches<'_> {
 
     unsafe fn multiply(&mut self, product: &Product) -> Result<Answer, CudaError> {
         match &mut self.library {
+            Some(_) if product.scales.is_some() && self.gpu.shape.capability != blaslt::EIGHTS_CAPABILITY => {
+                Ok(Answer::No)
+            }
             Some(library) => {
                 self.gpu.context.enter()?;
                 // SAFETY: the caller says so, and the context is this thread's.
@@ -431,6 +437,10 @@ impl Device for Cuda {
         DeviceClass::Cuda { capability: self.gpu.shape.capability, library }
     }
 
+    fn keeps_eights(&self) -> bool {
+        self.gpu.shape.capability >= fp8::CAPABILITY_MIN
+    }
+
     fn free_bytes(&self) -> u64 {
         self.gpu.left(self.class)
     }
@@ -448,6 +458,10 @@ impl Device for Cuda {
     }
 
     fn load(&self, params: &Params, precision: Precision) -> Result<Model, DiffusionError> {
+        device::check_eights(params, precision)?;
+        if !self.keeps_eights() {
+            device::refuse_eights(params)?;
+        }
         self.loaded(params, precision).map_err(|err| self.told(err))
     }
 

@@ -9,7 +9,7 @@ use support::{Cards, card};
 use thumbforge_cuda::Cuda;
 use thumbforge_cuda_standin::{Control, Mutation, Standin, build_kernels};
 use thumbforge_diffusion::DiffusionError;
-use thumbforge_diffusion::conformance::{self, Tolerance};
+use thumbforge_diffusion::conformance;
 use thumbforge_diffusion::device::{Device, Span};
 use thumbforge_diffusion::dtype::Precision::{self, Bf16, F32};
 use thumbforge_diffusion::graph::Element;
@@ -49,6 +49,7 @@ const COMBINE: (&str, &str) = ("combine.cu", "rows.cuh");
 const NORM: (&str, &str) = ("norm.cu", "rows.cuh");
 const GEMM: (&str, &str) = ("gemm.cu", "tile.cuh");
 const CONV: (&str, &str) = ("conv.cu", "tile.cuh");
+const FP8: (&str, &str) = ("fp8.cu", "tile.cuh");
 const MEET: (&str, &str) = ("attention_64.cu", "attention.cuh");
 
 const FAULTS: &[Fault] = &[
@@ -237,6 +238,23 @@ const FAULTS: &[Fault] = &[
     own("rgba8.cu", PIXELS, F32, "green != green", "false"),
     own("rgba8.cu", PIXELS, Bf16, "blue != blue", "false"),
     own("rgba8.cu", PIXELS, F32, "__uint_as_float(row + 1)", "__uint_as_float(row)"),
+    // Rows in eight bits: the scale, whose it is, how is rounded, and where k ends.
+    own("fp8.cu", "eights", Bf16, "*= scale * number(scales, i);", "*= scale;"),
+    own("fp8.cu", "eights", Bf16, "*= scale * number(scales, i);", "*= number(scales, i);"),
+    own("fp8.cu", "eights", Bf16, "ptr<const float>(a.x_scale)[rows[run]]", "ptr<const float>(a.x_scale)[0]"),
+    own("fp8.cu", "eights", Bf16, "ptr<const float>(a.weight_scale) + cols[run]", "ptr<const float>(a.weight_scale)"),
+    own("fp8.cu", "eights", Bf16, "ptr<float>(a.scale)[row] = scale;", "ptr<float>(a.scale)[row] = 1;"),
+    own("fp8.cu", "eights: rows of zeros", Bf16, "scale == 0 ? 0 : number(run, i) / scale,", "number(run, i) / scale,"),
+    own("fp8.cu", "eights", Bf16, "number(run, i) / scale, high", "number(run, i) / scale * 0.96875f, high"),
+    own("fp8.cu", "eights", Bf16, "e4m3x2_of(low, high)", "e4m3x2_of(high, low)"),
+    own("fp8.cu", "eights", Bf16, "E4M3_MAX = 448", "E4M3_MAX = 512"),
+    own("fp8.cu", "eights", Bf16, "E4M3_MAX = 448", "E4M3_MAX = 416"),
+    own("fp8.cu", "eights", Bf16, "most = max(most, shfl_xor(most, mask));", ""),
+    own("fp8.cu", "eights: k of several", Bf16, "__syncthreads();\n#pragma unroll", "#pragma unroll"),
+    own("fp8.cu", "eights: k of several", Bf16, "__float_as_uint(largest[i])", "__float_as_uint(largest[0])"),
+    own("fp8.cu", "eights", Bf16, "(k + STEP_BYTES - 1) / STEP_BYTES", "k / STEP_BYTES"),
+    header(FP8, "eights", Bf16, "max(0, min(left, static_cast<i32>(PIECE_BYTES)))", "static_cast<i32>(PIECE_BYTES)"),
+    own("fp8.cu", "eights", Bf16, "right(a.weight, at.col, 0, k)", "right(a.weight, at.row, 0, k)"),
 ];
 
 /// Where what makes bytes of pixels is looked at: no operation of a program does it.
@@ -277,14 +295,14 @@ fn found(device: &Cuda, (cases, precision): (&str, Precision), standin: &Standin
     if cases == PIXELS {
         return pixels_are_wrong(device, precision).unwrap_or(true);
     }
-    let all = conformance::cases();
+    let all: Vec<_> = conformance::cases().into_iter().chain(conformance::cases_in_eights()).collect();
     let mut named = all.iter().filter(|case| case.name.starts_with(cases)).peekable();
     assert!(named.peek().is_some(), "no case begins with `{cases}`");
     named.any(|case| {
         [0, 1].into_iter().any(|seed| {
             standin.set(Control::Seed, seed);
             let far = conformance::differences(&Plain, device, case, precision);
-            far.map_or(true, |far| far.iter().any(|far| far.within(Tolerance::of(precision)).is_err()))
+            far.map_or(true, |far| far.iter().any(|far| far.within(case.tolerance(precision)).is_err()))
         })
     })
 }

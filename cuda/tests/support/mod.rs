@@ -78,6 +78,10 @@ impl Device for Thrice {
         self.0.class(precision)
     }
 
+    fn keeps_eights(&self) -> bool {
+        self.0.keeps_eights()
+    }
+
     fn free_bytes(&self) -> u64 {
         self.0.free_bytes()
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::graph::Element;
-use crate::param::Params;
+use crate::param::{Param, Params};
 use crate::plan::Program;
 
 /// The class of device that gives the same bytes for the same plan; it stands in every realised key.
@@ -193,11 +193,39 @@ pub fn no_number(class: &DeviceClass) -> DiffusionError {
     DiffusionError::Device { device: class.to_string(), reason: reason.to_owned() }
 }
 
-/// For devices that read weights as they are.
-pub(crate) fn refuse_eights(params: &Params) -> Result<(), DiffusionError> {
+/// For devices that keep nothing in eight bits.
+///
+/// # Errors
+/// When something is to be kept so.
+pub fn refuse_eights(params: &Params) -> Result<(), DiffusionError> {
     match params.first_in_eights() {
         None => Ok(()),
         Some(name) => Err(DiffusionError::Request(format!("load {name} in eight bits: this device keeps none so"))),
+    }
+}
+
+/// For devices that keep matrices in eight bits: only what linear layers read, and only for programs of bf16, whose
+/// activations are rounded on their way to a product.
+///
+/// # Errors
+/// When something else is to be kept so.
+pub fn check_eights(params: &Params, precision: Precision) -> Result<(), DiffusionError> {
+    let wrong = |(name, param): (&String, &Param)| {
+        let reason = match (param.shape.len(), precision) {
+            (2, Precision::Bf16) => return None,
+            (2, other) => format!("products in eight bits are part of bf16, not of {}", other.word()),
+            _ => format!("{:?} is no matrix", param.shape),
+        };
+        Some(DiffusionError::Request(format!("load {name} in eight bits: {reason}")))
+    };
+    params.0.iter().filter(|(_, param)| param.eights).find_map(wrong).map_or(Ok(()), Err)
+}
+
+/// Why a program does not run with a model: `wanted` says whether the program reads `name` in eight bits.
+pub fn eights_differ(name: &str, wanted: bool) -> String {
+    match wanted {
+        true => format!("the program reads {name} in eight bits, and the model was loaded without"),
+        false => format!("the model keeps {name} in eight bits, and the program was planned without"),
     }
 }
 

@@ -29,6 +29,7 @@ use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
 use super::super::{EngineError, Saves};
 use super::asked::{Asked, Files, Lossy, Purpose, Shape, Source, Weight};
+use super::eights::Eights;
 use super::hashes::Hashes;
 use super::machine::Machine;
 use super::painter::{Painted, Painter, Watch};
@@ -58,7 +59,8 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
     if machine.has_processor() {
         seats.push(Box::new(seat(Processor, processor(), Arc::new(|_: &str| {}))));
     }
-    let unsound = Box::new(|_: &Files| Ok(None));
+    let eights = Eights::new(data_dir);
+    let unsound = Box::new(move |files: &Files| eights.unsound(files));
     Ok(Local::new(shelf, store.clone(), seats, gauges, unsound))
 }
 
@@ -240,7 +242,7 @@ fn lacking_tokenizer(weights: &Weights) -> Option<&'static str> {
     encoders.into_iter().find(|(_, weights, tokenizer)| *weights && !tokenizer).map(|(name, ..)| name)
 }
 
-fn open_weights(from: &Files) -> Result<Weights, EngineError> {
+pub(super) fn open_weights(from: &Files) -> Result<Weights, EngineError> {
     let Files { model, tokenizers, clip_l, clip_g, t5, vae, loras, weights: _ } = from.clone();
     let loras = loras.into_iter().map(|(path, Weight(weight))| (path, weight)).collect();
     files::open(&Sources { model, tokenizers, clip_l, clip_g, t5, vae, loras }).map_err(told)
