@@ -159,7 +159,7 @@ fn a_load_that_does_not_fit_is_told_and_its_half_would_have() {
         assert_eq!(used, 0, "what did not fit left nothing");
         cuda.trim().expect("trimmed");
     }
-    drop(cuda);
+    drop((weights, cuda));
     cards.nothing_is_left();
 }
 
