@@ -24,6 +24,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use libloading::Library as File;
+use parking_lot::Mutex;
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::{self, Act};
 
@@ -103,15 +104,15 @@ macro_rules! functions {
         }
 
         impl Functions {
-            /// Those of a file; `None` where it is not there or not this library.
-            fn open(path: &Path) -> Option<Self> {
+            /// Those of a file, or what the system's loader says: it is not there, or not this library.
+            fn open(path: &Path) -> Result<Self, libloading::Error> {
                 // SAFETY: it is NVIDIA's library by its name, or what a person named as such; its initialisers set it up.
-                let file = unsafe { File::new(path) }.ok()?;
+                let file = unsafe { File::new(path) }?;
                 $(
                     // SAFETY: the type is the one that cublasLt.h declares for this name.
-                    let $field = *unsafe { file.get::<unsafe extern "C" fn($($of),*) -> $gives>($name.as_bytes()) }.ok()?;
+                    let $field = *unsafe { file.get::<unsafe extern "C" fn($($of),*) -> $gives>($name.as_bytes()) }?;
                 )*
-                Some(Self { $($field,)* path: path.to_owned(), _file: file })
+                Ok(Self { $($field,)* path: path.to_owned(), _file: file })
             }
         }
     };
@@ -143,6 +144,39 @@ impl std::fmt::Debug for Functions {
         write!(f, "Functions({} of {})", self.version(), self.path.display())
     }
 }
+
+/// Files that this process has opened, which stay open until it ends: what was said of one holds though somebody replaces it,
+/// and half a gigabyte is mapped once. As many as were ever named and are this library; in practice one.
+static OPENED: Mutex<Vec<Arc<Functions>>> = Mutex::new(Vec::new());
+
+/// The library of a file, opened once a process. No card and no driver are asked.
+fn opened(path: &Path) -> Result<Arc<Functions>, CudaError> {
+    let mut opened = OPENED.lock();
+    if let Some(functions) = opened.iter().find(|functions| functions.path == path) {
+        return Ok(functions.clone());
+    }
+    let functions = Functions::open(path)
+        .map_err(|err| CudaError::NoLibrary { path: path.to_owned(), reason: crate::error::whole(&err) })?;
+    let functions = Arc::new(functions);
+    opened.push(functions.clone());
+    Ok(functions)
+}
+
+/// The version of the library of a file: 120901 for 12.9.1.
+///
+/// # Errors
+/// [`CudaError::NoLibrary`].
+pub(crate) fn version(path: &Path) -> Result<usize, CudaError> {
+    Ok(opened(path)?.version())
+}
+
+/// The word in the class of a device: "cublaslt12.9.1".
+pub(crate) fn word(version: usize) -> String {
+    format!("cublaslt{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)
+}
+
+/// `CUBLAS_STATUS_ALLOC_FAILED`.
+const ALLOC_FAILED: Status = 3;
 
 impl Functions {
     /// 120901 for 12.9.1.
@@ -245,23 +279,31 @@ pub(crate) enum Answer {
 }
 
 impl BlasLt {
+    /// The library of a file, for the card whose context is this thread's.
+    ///
+    /// # Errors
+    /// [`CudaError::NoLibrary`], [`CudaError::OutOfMemory`], or [`CudaError::Library`] where it does not want to run here.
+    pub(crate) fn at(path: &Path) -> Result<Self, CudaError> {
+        let functions = opened(path)?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: it writes one handle. The card's context is this thread's.
+        let created = unsafe { (functions.create)(&raw mut raw) };
+        if created == ALLOC_FAILED {
+            return Err(CudaError::OutOfMemory { call: "cublasLtCreate", bytes: 0 });
+        }
+        functions.told("cublasLtCreate", created)?;
+        let handle = Made { raw, destroy: functions.destroy, _functions: functions.clone() };
+        Ok(Self { plans: HashMap::new(), handle, functions })
+    }
+
     /// The first of `files` that is the library and runs here.
     pub(crate) fn find(files: &[PathBuf]) -> Option<Self> {
-        files.iter().find_map(|path| {
-            let functions = Arc::new(Functions::open(path)?);
-            let mut raw = std::ptr::null_mut();
-            // SAFETY: it writes one handle. The card's context is this thread's.
-            let created = unsafe { (functions.create)(&raw mut raw) };
-            functions.told("cublasLtCreate", created).ok()?;
-            let handle = Made { raw, destroy: functions.destroy, _functions: functions.clone() };
-            Some(Self { plans: HashMap::new(), handle, functions })
-        })
+        files.iter().find_map(|path| Self::at(path).ok())
     }
 
     /// The word in the class of a device: "cublaslt12.9.1".
     pub(crate) fn word(&self) -> String {
-        let version = self.functions.version();
-        format!("cublaslt{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)
+        word(self.functions.version())
     }
 
     /// Where it lies.
@@ -568,5 +610,7 @@ mod tests {
     fn a_file_that_is_no_library_is_passed_over() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         assert!(BlasLt::find(&[file.path().to_owned(), PathBuf::from("/nonexistent/libcublasLt.so.12")]).is_none());
+        let said = version(file.path()).map_err(|err| err.to_string());
+        assert!(said.as_ref().is_err_and(|said| said.starts_with("open cuBLASLt at /")), "{said:?}");
     }
 }

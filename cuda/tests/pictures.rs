@@ -9,6 +9,7 @@ use thumbforge_diffusion::cpu::Cpu;
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::noise::NoiseKind;
+use thumbforge_diffusion::param::{Param, Tensor};
 use thumbforge_diffusion::pipeline::{
     Engine, Guided, Keep, Layout, Model, Picture, Prompts, Request, Seeds, Source, Unwatched,
 };
@@ -16,6 +17,7 @@ use thumbforge_diffusion::plain::Plain;
 use thumbforge_diffusion::sampler::{Guidance, Method, SkipLayers};
 use thumbforge_diffusion::text::encode::{Conditioning, Parts};
 use thumbforge_diffusion::tiny::{self, Tiny};
+use thumbforge_diffusion::vae::tiles::Tiles;
 use thumbforge_diffusion::weights::Component;
 
 const T5_TOKENS: usize = 3;
@@ -113,6 +115,41 @@ fn a_toy_model_draws_the_processor_s_picture() {
         cards.standin.set(Control::Seed, 7);
         assert!(drawn(&mut Engine::new(card(false), model()), &request, &layout) == given, "another order");
         cards.standin.set(Control::Seed, 0);
+    }
+}
+
+#[test]
+fn bytes_leave_the_card_as_the_numbers_round() {
+    let Some(cards) = Cards::of_test("bytes_leave_the_card") else { return };
+    let texts = [text("negative"), text("positive")];
+    let texts = [&texts[0], &texts[1]];
+    let tiles = Some(Tiles { side: 8, overlap: 4 });
+    for precision in [Precision::F32, Precision::Bf16] {
+        for layout in [Layout::widest(2), Layout { tiles, ..Layout::widest(2) }] {
+            let request = request(precision, &[5, 6]);
+            let mut engine = Engine::new(card(true), model());
+            let numbers = drawn(&mut engine, &request, &layout);
+            let made = || {
+                let of_bytes = |(name, _): &(String, u64)| name.starts_with("rgba8_");
+                cards.standin.launches().into_iter().filter(of_bytes).map(|(_, count)| count).sum::<u64>()
+            };
+            let before = made();
+            let bytes = engine.draw_texts_rgba8(&request, &layout, &texts, &Unwatched).expect("drawn").pictures;
+            assert_eq!(made() - before, if layout.tiles.is_none() { 2 } else { 0 });
+            for (bytes, numbers) in bytes.iter().zip(&numbers) {
+                assert!(bytes.picture == numbers.to_rgba8(), "{} {layout:?}", precision.word());
+            }
+            drop(engine);
+            cards.nothing_is_left();
+        }
+        let mut poisoned = model();
+        let bias = Param::whole(Tensor::of_f32(vec![3], &[0.0, f32::NAN, 0.0]));
+        assert!(poisoned.vae.params.0.insert("decoder.conv_out.bias".to_owned(), bias).is_some());
+        let mut engine = Engine::new(card(true), poisoned);
+        let (request, layout) = (request(precision, &[5]), Layout::widest(1));
+        let numbers = engine.draw_texts(&request, &layout, &texts, &Unwatched).expect_err("poisoned");
+        let bytes = engine.draw_texts_rgba8(&request, &layout, &texts, &Unwatched).expect_err("poisoned");
+        assert!(numbers == bytes && bytes.to_string().contains("numbers that are none"), "{bytes}");
     }
 }
 

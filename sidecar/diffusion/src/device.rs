@@ -131,11 +131,18 @@ pub trait Device: Send + Sync {
     /// As [`Device::write`].
     fn read(&self, memory: &Self::Memory, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError>;
 
+    /// Bytes that [`Device::read_rgba8`] of so many pixels takes beside the memory that it reads.
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        let _ = pixels;
+        0
+    }
+
     /// Reads a picture, three numbers of -1 to 1 for each pixel, as red, green, blue and an alpha of 255 each: 255 times
-    /// `x / 2 + 1 / 2`, bounded, rounded, ties to even. A device that has pixels on a card makes the bytes there.
+    /// `x / 2 + 1 / 2`, bounded, rounded, ties to even. A device that has pixels on a card makes the bytes there, so that a
+    /// third of what singles are leaves it.
     ///
     /// # Errors
-    /// As [`Device::write`], or when the pixels are not four bytes each.
+    /// As [`Device::write`], [`no_number`] where the picture has one that is none, or when the pixels are not four bytes each.
     fn read_rgba8(&self, memory: &Self::Memory, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
         if pixels.len() as u64 * 3 != at.len as u64 * 4 {
             let (bytes, numbers) = (pixels.len(), at.len);
@@ -143,8 +150,11 @@ pub trait Device: Send + Sync {
         }
         let mut numbers = vec![0.0; at.len];
         self.read(memory, at, &mut numbers)?;
+        if numbers.iter().any(|number| number.is_nan()) {
+            return Err(no_number(&self.class(at.precision)));
+        }
         for (pixel, number) in pixels.chunks_exact_mut(4).zip(numbers.chunks_exact(3)) {
-            let byte = |x: f32| ((x * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
+            let byte = |x: f32| byte_of((x * 0.5 + 0.5).clamp(0.0, 1.0));
             pixel.copy_from_slice(&[byte(number[0]), byte(number[1]), byte(number[2]), 255]);
         }
         Ok(())
@@ -169,6 +179,18 @@ pub trait Device: Send + Sync {
         bases: Bases<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), DiffusionError>;
+}
+
+/// A number of 0 to 1 as files of pictures have it: 255 times as much, rounded, ties to even as numpy rounds them.
+pub(crate) fn byte_of(number: f32) -> u8 {
+    (number * 255.0).round_ties_even() as u8
+}
+
+/// Why a picture of a device has no bytes: some of its numbers are NaN.
+pub fn no_number(class: &DeviceClass) -> DiffusionError {
+    let reason =
+        "the picture came out as numbers that are none: the weights are damaged, or overflow this number format";
+    DiffusionError::Device { device: class.to_string(), reason: reason.to_owned() }
 }
 
 /// For devices that keep nothing in eight bits.

@@ -29,8 +29,10 @@ use shelf::Shelf;
 use thread::{Ask, Reply};
 
 pub(crate) mod asked;
+mod eights;
 mod gpu;
 mod hashes;
+mod kept;
 mod ladder;
 mod losses;
 pub(crate) mod machine;
