@@ -54,57 +54,63 @@ fn bits<D: Device>(engine: &mut Engine<D>, request: &Request, layout: &Layout) -
     Ok(drawn.pictures.iter().flat_map(|drawn| drawn.picture.pixels.iter().map(|pixel| pixel.to_bits())).collect())
 }
 
-/// Takes memory away: on a card another process does, elsewhere the books.
-enum Ballast {
-    Process(Child),
-    Books,
-}
+/// Another process that takes memory of the card away. Elsewhere it takes a little of its own, so that it runs there too,
+/// and the books say that what it leaves is all there is.
+struct Ballast(Child);
 
 impl Ballast {
-    fn take<D>(options: &Options, device: &Counted<D>, leave_bytes: u64, free_bytes: u64) -> Outcome<Self> {
-        if options.device != Use::Cuda || options.tiny {
-            device.cap(leave_bytes);
-            return Ok(Self::Books);
-        }
-        let taken_mb = free_bytes.saturating_sub(leave_bytes) >> 20;
+    /// Leaves `leave_bytes` of the card free: what its context takes is counted first, then it is told the rest.
+    fn take<D: Device>(options: &Options, device: &Counted<D>, leave_bytes: u64) -> Outcome<Self> {
         let program = std::env::current_exe().map_err(|err| format!("find this program: {err}"))?;
-        let mut child = Command::new(program)
-            .args(["ballast", &taken_mb.to_string()])
+        let child = Command::new(program)
+            .args(["ballast", "--device", options.device.word()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|err| format!("start the ballast: {err}"))?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.as_mut() {
-            let read = std::io::BufReader::new(output).read_line(&mut line);
-            read.map_err(|err| format!("wait for the ballast: {err}"))?;
+        let mut ballast = Self(child);
+        let output = ballast.0.stdout.take().ok_or("hear the ballast: it has no output")?;
+        let mut lines = std::io::BufReader::new(output).lines();
+        let mut held = || match lines.next() {
+            Some(Ok(line)) if line == "held" => Ok(()),
+            other => Err(format!("wait for the ballast: it said {other:?}")),
+        };
+        held()?;
+        let shared = options.device == Use::Cuda && !options.tiny;
+        let taken_mb = if shared { device.free_bytes().saturating_sub(leave_bytes) >> 20 } else { 1 };
+        let input = ballast.0.stdin.as_mut().ok_or("tell the ballast: it has no input")?;
+        writeln!(input, "{taken_mb}").map_err(|err| format!("tell the ballast: {err}"))?;
+        held()?;
+        if !shared {
+            device.cap(leave_bytes);
         }
-        let ballast = Self::Process(child);
-        if line.trim() == "held" { Ok(ballast) } else { Err(format!("hold {taken_mb} MB: the ballast said {line:?}")) }
+        Ok(ballast)
     }
 }
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        if let Self::Process(child) = self {
-            // It ends with its input.
-            drop(child.stdin.take());
-            let _ = child.wait();
-        }
+        // It ends with its input.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
-/// `ballast MB`: holds so much until the input ends.
-pub(crate) fn ballast<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
-    let megabytes: u64 =
-        options.rest.first().and_then(|text| text.parse().ok()).ok_or("hold memory: say how many MB")?;
+/// `ballast`: says `held` once it has the card, and again after each line of its input that says how many MB more.
+pub(crate) fn ballast<D: Device>(subject: &Subject<D>) -> Outcome<bool> {
     let device = subject.open(u64::MAX)?;
-    let held = device.reserve(megabytes << 20).map_err(|err| err.to_string())?;
-    println!("held");
-    std::io::stdout().flush().map_err(|err| format!("say so: {err}"))?;
-    let mut nothing = String::new();
-    std::io::stdin().read_line(&mut nothing).map_err(|err| format!("wait: {err}"))?;
-    drop(held);
+    let mut held = Vec::new();
+    let say = || {
+        println!("held");
+        std::io::stdout().flush().map_err(|err| format!("say so: {err}"))
+    };
+    say()?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|err| format!("wait: {err}"))?;
+        let megabytes: u64 = line.parse().map_err(|_| format!("hold {line:?}: say how many MB"))?;
+        held.push(device.reserve(megabytes << 20).map_err(|err| err.to_string())?);
+        say()?;
+    }
     Ok(true)
 }
 
@@ -133,7 +139,7 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
         seen_bytes = needs;
         // A fiftieth of headroom: a driver takes whole pages.
         let leave_bytes = needs + needs / 50;
-        let ballast = Ballast::take(options, &device, leave_bytes, device.free_bytes())?;
+        let ballast = Ballast::take(options, &device, leave_bytes)?;
         let free_bytes = device.free_bytes();
         let mut narrow = engine();
         let outcome = match choose(&mut narrow, &asked, free_bytes)? {
@@ -165,6 +171,8 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
         }
         drop(ballast);
         device.cap(u64::MAX);
+        // What is known so far, should the time end here; it has passed only with its last line.
+        report::write(options, "oom", &json!({ "passed": false, "ended": false, "cases": rows }))?;
     }
     let again = bits(&mut engine(), &asked, &widest).map_err(|err| err.to_string())?;
     well &= again == expected;
