@@ -16,7 +16,7 @@ use crate::driver::{self, Card, Context, Driver, Function, Memory, Module, Pool,
 use crate::error::CudaError;
 use crate::launch::{Address, product};
 use crate::libraries::{self, Places};
-use crate::pool::{Block, Class, Limits, Pools, Report, Room, Slab, SlabError};
+use crate::pool::{Block, Class, Limits, PoolError, Pools, Report, Room, Slab, SlabError};
 use crate::recordings::Recordings;
 use crate::staging::Staging;
 
@@ -38,7 +38,7 @@ pub struct Settings {
 pub enum Library {
     /// Where it is found.
     Find,
-    /// The one of this file, or none.
+    /// The one of this file; where it cannot be had, the card is not opened.
     At(PathBuf),
     /// Never.
     Never,
@@ -86,7 +86,7 @@ impl Gpu {
     /// Opens a card.
     ///
     /// # Errors
-    /// When there is no driver, no such card, no kernels for it, or no memory.
+    /// When there is no driver, no such card, no kernels for it, no memory, or not the library that is named.
     pub(crate) fn open(settings: &Settings) -> Result<Self, CudaError> {
         let driver = driver::open()?;
         let cards = driver.cards()?;
@@ -106,12 +106,11 @@ impl Gpu {
         let pools = Mutex::new(Pools::new(Stretches { context: context.clone(), pool }, limits));
         let control = context.reserve(CONTROL_BYTES)?;
         let staging = Staging::new(&context)?;
-        let files = match &settings.library {
-            Library::Find => libraries::candidates(&Places::here(), driver.version / 1000),
-            Library::At(path) => vec![path.clone()],
-            Library::Never => Vec::new(),
+        let library = match &settings.library {
+            Library::Find => BlasLt::find(&libraries::candidates(&Places::here(), driver.version)),
+            Library::At(path) => Some(BlasLt::at(path)?),
+            Library::Never => None,
         };
-        let library = BlasLt::find(&files);
         let word = library.as_ref().map(|library| (library.word(), library.path().to_owned()));
         let work = Mutex::new(Work { staging, workspace: None, recordings: Recordings::new(), library });
         let shape = product::Card {
@@ -169,10 +168,17 @@ impl Gpu {
         match taken {
             Err(err) if err.shortage().is_some() && work.keeps() => {
                 self.spare(work)?;
-                Ok(self.pools.lock().take(class, bytes, self.room()?)?)
+                let room = self.room()?;
+                self.pools.lock().take(class, bytes, room).map_err(|err| self.refused(err))
             }
-            taken => Ok(taken?),
+            taken => taken.map_err(|err| self.refused(err)),
         }
+    }
+
+    /// Why pools gave nothing. They know no contexts: one that is lost is told as that.
+    fn refused(&self, err: PoolError) -> CudaError {
+        let known = if self.context.is_lost() { self.context.enter().err() } else { None };
+        known.unwrap_or_else(|| err.into())
     }
 
     /// Gives memory back.

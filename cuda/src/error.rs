@@ -69,6 +69,14 @@ pub enum CudaError {
         /// What the driver says of it.
         text: String,
     },
+    /// A file is not cuBLASLt, or none that runs here.
+    #[error("open cuBLASLt at {}: {reason}", path.display())]
+    NoLibrary {
+        /// Which.
+        path: std::path::PathBuf,
+        /// What the loader says, or why its version does not serve.
+        reason: String,
+    },
     /// cuBLASLt failed.
     #[error("{call}: cuBLASLt says {status}")]
     Library {
@@ -88,7 +96,24 @@ pub enum CudaError {
     Fault(String),
 }
 
+/// What the system's loader says, down to its own words.
+pub(crate) fn whole(err: &libloading::Error) -> String {
+    use std::error::Error;
+    let mut said = err.to_string();
+    let mut source = err.source();
+    while let Some(err) = source {
+        said = format!("{said}: {err}");
+        source = err.source();
+    }
+    said
+}
+
 impl CudaError {
+    /// Whether the library that was named is what fails, and the card would serve without it.
+    pub fn is_of_library(&self) -> bool {
+        matches!(self, Self::NoLibrary { .. } | Self::Library { .. })
+    }
+
     /// Whether the context is gone, so that nothing on it can go on.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })

@@ -6,6 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::blaslt;
+use crate::error::CudaError;
+
 /// Names the file of cuBLASLt, or the folder that it lies in.
 pub const VARIABLE: &str = "THUMBFORGE_CUBLASLT";
 
@@ -22,11 +25,62 @@ pub struct Places {
     pub named: Option<PathBuf>,
     /// Folders that hold CUDA toolkits or Python's packages, most likely first.
     pub folders: Vec<PathBuf>,
+    /// Whether the system's loader is asked by name, last.
+    pub loader: bool,
 }
 
-/// File names of cuBLASLt, newest first, that a driver of CUDA `driver_major` runs.
-fn names(driver_major: u32) -> Vec<String> {
-    let fits = MAJORS.into_iter().filter(|major| *major <= driver_major);
+/// cuBLASLt as it was found. Its file stays open as long as the process lives, so that what is said here holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its version as classes of devices name it: "cublaslt12.9.1".
+    pub word: String,
+    /// Its file, or its name alone where the system's loader knows where it lies.
+    pub path: PathBuf,
+}
+
+/// The library that multiplies on cards of a driver (12090 for CUDA 12.9): the first of those that there are. Its version is
+/// read, for which no card is opened. `None` where there is none.
+///
+/// # Errors
+/// [`CudaError::NoLibrary`] where a person named a place and nothing there serves: nobody else's library takes its place.
+pub fn find(places: &Places, driver_version: u32) -> Result<Option<Found>, CudaError> {
+    let mut refused = None;
+    for path in candidates(places, driver_version) {
+        match serves(&path, driver_version) {
+            Ok(word) => return Ok(Some(Found { word, path })),
+            Err(err) => _ = refused.get_or_insert(err),
+        }
+    }
+    match (&places.named, refused) {
+        (Some(_), Some(err)) => Err(err),
+        (Some(named), None) => {
+            let reason = format!("it is a folder without {}", names(driver_version).join(" or "));
+            Err(CudaError::NoLibrary { path: named.clone(), reason })
+        }
+        (None, _) => Ok(None),
+    }
+}
+
+/// The word of a file that is a library of a version that we know and the driver runs.
+fn serves(path: &Path, driver_version: u32) -> Result<String, CudaError> {
+    let version = blaslt::version(path)?;
+    let major = u32::try_from(version / 10_000).unwrap_or(u32::MAX);
+    if majors(driver_version).any(|serves| serves == major) {
+        return Ok(blaslt::word(version));
+    }
+    let serve: Vec<String> = majors(driver_version).map(|major| major.to_string()).collect();
+    let reason = format!("it is of CUDA {major}, and with this driver that of CUDA {} serves", serve.join(" or "));
+    Err(CudaError::NoLibrary { path: path.to_owned(), reason })
+}
+
+/// Versions that a driver runs.
+fn majors(driver_version: u32) -> impl Iterator<Item = u32> {
+    MAJORS.into_iter().filter(move |major| *major <= driver_version / 1000)
+}
+
+/// File names of cuBLASLt, newest first, that a driver runs.
+fn names(driver_version: u32) -> Vec<String> {
+    let fits = majors(driver_version);
     match cfg!(windows) {
         true => fits.map(|major| format!("cublasLt64_{major}.dll")).collect(),
         false => fits.map(|major| format!("libcublasLt.so.{major}")).collect(),
@@ -34,46 +88,76 @@ fn names(driver_major: u32) -> Vec<String> {
 }
 
 /// Files to try in their order: what a person named alone, or what is found in folders, or names for the system's loader.
-pub fn candidates(places: &Places, driver_major: u32) -> Vec<PathBuf> {
-    let names = names(driver_major);
+pub fn candidates(places: &Places, driver_version: u32) -> Vec<PathBuf> {
+    let names = names(driver_version);
     let inside = |folder: &Path| names.iter().map(|name| folder.join(name)).collect::<Vec<_>>();
+    let there = |file: &PathBuf| file.is_file();
     if let Some(named) = &places.named {
-        return if named.is_dir() { inside(named) } else { vec![named.clone()] };
+        return if named.is_dir() { inside(named).into_iter().filter(there).collect() } else { vec![named.clone()] };
     }
     let folders = places.folders.iter().take(FOLDERS_MAX).flat_map(|folder| inside(folder));
     // The system's own path last: it may hold an older one than somebody chose for PyTorch, and the loader does not say.
-    let found = folders.filter(|file| file.is_file());
-    found.chain(names.iter().map(PathBuf::from)).collect()
+    let loader = if places.loader { names.iter().map(PathBuf::from).collect() } else { Vec::new() };
+    folders.filter(there).chain(loader).collect()
 }
 
 impl Places {
-    /// Those of this machine, by its environment.
+    /// Those of this machine, by the environment of this process first.
     pub fn here() -> Self {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let mut folders = Vec::new();
-        let mut toolkit = |root: PathBuf| {
-            for part in ["lib64", "lib", "bin", "bin/x64", "targets/x86_64-linux/lib"] {
-                folders.push(root.join(part));
-            }
-        };
-        for name in ["CUDA_PATH", "CUDA_HOME"] {
-            variable(name).map(PathBuf::from).into_iter().for_each(&mut toolkit);
-        }
-        listed(Path::new("/usr/local"), &|name| name.starts_with("cuda")).into_iter().for_each(&mut toolkit);
-        let windows = Path::new("C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA");
-        listed(windows, &|name| name.starts_with('v')).into_iter().for_each(&mut toolkit);
-        let mut pythons: Vec<PathBuf> =
-            ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(PathBuf::from).collect();
-        pythons.extend(variable("HOME").map(|home| PathBuf::from(home).join(".local")));
-        pythons.extend(["/usr/local", "/usr", "/opt/conda", "/opt/venv"].map(PathBuf::from));
-        for packages in pythons.iter().flat_map(|root| packages_of(root)) {
-            for part in ["nvidia/cublas/lib", "nvidia/cublas/bin", "nvidia/cu13/lib", "torch/lib"] {
-                folders.push(packages.join(part));
-            }
-        }
-        folders.truncate(FOLDERS_MAX);
-        Self { named: variable(VARIABLE).map(PathBuf::from), folders }
+        let variables = |names: &[&str]| -> Vec<PathBuf> { names.iter().filter_map(|name| variable(name)).collect() };
+        let toolkits = variables(&["CUDA_PATH", "CUDA_HOME"]).into_iter().chain(toolkits());
+        let pythons = variables(&["VIRTUAL_ENV", "CONDA_PREFIX"]).into_iter().chain(pythons());
+        let named = variable(VARIABLE).filter(|named| named != Path::new("auto"));
+        Self { named, folders: folders(toolkits, pythons), loader: true }
     }
+
+    /// Those that all programs of a person find alike on this machine, whatever the shell says that they were begun in: no
+    /// toolkit of a variable, no activated environment of Python, no search path of the loader. Two processes that plan for
+    /// each other come to the same answer.
+    pub fn of_machine() -> Self {
+        Self { named: None, folders: folders(toolkits().into_iter(), pythons().into_iter()), loader: false }
+    }
+
+    /// What a person names, a file or a folder, and nothing else.
+    pub fn at(named: &Path) -> Self {
+        Self { named: Some(named.to_owned()), folders: Vec::new(), loader: false }
+    }
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Where toolkits are installed.
+fn toolkits() -> Vec<PathBuf> {
+    let mut roots = listed(Path::new("/usr/local"), &|name| name.starts_with("cuda"));
+    let windows = Path::new("C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA");
+    roots.extend(listed(windows, &|name| name.starts_with('v')));
+    roots
+}
+
+/// Where Python is installed, a person's own first.
+fn pythons() -> Vec<PathBuf> {
+    let own = variable("HOME").map(|home| home.join(".local"));
+    own.into_iter().chain(["/usr/local", "/usr", "/opt/conda", "/opt/venv"].map(PathBuf::from)).collect()
+}
+
+/// Folders to look into: of toolkits, of Python's packages, of the system's packages.
+fn folders(toolkits: impl Iterator<Item = PathBuf>, pythons: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for root in toolkits {
+        for part in ["lib64", "lib", "bin", "bin/x64", "targets/x86_64-linux/lib"] {
+            folders.push(root.join(part));
+        }
+    }
+    for packages in pythons.flat_map(|root| packages_of(&root)) {
+        for part in ["nvidia/cublas/lib", "nvidia/cublas/bin", "nvidia/cu13/lib", "torch/lib"] {
+            folders.push(packages.join(part));
+        }
+    }
+    folders.extend(["/usr/lib/x86_64-linux-gnu", "/usr/lib64"].map(PathBuf::from));
+    folders.truncate(FOLDERS_MAX);
+    folders
 }
 
 /// Folders of Python's packages below an installation.
@@ -111,23 +195,51 @@ mod tests {
     fn what_a_person_names_is_tried_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("mine.so");
-        let named = |path: &Path| Places { named: Some(path.to_owned()), folders: vec![folder.path().to_owned()] };
-        assert_eq!(candidates(&named(&file), 12), [file]);
-        let [name] = names(12).try_into().expect("one");
-        assert_eq!(candidates(&named(folder.path()), 12), [folder.path().join(name)]);
+        let others = vec![folder.path().to_owned()];
+        let named = |path: &Path| Places { named: Some(path.to_owned()), folders: others.clone(), loader: true };
+        assert_eq!(candidates(&named(&file), 12_090), std::slice::from_ref(&file));
+        assert!(candidates(&named(folder.path()), 12_090).is_empty());
+        let says = |path: &Path, expected: &str| {
+            let said = find(&named(path), 12_090).map_err(|err| err.to_string());
+            assert!(said.as_ref().is_err_and(|said| said.contains(expected)), "{said:?}");
+        };
+        let [name] = names(12_000).try_into().expect("one");
+        says(folder.path(), &format!("it is a folder without {name}"));
+        says(&file, "open cuBLASLt at");
+        let inside = touch(folder.path(), &name);
+        assert_eq!(candidates(&named(folder.path()), 12_000), [inside]);
+        says(folder.path(), "open cuBLASLt at");
+    }
+
+    #[test]
+    fn where_nobody_names_one_a_file_that_is_none_is_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [name] = names(12_000).try_into().expect("one");
+        touch(folder.path(), &name);
+        let places = Places { named: None, folders: vec![folder.path().to_owned()], loader: false };
+        assert_eq!(find(&places, 12_000), Ok(None));
+    }
+
+    #[test]
+    fn the_machine_s_places_hang_on_no_shell() {
+        let Places { named, loader, folders } = Places::of_machine();
+        assert_eq!((named, loader), (None, false));
+        assert!(folders.iter().all(|folder| folder.is_absolute() || cfg!(windows)), "{folders:?}");
     }
 
     #[test]
     fn folders_come_before_the_system_s_loader_and_the_driver_bounds_the_version() {
         let folder = tempfile::tempdir().expect("a folder");
-        let [new, old] = names(13).try_into().expect("two");
+        let [new, old] = names(13_000).try_into().expect("two");
         let of_torch = touch(&folder.path().join("torch"), &old);
         let of_toolkit = touch(&folder.path().join("cuda"), &new);
         let folders = ["none", "torch", "cuda"].map(|part| folder.path().join(part)).to_vec();
-        let places = Places { named: None, folders };
-        assert_eq!(candidates(&places, 13), [of_torch.clone(), of_toolkit, PathBuf::from(&new), PathBuf::from(&old)]);
-        assert_eq!(candidates(&places, 12), [of_torch, PathBuf::from(&old)]);
-        assert!(candidates(&places, 11).is_empty());
+        let places = Places { named: None, folders, loader: true };
+        let all = [of_torch.clone(), of_toolkit, PathBuf::from(&new), PathBuf::from(&old)];
+        assert_eq!(candidates(&places, 13_000), all);
+        assert_eq!(candidates(&places, 12_090), [of_torch.clone(), PathBuf::from(&old)]);
+        assert!(candidates(&places, 11_080).is_empty());
+        assert_eq!(candidates(&Places { loader: false, ..places }, 12_090), [of_torch]);
     }
 
     #[test]

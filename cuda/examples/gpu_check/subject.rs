@@ -194,6 +194,10 @@ impl<D: Device> Device for Counted<D> {
         self.inner.read(&memory.inner, at, numbers)
     }
 
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        self.inner.rgba8_workspace_bytes(pixels)
+    }
+
     fn read_rgba8(&self, memory: &Self::Memory, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
         self.inner.read_rgba8(&memory.inner, at, pixels)
     }

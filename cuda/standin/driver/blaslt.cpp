@@ -15,10 +15,11 @@
 
 extern "C" CUresult standin_enqueue(CUstream stream, const char* name, CUresult (*call)(const void*), const void* args, size_t bytes);
 extern "C" int standin_holds(const void* at, size_t bytes);
+extern "C" uint64_t standin_get(const char* name);
 
 namespace {
 typedef u32 Status;
-enum : Status { DONE = 0, INVALID = 7, FAILED = 13, UNSUPPORTED = 15 };
+enum : Status { DONE = 0, NOT_INITIALIZED = 1, INVALID = 7, FAILED = 13, UNSUPPORTED = 15 };
 // cudaDataType.
 enum Type : u32 { F32 = 0, BF16 = 14, E4M3 = 28 };
 // cublasLtMatrixLayoutAttribute_t and cublasLtMatmulDescAttributes_t.
@@ -173,7 +174,10 @@ Status describe(const Desc& desc, const Layout& a, const Layout& b, const Layout
 #define LT(type) extern "C" __attribute__((visibility("default"))) type
 
 struct Handle {};
-LT(Status) cublasLtCreate(Handle** to) { return *to = new Handle(), DONE; }
+LT(Status) cublasLtCreate(Handle** to) {
+    if (standin_get("refuse_library") != 0) return NOT_INITIALIZED;
+    return *to = new Handle(), DONE;
+}
 LT(Status) cublasLtDestroy(Handle* handle) { return delete handle, DONE; }
 LT(size_t) cublasLtGetVersion() { return 120900; }
 LT(const char*) cublasLtGetStatusString(Status status) { return status == DONE ? "CUBLAS_STATUS_SUCCESS" : "a status of the stand-in"; }

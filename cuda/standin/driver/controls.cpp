@@ -6,7 +6,10 @@
 //   threads (of the host that emulate; 0 is one for each processor), late (1: what is queued is done when somebody waits,
 //   as late as a card may; 0: at once), fail_allocation (n: the n-th from now on fails),
 //   fail_more (n: and so many after it), lose_launch (n: the context is lost
-//   at the n-th launch from now on), lose_again (n: and again at the n-th launch after each loss)
+//   at the n-th launch from now on), lose_again (n: and again at the n-th launch after each loss),
+//   lose_card (n: only launches on the n-th card count for that; 0: on any), refuse_card (n: no module loads on the n-th card;
+//   0: on all of them modules load), other_capability (of all cards but the first; 0: that of the first),
+//   refuse_library (1: a library beside the driver finds no card that it runs on)
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -24,6 +27,10 @@ static uint64_t* control(Controls& controls, const char* name) {
         {"fail_allocation", &controls.fail_allocation}, {"lose_launch", &controls.lose_launch},
         {"lose_again", &controls.lose_again},
         {"fail_more", &controls.fail_more},
+        {"lose_card", &controls.lose_card},
+        {"refuse_card", &controls.refuse_card},
+        {"other_capability", &controls.other_capability},
+        {"refuse_library", &controls.refuse_library},
     };
     for (const auto& [known, value] : all)
         if (strcmp(known, name) == 0) return value;
@@ -35,7 +42,8 @@ State& state() {
     static State* const made = [] {
         State* state = new State();
         for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "multiprocessors", "seed", "threads",
-                                 "late", "fail_allocation", "lose_launch", "lose_again", "fail_more"}) {
+                                 "late", "fail_allocation", "lose_launch", "lose_again", "fail_more", "lose_card", "refuse_card",
+                                 "other_capability", "refuse_library"}) {
             std::string variable = "THUMBFORGE_STANDIN_";
             for (const char* c = name; *c != 0; ++c) variable += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
             const char* value = getenv(variable.c_str());
@@ -72,11 +80,24 @@ EXPORT uint64_t standin_get(const char* name) {
         {"live_modules", all.modules.size()},         {"live_contexts", references},
         {"allocations", all.allocation_count},        {"launches", all.launch_count},
         {"replays", all.replay_count},                {"copies", all.copy_count},
+        {"abandoned", all.abandoned_count},
     };
     for (const auto& [known, value] : figures)
         if (strcmp(known, name) == 0) return value;
     if (const uint64_t* value = control(all.controls, name)) return *value;
     return UINT64_MAX;
+}
+
+// The n-th call of a function of the driver from now on fails with this code; with 0 none does.
+EXPORT void standin_fail(const char* function, uint64_t call, uint32_t code) {
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    state().failing = {function, call, code};
+}
+
+// In how many calls it fails; 0 where it did, or none shall.
+EXPORT uint64_t standin_failing() {
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    return state().failing.call;
 }
 
 // How often a kernel was run.
@@ -98,6 +119,15 @@ EXPORT size_t standin_launches(char* to, size_t bytes) {
     std::lock_guard<std::recursive_mutex> guard(state().lock);
     std::string text;
     for (const auto& [name, count] : state().launches) text += name + " " + std::to_string(count) + "\n";
+    memcpy(to, text.data(), text.size() < bytes ? text.size() : bytes);
+    return text.size();
+}
+
+// The functions of the driver that were called, each on its line with how often; likewise.
+EXPORT size_t standin_calls(char* to, size_t bytes) {
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    std::string text;
+    for (const auto& [name, count] : state().calls) text += name + " " + std::to_string(count) + "\n";
     memcpy(to, text.data(), text.size() < bytes ? text.size() : bytes);
     return text.size();
 }

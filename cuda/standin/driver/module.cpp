@@ -13,6 +13,7 @@ void forget_modules(uint32_t card) {
 API cuModuleLoadData(CUmodule* to, const void* image) {
     ENTER(Enter::spoils);
     if (image == nullptr) return CUDA_ERROR_INVALID_IMAGE;
+    if (state().controls.refuse_card == enter.card + 1) return CUDA_ERROR_NO_BINARY_FOR_GPU;
     auto module = std::make_unique<Module>();
     module->card = enter.card;
     *to = module.get();
@@ -21,12 +22,12 @@ API cuModuleLoadData(CUmodule* to, const void* image) {
 }
 API cuModuleLoadDataEx(CUmodule* to, const void* image, unsigned, int*, void**) { return cuModuleLoadData(to, image); }
 API cuModuleUnload(CUmodule module) {
-    ENTER(Enter::spoils);
+    ENTER(Enter::spoils, Enter::late);
     auto found = state().modules.find(module);
     if (found == state().modules.end()) return CUDA_ERROR_INVALID_HANDLE;
     for (const auto& [name, function] : found->second->functions) state().functions.erase(function.get());
     state().modules.erase(found);
-    return CUDA_SUCCESS;
+    return enter.behind;
 }
 API cuModuleGetFunction(CUfunction* to, CUmodule module, const char* name) {
     ENTER();
@@ -108,7 +109,8 @@ CUresult launch(uint32_t card, const Operation& operation) {
     State& all = state();
     ++all.launch_count;
     ++all.launches[operation.name];
-    if (all.controls.lose_launch != 0 && --all.controls.lose_launch == 0) {
+    bool counts = all.controls.lose_card == 0 || all.controls.lose_card == card + 1;
+    if (counts && all.controls.lose_launch != 0 && --all.controls.lose_launch == 0) {
         all.controls.lose_launch = all.controls.lose_again;
         return lose(card, CUDA_ERROR_LAUNCH_FAILED, "as a test wanted, at kernel " + operation.name);
     }

@@ -30,6 +30,11 @@ fn what_tests_turn_is_known_to_the_library() {
         Control::Late,
         Control::FailAllocation,
         Control::LoseLaunch,
+        Control::LoseAgain,
+        Control::LoseCard,
+        Control::RefuseCard,
+        Control::OtherCapability,
+        Control::RefuseLibrary,
     ] {
         let before = standin.control(control);
         standin.set(control, 3);

@@ -10,8 +10,8 @@ use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::job::Lane;
 use thumbforge_core::recipe::{Dtype, Noise};
 
-use super::super::{Cancel, EngineError};
-use super::asked::{Asked, Files, Purpose, Shape};
+use super::super::{Cancel, EngineError, Saves};
+use super::asked::{Asked, Files, Lossy, Purpose, Shape};
 use super::losses::Ceiling;
 use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
@@ -32,7 +32,7 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
         dtype: Dtype::F32,
         noise: Noise::Philox,
         slg: None,
-        tiled_vae: false,
+        lossy: Lossy::NONE,
     };
     let files = Files { model: PathBuf::from(model), ..Files::default() };
     Asked { files: Arc::new(files), shape, seed, source: None, purpose: Purpose::Batch }
@@ -75,7 +75,7 @@ impl Painter for Fake {
 
     fn fit(&self, _: &mut Open, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError> {
         let free = self.free.load(Ordering::SeqCst).min(most);
-        let fitted = room::fit(pictures, asked.shape.tiled_vae, free, &|plan| {
+        let fitted = room::fit(pictures, asked.shape.lossy, free, &|plan| {
             let kept = [plan.text_leaves, plan.modulation_leaves, plan.apart].iter().filter(|leaves| !**leaves).count();
             Ok(10 * plan.pictures as u64 + kept as u64)
         });
@@ -109,10 +109,14 @@ impl Painter for Fake {
             panic!("told to");
         }
         if shape.prompt.starts_with("memory") && asked.len() > 1 {
-            return Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 });
+            return Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1, saves: Saves::default() });
         }
         let short = |enough: bool| {
-            if enough { Ok(()) } else { Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 }) }
+            if enough {
+                Ok(())
+            } else {
+                Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1, saves: Saves::default() })
+            }
         };
         match shape.prompt.as_str() {
             "short" => short(plan.text_leaves)?,
@@ -418,8 +422,10 @@ fn a_device_that_is_planned_for_and_never_drawn_on_rests_too() {
         rests: rests.clone(),
     });
     let classes = Classes { dtype: Dtype::F32, f32: "fake".to_owned(), bf16: "fake".to_owned() };
-    let fits = Box::new(|_: &Files, _: &Asked, pictures, most: u64| room::fit(pictures, false, most, &|_| Ok(10)));
-    let seat = Seat::new(classes, start, fits, Duration::from_millis(1), Arc::new(|_: &str| {}));
+    let fits =
+        Box::new(|_: &Files, _: &Asked, pictures, most: u64| room::fit(pictures, Lossy::NONE, most, &|_| Ok(10)));
+    let seat =
+        Seat::new(classes, start, (fits, Box::new(|| Ok(false))), Duration::from_millis(1), Arc::new(|_: &str| {}));
     let asked = asked("a", "p", 1);
     assert!(seat.fits(&asked.files, &asked, 1).is_ok());
     heard.recv_timeout(SOON).expect("it rests");

@@ -1,0 +1,84 @@
+//! cuBLASLt as it is found before a card is opened, and as it is when one is.
+
+mod support;
+
+use std::path::Path;
+
+use support::{Cards, settings};
+use thumbforge_cuda::libraries::{Found, Places, find};
+use thumbforge_cuda::{Cuda, CudaError, Library, Settings};
+use thumbforge_cuda_standin::{Control, Figure};
+use thumbforge_diffusion::device::Device;
+use thumbforge_diffusion::dtype::Precision;
+
+/// As drivers have it.
+const CUDA_12_9: u32 = 12_090;
+
+fn found(path: &Path, driver: u32) -> Result<Option<Found>, CudaError> {
+    find(&Places::at(path), driver)
+}
+
+fn open(path: &Path) -> Result<Cuda, CudaError> {
+    Cuda::open(&Settings { library: Library::At(path.to_owned()), ..settings(true) })
+}
+
+#[test]
+fn the_version_is_known_before_a_card_is_opened_and_is_that_of_the_open_card() {
+    let Some(cards) = Cards::of_test("the version of a library") else { return };
+    let path = &cards.standin.built().blaslt;
+    let library = found(path, CUDA_12_9).expect("a library").expect("where it was built");
+    assert_eq!(cards.standin.get(Figure::LiveContexts), 0, "no card was opened");
+    assert_eq!((library.word.as_str(), &library.path), ("cublaslt12.9.0", path));
+    assert_eq!(found(path.parent().expect("a folder"), CUDA_12_9), Ok(Some(library.clone())));
+    let cuda = open(path).expect("a card");
+    let class = |precision| cuda.class(precision).to_string();
+    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}", library.word));
+    assert_eq!(class(Precision::F32), "cuda-sm90", "singles are our kernels'");
+    drop(cuda);
+    cards.nothing_is_left();
+}
+
+#[test]
+fn a_version_that_the_driver_does_not_run_is_refused_with_that_which_serves() {
+    let Some(cards) = Cards::of_test("the version of a library") else { return };
+    let says = found(&cards.standin.built().blaslt, 11_080).expect_err("a driver of CUDA 11").to_string();
+    assert!(says.contains("it is of CUDA 12"), "{says}");
+}
+
+#[test]
+fn what_was_said_of_a_file_holds_though_it_is_gone() {
+    let Some(cards) = Cards::of_test("a library that vanishes") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("libcublasLt.so.12");
+    std::fs::copy(&cards.standin.built().blaslt, &path).expect("a copy");
+    let library = found(&path, CUDA_12_9).expect("a library").expect("it is there");
+    std::fs::remove_file(&path).expect("it was there");
+    let cuda = open(&path).expect("it is still open");
+    assert_eq!(cuda.library(), Some((library.word.as_str(), path.as_path())));
+    // A file that nobody opened before is none.
+    let never = open(&folder.path().join("another.so"));
+    assert!(never.is_err_and(|err| matches!(err, CudaError::NoLibrary { .. }) && err.is_of_library()));
+}
+
+#[test]
+fn a_card_is_not_opened_without_the_library_that_was_named() {
+    let Some(cards) = Cards::of_test("a library that refuses") else { return };
+    let path = &cards.standin.built().blaslt;
+    cards.standin.set(Control::RefuseLibrary, 1);
+    let refused = open(path).expect_err("it refuses");
+    assert!(refused.is_of_library() && refused.to_string().starts_with("cublasLtCreate: "), "{refused}");
+    cards.nothing_is_left();
+    Cuda::open(&settings(true)).expect("without it");
+    cards.standin.set(Control::RefuseLibrary, 0);
+    open(path).expect("with it");
+}
+
+#[test]
+fn a_card_on_which_no_module_loads_is_no_shortage() {
+    let Some(cards) = Cards::of_test("a card that refuses") else { return };
+    cards.standin.set(Control::RefuseCard, 1);
+    let refused = Cuda::open(&settings(true)).expect_err("it refuses");
+    assert!(!refused.is_lost() && !refused.is_of_library(), "{refused}");
+    assert!(matches!(&refused, CudaError::Driver { call: "cuModuleLoadData", .. }), "{refused}");
+    cards.nothing_is_left();
+}
