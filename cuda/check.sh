@@ -10,8 +10,9 @@
 # Parts: conformance parity same sanitize oom soak ops bench naive. Each runs alone, so that a machine which is lent for ten
 # minutes at a time takes some at a time; OUT gets one archive of all that the machine has done so far, anew after each part.
 # THUMBFORGE_CHECK_SECONDS is what all parts of one call may take (540; those that come late are told), THUMBFORGE_CHECK_CASES
-# what bench draws (turbo,medium,large), THUMBFORGE_CHECK_MODELS where 44 GB of random weights are written (/dev/shm or /tmp),
-# THUMBFORGE_CHECK_WORK where parts lie between calls (/tmp/thumbforge-check), THUMBFORGE_PYTHON the Python that has torch.
+# what bench draws (turbo,medium,large), THUMBFORGE_CHECK_VARIANTS beside whom (all; "compiled;max-autotune" are two of them),
+# THUMBFORGE_CHECK_MODELS where 44 GB of random weights are written (/dev/shm or /tmp), THUMBFORGE_CHECK_WORK where parts lie
+# between calls (/tmp/thumbforge-check), THUMBFORGE_PYTHON the Python that has torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -134,8 +135,9 @@ rivals() {
     local left=$((ends - SECONDS)) arguments
     arguments=(--models "$models" --ours "$program" --ours-device "$device")
     if [ -n "$tiny" ]; then
-        arguments+=(--tiny --device cpu --runs 2 --cases medium --variants eager --seconds "$left")
+        arguments+=(--tiny --device cpu --runs 2 --cases medium --variants eager --caps-mb 10490 --seconds "$left")
     else
+        [ -z "${THUMBFORGE_CHECK_VARIANTS:-}" ] || arguments+=(--variants "$THUMBFORGE_CHECK_VARIANTS")
         arguments+=(--cases "${THUMBFORGE_CHECK_CASES:-turbo,medium,large}" --seconds $((left > 180 ? left - 90 : left / 2)))
     fi
     if [ "$1" = naive ]; then

@@ -281,7 +281,7 @@ fn table(whole: &Value) -> String {
                 ("share of the roofline", "/roofline"),
             ],
         );
-        let _ = writeln!(page, "{}:\n", cell(&ops["note"]));
+        let _ = writeln!(page, "Below, {}.\n", cell(&ops["note"]));
         rows(
             &mut page,
             &ops["rows"],
