@@ -74,9 +74,11 @@ weights() {
     [ ${#pids[@]} -eq 0 ] || echo "random weights of $*: $((SECONDS - from)) s"
 }
 
-# part NAME: runs it in the time that is left.
+# part NAME COUNT: runs it in the time that is left. Parts that take whatever they get have one share of it, where COUNT
+# are still to come.
 part() {
     local name=$1 left=$((ends - SECONDS))
+    case "$name" in soak | bench | naive) left=$((left / $2)) && ends=$((SECONDS + left)) ;; esac
     if [ "$left" -lt 30 ]; then
         echo "NOT RUN: $name: $left s are left of $seconds" >&2
         return 1
@@ -152,13 +154,14 @@ rivals() {
 
 # parts NAME…: each, whatever became of the one before.
 parts() {
-    local name failed=()
+    local name failed=() count=$#
     mkdir -p "$out" "$work"
     for name in "$@"; do
         local from=$SECONDS
         echo "== $name"
         # A subshell, so that one part's failure is that part's.
-        if ! (part "$name") 2>&1 | tee "$work/$name.log"; then failed+=("$name"); fi
+        if ! (part "$name" "$count") 2>&1 | tee "$work/$name.log"; then failed+=("$name"); fi
+        count=$((count - 1))
         echo "== $name: $((SECONDS - from)) s"
         # One file, for few come back from some machines; a call that is cut off leaves the last whole one.
         tar -cf "$out/parts.tar.new" -C "$work" . && mv "$out/parts.tar.new" "$out/parts.tar"

@@ -15,23 +15,29 @@ use crate::options::{Options, Outcome, Use};
 use crate::report;
 use crate::subject::{Counted, Subject};
 
-/// Layouts from the widest to the narrowest, for so many pictures; the last changes pixels.
-pub(crate) fn rungs(pictures: usize) -> Vec<(&'static str, Layout)> {
+/// Layouts from the widest to the narrowest, for so many pictures; the last one changes pixels, and so does the one behind it
+/// that devices have which keep `eights`.
+pub(crate) fn rungs(pictures: usize, eights: bool) -> Vec<(&'static str, Layout)> {
     let widest = Layout::widest(pictures);
     let leaves = Layout { text: Keep::Leaves, ..widest };
     let few = Layout { pictures: pictures.div_ceil(2), ..leaves };
     let one = Layout { pictures: 1, ..leaves };
     let apart = Layout { guided: Guided::Apart, ..one };
     let modulation = Layout { modulation: Keep::Leaves, ..apart };
-    vec![
+    let tiled = Layout { tiles: Some(Tiles::USUAL), ..modulation };
+    let mut rungs = vec![
         ("all at once", widest),
         ("text encoders leave", leaves),
         ("half as many at once", few),
         ("one at once", one),
         ("guidance apart", apart),
         ("modulation leaves", modulation),
-        ("tiled", Layout { tiles: Some(Tiles::USUAL), ..modulation }),
-    ]
+        ("tiled", tiled),
+    ];
+    if eights {
+        rungs.push(("tiled, in eight bits", Layout { eights, ..tiled }));
+    }
+    rungs
 }
 
 /// The first rung that `request` fits on in `free_bytes`.
@@ -40,7 +46,8 @@ pub(crate) fn choose<D: Device>(
     request: &Request,
     free_bytes: u64,
 ) -> Outcome<Option<(&'static str, Layout)>> {
-    for (name, layout) in rungs(request.seeds.pictures()) {
+    let eights = engine.device().keeps_eights();
+    for (name, layout) in rungs(request.seeds.pictures(), eights) {
         if engine.estimate(request, &layout).map_err(|err| err.to_string())?.peak_bytes <= free_bytes {
             return Ok(Some((name, layout)));
         }
@@ -130,7 +137,7 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
     let expected = bits(&mut engine(), &asked, &widest).map_err(|err| err.to_string())?;
     let (mut rows, mut well) = (Vec::<Value>::new(), true);
     let mut seen_bytes = u64::MAX;
-    for (name, layout) in rungs(asked.seeds.pictures()) {
+    for (name, layout) in rungs(asked.seeds.pictures(), device.keeps_eights()) {
         let needs = estimated(&layout)?.peak_bytes;
         // A rung that saves nothing here is never chosen.
         if needs >= seen_bytes {
@@ -147,7 +154,7 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
             Some((rung, layout)) => match bits(&mut narrow, &asked, &layout) {
                 Err(err) => Err(format!("{rung}: failed to {err}")),
                 Ok(drawn) if drawn == expected => Ok(format!("{rung}: the same bytes")),
-                Ok(_) if layout.tiles.is_some() => Ok(format!("{rung}: other bytes, as it says")),
+                Ok(_) if layout.tiles.is_some() || layout.eights => Ok(format!("{rung}: other bytes, as it says")),
                 Ok(_) => Err(format!("{rung}: other bytes")),
             },
         };
