@@ -483,7 +483,7 @@ impl Chance {
 }
 
 /// A program with most kinds of operations.
-fn many_kinds(precision: Precision) -> Program {
+fn many_kinds(precision: Precision, eights: bool) -> Program {
     let mut b = Builder::new();
     let x = b.input("x", PIXELS, CHANNELS, Element::Act);
     let qkv = b.linear(x, "qkv", 3 * CHANNELS, true);
@@ -501,23 +501,37 @@ fn many_kinds(precision: Precision) -> Program {
     let times = b.timestep(t, CHANNELS);
     let words = b.times(words, times);
     b.output("words", words);
-    Program::new(b.finish(), precision)
+    let mut graph = b.finish();
+    if eights {
+        graph.in_eights(&|name| name == "qkv.weight");
+    }
+    Program::new(graph, precision)
 }
 
 /// Parameters of every shape that a program wants.
 fn of_program(program: &Program) -> Params {
     let one = |(at, wanted): (usize, &WeightUse)| {
         let count = wanted.shape.iter().product();
-        (wanted.name.clone(), Param::whole(Tensor::of_f32(wanted.shape.clone(), &numbers(at, count))))
+        let whole = Param::whole(Tensor::of_f32(wanted.shape.clone(), &numbers(at, count)));
+        (wanted.name.clone(), Param { eights: wanted.eights, ..whole })
     };
     Params(program.weights.iter().enumerate().map(one).collect())
 }
 
 #[test]
 fn programs_that_are_wrong_touch_nothing_beside_their_memory() {
-    let Some(cards) = Cards::of_test("programs_that_are_wrong") else { return };
+    wrong_programs("programs_that_are_wrong", false);
+}
+
+#[test]
+fn programs_that_are_wrong_in_eight_bits_touch_nothing_beside_their_memory() {
+    wrong_programs("programs_that_are_wrong_in_eight_bits", true);
+}
+
+fn wrong_programs(test: &str, eights: bool) {
+    let Some(cards) = Cards::of_test(test) else { return };
     let cuda = card(false);
-    let sound = many_kinds(Precision::Bf16);
+    let sound = many_kinds(Precision::Bf16, eights);
     let model = cuda.load(&of_program(&sound), Precision::Bf16).expect("loaded");
     let mut bytes = 0;
     let kept: Vec<u64> = sound.kept.iter().map(|kept| (bytes, bytes += kept.bytes).0).collect();
@@ -547,7 +561,7 @@ fn programs_that_are_wrong_touch_nothing_beside_their_memory() {
         let (mut kept, mut scratch) = (kept.clone(), scratch);
         for _ in 0..=chance.below(2) {
             let (buffer, weight) = (chance.below(program.buffers.len()), chance.below(program.weights.len()));
-            match chance.below(9) {
+            match chance.below(if eights { 10 } else { 9 }) {
                 0 => program.buffers[buffer].rows = chance.off(program.buffers[buffer].rows),
                 1 => program.buffers[buffer].cols = chance.off(program.buffers[buffer].cols),
                 2 => program.buffers[buffer].element = [Element::Act, Element::F32, Element::U32][chance.below(3)],
@@ -560,7 +574,8 @@ fn programs_that_are_wrong_touch_nothing_beside_their_memory() {
                     // What lies elsewhere is refused before anything is looked at.
                     kept[at] = chance.off(kept[at] as usize) as u64 & !15;
                 }
-                _ => scratch = chance.off(scratch as usize) as u64 & !15,
+                8 => scratch = chance.off(scratch as usize) as u64 & !15,
+                _ => program.weights[weight].eights ^= true,
             }
         }
         match cuda.run(&program, &model, &mut memory, Bases { scratch, kept: &kept }, &|| false) {
