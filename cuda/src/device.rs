@@ -363,6 +363,7 @@ impl Cuda {
     fn workspace_of(&self, program: &Program) -> u64 {
         let takes = self.gpu.library.is_some() && program.precision == Precision::Bf16;
         let capability = self.gpu.shape.capability;
+        // A library before 12.9 takes no rows in eight bits, and leaves what is counted for it here alone.
         let library = |[rows, cols, k]: [u32; 3], then: &graph::Then, eights: bool| match takes
             && (!eights || capability == blaslt::EIGHTS_CAPABILITY)
         {

@@ -115,6 +115,10 @@ fn stored(name: &'static str, dtype: DType, build: impl Fn(&mut Builder) + 'stat
     Case::new(name, dtype, build)
 }
 
+fn kept(name: &'static str, build: impl Fn(&mut Builder) + 'static) -> Case {
+    case(name, build).in_eights()
+}
+
 fn linear(rows: usize, k: usize, n: usize) -> impl Fn(&mut Builder) {
     move |b| {
         let x = b.input("x", rows, k, Element::Act);
@@ -470,87 +474,64 @@ pub fn cases() -> Vec<Case> {
 /// Linear layers in eight bits, for devices that [can](Device::keeps_eights): sides that fill no tile and no sixteen, every
 /// end, parts of parameters, rows of zeros and rows with one number far above the others.
 pub fn cases_in_eights() -> Vec<Case> {
-    let eights = |name, build: Box<dyn Fn(&mut Builder)>| Case { build, ..case(name, |_| {}) }.in_eights();
-    let cases: [(&'static str, Box<dyn Fn(&mut Builder)>); 13] = [
-        ("eights: one row", Box::new(linear(1, 64, 48))),
-        ("eights: one number", Box::new(linear(1, 1, 1))),
-        ("eights: odd sides", Box::new(linear(7, 33, 5))),
-        ("eights: more rows than a tile, k of no sixteen", Box::new(linear(150, 72, 133))),
-        ("eights: k of several stretches", Box::new(linear(17, 1300, 40))),
-        ("eights: a large tile", Box::new(linear(130, 256, 144))),
-        (
-            "eights: no bias, part of the rows and columns",
-            Box::new(|b| {
-                let x = part(b, "x", 11, 40);
-                let y = b.linear(x, "fc", 24, false);
-                b.output("y", y);
-            }),
-        ),
-        (
-            "eights: some rows of the parameter into columns of a wide buffer",
-            Box::new(|b| {
-                let x = b.input("x", 10, 40, Element::Act);
-                let wide = b.wide(10, 60);
-                b.linear_into(x, "fc", 80, 13..53, true, wide.columns(0, 40));
-                b.linear_into(x, "fc", 80, 60..80, true, wide.columns(40, 20));
-                b.output("y", wide);
-            }),
-        ),
-        (
-            "eights: bent and added",
-            Box::new(|b| {
-                let (x, few) = (b.input("x", 12, 48, Element::Act), b.input("few", 4, 24, Element::Act));
-                let y = b.linear(x, "fc", 24, true);
-                let y = b.activate(y, Act::GeluTanh);
-                let y = b.add(few, y);
-                b.output("y", y);
-            }),
-        ),
-        (
-            "eights: gated for each picture",
-            Box::new(|b| {
-                let (x, residual) = (b.input("x", 15, 16, Element::Act), b.input("residual", 15, 40, Element::Act));
-                let gate = part(b, "gate", 3, 40);
-                let y = b.linear(x, "fc", 40, true);
-                let y = b.gated(residual, gate, y);
-                b.output("y", y);
-            }),
-        ),
-        (
-            "eights: a perceptron beside a layer of bf16",
-            Box::new(|b| {
-                let x = b.input("x", 19, 48, Element::Act);
-                let inner = b.linear(x, "a", 96, true);
-                let inner = b.activate(inner, Act::Silu);
-                let gate = b.linear(x, "plain", 96, false);
-                let inner = b.times(gate, inner);
-                b.output("y", inner);
-            }),
-        ),
+    let mut cases = vec![
+        kept("eights: one row", linear(1, 64, 48)),
+        kept("eights: one number", linear(1, 1, 1)),
+        kept("eights: odd sides", linear(7, 33, 5)),
+        kept("eights: more rows than a tile, k of no sixteen", linear(150, 72, 133)),
+        kept("eights: k of several stretches", linear(17, 1300, 40)),
+        kept("eights: more rows and columns than a tile", linear(130, 256, 144)),
+        kept("eights: no bias, part of the rows and columns", |b| {
+            let x = part(b, "x", 11, 40);
+            let y = b.linear(x, "fc", 24, false);
+            b.output("y", y);
+        }),
+        kept("eights: some rows of the parameter into columns of a wide buffer", |b| {
+            let x = b.input("x", 10, 40, Element::Act);
+            let wide = b.wide(10, 60);
+            b.linear_into(x, "fc", 80, 13..53, true, wide.columns(0, 40));
+            b.linear_into(x, "fc", 80, 60..80, true, wide.columns(40, 20));
+            b.output("y", wide);
+        }),
+        kept("eights: bent and added", |b| {
+            let (x, few) = (b.input("x", 12, 48, Element::Act), b.input("few", 4, 24, Element::Act));
+            let y = b.linear(x, "fc", 24, true);
+            let y = b.activate(y, Act::GeluTanh);
+            let y = b.add(few, y);
+            b.output("y", y);
+        }),
+        kept("eights: gated for each picture", |b| {
+            let (x, residual) = (b.input("x", 15, 16, Element::Act), b.input("residual", 15, 40, Element::Act));
+            let gate = part(b, "gate", 3, 40);
+            let y = b.linear(x, "fc", 40, true);
+            let y = b.gated(residual, gate, y);
+            b.output("y", y);
+        }),
+        kept("eights: a perceptron beside a layer of bf16", |b| {
+            let x = b.input("x", 19, 48, Element::Act);
+            let inner = b.linear(x, "a", 96, true);
+            let inner = b.activate(inner, Act::Silu);
+            let gate = b.linear(x, "plain", 96, false);
+            let inner = b.times(gate, inner);
+            b.output("y", inner);
+        }),
         // A product with zeros is zeros, and what a row of zeros is divided by is 0.
-        (
-            "eights: rows of zeros",
-            Box::new(|b| {
-                let x = b.input("x", 9, 40, Element::Act);
-                let zeros = b.linear(x, "zero", 40, false);
-                let y = b.linear(zeros, "fc", 24, true);
-                b.output("zeros", zeros);
-                b.output("y", y);
-            }),
-        ),
+        kept("eights: rows of zeros", |b| {
+            let x = b.input("x", 9, 40, Element::Act);
+            let zeros = b.linear(x, "zero", 40, false);
+            let y = b.linear(zeros, "fc", 24, true);
+            b.output("zeros", zeros);
+            b.output("y", y);
+        }),
         // Against the row's largest number, which is its first, the others have few bits left.
-        (
-            "eights: rows with an outlier",
-            Box::new(|b| {
-                let (x, wide) = (b.input("x", 9, 47, Element::Act), b.wide(9, 48));
-                b.linear_into(x, "far", 1, 0..1, false, wide.columns(0, 1));
-                b.linear_into(x, "plain", 47, 0..47, false, wide.columns(1, 47));
-                let y = b.linear(wide, "fc", 24, true);
-                b.output("y", y);
-            }),
-        ),
+        kept("eights: rows with an outlier", |b| {
+            let (x, wide) = (b.input("x", 9, 47, Element::Act), b.wide(9, 48));
+            b.linear_into(x, "far", 1, 0..1, false, wide.columns(0, 1));
+            b.linear_into(x, "plain", 47, 0..47, false, wide.columns(1, 47));
+            let y = b.linear(wide, "fc", 24, true);
+            b.output("y", y);
+        }),
     ];
-    let mut cases: Vec<Case> = cases.into_iter().map(|(name, build)| eights(name, build)).collect();
     // What files have makes no difference to how it is kept.
     for (name, dtype) in
         [("eights: of bf16", DType::Bf16), ("eights: of e4m3", DType::F8E4M3), ("eights: of q8_0", DType::Q8_0)]

@@ -403,9 +403,9 @@ impl Run<'_> {
         };
         let (x_scales, weight_scales) = (scales(&mut x), scales(&mut weight));
         let mut y = Matrix::zeros(x.rows(), weight.rows());
-        for row in 0..x.rows() {
-            for feature in 0..weight.rows() {
-                let sum = dot(x.row(row), weight.row(feature)) * (x_scales[row] * weight_scales[feature]);
+        for (row, x_scale) in x_scales.iter().enumerate() {
+            for (feature, weight_scale) in weight_scales.iter().enumerate() {
+                let sum = dot(x.row(row), weight.row(feature)) * (x_scale * weight_scale);
                 y.row_mut(row)[feature] = sum + bias.as_ref().map_or(0.0, |bias| bias[feature]);
             }
         }
