@@ -4,13 +4,15 @@
 #
 #   cuda/check.sh pack                 here: builds what the other machine needs into target/gpu-check, and tells its size
 #   cuda/check.sh run OUT [PART…]      there: a bare machine with a GPU, CUDA's driver and PyTorch; no network, no Rust
-#   cuda/check.sh report OUT           either: makes docs/gpu/CARD.json and .md of the parts in OUT
+#   cuda/check.sh report OUT           either: makes docs/gpu/CARD.json and .md of what came back in OUT
 #   cuda/check.sh dry                  here: every part on the stand-in for the driver, with toys; in CI
 #
-# Parts: about conformance parity same sanitize oom soak ops bench naive. Each runs alone and leaves its file in OUT, so a
-# machine that is lent for ten minutes at a time takes some at a time: first "about conformance parity same sanitize oom",
-# then "soak ops", then "bench". THUMBFORGE_CHECK_SECONDS is what one part may take (540), THUMBFORGE_CHECK_CASES what
-# bench draws (medium,turbo,large), THUMBFORGE_CHECK_MODELS where 44 GB of random weights are written.
+# Parts: conformance parity same sanitize oom soak ops bench naive. Each runs alone, so that a machine which is lent for ten
+# minutes at a time takes some at a time; OUT gets one archive of all that the machine has done so far, anew after each part.
+# THUMBFORGE_CHECK_SECONDS is what all parts of one call may take (540; those that come late are told), THUMBFORGE_CHECK_CASES
+# what bench draws (turbo,medium,large), THUMBFORGE_CHECK_VARIANTS beside whom (all; "compiled;max-autotune" are two of them),
+# THUMBFORGE_CHECK_MODELS where 44 GB of random weights are written (/dev/shm or /tmp), THUMBFORGE_CHECK_WORK where parts lie
+# between calls (/tmp/thumbforge-check), THUMBFORGE_PYTHON the Python that has torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,25 +62,33 @@ models() {
     fail "neither /dev/shm nor /tmp has 47 GB free: name a folder in THUMBFORGE_CHECK_MODELS"
 }
 
-# Models of these kinds, written once.
+# Models of these kinds, written once, side by side: a processor writes some 1.7 GB a second.
 weights() {
-    local kind
+    local kind pid pids=() from=$SECONDS
     for kind in "$@"; do
         [ -f "$models/$kind/done" ] && continue
-        echo "== random weights: $kind"
-        "$program" weights "$kind" "$models/$kind" || return 1
-        touch "$models/$kind/done"
+        ("$program" weights "$kind" "$models/$kind" && touch "$models/$kind/done") &
+        pids+=($!)
     done
+    for pid in "${pids[@]+"${pids[@]}"}"; do wait "$pid" || return 1; done
+    [ ${#pids[@]} -eq 0 ] || echo "random weights of $*: $((SECONDS - from)) s"
 }
 
-# part NAME: runs it within its time, its output in OUT/NAME.log as well.
+# part NAME COUNT: runs it in the time that is left. Parts that take whatever they get have one share of it, where COUNT
+# are still to come.
 part() {
-    local name=$1 more=("--device" "$device" "--models" "$models" "--out" "$out" "--seconds" "$seconds")
+    local name=$1 left=$((ends - SECONDS))
+    case "$name" in soak | bench | naive) left=$((left / $2)) && ends=$((SECONDS + left)) ;; esac
+    if [ "$left" -lt 30 ]; then
+        echo "NOT RUN: $name: $left s are left of $seconds" >&2
+        return 1
+    fi
+    local more=("--device" "$device" "--models" "$models" "--out" "$work" "--seconds" $((left - 20)))
     [ -z "$tiny" ] || more+=(--tiny)
-    # A part stops by itself; what hangs is ended.
-    local limited=(timeout --kill-after=10 $((seconds + 60)))
+    # A part begins nothing new when its time is over; what hangs is ended.
+    local limited=(timeout --kill-after=5 $((left + 20)))
     case "$name" in
-    about | conformance | parity | same) "${limited[@]}" "$program" "$name" "${more[@]}" ;;
+    conformance | parity | same) "${limited[@]}" "$program" "$name" "${more[@]}" ;;
     oom)
         [ -n "$tiny" ] || weights medium || return 1
         "${limited[@]}" "$program" oom "${more[@]}"
@@ -98,42 +108,63 @@ part() {
 
 # NVIDIA's checkers over the toy shapes: reads and writes out of bounds, and races for shared memory.
 sanitize() {
-    local tool ended=0
+    local tool ended code told rows=()
     if ! command -v compute-sanitizer >/dev/null; then
         echo "NOT RUN: compute-sanitizer is not here" >&2
         return 1
     fi
+    ended=0
     for tool in memcheck racecheck; do
-        timeout --kill-after=10 "$seconds" compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 20 \
-            "$program" conformance "$@" --tiny --out "$out/$tool" || ended=1
+        code=0
+        timeout --kill-after=5 $(((ends - SECONDS) / 2 + 15)) compute-sanitizer --tool "$tool" --error-exitcode 9 \
+            --print-limit 20 "$program" conformance "$@" --tiny --out "$work/$tool" 2>&1 | tee "$work/$tool.log" || code=$?
+        case "$code" in
+        0) told=clean ;;
+        124 | 137) told="out of time" ;;
+        9) told="something found" ;;
+        *) told="ended with $code" ;;
+        esac
+        [ "$code" -eq 0 ] || ended=1
+        rows+=("{\"tool\": \"$tool\", \"outcome\": \"$told\"}")
+        echo "$tool: $told"
+        (IFS=, && echo "{\"passed\": $([ "$ended" -eq 0 ] && echo true || echo false), \"tools\": [${rows[*]}]}") >"$work/sanitize.json"
     done
     return "$ended"
 }
 
 rivals() {
-    local arguments=(--models "$models" --ours "$program" --ours-device "$device" --seconds "$seconds")
+    # What follows the last round, ours with fp8 and with little memory, takes up to a minute and a half.
+    local left=$((ends - SECONDS)) arguments
+    arguments=(--models "$models" --ours "$program" --ours-device "$device")
     if [ -n "$tiny" ]; then
-        arguments+=(--tiny --device cpu --runs 2 --cases medium --variants eager)
+        arguments+=(--tiny --device cpu --runs 2 --cases medium --variants eager --caps-mb 10490 --seconds "$left")
     else
-        arguments+=(--cases "${THUMBFORGE_CHECK_CASES:-medium,turbo,large}")
+        [ -z "${THUMBFORGE_CHECK_VARIANTS:-}" ] || arguments+=(--variants "$THUMBFORGE_CHECK_VARIANTS")
+        arguments+=(--cases "${THUMBFORGE_CHECK_CASES:-turbo,medium,large}" --seconds $((left > 180 ? left - 90 : left / 2)))
     fi
     if [ "$1" = naive ]; then
-        "$python" cuda/bench/rivals.py soak --jobs "$out/soak-jobs.json" --out "$out/soak-naive.json" "${arguments[@]}"
+        timeout --kill-after=5 $((left + 20)) "$python" -B cuda/bench/rivals.py soak --jobs "$work/soak-jobs.json" \
+            --out "$work/soak-naive.json" "${arguments[@]}"
     else
-        "$python" cuda/bench/rivals.py bench --out "$out/bench.json" "${arguments[@]}"
+        # Cases that an earlier call timed stay beside those of this one.
+        timeout --kill-after=5 $((left + 20)) "$python" -B cuda/bench/rivals.py bench --keep --out "$work/bench.json" \
+            "${arguments[@]}"
     fi
 }
 
 # parts NAME…: each, whatever became of the one before.
 parts() {
-    local name failed=()
-    mkdir -p "$out"
+    local name failed=() count=$#
+    mkdir -p "$out" "$work"
     for name in "$@"; do
         local from=$SECONDS
         echo "== $name"
         # A subshell, so that one part's failure is that part's.
-        if ! (part "$name") 2>&1 | tee "$out/$name.log"; then failed+=("$name"); fi
+        if ! (part "$name" "$count") 2>&1 | tee "$work/$name.log"; then failed+=("$name"); fi
+        count=$((count - 1))
         echo "== $name: $((SECONDS - from)) s"
+        # One file, for few come back from some machines; a call that is cut off leaves the last whole one.
+        tar -cf "$out/parts.tar.new" -C "$work" . && mv "$out/parts.tar.new" "$out/parts.tar"
     done
     if [ ${#failed[@]} -gt 0 ]; then
         echo "cuda/check.sh: FAILED: ${failed[*]}" >&2
@@ -145,11 +176,16 @@ parts() {
 run() {
     out=${1:?name the folder for what comes back}
     shift
-    device=cuda tiny='' program=$packed/gpu_check python=${THUMBFORGE_PYTHON:-python3}
+    device=cuda tiny='' program=$packed/gpu_check python=${THUMBFORGE_PYTHON:-python3} ends=$((SECONDS + seconds))
+    work=${THUMBFORGE_CHECK_WORK:-/tmp/thumbforge-check}
     [ -x "$program" ] || fail "$program is not here: run \`cuda/check.sh pack\` where Rust is, and carry target/gpu-check"
     command -v nvidia-smi >/dev/null || fail "nvidia-smi is not here: this machine has no NVIDIA driver"
     nvidia-smi --query-gpu=name,driver_version,memory.total,memory.used --format=csv,noheader
-    "$program" about --out "$out" || fail "the program does not start here, or the card cannot be opened; see above"
+    # What another version has found is not this one's.
+    cmp -s "$packed/commit" "$work/commit" || rm -rf "$work"
+    mkdir -p "$work" "$out"
+    cp "$packed/commit" "$work/commit"
+    "$program" about --out "$work" || fail "the program does not start here, or the card cannot be opened; see above"
     models=$(models)
     mkdir -p "$models"
     if ls "$packed"/wheels/*.whl >/dev/null 2>&1; then
@@ -158,38 +194,57 @@ run() {
     fi
     export HF_HUB_OFFLINE=1
     local ended=0
-    if [ $# -eq 0 ]; then set -- about conformance parity same sanitize oom soak ops bench naive; fi
+    if [ $# -eq 0 ]; then set -- conformance parity same sanitize oom soak ops bench naive; fi
     parts "$@" || ended=1
-    report "$out" "$out" || ended=1
+    report "$work" "$out" || ended=1
     return "$ended"
 }
 
-# report OUT [FOLDER]: docs/gpu unless a folder is named.
+# report FOLDER [INTO]: of parts, or of their archive; into docs/gpu unless a folder is named.
 report() {
     local program=$packed/gpu_check card
     [ -x "$program" ] || program=${CARGO_TARGET_DIR:-target}/debug/examples/gpu_check
+    if [ -f "$1/parts.tar" ]; then
+        rm -rf "$1/parts"
+        mkdir "$1/parts"
+        tar -xf "$1/parts.tar" -C "$1/parts"
+        set -- "$1/parts" "${2:-}"
+    fi
     card=$(grep -o '"card": "[^"]*"' "$1/about.json" | cut -d'"' -f4 | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')
-    THUMBFORGE_CHECK_DATE=$(date -u +%F) THUMBFORGE_CHECK_COMMIT=$(cat "$packed/commit" 2>/dev/null || git rev-parse --short HEAD) \
+    THUMBFORGE_CHECK_DATE=$(date -u +%F) THUMBFORGE_CHECK_COMMIT=$(cat "$1/commit" 2>/dev/null || git rev-parse --short HEAD) \
         "$program" report "$1" "${2:-docs/gpu}/${card:-card}.json"
 }
 
 dry() {
-    out=target/gpu-check-dry device=${1:-standin} tiny=1 models=$PWD/target/gpu-check-dry/models
+    out=target/gpu-check-dry device=${1:-standin} tiny=1 models=$PWD/target/gpu-check-dry/models ends=$((SECONDS + 3600))
+    work=$out/work
     program=${CARGO_TARGET_DIR:-target}/debug/examples/gpu_check
     rm -rf "$out"
     # shellcheck disable=SC2086 # several words
     cargo build --locked -q ${THUMBFORGE_BUILD:--p thumbforge-cuda --example gpu_check} || fail "the program was not built"
-    # Toys end within a minute or two; what hangs is ended.
-    local list=(about conformance parity same oom soak ops)
+    # NVIDIA's checker is played by what runs the program and ends as it does.
+    mkdir -p "$out/bin" "$work"
+    cat >"$out/bin/compute-sanitizer" <<'END'
+#!/bin/sh
+while [ "$1" != "${1#--}" ]; do shift 2; done
+exec "$@"
+END
+    chmod +x "$out/bin/compute-sanitizer"
+    PATH=$PWD/$out/bin:$PATH
+    "$program" about --device "$device" --out "$work"
+    local list=(conformance parity same sanitize oom soak ops)
     # What PyTorch does is tried where it is: `tests/diffusion/run` installs it.
     python=${THUMBFORGE_PYTHON:-target/diffusion/python/bin/python}
     if [ -x "$python" ]; then
-        list+=(bench)
+        "$python" -B cuda/bench/rivals_test.py
+        list+=(bench naive)
     else
         echo "NOT RUN: torch and diffusers are not in target/diffusion: the driver of rivals was not tried"
         python3 -c "import ast, sys; ast.parse(open('cuda/bench/rivals.py').read())"
     fi
     parts "${list[@]}" && report "$out" "$out"
+    # Nothing that ran is missing in the report, and nothing that did not looks as if it had.
+    ! grep -q '"not_run": \[\]' "$out/stand-in.json" || [ -x "$python" ] || fail "the report says that everything ran"
 }
 
 case "${1:-}" in

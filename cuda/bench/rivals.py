@@ -273,6 +273,8 @@ class Bench:
         rest_mb = None if before_mb is None else before_mb - self.card.free_mb()
         theirs = Theirs(self.args, self.case)
         variants = self.first_pictures(theirs, rest_mb, until)
+        # Should the time end in the rounds, this much is known.
+        write(self.args.out, self.whole)
         times = self.rounds({"ours": ours, **{name: theirs for name in variants}}, until)
         ours.close()
         compiled = [name for name in variants if name != "eager"] or variants

@@ -375,7 +375,8 @@ impl Cuda {
 
 /// Which kernel is taken, and in which order one adds, hangs on what can be read in vectors ([`VECTOR_BYTES`]). Pools and models
 /// lay everything at multiples of [`crate::pool::ALIGN`], and so do programs with their scratch memory; where the bases are
-/// multiples of a vector too, shapes alone decide that, and a picture is the same bytes wherever its memory lies.
+/// multiples of a vector too, shapes alone decide that, and a picture is the same bytes wherever its memory lies. In singles the
+/// norm of a head gives other bytes where its numbers are read one by one.
 fn check_bases(bases: Bases<'_>) -> Result<(), Fault> {
     let odd = std::iter::once(&bases.scratch).chain(bases.kept).find(|base| !base.is_multiple_of(VECTOR_BYTES));
     match odd {

@@ -128,6 +128,42 @@ fn what_fails_in_eight_bits_is_told_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_load_that_does_not_fit_is_told_and_its_half_would_have() {
+    let Some(cards) = Cards::of_test("a_load_that_does_not_fit") else { return };
+    // A driver's pool takes more at once than this test is about.
+    cards.standin.set(Control::Pools, 0);
+    let cuda = card(false);
+    let side = 4096;
+    let matrix = Param::whole(Tensor::of_f32(vec![side, side], &numbers(1, side * side)));
+    let params = Params([("fc.weight".to_owned(), matrix)].into());
+    let in_eights = params.in_eights(&matrices);
+    // 32 MiB in bf16, and in eight bits 16 with 16 KiB of scales.
+    let bytes = [&params, &in_eights].map(|params| cuda.model_bytes(params, Precision::Bf16));
+    assert_eq!(bytes, [32 << 20, (16 << 20) + (16 << 10)]);
+    // As much is held by others as leaves room for the one and not for the other, and then for neither.
+    let weights = cuda.of(Class::Weights);
+    let between = (0..1024).find(|mib| {
+        cards.standin.set(Control::OthersMib, *mib);
+        weights.free_bytes() < bytes[0]
+    });
+    let between = between.expect("the card is finite");
+    assert!(weights.free_bytes() >= bytes[1], "{} bytes", weights.free_bytes());
+    for (others_mib, fits) in [(1016, false), (between, true), (1016, false)] {
+        cards.standin.set(Control::OthersMib, others_mib);
+        let loaded = cuda.load(&in_eights, Precision::Bf16);
+        let held = loaded.map(drop);
+        assert_eq!(held.is_ok(), fits, "with {others_mib} MiB of others: {held:?}");
+        let wide = cuda.load(&params, Precision::Bf16).expect_err("bf16 takes more");
+        assert!(matches!(wide, DiffusionError::OutOfMemory { .. }), "{wide:?}");
+        let used: u64 = cuda.report().classes.iter().map(|class| class.used_bytes).sum();
+        assert_eq!(used, 0, "what did not fit left nothing");
+        cuda.trim().expect("trimmed");
+    }
+    drop((weights, cuda));
+    cards.nothing_is_left();
+}
+
+#[test]
 fn what_a_plan_says_in_eight_bits_is_what_is_held() {
     let Some(_cards) = Cards::of_test("what_a_plan_says_in_eight_bits") else { return };
     let (cuda, params) = (card(false), params().in_eights(&matrices));

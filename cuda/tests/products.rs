@@ -1,5 +1,4 @@
-//! Products on the stand-in, launched one by one: that tiles do not change bytes, and products of e4m3, which no operation of
-//! the conformance asks for.
+//! Products on the stand-in, launched one by one: that tiles do not change bytes, and products of e4m3 byte by byte.
 
 #![expect(unsafe_code, reason = "launches are the driver's, and who makes one says that it fits")]
 #![warn(clippy::undocumented_unsafe_blocks)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use thumbforge_diffusion::conformance::{Case, Tolerance, cases, differences};
+use thumbforge_diffusion::conformance::{Case, Difference, Tolerance, cases, cases_in_eights, differences};
 use thumbforge_diffusion::cpu::Cpu;
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::{DType, Precision};
@@ -29,9 +29,17 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
     };
     for precision in [Precision::F32, Precision::Bf16] {
         let tolerance = Tolerance::of(precision);
-        for case in cases() {
+        let mut beside_plain = cases();
+        if precision == Precision::Bf16 && device.keeps_eights() {
+            beside_plain.extend(cases_in_eights());
+            // One of a real model's width. The fast processor keeps no eights, and plain loops take a second for this.
+            let (tokens, hidden) = if options.tiny { (9, 96) } else { (64, 1536) };
+            beside_plain.push(perceptron("perceptron, Medium, in eight bits", 1, tokens, hidden).in_eights());
+        }
+        for case in beside_plain {
             let far = differences(&Plain, &device, &case, precision);
-            note(case.name, precision, far.and_then(|far| far.iter().try_for_each(|far| far.within(tolerance))));
+            let within = |far: &Difference| far.within(case.tolerance(precision));
+            note(case.name, precision, far.and_then(|far| far.iter().try_for_each(within)));
         }
         // Both sides are within the tolerance of plain loops, so they are within twice of it of each other: four times the
         // mean square.
@@ -49,7 +57,9 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
     println!("conformance: {passed} passed, {} failed, {left_out} not begun", faults.len());
     let about = json!({
         "passed": passed, "failed": faults.len(), "left_out": left_out, "faults": faults,
-        "tolerances": "NMSE 1e-11 and 1e-5 of the largest in singles, 1e-5 and 1.5e-2 in bf16, see conformance.rs; at the \
+        "eights": device.keeps_eights(),
+        "tolerances": "NMSE 1e-11 and 1e-5 of the largest in singles, 1e-5 and 1.5e-2 in bf16, 1e-4 and 3e-2 in eight bits, \
+            see conformance.rs; at the \
             real models' shapes twice of it, for the processor is compared with",
     });
     report::write(options, "conformance", &about)?;

@@ -4,7 +4,7 @@
 //! gpu_check about | conformance | parity | same | oom | soak | ops   --out FOLDER [--device standin | cpu] [--tiny] …
 //! gpu_check weights KIND FOLDER       a model of full size with random weights, which other programs can read too
 //! gpu_check serve KIND …              draws what it is asked on its input, so that others can be timed in turn with it
-//! gpu_check ballast MB                holds so much of the card's memory until its input ends
+//! gpu_check ballast                   holds as many MB of the card's memory as its input says, until that ends
 //! gpu_check report FOLDER CARD.json   all parts as one file, and as a table beside it
 //! ```
 //! `cuda/check.sh` calls it. Each part runs alone and writes its own file, so that a run that was cut short still tells
@@ -63,7 +63,7 @@ fn part<D: thumbforge_diffusion::device::Device + 'static>(options: &Options, su
         "soak" => soak::run(options, &subject),
         "ops" => ops::run(options, &subject),
         "serve" => bench::serve(options, &subject),
-        "ballast" => oom::ballast(options, &subject),
+        "ballast" => oom::ballast(&subject),
         other => Err(format!("run {other}: there is no such part")),
     }
 }

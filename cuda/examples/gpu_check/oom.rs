@@ -15,23 +15,29 @@ use crate::options::{Options, Outcome, Use};
 use crate::report;
 use crate::subject::{Counted, Subject};
 
-/// Layouts from the widest to the narrowest, for so many pictures; the last changes pixels.
-pub(crate) fn rungs(pictures: usize) -> Vec<(&'static str, Layout)> {
+/// Layouts from the widest to the narrowest, for so many pictures; the last one changes pixels, and so does the one behind it
+/// that devices have which keep `eights`.
+pub(crate) fn rungs(pictures: usize, eights: bool) -> Vec<(&'static str, Layout)> {
     let widest = Layout::widest(pictures);
     let leaves = Layout { text: Keep::Leaves, ..widest };
     let few = Layout { pictures: pictures.div_ceil(2), ..leaves };
     let one = Layout { pictures: 1, ..leaves };
     let apart = Layout { guided: Guided::Apart, ..one };
     let modulation = Layout { modulation: Keep::Leaves, ..apart };
-    vec![
+    let tiled = Layout { tiles: Some(Tiles::USUAL), ..modulation };
+    let mut rungs = vec![
         ("all at once", widest),
         ("text encoders leave", leaves),
         ("half as many at once", few),
         ("one at once", one),
         ("guidance apart", apart),
         ("modulation leaves", modulation),
-        ("tiled", Layout { tiles: Some(Tiles::USUAL), ..modulation }),
-    ]
+        ("tiled", tiled),
+    ];
+    if eights {
+        rungs.push(("tiled, in eight bits", Layout { eights, ..tiled }));
+    }
+    rungs
 }
 
 /// The first rung that `request` fits on in `free_bytes`.
@@ -40,7 +46,8 @@ pub(crate) fn choose<D: Device>(
     request: &Request,
     free_bytes: u64,
 ) -> Outcome<Option<(&'static str, Layout)>> {
-    for (name, layout) in rungs(request.seeds.pictures()) {
+    let eights = engine.device().keeps_eights();
+    for (name, layout) in rungs(request.seeds.pictures(), eights) {
         if engine.estimate(request, &layout).map_err(|err| err.to_string())?.peak_bytes <= free_bytes {
             return Ok(Some((name, layout)));
         }
@@ -54,57 +61,63 @@ fn bits<D: Device>(engine: &mut Engine<D>, request: &Request, layout: &Layout) -
     Ok(drawn.pictures.iter().flat_map(|drawn| drawn.picture.pixels.iter().map(|pixel| pixel.to_bits())).collect())
 }
 
-/// Takes memory away: on a card another process does, elsewhere the books.
-enum Ballast {
-    Process(Child),
-    Books,
-}
+/// Another process that takes memory of the card away. Elsewhere it takes a little of its own, so that it runs there too,
+/// and the books say that what it leaves is all there is.
+struct Ballast(Child);
 
 impl Ballast {
-    fn take<D>(options: &Options, device: &Counted<D>, leave_bytes: u64, free_bytes: u64) -> Outcome<Self> {
-        if options.device != Use::Cuda || options.tiny {
-            device.cap(leave_bytes);
-            return Ok(Self::Books);
-        }
-        let taken_mb = free_bytes.saturating_sub(leave_bytes) >> 20;
+    /// Leaves `leave_bytes` of the card free: what its context takes is counted first, then it is told the rest.
+    fn take<D: Device>(options: &Options, device: &Counted<D>, leave_bytes: u64) -> Outcome<Self> {
         let program = std::env::current_exe().map_err(|err| format!("find this program: {err}"))?;
-        let mut child = Command::new(program)
-            .args(["ballast", &taken_mb.to_string()])
+        let child = Command::new(program)
+            .args(["ballast", "--device", options.device.word()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|err| format!("start the ballast: {err}"))?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.as_mut() {
-            let read = std::io::BufReader::new(output).read_line(&mut line);
-            read.map_err(|err| format!("wait for the ballast: {err}"))?;
+        let mut ballast = Self(child);
+        let output = ballast.0.stdout.take().ok_or("hear the ballast: it has no output")?;
+        let mut lines = std::io::BufReader::new(output).lines();
+        let mut held = || match lines.next() {
+            Some(Ok(line)) if line == "held" => Ok(()),
+            other => Err(format!("wait for the ballast: it said {other:?}")),
+        };
+        held()?;
+        let shared = options.device == Use::Cuda && !options.tiny;
+        let taken_mb = if shared { device.free_bytes().saturating_sub(leave_bytes) >> 20 } else { 1 };
+        let input = ballast.0.stdin.as_mut().ok_or("tell the ballast: it has no input")?;
+        writeln!(input, "{taken_mb}").map_err(|err| format!("tell the ballast: {err}"))?;
+        held()?;
+        if !shared {
+            device.cap(leave_bytes);
         }
-        let ballast = Self::Process(child);
-        if line.trim() == "held" { Ok(ballast) } else { Err(format!("hold {taken_mb} MB: the ballast said {line:?}")) }
+        Ok(ballast)
     }
 }
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        if let Self::Process(child) = self {
-            // It ends with its input.
-            drop(child.stdin.take());
-            let _ = child.wait();
-        }
+        // It ends with its input.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
-/// `ballast MB`: holds so much until the input ends.
-pub(crate) fn ballast<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
-    let megabytes: u64 =
-        options.rest.first().and_then(|text| text.parse().ok()).ok_or("hold memory: say how many MB")?;
+/// `ballast`: says `held` once it has the card, and again after each line of its input that says how many MB more.
+pub(crate) fn ballast<D: Device>(subject: &Subject<D>) -> Outcome<bool> {
     let device = subject.open(u64::MAX)?;
-    let held = device.reserve(megabytes << 20).map_err(|err| err.to_string())?;
-    println!("held");
-    std::io::stdout().flush().map_err(|err| format!("say so: {err}"))?;
-    let mut nothing = String::new();
-    std::io::stdin().read_line(&mut nothing).map_err(|err| format!("wait: {err}"))?;
-    drop(held);
+    let mut held = Vec::new();
+    let say = || {
+        println!("held");
+        std::io::stdout().flush().map_err(|err| format!("say so: {err}"))
+    };
+    say()?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|err| format!("wait: {err}"))?;
+        let megabytes: u64 = line.parse().map_err(|_| format!("hold {line:?}: say how many MB"))?;
+        held.push(device.reserve(megabytes << 20).map_err(|err| err.to_string())?);
+        say()?;
+    }
     Ok(true)
 }
 
@@ -124,7 +137,7 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
     let expected = bits(&mut engine(), &asked, &widest).map_err(|err| err.to_string())?;
     let (mut rows, mut well) = (Vec::<Value>::new(), true);
     let mut seen_bytes = u64::MAX;
-    for (name, layout) in rungs(asked.seeds.pictures()) {
+    for (name, layout) in rungs(asked.seeds.pictures(), device.keeps_eights()) {
         let needs = estimated(&layout)?.peak_bytes;
         // A rung that saves nothing here is never chosen.
         if needs >= seen_bytes {
@@ -133,7 +146,7 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
         seen_bytes = needs;
         // A fiftieth of headroom: a driver takes whole pages.
         let leave_bytes = needs + needs / 50;
-        let ballast = Ballast::take(options, &device, leave_bytes, device.free_bytes())?;
+        let ballast = Ballast::take(options, &device, leave_bytes)?;
         let free_bytes = device.free_bytes();
         let mut narrow = engine();
         let outcome = match choose(&mut narrow, &asked, free_bytes)? {
@@ -141,7 +154,7 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
             Some((rung, layout)) => match bits(&mut narrow, &asked, &layout) {
                 Err(err) => Err(format!("{rung}: failed to {err}")),
                 Ok(drawn) if drawn == expected => Ok(format!("{rung}: the same bytes")),
-                Ok(_) if layout.tiles.is_some() => Ok(format!("{rung}: other bytes, as it says")),
+                Ok(_) if layout.tiles.is_some() || layout.eights => Ok(format!("{rung}: other bytes, as it says")),
                 Ok(_) => Err(format!("{rung}: other bytes")),
             },
         };
@@ -165,6 +178,8 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
         }
         drop(ballast);
         device.cap(u64::MAX);
+        // What is known so far, should the time end here; it has passed only with its last line.
+        report::write(options, "oom", &json!({ "passed": false, "ended": false, "cases": rows }))?;
     }
     let again = bits(&mut engine(), &asked, &widest).map_err(|err| err.to_string())?;
     well &= again == expected;

@@ -16,6 +16,17 @@ pub(crate) enum Use {
     Cpu,
 }
 
+impl Use {
+    /// As the command line has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Standin => "standin",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
 /// What the command line says.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {

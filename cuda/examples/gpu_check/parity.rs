@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use thumbforge_diffusion::cpu::Cpu;
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
@@ -54,9 +54,35 @@ pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome
                 }));
             }
         }
+        if !ours.device().keeps_eights() {
+            println!("{kind}, fp8: this device keeps no matrices in eight bits, so none was drawn with");
+            continue;
+        }
+        let row = eights(&mut ours, options.tiny, kind)?;
+        well &= row["passed"] == true;
+        println!("parity: {row}");
+        rows.push(row);
     }
     report::write(options, "parity", &json!({ "passed": well, "cases": rows }))?;
     Ok(well)
+}
+
+/// A picture drawn with matrices in eight bits beside the device's own in bf16. How far apart they may be is for real
+/// weights to say, so it is told and has no floor; equal ones are a failure, for then nothing was in eight bits.
+fn eights<D: Device>(ours: &mut Engine<D>, tiny: bool, kind: &str) -> Outcome<Value> {
+    let (name, request) = requests(tiny, kind, Precision::Bf16).swap_remove(0);
+    let widest = Layout::widest(request.seeds.pictures());
+    let expected = ours.draw(&request, &widest, &Unwatched).map_err(|err| err.to_string())?;
+    let drawn = ours.draw(&request, &Layout { eights: true, ..widest }, &Unwatched);
+    let psnr_db = drawn.map_err(|err| err.to_string()).map(|drawn| psnr(&drawn, &expected));
+    let passed = psnr_db.as_ref().is_ok_and(|db| db.is_finite());
+    let (db, fault) = match psnr_db {
+        Ok(db) if db.is_finite() => (Some(db), None),
+        Ok(_) => (None, Some("the same bytes as in bf16".to_owned())),
+        Err(err) => (None, Some(err)),
+    };
+    let name = format!("{kind}: {name}, beside bf16");
+    Ok(json!({ "name": name, "dtype": "fp8", "psnr_db": db, "fault": fault, "floor_db": null, "passed": passed }))
 }
 
 fn requests(tiny: bool, kind: &str, precision: Precision) -> Vec<(&'static str, Request)> {

@@ -8,8 +8,18 @@ use serde_json::{Map, Value, json};
 
 use crate::options::{Options, Outcome};
 
-/// Parts, in the order of the report.
-const PARTS: [&str; 8] = ["about", "conformance", "parity", "same", "oom", "soak", "ops", "bench"];
+/// Parts behind `about`, in the order of the report, and their files.
+const PARTS: [(&str, &str); 9] = [
+    ("conformance", "conformance"),
+    ("parity", "parity"),
+    ("same", "same"),
+    ("sanitize", "sanitize"),
+    ("oom", "oom"),
+    ("soak", "soak"),
+    ("naive", "soak-naive"),
+    ("ops", "ops"),
+    ("bench", "bench"),
+];
 
 /// Writes the file of a part.
 pub(crate) fn write(options: &Options, part: &str, what: &impl Serialize) -> Outcome<()> {
@@ -49,15 +59,20 @@ pub(crate) fn report(options: &Options) -> Outcome<()> {
     }
     whole.insert("cases".to_owned(), json!([]));
     let mut absent = Vec::new();
-    for part in PARTS.into_iter().skip(1) {
-        match read(folder, part)? {
-            None => absent.push(part),
-            Some(value) if part == "bench" => {
-                for (name, value) in value.as_object().cloned().unwrap_or_default() {
-                    whole.insert(name, value);
-                }
+    for (part, file) in PARTS {
+        let Some(value) = read(folder, file)? else {
+            absent.push(part.to_owned());
+            continue;
+        };
+        absent.extend(left_out(part, &value));
+        match (part, value) {
+            ("bench", Value::Object(bench)) => whole.extend(bench),
+            // The same jobs in a plain loop stand beside ours.
+            ("naive", mut naive) => {
+                let soak = whole.entry("soak").or_insert_with(|| json!({}));
+                soak["naive"] = naive["caps"].take();
             }
-            Some(value) => {
+            (part, value) => {
                 whole.insert(part.to_owned(), value);
             }
         }
@@ -75,12 +90,42 @@ pub(crate) fn report(options: &Options) -> Outcome<()> {
     Ok(())
 }
 
+/// What a part that ran left out, because its time was over or something could not: it must not look as if it had run.
+fn left_out(part: &str, value: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+    if let Some(count) = value["left_out"].as_u64().filter(|count| *count > 0) {
+        lines.push(format!("{part}: {count} cases"));
+    }
+    if value["ended"] == false {
+        lines.push(format!("{part}: what follows its last line"));
+    }
+    for cap in list("caps") {
+        let (jobs, of) = (cap["jobs"].as_u64().unwrap_or(0), cap["of"].as_u64().unwrap_or(0));
+        if jobs < of {
+            lines.push(format!("{part}: {} of {of} jobs under {} MB", of - jobs, cell(&cap["cap_mb"])));
+        }
+    }
+    lines.extend(list("not_begun").iter().map(|case| format!("{part}: {}", cell(case))));
+    lines.extend(list("not_able").iter().map(|case| format!("{part}: {}", cell(case))));
+    for failed in list("failed") {
+        lines.push(format!(
+            "{part}: {}, {}: {}",
+            cell(&failed["name"]),
+            cell(&failed["rival"]),
+            cell(&failed["error"])
+        ));
+    }
+    lines
+}
+
 /// A number as tables have it; a dash where there is none.
 fn cell(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_u64() => number.to_string(),
         Value::Number(number) => format!("{:.3}", number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => text.clone(),
+        // Cells have no bars and no ends of lines.
+        Value::String(text) => text.replace('|', "/").replace(char::is_control, " "),
         _ => "–".to_owned(),
     }
 }
@@ -108,7 +153,13 @@ fn table(whole: &Value) -> String {
     if let Some(conformance) = whole.get("conformance") {
         let (passed, failed) = (cell(&conformance["passed"]), cell(&conformance["failed"]));
         let _ = writeln!(page, "Operations that agree with the processor: {passed}; that do not: {failed}.\n");
-        rows(&mut page, &conformance["faults"], &[("operation", "/name"), ("numbers", "/dtype"), ("what", "/fault")]);
+        if conformance["failed"] != 0 {
+            rows(
+                &mut page,
+                &conformance["faults"],
+                &[("operation", "/name"), ("numbers", "/dtype"), ("what", "/fault")],
+            );
+        }
     }
     if let Some(parity) = whole.get("parity") {
         page.push_str("## Pictures of toy models beside the processor's\n\n");
@@ -125,6 +176,10 @@ fn table(whole: &Value) -> String {
             cell(&same["draws"]),
             cell(&same["kinds"])
         );
+    }
+    if let Some(sanitize) = whole.get("sanitize") {
+        page.push_str("## NVIDIA's checkers\n\n");
+        rows(&mut page, &sanitize["tools"], &[("tool", "/tool"), ("outcome", "/outcome")]);
     }
     if let Some(oom) = whole.get("oom") {
         page.push_str("## With little memory\n\n");
@@ -150,6 +205,20 @@ fn table(whole: &Value) -> String {
                 ("peak, MB", "/peak_mb"),
             ],
         );
+        if soak.get("naive").is_some() {
+            page.push_str("The same jobs in a plain loop of PyTorch:\n\n");
+            rows(
+                &mut page,
+                &soak["naive"],
+                &[
+                    ("cap, MB", "/cap_mb"),
+                    ("jobs", "/jobs"),
+                    ("drawn", "/drawn"),
+                    ("failed for memory", "/failed_memory"),
+                    ("failed otherwise", "/failed"),
+                ],
+            );
+        }
     }
     page.push_str("## Seconds from prompt to pixels\n\n");
     rows(
@@ -158,6 +227,8 @@ fn table(whole: &Value) -> String {
         &[
             ("picture", "/name"),
             ("numbers", "/dtype"),
+            ("layout", "/layout"),
+            ("runs", "/ours_s/n"),
             ("ours p50", "/ours_s/p50"),
             ("p95", "/ours_s/p95"),
             ("rival", "/rival"),
@@ -179,11 +250,38 @@ fn table(whole: &Value) -> String {
                 ("load", "/load_s"),
                 ("compile", "/compile_s"),
                 ("first picture", "/first_s"),
+                ("both", "/all_s"),
+            ],
+        );
+    }
+    if let Some(memory) = whole.get("memory") {
+        page.push_str("## Memory at the most, MB\n\n");
+        rows(
+            &mut page,
+            memory,
+            &[
+                ("picture", "/name"),
+                ("who", "/who"),
+                ("taken of the card", "/driver_mb"),
+                ("asked for", "/asked_mb"),
+                ("held by torch", "/reserved_mb"),
             ],
         );
     }
     if let Some(ops) = whole.get("ops") {
         page.push_str("## Where the time goes\n\n");
+        rows(
+            &mut page,
+            &ops["kinds"],
+            &[
+                ("program", "/program"),
+                ("kind", "/kind"),
+                ("ms", "/ms"),
+                ("share of all", "/share"),
+                ("share of the roofline", "/roofline"),
+            ],
+        );
+        let _ = writeln!(page, "Below, {}.\n", cell(&ops["note"]));
         rows(
             &mut page,
             &ops["rows"],

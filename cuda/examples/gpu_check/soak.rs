@@ -8,7 +8,7 @@ use thumbforge_diffusion::cpu::Cpu;
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::error::DiffusionError;
-use thumbforge_diffusion::pipeline::{Engine, Layout, Lossy, Model, PhaseKind, Prompts, Request, Seeds, Unwatched};
+use thumbforge_diffusion::pipeline::{Engine, Layout, Model, PhaseKind, Prompts, Request, Seeds, Unwatched};
 use thumbforge_diffusion::text::cache::Cache;
 use thumbforge_diffusion::text::encode::{Conditioning, Encoders, Loaded, Prompt, Reading, Stay, Work};
 
@@ -76,8 +76,9 @@ struct Fit {
 
 /// The first layout that fits in `free_bytes`, at last with the text read by the processor.
 fn fit<D: Device>(engine: &mut Engine<D>, request: &Request, free_bytes: u64) -> Outcome<Option<Fit>> {
+    let eights = engine.device().keeps_eights();
     for apart in [false, true] {
-        for (_, layout) in rungs(request.seeds.pictures()) {
+        for (_, layout) in rungs(request.seeds.pictures(), eights) {
             let estimate = engine.estimate(request, &layout).map_err(|err| err.to_string())?;
             let counted = estimate.phases.iter().filter(|phase| !(apart && phase.kind == PhaseKind::Text));
             let peak_bytes = counted.map(|phase| phase.bytes()).max().unwrap_or(0);
@@ -167,7 +168,7 @@ fn toy_caps<D: Device>(pair: &mut Pair<D>, jobs: &[Job]) -> Outcome<[u64; 2]> {
         let request = job.request(true);
         let engine = if job.turbo { &mut pair.turbo } else { &mut pair.medium };
         let mut peaks = Vec::new();
-        for (_, layout) in rungs(job.pictures).into_iter().filter(|(_, layout)| layout.tiles.is_none()) {
+        for (_, layout) in rungs(job.pictures, false).into_iter().filter(|(_, layout)| layout.tiles.is_none()) {
             peaks.push(engine.estimate(&request, &layout).map_err(|err| err.to_string())?.peak_bytes);
         }
         widest = peaks.first().copied().unwrap_or(0).max(widest);
@@ -213,7 +214,7 @@ impl<D: Device> Pair<D> {
             match outcome {
                 Ok(outcome) => {
                     drawn += 1;
-                    lossy += u64::from(outcome.lossy.contains(&Lossy::TiledVae));
+                    lossy += u64::from(!outcome.lossy.is_empty());
                 }
                 Err(DiffusionError::OutOfMemory { needed_bytes, free_bytes }) => {
                     failed_memory += 1;

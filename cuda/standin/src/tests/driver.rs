@@ -113,6 +113,38 @@ fn memory_is_as_much_as_the_card_has_and_is_no_number_at_first() {
 }
 
 #[test]
+fn a_call_that_shall_fail_does_and_what_nobody_gave_back_is_counted() {
+    let Some(card) = Card::of_test("failing calls") else { return };
+    let at = card.allocate(16).expect("room");
+    card.standin.fail("cuMemsetD8Async", 2, UNSUPPORTED);
+    assert_eq!((card.set(at, 1, 16), card.standin.failing()), (OK, 1));
+    assert_eq!((card.set(at, 2, 16), card.standin.failing()), (UNSUPPORTED, 0));
+    // Whoever waits has waited, and what is given back is gone.
+    card.standin.fail("cuStreamSynchronize", 1, LOST);
+    assert_eq!((card.wait(), card.wait()), (LOST, OK));
+    let mut bytes = [0; 16];
+    assert_eq!((card.read(at, &mut bytes), bytes), (OK, [1; 16]), "what failed was not done");
+    card.standin.fail("cuMemFree_v2", 1, UNSUPPORTED);
+    assert_eq!((card.free(at), card.free(at)), (UNSUPPORTED, INVALID));
+    let calls = card.standin.calls().into_iter().find(|(name, _)| name == "cuMemFree_v2");
+    assert!(calls.is_some_and(|(_, count)| count >= 2));
+
+    card.allocate(16).expect("room");
+    let abandoned = card.standin.get(Figure::Abandoned);
+    assert_eq!(call!(card, cuDevicePrimaryCtxRelease_v2(0 => c_int)), OK);
+    assert_eq!(card.standin.get(Figure::Abandoned) - abandoned, 2, "memory and a stream");
+    let mut context: Handle = null_mut();
+    assert_eq!(call!(card, cuDevicePrimaryCtxRetain(&raw mut context => *mut Handle, 0 => c_int)), OK);
+    drop(card);
+    let standin = Standin::load().expect("it is open");
+    assert_eq!(
+        standin.get(Figure::Abandoned) - abandoned,
+        2,
+        "a context that is reset leaves what its holder wants gone"
+    );
+}
+
+#[test]
 fn copies_beyond_an_allocation_are_refused() {
     let Some(card) = Card::of_test("copies") else { return };
     let at = card.allocate(1000).expect("room");
