@@ -11,7 +11,7 @@ use crate::local::{pixels, registered, registered_in};
 
 /// A rig on a machine with a card, whose driver does as the controls say. Where no such driver can be made, `None`, and the
 /// test says that it did not run.
-fn machine(test: &str, controls: &[(Control, u64)]) -> Option<Rig> {
+pub(crate) fn machine(test: &str, controls: &[(Control, u64)]) -> Option<Rig> {
     let built = match build() {
         Ok(built) => built,
         Err(err) => {
@@ -39,7 +39,7 @@ fn with_model(test: &str, controls: &[(Control, u64)]) -> Option<Rig> {
     machine(test, controls).map(registered_in)
 }
 
-const ONE: [&str; 13] = [
+pub(crate) const ONE: [&str; 13] = [
     "generate",
     "a red castle",
     "--out-file",
@@ -55,7 +55,7 @@ const ONE: [&str; 13] = [
     "--json",
 ];
 
-fn drawn_by(rig: &Rig) -> Value {
+pub(crate) fn drawn_by(rig: &Rig) -> Value {
     rig.run(&["show", "a.png", "--json"]).expect(0).json()[0]["provenance"].clone()
 }
 

@@ -18,7 +18,11 @@ fn tokenizers() -> PathBuf {
 
 /// A rig with a toy's files in `model/` of its folder.
 fn with_files(rig: Rig) -> (Rig, PathBuf) {
-    let file = Tiny::medium().write_single(&rig.path().join("model"), Encoders::Inside).expect("a toy's file");
+    with_files_of(rig, &Tiny::medium())
+}
+
+fn with_files_of(rig: Rig, tiny: &Tiny) -> (Rig, PathBuf) {
+    let file = tiny.write_single(&rig.path().join("model"), Encoders::Inside).expect("a toy's file");
     (rig, file)
 }
 
@@ -29,7 +33,12 @@ pub(crate) fn registered() -> Rig {
 
 /// The same, in this rig.
 pub(crate) fn registered_in(rig: Rig) -> Rig {
-    let (rig, file) = with_files(rig);
+    registered_of(rig, &Tiny::medium())
+}
+
+/// The same of another toy.
+pub(crate) fn registered_of(rig: Rig, tiny: &Tiny) -> Rig {
+    let (rig, file) = with_files_of(rig, tiny);
     let file = file.display().to_string();
     rig.run(&["weights", "add", &file, "--model", "sd3.5-medium"]).expect(0);
     rig.run(&["weights", "add", &tokenizers().display().to_string(), "--part", "tokenizers"]).expect(0);

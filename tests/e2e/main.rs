@@ -5,6 +5,7 @@ mod bad_input;
 mod batch;
 mod beside;
 mod cards;
+mod eights;
 mod export;
 mod finals;
 mod fixture;

@@ -99,3 +99,13 @@ impl Site for Processor {
         all.map(|params| device.model_bytes(params, Precision::F32)).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_keeps_nothing_in_eight_bits() {
+        assert!(!Processor.device().expect("a processor").keeps_eights());
+    }
+}
