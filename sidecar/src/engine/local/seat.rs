@@ -24,13 +24,16 @@ pub(crate) type Fits = dyn Fn(&Files, &Asked, usize, u64) -> Result<Plan, Engine
 /// Starts the painter on the model thread.
 pub(crate) type Start<P> = Box<dyn Fn() -> P + Send + Sync>;
 
+/// Says what class of device it is now.
+pub(crate) type ClassesOf = Box<dyn Fn() -> Classes + Send + Sync>;
+
 /// Hears that the device is given up, and why.
 pub(crate) type Fell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Whatever draws, behind which devices of different kinds stand side by side.
 pub(super) trait Draws: Send + Sync {
-    /// The class of device.
-    fn class(&self, dtype: Dtype) -> &str;
+    /// The class of device, which may become another while pictures wait: a library that does not run is done without.
+    fn class(&self, dtype: Dtype) -> String;
     /// How pictures would fit into its memory.
     ///
     /// # Errors
@@ -49,7 +52,7 @@ pub(super) trait Draws: Send + Sync {
 
 /// A device with its model thread. The thread begins when a picture is first planned or asked for.
 pub(crate) struct Seat<P: Painter> {
-    classes: Classes,
+    classes: ClassesOf,
     start: Start<P>,
     fits: Box<Fits>,
     idle: Duration,
@@ -63,7 +66,7 @@ pub(crate) struct Seat<P: Painter> {
 
 impl<P: Painter> Seat<P> {
     /// A device of these classes, drawn on by `start`'s painter.
-    pub(crate) fn new(classes: Classes, start: Start<P>, fits: Box<Fits>, idle: Duration, fell: Fell) -> Self {
+    pub(crate) fn new(classes: ClassesOf, start: Start<P>, fits: Box<Fits>, idle: Duration, fell: Fell) -> Self {
         Self {
             classes,
             start,
@@ -107,17 +110,24 @@ impl Drop for Turn {
 }
 
 impl<P: Painter> Draws for Seat<P> {
-    fn class(&self, dtype: Dtype) -> &str {
+    fn class(&self, dtype: Dtype) -> String {
+        let Classes { f32, bf16, .. } = (self.classes)();
         match dtype {
-            Dtype::F32 => &self.classes.f32,
-            Dtype::Bf16 => &self.classes.bf16,
+            Dtype::F32 => f32,
+            Dtype::Bf16 => bf16,
         }
     }
 
     fn fits(&self, files: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
         // What is opened to plan with is closed by the thread when nobody asks for a while, also where nothing is drawn.
         self.begun(&mut self.thread.lock())?;
-        (self.fits)(files, asked, pictures, self.ceiling.most(Instant::now()))
+        let fitted = (self.fits)(files, asked, pictures, self.ceiling.most(files, asked.purpose, Instant::now()));
+        if let Err(EngineError::Unopened(why)) = &fitted {
+            // Whoever plans found out first; those that wait hear it when their turn comes, since it is not open there either.
+            self.fallen.store(true, Ordering::Relaxed);
+            (self.fell)(why);
+        }
+        fitted
     }
 
     fn is_fallen(&self) -> bool {
