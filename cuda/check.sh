@@ -177,7 +177,8 @@ dry() {
     out=target/gpu-check-dry device=${1:-standin} tiny=1 models=$PWD/target/gpu-check-dry/models
     program=${CARGO_TARGET_DIR:-target}/debug/examples/gpu_check
     rm -rf "$out"
-    cargo build --locked -q -p thumbforge-cuda --example gpu_check || fail "the program was not built"
+    # shellcheck disable=SC2086 # several words
+    cargo build --locked -q ${THUMBFORGE_BUILD:--p thumbforge-cuda --example gpu_check} || fail "the program was not built"
     # Toys end within a minute or two; what hangs is ended.
     local list=(about conformance parity same oom soak ops)
     # What PyTorch does is tried where it is: `tests/diffusion/run` installs it.

@@ -6,9 +6,10 @@ the prompt to RGBA8 in the host's memory.
     cuda/bench/rivals.py bench --ours PROGRAM --models FOLDER --out bench.json [--cases medium,turbo,large]
     cuda/bench/rivals.py soak  --models FOLDER --out soak-naive.json --jobs soak-jobs.json
 
-Rivals: diffusers as it is, under torch.compile by default, with cuDNN's attention, and with max-autotune. It needs torch
-and diffusers; `cuda/check.sh pack` brings the wheels that a bare machine with torch lacks. `--tiny --device cpu` tries the
-script itself, on toys and the processor.
+Rivals: diffusers as it is, under torch.compile by default, with cuDNN's attention, and with max-autotune. Behind them ours
+with fp8 linears takes turns with the best of those, and ours with little memory draws alone. It needs torch and diffusers;
+`cuda/check.sh pack` brings the wheels that a bare machine with torch lacks. `--tiny --device cpu` tries the script itself,
+on toys and the processor, and rivals_test.py what such a machine has no part of.
 """
 import argparse
 import contextlib
@@ -17,6 +18,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 PROMPT = "picture {} of a small village by the sea at dawn, oil on canvas"
@@ -31,17 +33,73 @@ TINY = {
     "turbo": dict(name="toy Large, 64², 2 steps", model="tiny-large", side=64, steps=2, guidance=1.0),
 }
 VARIANTS = ["eager", "compiled", "compiled, cuDNN", "max-autotune"]
+# It is nobody's goal, so it is drawn only so often, and the time is left to those that are.
+EAGER_RUNS = 5
+
+
+class Card:
+    """All that is taken of the card, as its driver tells it: contexts, libraries, weights, caches. Both sides are read so."""
+
+    def __init__(self, args):
+        self.torch, self.others_mb, self.least_mb = None, None, None
+        if args.device != "cuda":
+            return
+        import torch
+
+        # Of a card on which nobody else is: what the driver itself keeps.
+        self.others_mb = smi_used_mb()
+        torch.zeros(1, device="cuda")
+        self.torch = torch
+
+    def total_mb(self):
+        return self.torch.cuda.mem_get_info()[1] >> 20
+
+    def free_mb(self):
+        return self.torch.cuda.mem_get_info()[0] >> 20 if self.torch else None
+
+    @contextlib.contextmanager
+    def watched(self):
+        """Reads what is free again and again meanwhile; afterwards `least_mb` is the lowest of it."""
+        self.least_mb = self.free_mb()
+        if self.torch is None:
+            yield
+            return
+        over = threading.Event()
+
+        def watch():
+            while not over.wait(0.004):
+                self.least_mb = min(self.least_mb, self.free_mb())
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.least_mb = min(self.least_mb, self.free_mb())
+
+
+def smi_used_mb():
+    """What is taken before this process has a context, which would count itself; None where nvidia-smi does not tell."""
+    try:
+        asked = ["nvidia-smi", "--id=0", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+        return int(subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout.split()[0])
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
+        return None
 
 
 class Ours:
     """`gpu_check serve`, a line for a picture. It is a process of its own, as the sidecar is."""
 
-    def __init__(self, args, case):
-        command = [str(args.ours), "serve", case["model"], "--models", str(args.models), "--device", args.ours_device]
+    def __init__(self, args, case, *more):
+        command = [str(args.ours), "serve", case["model"], "--models", str(args.models), "--device", args.ours_device, *more]
         if args.tiny:
             command.append("--tiny")
+        began = time.perf_counter()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.load_s = self.line()["ready_s"]
+        ready = self.line()
+        self.load_s, self.able = time.perf_counter() - began, ready["able"]
 
     def line(self):
         line = self.process.stdout.readline()
@@ -117,8 +175,13 @@ class Theirs:
         if self.device == "cuda":
             self.torch.cuda.synchronize()
 
-    def peak_mb(self):
-        return self.torch.cuda.max_memory_allocated() >> 20 if self.device == "cuda" else None
+    def inpainting(self):
+        """The same weights in the pipeline that inpaints."""
+        from diffusers import StableDiffusion3InpaintPipeline
+
+        pipe = StableDiffusion3InpaintPipeline.from_pipe(self.pipe)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
 
     def draw(self, name, case, seed, **more):
         torch = self.torch
@@ -129,12 +192,15 @@ class Theirs:
             began = time.perf_counter()
             given = dict(prompt=PROMPT.format(seed), negative_prompt="", height=case["side"], width=case["side"],
                          generator=torch.Generator(self.device).manual_seed(seed)) | more
-            drawn = self.pipe(num_inference_steps=case["steps"], guidance_scale=case["guidance"],
+            drawn = (case.get("pipe") or self.pipe)(num_inference_steps=case["steps"], guidance_scale=case["guidance"],
                               max_sequence_length=self.tokens, **given)
             pixels = [image.convert("RGBA").tobytes() for image in drawn.images]
             self.wait()
             seconds = time.perf_counter() - began
-        return dict(seconds=seconds, peak_mb=self.peak_mb(), bytes=len(pixels[0]), colours=len(set(pixels[0])))
+        stats = self.torch.cuda if self.device == "cuda" else None
+        allocated = stats.max_memory_allocated() >> 20 if stats else None
+        reserved = stats.max_memory_reserved() >> 20 if stats else None
+        return dict(seconds=seconds, allocated_mb=allocated, reserved_mb=reserved, bytes=len(pixels[0]), colours=len(set(pixels[0])))
 
 
 def spread(seconds):
@@ -151,8 +217,11 @@ def write(path, whole):
 
 def bench(args):
     table, ends = (TINY if args.tiny else CASES), time.monotonic() + args.seconds
-    whole = dict(cases=[], first=[], compile=args.compile, runs_wanted=args.runs)
-    for key in args.cases.split(","):
+    whole = dict(cases=[], first=[], memory=[], compile=args.compile, runs_wanted=args.runs)
+    if args.out.is_file() and args.keep:
+        whole = json.loads(args.out.read_text())
+    card, keys = Card(args), args.cases.split(",")
+    for at, key in enumerate(keys):
         if key not in table:
             print(f"{key}: there is no such case here ({', '.join(table)})", flush=True)
             continue
@@ -160,52 +229,15 @@ def bench(args):
         if left < args.seconds / 10:
             whole.setdefault("not_begun", []).append(case["name"])
             continue
-        print(f"{case['name']}: {left:.0f} s are left", flush=True)
-        ours, first = Ours(args, case), []
-        seed = 1
-        drawn = ours.draw(case, seed)
-        check(case, "ours", drawn)
-        first.append(dict(name=case["name"], who="ours", load_s=ours.load_s, compile_s=0.0, first_s=drawn["seconds"]))
-        theirs, variants = Theirs(args, case), []
-        for name in args.variants.split(";"):
-            if time.monotonic() > ends:
-                break
-            try:
-                drawn = theirs.draw(name, case, seed)
-                again = theirs.draw(name, case, seed)
-            except Exception as err:  # What one rival cannot do must not end the others.
-                print(f"{name}: {type(err).__name__}: {str(err)[:500]}", file=sys.stderr, flush=True)
-                whole.setdefault("failed", []).append(dict(name=case["name"], rival=name, error=str(err)[:500]))
-                continue
-            check(case, name, drawn)
-            variants.append(name)
-            # What the first picture takes longer than the second: compiling, and whatever else is done once.
-            compile_s = max(0.0, drawn["seconds"] - again["seconds"])
-            first.append(dict(name=case["name"], who=name, load_s=theirs.load_s, compile_s=compile_s, first_s=drawn["seconds"]))
-            print(f"  {name}: ready after {drawn['seconds']:.1f} s", flush=True)
-        whole["first"] += first
-        times, peaks = {name: [] for name in ["ours", *variants]}, {}
-        for run in range(args.runs + args.warm):
-            # Everybody once, or nobody: half a round would not be a fair one.
-            if time.monotonic() > ends and run > args.warm:
-                break
-            seed += 1
-            for name in times:
-                drawn = ours.draw(case, seed) if name == "ours" else theirs.draw(name, case, seed)
-                peaks[name] = max(peaks.get(name) or 0, drawn["peak_mb"] or 0) or None
-                if run >= args.warm:
-                    times[name].append(drawn["seconds"])
-        ours.close()
-        for name in variants:
-            if not times[name]:
-                continue
-            mine, other = spread(times["ours"]), spread(times[name])
-            row = dict(name=case["name"], dtype="bf16", ours_s=mine, rival=f"diffusers, {name}", rival_s=other,
-                       ratio=round(mine["p50"] / other["p50"], 4), peak_mb_ours=peaks["ours"], peak_mb_rival=peaks[name])
-            whole["cases"].append(row)
-            print(f"  {name}: {other['p50']:.3f} s, ours {mine['p50']:.3f} s, {row['ratio']}", flush=True)
+        # Cases share what is left alike.
+        until = time.monotonic() + left / (len(keys) - at)
+        print(f"{case['name']}: {until - time.monotonic():.0f} s of {left:.0f} are its share", flush=True)
+        # What an earlier call said of it is out of date.
+        for part, rows in whole.items():
+            if isinstance(rows, list):
+                whole[part] = [row for row in rows if not isinstance(row, dict) or row.get("name") != case["name"]]
+        guarded(whole, case, "ours", Bench(args, case, card, whole).run, until)
         write(args.out, whole)
-        del theirs
         if args.device == "cuda":
             import gc
 
@@ -219,6 +251,137 @@ def bench(args):
         sys.exit("nothing was timed; see what was said above")
 
 
+def guarded(whole, case, who, what, *given):
+    """What one of them cannot do must not end the others; it is told."""
+    try:
+        what(*given)
+    except (Exception, SystemExit) as err:
+        print(f"{who}: {type(err).__name__}: {str(err)[:500]}", file=sys.stderr, flush=True)
+        whole.setdefault("failed", []).append(dict(name=case["name"], rival=who, error=str(err)[:500]))
+
+
+class Bench:
+    """One case: everybody's first picture and memory, then in turn, then what is told apart."""
+
+    def __init__(self, args, case, card, whole):
+        self.args, self.case, self.card, self.whole = args, case, card, whole
+        self.seed, self.peaks = 1, {}
+
+    def run(self, until):
+        before_mb = self.card.free_mb()
+        ours = self.begin("ours", before_mb)
+        rest_mb = None if before_mb is None else before_mb - self.card.free_mb()
+        theirs = Theirs(self.args, self.case)
+        variants = self.first_pictures(theirs, rest_mb, until)
+        times = self.rounds({"ours": ours, **{name: theirs for name in variants}}, until)
+        ours.close()
+        compiled = [name for name in variants if name != "eager"] or variants
+        if not compiled or not times["ours"]:
+            return
+        best = min(compiled, key=lambda name: statistics.median(times[name]))
+        for name in variants:
+            self.row("bf16", "ours", times["ours"], name, times[name])
+        write(self.args.out, self.whole)
+        guarded(self.whole, self.case, "ours, fp8", self.eights, theirs, best, until)
+        guarded(self.whole, self.case, "ours, lean", self.lean, best, times[best])
+
+    def begin(self, who, before_mb, *more):
+        """Ours, and its first two pictures: the time of the first, and what the card has less of at the worst."""
+        ours = Ours(self.args, self.case, *more)
+        if not ours.able:
+            ours.close()
+            return None
+        with self.card.watched():
+            drawn = ours.draw(self.case, self.seed)
+            books_mb = max(drawn["peak_mb"], ours.draw(self.case, self.seed)["peak_mb"])
+        check(self.case, who, drawn)
+        # Without a driver that tells, the program's own books of what it asked for.
+        self.peaks[who] = books_mb if before_mb is None else before_mb - self.card.least_mb
+        self.whole["memory"].append(dict(name=self.case["name"], who=who, driver_mb=self.peaks[who] if before_mb else None,
+                                         asked_mb=books_mb))
+        self.whole["first"].append(dict(name=self.case["name"], who=who, load_s=ours.load_s, compile_s=0.0,
+                                        first_s=drawn["seconds"], all_s=ours.load_s + drawn["seconds"]))
+        return ours
+
+    def first_pictures(self, theirs, rest_mb, until):
+        """Variants that draw, each after its first picture. Its memory is that of the second, when no kernel is tried any
+        more, and those behind it have taken nothing yet: what max-autotune records stays with it."""
+        variants = []
+        for name in self.args.variants.split(";"):
+            if time.monotonic() > until:
+                self.whole.setdefault("failed", []).append(dict(name=self.case["name"], rival=name, error="no time was left"))
+                continue
+            try:
+                drawn = theirs.draw(name, self.case, self.seed)
+                if self.args.device == "cuda":
+                    theirs.torch.cuda.empty_cache()
+                with self.card.watched():
+                    again = theirs.draw(name, self.case, self.seed)
+            except Exception as err:  # What one rival cannot do must not end the others.
+                print(f"{name}: {type(err).__name__}: {str(err)[:500]}", file=sys.stderr, flush=True)
+                self.whole.setdefault("failed", []).append(dict(name=self.case["name"], rival=name, error=str(err)[:500]))
+                continue
+            check(self.case, name, drawn)
+            variants.append(name)
+            told = None
+            if rest_mb is not None and self.card.others_mb is not None:
+                # All that is taken, without what others had at the beginning and without ours, which rests meanwhile.
+                told = self.card.total_mb() - self.card.least_mb - rest_mb - self.card.others_mb
+            self.peaks[name] = told if told is not None else again["reserved_mb"]
+            self.whole["memory"].append(dict(name=self.case["name"], who=name, driver_mb=told, asked_mb=again["allocated_mb"],
+                                             reserved_mb=again["reserved_mb"]))
+            # What the first picture takes longer than the second: compiling, and whatever else is done once.
+            compile_s = max(0.0, drawn["seconds"] - again["seconds"])
+            self.whole["first"].append(dict(name=self.case["name"], who=name, load_s=theirs.load_s, compile_s=compile_s,
+                                            first_s=drawn["seconds"], all_s=theirs.load_s + drawn["seconds"]))
+            print(f"  {name}: ready after {drawn['seconds']:.1f} s", flush=True)
+        return variants
+
+    def rounds(self, drawers, until):
+        """Seconds of everybody, a picture each in turn."""
+        args, times = self.args, {name: [] for name in drawers}
+        for run in range(args.runs + args.warm):
+            # Everybody once, or nobody: half a round would not be a fair one. Three are drawn whatever the time.
+            if time.monotonic() > until and run > args.warm + 2:
+                break
+            self.seed += 1
+            for name, drawer in drawers.items():
+                if name == "eager" and run >= args.warm + EAGER_RUNS:
+                    continue
+                own = isinstance(drawer, Ours)
+                drawn = drawer.draw(self.case, self.seed) if own else drawer.draw(name, self.case, self.seed)
+                if run >= args.warm:
+                    times[name].append(drawn["seconds"])
+        return times
+
+    def row(self, dtype, who, mine, rival, other, **more):
+        mine, other = spread(mine), spread(other)
+        row = dict(name=self.case["name"], dtype=dtype, ours_s=mine, rival=f"diffusers, {rival}", rival_s=other,
+                   ratio=round(mine["p50"] / other["p50"], 4), peak_mb_ours=self.peaks[who], peak_mb_rival=self.peaks[rival],
+                   **more)
+        self.whole["cases"].append(row)
+        print(f"  {dtype}, {rival}: {other['p50']:.3f} s, {who} {mine['p50']:.3f} s, {row['ratio']}", flush=True)
+
+    def eights(self, theirs, best, until):
+        """Ours with fp8 linears in turn with the best in bf16."""
+        ours = self.begin("ours, fp8", self.card.free_mb(), "--eights")
+        if ours is None:
+            self.whole.setdefault("not_able", []).append(f"{self.case['name']}: this device keeps no matrices in eight bits")
+            return
+        times = self.rounds({"ours, fp8": ours, best: theirs}, until)
+        ours.close()
+        self.row("fp8", "ours, fp8", times["ours, fp8"], best, times[best])
+
+    def lean(self, best, rival_s):
+        """Ours with text encoders and modulation off the card but while they are read: alone, after the others."""
+        ours = self.begin("ours, lean", self.card.free_mb(), "--lean")
+        if ours is None:
+            return
+        times = self.rounds({"ours, lean": ours}, 0)
+        ours.close()
+        self.row("bf16", "ours, lean", times["ours, lean"], best, rival_s, layout="text encoders and modulation leave", in_turn=False)
+
+
 def check(case, who, drawn):
     """A picture of the right size that is not of one colour: else something else was timed."""
     if drawn["bytes"] != case["side"] ** 2 * 4 or drawn["colours"] < 16:
@@ -230,15 +393,14 @@ def soak(args):
     import torch
 
     jobs, rows = json.loads(args.jobs.read_text()), []
-    ends = time.monotonic() + args.seconds
-    for cap_mb in args.caps_mb:
-        if args.device == "cuda":
-            total = torch.cuda.get_device_properties(0).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, (cap_mb << 20) / total))
-        done = drawn = failed = 0
-        theirs, was = None, None
+    began = time.monotonic()
+    for at, cap_mb in enumerate(args.caps_mb):
+        cap(args, cap_mb)
+        until = began + args.seconds * (at + 1) / len(args.caps_mb)
+        done = drawn = failed = inpainted = 0
+        theirs, was, faults = None, None, []
         for job in jobs:
-            if time.monotonic() > ends - args.seconds * (len(args.caps_mb) - 1 - len(rows)) / len(args.caps_mb):
+            if time.monotonic() > until:
                 break
             model = ("tiny-" if args.tiny else "") + ("large" if job["turbo"] else "medium")
             case = dict(name="soak", model=model, side=job["side"], steps=2, guidance=1.0 if job["turbo"] else 4.0)
@@ -246,17 +408,53 @@ def soak(args):
             try:
                 if was != model:
                     theirs, was = None, None
-                    if args.device == "cuda":
-                        torch.cuda.empty_cache()
+                    empty(args)
                     theirs, was = Theirs(args, case), model
-                theirs.draw("eager", case, job["seed"] % 2**31, num_images_per_prompt=job["pictures"])
+                asked = dict(num_images_per_prompt=job["pictures"])
+                if job["inpaint"]:
+                    inpainted += 1
+                    case["pipe"] = theirs.inpainting()
+                    asked |= masked(job["side"])
+                theirs.draw("eager", case, job["seed"] % 2**31, **asked)
                 drawn += 1
             except torch.OutOfMemoryError:
                 failed += 1
-        rows.append(dict(cap_mb=cap_mb, jobs=done, of=len(jobs), drawn=drawn, failed_memory=failed,
-                         note="text to picture alone: inpainting needs another pipeline, which would load the weights again"))
+                empty(args)
+            except Exception as err:  # One job's failure is that job's.
+                faults.append(f"{job}: {type(err).__name__}: {str(err)[:300]}")
+        rows.append(dict(cap_mb=cap_mb, jobs=done, of=len(jobs), drawn=drawn, inpainted=inpainted, failed_memory=failed,
+                         failed=len(faults), faults=faults[:8]))
         print(rows[-1], flush=True)
         write(args.out, dict(caps=rows))
+
+
+def masked(side):
+    """A grey picture of which the right half is drawn anew, and so much of the way as ours goes."""
+    from PIL import Image
+
+    mask = Image.new("L", (side, side), 0)
+    mask.paste(255, (side // 2, 0, side, side))
+    return dict(image=Image.new("RGB", (side, side), (128, 128, 128)), mask_image=mask, strength=0.8)
+
+
+def cap(args, cap_mb):
+    """This process is told to take no more than so much."""
+    if args.device == "cuda":
+        import torch
+
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, (cap_mb << 20) / total))
+
+
+def empty(args):
+    """Gives back what no tensor holds any more."""
+    if args.device == "cuda":
+        import gc
+
+        import torch
+
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def main():
@@ -273,6 +471,7 @@ def main():
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--warm", type=int, default=1, help="runs that are not counted")
     parser.add_argument("--seconds", type=float, default=540, help="nothing is begun after so long")
+    parser.add_argument("--keep", action="store_true", help="what stands in --out stays: cases may come in several calls")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--jobs", type=pathlib.Path, help="of soak: the list that gpu_check wrote")
     parser.add_argument("--caps-mb", type=int, nargs="+", default=[10490, 7629], help="of soak: 11 GB and 8 GB")

@@ -341,13 +341,13 @@ static_assert(__builtin_offsetof(PositionsArgs, pad) == 68, "PositionsArgs.pad")
 struct Rgba8Args {
     Mat x;
     u64 out;
-    u64 out_bytes;
+    u64 fault;
 };
 static_assert(sizeof(Rgba8Args) == 40, "Rgba8Args");
 #ifndef __CUDACC_RTC__
 static_assert(__builtin_offsetof(Rgba8Args, x) == 0, "Rgba8Args.x");
 static_assert(__builtin_offsetof(Rgba8Args, out) == 24, "Rgba8Args.out");
-static_assert(__builtin_offsetof(Rgba8Args, out_bytes) == 32, "Rgba8Args.out_bytes");
+static_assert(__builtin_offsetof(Rgba8Args, fault) == 32, "Rgba8Args.fault");
 #endif
 
 struct EmbedArgs {

@@ -10,6 +10,12 @@
 //! ```
 //! Matrices here are row-major and the library's are column-major, so it is asked for the transposed product: `outᵀ = weight
 //! · xᵀ`, with a bias for every row of `outᵀ`.
+//!
+//! Rows in eight bits go to it on Hopper alone, from 12.9 on: there it has products with a scale for every row of both sides
+//! (cuBLAS manual, "Outer Vector Scaling for FP8 Data Types", supported by compute capability 9.0), by instructions that our
+//! own kernel does not use. The weight stands first and transposed, as the manual asks of fp8, and sides are multiples of 16.
+//! What it says of ends is for one scale a matrix; of those only the bias, whose type it lists for all of fp8, and the sum
+//! with another matrix, which stands in the formula of this mode, are asked for, and activations are ours.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -24,7 +30,7 @@ use thumbforge_diffusion::graph::{self, Act};
 
 use crate::driver::Stream;
 use crate::error::CudaError;
-use crate::exec::Product;
+use crate::exec::{Product, Scales};
 use crate::launch::{Address, Mat, Then};
 
 /// What an algorithm may work in: NVIDIA recommends 32 MiB for Hopper, and others use less of it.
@@ -39,6 +45,15 @@ const SIDE_MIN: u32 = 64;
 /// Shapes that are remembered: a model has a dozen, and a queue draws a few sizes in turn.
 const PLANS_MAX: usize = 512;
 
+/// The one compute capability on which it takes rows in eight bits.
+pub(crate) const EIGHTS_CAPABILITY: u32 = 90;
+
+/// The first version that has a scale for every row: 12.9.
+const EIGHTS_VERSION: usize = 120_900;
+
+/// Sides of products in eight bits are multiples of this.
+const EIGHTS_SIDE: u32 = 16;
+
 /// Matrices begin, and rows follow, at multiples of so many bytes, which fast algorithms ask for.
 const ALIGN: u64 = 16;
 
@@ -47,6 +62,7 @@ const ALIGN: u64 = 16;
 const COMPUTE_32F: u32 = 68;
 const R_32F: u32 = 0;
 const R_16BF: u32 = 14;
+const R_8F_E4M3: u32 = 28;
 const OP_T: u32 = 1;
 const EPILOGUE_DEFAULT: u32 = 1;
 const EPILOGUE_BIAS: u32 = 4;
@@ -54,6 +70,12 @@ const EPILOGUE_GELU: u32 = 32;
 const DESC_TRANSA: u32 = 3;
 const DESC_EPILOGUE: u32 = 7;
 const DESC_BIAS_POINTER: u32 = 8;
+const DESC_A_SCALE_POINTER: u32 = 17;
+const DESC_B_SCALE_POINTER: u32 = 18;
+const DESC_A_SCALE_MODE: u32 = 31;
+const DESC_B_SCALE_MODE: u32 = 32;
+/// Of `cublasLtMatmulMatrixScale_t`: a vector for rows of A, and one for columns of B.
+const SCALE_OUTER_VEC_32F: i32 = 3;
 const PREFERENCE_WORKSPACE: u32 = 1;
 /// Of A, B, C and D.
 const PREFERENCE_ALIGNMENTS: [u32; 4] = [5, 6, 7, 8];
@@ -206,6 +228,8 @@ enum End {
     Add,
     /// It lies in the workspace, and a kernel of ours does the rest.
     Apart,
+    /// It lies where it belongs, and a kernel of ours activates it there.
+    InPlace,
 }
 
 /// All that decides an algorithm.
@@ -219,6 +243,8 @@ struct Shape {
     bias: bool,
     gelu: bool,
     add: bool,
+    /// Both sides are e4m3.
+    eights: bool,
 }
 
 /// How products of a shape are made.
@@ -248,8 +274,8 @@ pub(crate) enum Answer {
     No,
     /// It is done.
     Done,
-    /// The product lies there; what is done with it remains.
-    Then(Mat),
+    /// The product lies there; this activation, if any, and what is done with it remain.
+    Then(Mat, Option<Act>),
 }
 
 impl BlasLt {
@@ -296,7 +322,10 @@ impl BlasLt {
     /// What the library says.
     pub(crate) unsafe fn multiply(&mut self, stream: &Stream, product: &Product) -> Result<Answer, CudaError> {
         let Some((end, out)) = takes(product) else { return Ok(Answer::No) };
-        let Product { x, weight, bias, .. } = *product;
+        let Product { x, weight, scales, bias, .. } = *product;
+        if scales.is_some() && self.functions.version() < EIGHTS_VERSION {
+            return Ok(Answer::No);
+        }
         let that = if end == End::Add { product.end.then.that } else { out };
         let shape = Shape {
             rows: out.rows,
@@ -304,20 +333,24 @@ impl BlasLt {
             k: x.cols,
             strides: [x.stride, weight.stride, that.stride, out.stride],
             bias: bias != 0,
-            gelu: product.end.act.is_some(),
+            gelu: product.end.act.is_some() && scales.is_none(),
             add: end == End::Add,
+            eights: scales.is_some(),
         };
         let functions = self.functions.clone();
         if !self.plans.contains_key(&shape) {
             if self.plans.len() >= PLANS_MAX {
                 return Ok(Answer::No);
             }
-            let plan = self.plan(&shape).ok();
+            let plan = self.plan(&shape, scales).ok();
             self.plans.insert(shape, plan);
         }
         let Some(Some(plan)) = self.plans.get(&shape) else { return Ok(Answer::No) };
         if bias != 0 {
             set(&functions, functions.desc_set, &plan.desc, DESC_BIAS_POINTER, &bias)?;
+        }
+        if let Some(scales) = scales {
+            set_scales(&functions, &plan.desc, scales)?;
         }
         let beta: f32 = if shape.add { 1.0 } else { 0.0 };
         let alpha: f32 = 1.0;
@@ -348,20 +381,24 @@ impl BlasLt {
             )
         };
         functions.told("cublasLtMatmul", done)?;
-        Ok(if end == End::Apart { Answer::Then(out) } else { Answer::Done })
+        Ok(match end {
+            End::Store | End::Add => Answer::Done,
+            // Besides rows in eight bits it activates by itself.
+            End::Apart | End::InPlace => Answer::Then(out, product.end.act.filter(|_| shape.eights)),
+        })
     }
 
-    fn plan(&self, shape: &Shape) -> Result<Plan, CudaError> {
+    fn plan(&self, shape: &Shape, scales: Option<Scales>) -> Result<Plan, CudaError> {
         let functions = &self.functions;
         let make = |call, destroy, create: &dyn Fn(*mut Raw) -> Status| {
             let mut raw = std::ptr::null_mut();
             functions.told(call, create(&raw mut raw))?;
             Ok::<_, CudaError>(Made { raw, destroy, _functions: functions.clone() })
         };
-        let layout = |rows: u32, cols: u32, stride: u32| {
+        let layout = |number: u32, rows: u32, cols: u32, stride: u32| {
             make("cublasLtMatrixLayoutCreate", functions.layout_destroy, &|to| {
                 // SAFETY: it writes one handle and takes numbers.
-                unsafe { (functions.layout_create)(to, R_16BF, rows.into(), cols.into(), stride.into()) }
+                unsafe { (functions.layout_create)(to, number, rows.into(), cols.into(), stride.into()) }
             })
         };
         let desc = make("cublasLtMatmulDescCreate", functions.desc_destroy, &|to| {
@@ -376,8 +413,14 @@ impl BlasLt {
         };
         set(functions, functions.desc_set, &desc, DESC_EPILOGUE, &epilogue)?;
         let Shape { rows, cols, k, strides: [of_x, of_weight, of_that, of_out], .. } = *shape;
-        let (x, weight) = (layout(k, rows, of_x)?, layout(k, cols, of_weight)?);
-        let (that, out) = (layout(cols, rows, of_that)?, layout(cols, rows, of_out)?);
+        let side = if shape.eights { R_8F_E4M3 } else { R_16BF };
+        if let Some(scales) = scales {
+            set(functions, functions.desc_set, &desc, DESC_A_SCALE_MODE, &SCALE_OUTER_VEC_32F)?;
+            set(functions, functions.desc_set, &desc, DESC_B_SCALE_MODE, &SCALE_OUTER_VEC_32F)?;
+            set_scales(functions, &desc, scales)?;
+        }
+        let (x, weight) = (layout(side, k, rows, of_x)?, layout(side, k, cols, of_weight)?);
+        let (that, out) = (layout(R_16BF, cols, rows, of_that)?, layout(R_16BF, cols, rows, of_out)?);
         let preference = make("cublasLtMatmulPreferenceCreate", functions.preference_destroy, &|to| {
             // SAFETY: it writes one handle.
             unsafe { (functions.preference_create)(to) }
@@ -410,6 +453,12 @@ impl BlasLt {
         }
         Ok(Plan { desc, x, weight, that, out, found })
     }
+}
+
+/// Says where scales lie: the weight stands first.
+fn set_scales(functions: &Functions, desc: &Made, scales: Scales) -> Result<(), CudaError> {
+    set(functions, functions.desc_set, desc, DESC_A_SCALE_POINTER, &scales.weight)?;
+    set(functions, functions.desc_set, desc, DESC_B_SCALE_POINTER, &scales.x)
 }
 
 /// Sets an attribute of something that the library made.
@@ -455,15 +504,26 @@ fn behind(product: &Product, end: End) -> (Address, u64) {
 
 /// How a product is ended, and where it goes; `None` where our own kernel multiplies.
 fn takes(product: &Product) -> Option<(End, Mat)> {
-    let Product { precision, x, weight, end, out, workspace, workspace_bytes, bias } = *product;
-    let act = matches!(end.act, None | Some(Act::GeluTanh));
+    let Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias } = *product;
+    let act = scales.is_some() || matches!(end.act, None | Some(Act::GeluTanh));
     let rounded = (bias != 0) == (end.bias != 0) && bias.is_multiple_of(ALIGN);
     if precision != Precision::Bf16 || !act || !rounded || !large(out.rows, out.cols, x.cols) {
         return None;
     }
-    let lies = |mat: &Mat| mat.at.is_multiple_of(ALIGN) && (u64::from(mat.stride) * 2).is_multiple_of(ALIGN);
-    let fits = lies(&x) && lies(&weight) && lies(&out) && u64::from(out.cols * 2).is_multiple_of(ALIGN);
+    let lies_of =
+        |mat: &Mat, bytes: u64| mat.at.is_multiple_of(ALIGN) && (u64::from(mat.stride) * bytes).is_multiple_of(ALIGN);
+    let lies = |mat: &Mat| lies_of(mat, 2);
+    let sides = match scales {
+        None => lies(&x) && lies(&weight) && u64::from(out.cols * 2).is_multiple_of(ALIGN),
+        Some(scales) => {
+            let sixteens = [x.cols, out.cols].iter().all(|side| side.is_multiple_of(EIGHTS_SIDE));
+            let scaled = [scales.x, scales.weight].iter().all(|at| at.is_multiple_of(ALIGN));
+            lies_of(&x, 1) && lies_of(&weight, 1) && sixteens && scaled
+        }
+    };
+    let fits = sides && lies(&out);
     let (end, out) = match end.then.kind {
+        Then::STORE if scales.is_some() && end.act.is_some() => (End::InPlace, out),
         Then::STORE => (End::Store, out),
         // The library adds before it bends.
         Then::ADD if end.act.is_none() && end.then.that.rows == out.rows && lies(&end.then.that) => (End::Add, out),
@@ -486,6 +546,7 @@ mod tests {
             precision: Precision::Bf16,
             x: mat(256, 128, 64, 64),
             weight: mat(4096, 192, 64, 64),
+            scales: None,
             end: crate::launch::product::End::default(),
             out: mat(8192, 128, 192, 192),
             workspace: 1 << 20,
@@ -520,6 +581,16 @@ mod tests {
         check(&|product| (product.x.rows, product.out.rows) = (63, 63), 0, None);
         check(&|product| product.workspace_bytes = 1 << 20, 0, None);
         check(&|product| (product.end.then, product.workspace_bytes) = (gate, WORKSPACE_BYTES), 0, None);
+        let eights = |product: &mut Product| product.scales = Some(Scales { x: 1 << 16, weight: 1 << 17 });
+        let act = |product: &mut Product| (product.scales, product.end.act) = (product.scales, Some(Act::GeluTanh));
+        check(&eights, 0, Some(End::Store));
+        check(&|product| (eights(product), act(product)).0, 0, Some(End::InPlace));
+        check(&|product| (eights(product), product.end.then = add(128)).0, 0, Some(End::Add));
+        check(&|product| (eights(product), act(product), product.end.then = add(128)).0, 0, Some(End::Apart));
+        check(&|product| (eights(product), product.end.then = gate).0, 0, Some(End::Apart));
+        check(&|product| (eights(product), product.x.cols = 72).0, 0, None);
+        check(&|product| (eights(product), product.out.cols = 184).0, 0, None);
+        check(&|product| product.scales = Some(Scales { x: 1 << 16, weight: 4 }), 0, None);
     }
 
     #[test]

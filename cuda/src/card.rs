@@ -16,7 +16,7 @@ use crate::driver::{self, Card, Context, Driver, Function, Memory, Module, Pool,
 use crate::error::CudaError;
 use crate::launch::{Address, product};
 use crate::libraries::{self, Places};
-use crate::pool::{Block, Class, Limits, Pools, Report, Room, Slab, SlabError};
+use crate::pool::{Block, Class, Limits, PoolError, Pools, Report, Room, Slab, SlabError};
 use crate::recordings::Recordings;
 use crate::staging::Staging;
 
@@ -168,10 +168,17 @@ impl Gpu {
         match taken {
             Err(err) if err.shortage().is_some() && work.keeps() => {
                 self.spare(work)?;
-                Ok(self.pools.lock().take(class, bytes, self.room()?)?)
+                let room = self.room()?;
+                self.pools.lock().take(class, bytes, room).map_err(|err| self.refused(err))
             }
-            taken => Ok(taken?),
+            taken => taken.map_err(|err| self.refused(err)),
         }
+    }
+
+    /// Why pools gave nothing. They know no contexts: one that is lost is told as that.
+    fn refused(&self, err: PoolError) -> CudaError {
+        let known = if self.context.is_lost() { self.context.enter().err() } else { None };
+        known.unwrap_or_else(|| err.into())
     }
 
     /// Gives memory back.

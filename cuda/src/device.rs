@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thumbforge_diffusion::DiffusionError;
-use thumbforge_diffusion::device::{Bases, Device, DeviceClass, Span};
+use thumbforge_diffusion::device::{self, Bases, Device, DeviceClass, Span, no_number};
 use thumbforge_diffusion::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use thumbforge_diffusion::graph::{self, Op};
 use thumbforge_diffusion::param::Params;
@@ -13,11 +13,11 @@ use thumbforge_diffusion::views::Views;
 
 use crate::blaslt::{self, Answer, BlasLt};
 use crate::card::{Gpu, Settings, Stretches, Work};
-use crate::driver::{self, Registered};
+use crate::driver;
 use crate::error::CudaError;
 use crate::exec::{self, Fault, Parameters, Product, Run, Sink};
-use crate::launch::rows::Rgba8;
-use crate::launch::{Address, Launch, Mat, product};
+use crate::launch::rows::{Rgba8, VECTOR_BYTES};
+use crate::launch::{Address, Launch, Mat, fp8, product};
 use crate::model::{Layout, Placed, next_id};
 use crate::pool::{Block, Class, Pools, Report};
 use crate::recordings::{Key, Known};
@@ -177,47 +177,32 @@ impl Cuda {
         Ok(self.gpu.pools.lock().trim())
     }
 
-    /// Has the card write into memory of somebody else by itself, for [`Cuda::read_pixels`].
-    ///
-    /// # Errors
-    /// What the driver says: systems limit what may be locked in memory, and some memory cannot be.
-    pub fn register<'a>(&self, bytes: &'a mut [u8]) -> Result<Registered<'a>, CudaError> {
-        self.gpu.context.register(bytes)
-    }
-
-    /// As [`Device::read_rgba8`], straight into registered memory: nothing is copied on the host.
-    ///
-    /// # Errors
-    /// As [`Device::read_rgba8`].
-    pub fn read_pixels(&self, memory: &Reserved, at: Span, pixels: &mut Registered<'_>) -> Result<(), DiffusionError> {
-        let mut work = self.gpu.work.lock();
-        let made = self.rgba8(&mut work, memory, at, pixels.bytes_mut().len());
-        made.and_then(|from| {
-            let to = pixels.bytes_mut();
-            // SAFETY: the workspace holds as many bytes as there are pixels'; the host's are registered, borrowed, and the
-            // stream is waited for before they are anybody else's.
-            let got = unsafe { self.gpu.stream.download(to.as_mut_ptr(), from, to.len()) };
-            let done = self.gpu.stream.wait();
-            got.and(done)
-        })
-        .map_err(|err| self.told(err))
-    }
-
-    /// Makes pixels of a span in the workspace; their address.
+    /// Makes pixels of a span in the workspace; their address. A number that is none is told in the card's word.
     fn rgba8(&self, work: &mut Work, memory: &Reserved, at: Span, bytes: usize) -> Result<Address, CudaError> {
         let (from, _) = self.place(memory, at, at.len)?;
         let pixels = at.len / 3;
         if !at.len.is_multiple_of(3) || pixels.checked_mul(4) != Some(bytes) {
             return Err(CudaError::Fault(format!("read {} numbers of pixels into {bytes} bytes", at.len)));
         }
-        let (to, _) = self.gpu.workspace(work, bytes as u64)?;
+        let (to, _) = self.gpu.workspace(work, self.rgba8_workspace_bytes(pixels))?;
         let rows = u32::try_from(pixels).map_err(|_| CudaError::Fault(format!("read {pixels} pixels at once")))?;
         let precision = if at.element.bytes(at.precision) == 2 { Precision::Bf16 } else { Precision::F32 };
-        let launch = Rgba8::new(precision, Mat { at: from, rows, cols: 3, stride: 3, pad: 0 }, to)?;
+        let fault = self.gpu.fault();
+        let launch = Rgba8::new(precision, Mat { at: from, rows, cols: 3, stride: 3, pad: 0 }, to, fault)?;
         let function = self.gpu.function(launch.kernel())?;
+        // SAFETY: the word is the card's own.
+        unsafe { self.gpu.stream.fill(fault, 0, 4) }?;
         // SAFETY: the numbers are a checked span of the memory, and the workspace has room for the bytes.
         unsafe { self.gpu.stream.launch(&function, &launch) }?;
         Ok(to)
+    }
+
+    /// The row that kernels told of in the card's word, which was 0 before them.
+    fn fault_row(&self, work: &mut Work) -> Result<Option<u32>, CudaError> {
+        let mut word = [0; 4];
+        // SAFETY: the word is the card's own.
+        unsafe { work.staging.fetch(&self.gpu.stream, self.gpu.fault(), 4, |_, bytes| word.copy_from_slice(bytes)) }?;
+        Ok(u32::from_le_bytes(word).checked_sub(1))
     }
 
     fn told(&self, err: CudaError) -> DiffusionError {
@@ -301,6 +286,7 @@ impl Cuda {
             let (has, wants) = (model.precision.word(), program.precision.word());
             return Err(Fault::Shape(format!("run a program of {wants} with a model that was loaded for {has}")));
         }
+        check_bases(bases)?;
         if stop() {
             return Err(Fault::Stopped);
         }
@@ -328,13 +314,8 @@ impl Cuda {
         let done = gpu.stream.wait();
         ran?;
         done?;
-        if embeds {
-            let mut word = [0; 4];
-            // SAFETY: the word is the card's own.
-            unsafe { work.staging.fetch(&gpu.stream, fault, 4, |_, bytes| word.copy_from_slice(bytes)) }?;
-            if let Some(row) = u32::from_le_bytes(word).checked_sub(1) {
-                return Err(Fault::Shape(format!("embed: the token of row {row} is not in the table")));
-            }
+        if embeds && let Some(row) = self.fault_row(&mut work)? {
+            return Err(Fault::Shape(format!("embed: the token of row {row} is not in the table")));
         }
         Ok(())
     }
@@ -381,11 +362,27 @@ impl Cuda {
 
     fn workspace_of(&self, program: &Program) -> u64 {
         let takes = self.gpu.library.is_some() && program.precision == Precision::Bf16;
-        let library = |rows: u32, cols: u32, k: u32, then: &graph::Then| match takes {
+        let capability = self.gpu.shape.capability;
+        let library = |[rows, cols, k]: [u32; 3], then: &graph::Then, eights: bool| match takes
+            && (!eights || capability == blaslt::EIGHTS_CAPABILITY)
+        {
             true => blaslt::workspace_bytes(rows, cols, k, then),
             false => 0,
         };
         exec::workspace_bytes(program, &library)
+    }
+}
+
+/// Which kernel is taken, and in which order one adds, hangs on what can be read in vectors ([`VECTOR_BYTES`]). Pools and models
+/// lay everything at multiples of [`crate::pool::ALIGN`], and so do programs with their scratch memory; where the bases are
+/// multiples of a vector too, shapes alone decide that, and a picture is the same bytes wherever its memory lies.
+fn check_bases(bases: Bases<'_>) -> Result<(), Fault> {
+    let odd = std::iter::once(&bases.scratch).chain(bases.kept).find(|base| !base.is_multiple_of(VECTOR_BYTES));
+    match odd {
+        None => Ok(()),
+        Some(base) => {
+            Err(Fault::Shape(format!("run with a buffer at {base}: buffers lie at multiples of {VECTOR_BYTES}")))
+        }
     }
 }
 
@@ -416,6 +413,9 @@ impl Sink for Launches<'_> {
 
     unsafe fn multiply(&mut self, product: &Product) -> Result<Answer, CudaError> {
         match &mut self.library {
+            Some(_) if product.scales.is_some() && self.gpu.shape.capability != blaslt::EIGHTS_CAPABILITY => {
+                Ok(Answer::No)
+            }
             Some(library) => {
                 self.gpu.context.enter()?;
                 // SAFETY: the caller says so, and the context is this thread's.
@@ -436,6 +436,10 @@ impl Device for Cuda {
         DeviceClass::Cuda { capability: self.gpu.shape.capability, library }
     }
 
+    fn keeps_eights(&self) -> bool {
+        self.gpu.shape.capability >= fp8::CAPABILITY_MIN
+    }
+
     fn free_bytes(&self) -> u64 {
         self.gpu.left(self.class)
     }
@@ -448,7 +452,15 @@ impl Device for Cuda {
         self.workspace_of(program)
     }
 
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        4 * pixels as u64
+    }
+
     fn load(&self, params: &Params, precision: Precision) -> Result<Model, DiffusionError> {
+        device::check_eights(params, precision)?;
+        if !self.keeps_eights() {
+            device::refuse_eights(params)?;
+        }
         self.loaded(params, precision).map_err(|err| self.told(err))
     }
 
@@ -512,10 +524,15 @@ impl Device for Cuda {
                 }
             };
             // SAFETY: the workspace holds as many bytes.
-            unsafe { work.staging.fetch(&self.gpu.stream, from, bytes, take) }
+            unsafe { work.staging.fetch(&self.gpu.stream, from, bytes, take) }?;
+            self.fault_row(&mut work)
         });
         drop(work);
-        read.map_err(|err| self.told(err))
+        match read {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(no_number(&self.class(at.precision))),
+            Err(err) => Err(self.told(err)),
+        }
     }
 
     fn copy(&self, memory: &mut Reserved, from: Span, to: Span) -> Result<(), DiffusionError> {

@@ -4,7 +4,7 @@
 //! missing, so [`open`] looks for the library and for every function that is used here before anything is called.
 //!
 //! ```text
-//! open ─► cards ─► Context ─► Stream, Event, Module ─► Function, Memory, Pool, Pinned, Registered, Recorded
+//! open ─► cards ─► Context ─► Stream, Event, Module ─► Function, Memory, Pool, Pinned, Recorded
 //!                     ▲ every one of them holds it, so it goes last
 //! ```
 //! Addresses of the card are numbers here: a function that has the card read or write at one is `unsafe`, and whoever calls
@@ -20,7 +20,7 @@ use cudarc::driver::sys::{self, CUdevice_attribute as Attribute, CUresult};
 use parking_lot::Mutex;
 
 use crate::error::CudaError;
-use crate::launch::{Address, Args, Launch};
+use crate::launch::{Address, Args, Launch, Misfit};
 
 /// The oldest driver that is used: CUDA 12.0. Kernels compiled with 12.9 run on all drivers of 12 ("minor version
 /// compatibility" in NVIDIA's CUDA Compatibility), and none of 11.
@@ -50,8 +50,6 @@ const FUNCTIONS: &[&str] = &[
     "cuMemFree_v2",
     "cuMemHostAlloc",
     "cuMemFreeHost",
-    "cuMemHostRegister_v2",
-    "cuMemHostUnregister",
     "cuMemcpyHtoDAsync_v2",
     "cuMemcpyDtoHAsync_v2",
     "cuMemcpyDtoDAsync_v2",
@@ -69,6 +67,7 @@ const FUNCTIONS: &[&str] = &[
     "cuModuleUnload",
     "cuModuleGetFunction",
     "cuFuncSetAttribute",
+    "cuFuncGetAttribute",
     "cuLaunchKernel",
     "cuGraphInstantiateWithFlags",
     "cuGraphLaunch",
@@ -280,6 +279,8 @@ pub struct Context(Arc<Held>);
 struct Held {
     device: sys::CUdevice,
     raw: sys::CUcontext,
+    /// [`Card::shared_bytes`].
+    shared_bytes: u32,
     /// The first error that ended it, if one did.
     lost: Mutex<Option<CudaError>>,
     is_lost: AtomicBool,
@@ -319,7 +320,13 @@ impl Context {
         let mut raw = std::ptr::null_mut();
         // SAFETY: it writes one handle.
         told("cuDevicePrimaryCtxRetain", unsafe { sys::cuDevicePrimaryCtxRetain(&raw mut raw, device) }, 0)?;
-        let context = Self(Arc::new(Held { device, raw, lost: Mutex::new(None), is_lost: AtomicBool::new(false) }));
+        let context = Self(Arc::new(Held {
+            device,
+            raw,
+            shared_bytes: card.shared_bytes,
+            lost: Mutex::new(None),
+            is_lost: AtomicBool::new(false),
+        }));
         context.enter()?;
         Ok(context)
     }
@@ -424,18 +431,6 @@ impl Context {
         // SAFETY: so many bytes were allocated. Zeros, so that they are initialised for Rust.
         unsafe { at.as_ptr().write_bytes(0, bytes) };
         Ok(Pinned { context: self.clone(), at, bytes })
-    }
-
-    /// Has the card read and write memory of somebody else by itself: a slot of a channel, that pixels go into without a copy.
-    ///
-    /// # Errors
-    /// What the driver says: systems limit what may be locked in memory, and some memory cannot be.
-    pub fn register<'a>(&self, bytes: &'a mut [u8]) -> Result<Registered<'a>, CudaError> {
-        self.enter()?;
-        // SAFETY: the slice is borrowed as long as it is registered.
-        let code = unsafe { sys::cuMemHostRegister_v2(bytes.as_mut_ptr().cast::<c_void>(), bytes.len(), 0) };
-        self.told("cuMemHostRegister", code, bytes.len() as u64)?;
-        Ok(Registered { context: self.clone(), bytes })
     }
 
     /// Kernels.
@@ -564,7 +559,7 @@ impl Stream {
     /// What the driver says.
     pub unsafe fn launch<L: Launch>(&self, function: &Function, launch: &L) -> Result<(), CudaError> {
         self.context.enter()?;
-        function.allow_shared(launch.shared_bytes())?;
+        function.allow_shared(launch.kernel(), launch.shared_bytes())?;
         let [x, y, z] = launch.grid();
         let args: *const L::Args = launch.args();
         // One parameter: the struct, which the driver copies before it returns.
@@ -883,28 +878,6 @@ impl Pinned {
     }
 }
 
-/// Memory of somebody else that the card reads and writes by itself.
-#[derive(Debug)]
-pub struct Registered<'a> {
-    context: Context,
-    bytes: &'a mut [u8],
-}
-
-impl Drop for Registered<'_> {
-    fn drop(&mut self) {
-        let at = self.bytes.as_mut_ptr().cast::<c_void>();
-        // SAFETY: it was registered once, and is still borrowed; whoever had the card use it has waited.
-        self.context.give_back("cuMemHostUnregister", || unsafe { sys::cuMemHostUnregister(at) });
-    }
-}
-
-impl Registered<'_> {
-    /// All of it.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.bytes
-    }
-}
-
 /// Kernels on the card. A copy is the same module.
 #[derive(Clone, Debug)]
 pub struct Module(Arc<HeldModule>);
@@ -944,19 +917,26 @@ impl Module {
             }
             other => other,
         })?;
-        Ok(Function { module: self.clone(), raw, shared: Mutex::new(SHARED_USUAL) })
+        let mut declared = 0;
+        let declares = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+        // SAFETY: the module is held; it writes one number.
+        let code = unsafe { sys::cuFuncGetAttribute(&raw mut declared, declares, raw) };
+        self.0.context.told("cuFuncGetAttribute", code, 0)?;
+        let declared = u32::try_from(declared).unwrap_or(0);
+        Ok(Function { module: self.clone(), raw, declared, shared: Mutex::new(SHARED_USUAL.saturating_sub(declared)) })
     }
 }
 
-/// Bytes of dynamic shared memory that a block gets without asking: 48 KiB less what the kernel itself declares, which is
-/// not known here and never more than a third.
-const SHARED_USUAL: u32 = 32 << 10;
+/// Bytes of shared memory that a block gets without asking, what its kernel declares among them.
+const SHARED_USUAL: u32 = 48 << 10;
 
 /// A kernel.
 #[derive(Debug)]
 pub struct Function {
     module: Module,
     raw: sys::CUfunction,
+    /// Bytes of shared memory that it declares.
+    declared: u32,
     /// The most dynamic shared memory that it may be launched with so far.
     shared: Mutex<u32>,
 }
@@ -967,8 +947,13 @@ unsafe impl Send for Function {}
 unsafe impl Sync for Function {}
 
 impl Function {
-    /// Lets it be launched with so much dynamic shared memory.
-    fn allow_shared(&self, bytes: u32) -> Result<(), CudaError> {
+    /// Lets it be launched with so much dynamic shared memory; a block that the card has not as much for is refused here.
+    fn allow_shared(&self, kernel: &'static str, bytes: u32) -> Result<(), CudaError> {
+        let (whole, most) = (self.declared.saturating_add(bytes), self.module.0.context.0.shared_bytes);
+        if whole > most {
+            let reason = format!("its blocks take {whole} bytes of shared memory, and the card has {most}");
+            return Err(CudaError::Launch(Misfit { what: kernel, reason }));
+        }
         let mut shared = self.shared.lock();
         if bytes > *shared {
             let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;

@@ -5,6 +5,7 @@
 //! not its own.
 
 use thumbforge_diffusion::DiffusionError;
+use thumbforge_diffusion::device::eights_differ;
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::{self, Element, Op, View, Weight};
 use thumbforge_diffusion::plan::Program;
@@ -14,6 +15,7 @@ use crate::blaslt::Answer;
 use crate::error::CudaError;
 use crate::launch::attention::{Attention, Mask, Shape, Stream};
 use crate::launch::conv::Conv;
+use crate::launch::fp8::{Fp8Gemm, Fp8Mat, Fp8Rows};
 use crate::launch::gemm::Gemm;
 use crate::launch::product::End;
 use crate::launch::rows::{
@@ -47,12 +49,23 @@ pub(crate) struct Product {
     pub(crate) precision: Precision,
     pub(crate) x: Mat,
     pub(crate) weight: Mat,
+    /// Of rows in eight bits, where both sides are.
+    pub(crate) scales: Option<Scales>,
     pub(crate) end: End,
     pub(crate) out: Mat,
     pub(crate) workspace: Address,
     pub(crate) workspace_bytes: u64,
     /// The bias as bf16; 0 where there is none.
     pub(crate) bias: Address,
+}
+
+/// Singles that rows of e4m3 are multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scales {
+    /// One for every row of `x`.
+    pub(crate) x: Address,
+    /// One for every row of the weight.
+    pub(crate) weight: Address,
 }
 
 /// Parameters by name, and where they begin on the card.
@@ -75,14 +88,19 @@ pub(crate) struct Run<'a, P> {
     pub(crate) fault: Address,
 }
 
-/// What `program` works in beside its buffers. `library` says what a library takes for a linear layer of so many rows,
-/// columns and products.
-pub(crate) fn workspace_bytes(program: &Program, library: &dyn Fn(u32, u32, u32, &graph::Then) -> u64) -> u64 {
+/// What a library takes for a linear layer of so many rows, columns and products, in eight bits or not.
+pub(crate) type LibraryBytes<'a> = &'a dyn Fn([u32; 3], &graph::Then, bool) -> u64;
+
+/// What `program` works in beside its buffers.
+pub(crate) fn workspace_bytes(program: &Program, library: LibraryBytes<'_>) -> u64 {
     let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let of = |op: &Op| match op {
-        Op::Linear { x, then, out, .. } => {
-            let (rows, cols, k) = (small(out.rows), small(out.cols), small(x.cols));
-            Gemm::workspace_bytes(rows, cols, k).max(library(rows, cols, k, then))
+        Op::Linear { x, weight, then, out, .. } => {
+            let sides @ [rows, cols, k] = [small(out.rows), small(out.cols), small(x.cols)];
+            match program.weights.get(weight.0 as usize).is_some_and(|weight| weight.eights) {
+                true => Rounded::bytes(rows, k).saturating_add(library(sides, then, true)),
+                false => Gemm::workspace_bytes(rows, cols, k).max(library(sides, then, false)),
+            }
         }
         Op::GroupNorm { x, batch, groups, .. } => {
             GroupNorm::workspace_bytes(*batch, x.rows / (*batch).max(1), x.cols, *groups)
@@ -91,6 +109,29 @@ pub(crate) fn workspace_bytes(program: &Program, library: &dyn Fn(u32, u32, u32,
         _ => 0,
     };
     program.ops.iter().map(of).max().unwrap_or(0)
+}
+
+/// Rows of x in eight bits and their scales, at the beginning of the workspace.
+struct Rounded;
+
+impl Rounded {
+    /// Both parts begin at multiples of this, as the workspace itself.
+    const ALIGN: u64 = 256;
+
+    fn row_bytes(rows: u32, cols: u32) -> u64 {
+        (u64::from(rows) * u64::from(Fp8Mat::stride(cols))).next_multiple_of(Self::ALIGN)
+    }
+
+    /// What both take of it.
+    fn bytes(rows: u32, cols: u32) -> u64 {
+        Self::row_bytes(rows, cols) + (u64::from(rows) * 4).next_multiple_of(Self::ALIGN)
+    }
+
+    /// Where they lie in a workspace at `at`.
+    fn of(at: Address, rows: u32, cols: u32) -> Fp8Mat {
+        let mat = Mat { at, rows, cols, stride: Fp8Mat::stride(cols), pad: 0 };
+        Fp8Mat { mat, scale: at + Self::row_bytes(rows, cols) }
+    }
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Fault> {
@@ -155,12 +196,20 @@ impl<'a, P: Parameters> Run<'a, P> {
         match op {
             Op::Linear { x, weight, bias, act, then, out } => {
                 let (x, out) = (self.act(*x)?, self.act(*out)?);
-                let weight = self.matrix(*weight)?;
                 let end = End { bias: self.bias(*bias, out.cols)?, act: *act, then: self.then(then, out)? };
                 let bias = bias.map_or(Ok(0), |bias| self.rounded(bias))?;
-                let precision = self.program.precision;
                 let (workspace, workspace_bytes) = (self.workspace, self.workspace_bytes);
-                self.linear(&Product { precision, x, weight, end, out, workspace, workspace_bytes, bias }, sink)
+                let product = |weight: Mat| {
+                    let scales = None;
+                    Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias }
+                };
+                match self.views.wanted(*weight)?.eights {
+                    true => {
+                        let weight = self.eights(*weight)?;
+                        self.linear_in_eights(product(weight.mat), weight, sink)
+                    }
+                    false => self.linear(&product(self.matrix(*weight)?), sink),
+                }
             }
             Op::Conv { x, weight, bias, geometry, then, out } => {
                 check_geometry(geometry, x.rows)?;
@@ -270,14 +319,8 @@ impl<'a, P: Parameters> Run<'a, P> {
         let gemm = Gemm::new(sink.card(), precision, x, weight, &end, out, workspace)?;
         // SAFETY: all matrices are checked views of the memory or parameters of the model; `Gemm::new` found that their
         // shapes fit; the workspace is as long as it says.
-        match unsafe { sink.multiply(product) }? {
-            Answer::Done => return Ok(()),
-            Answer::Then(y) => {
-                let combine = Combine::new(precision, y, end.then, out)?;
-                // SAFETY: as above; the product lies in the workspace.
-                return Ok(unsafe { sink.launch(&combine) }?);
-            }
-            Answer::No => {}
+        if unsafe { multiplied(product, sink) }? {
+            return Ok(());
         }
         // SAFETY: as above; the workspace is as long as `workspace_bytes` found for this operation.
         unsafe { sink.launch(&gemm) }?;
@@ -286,6 +329,33 @@ impl<'a, P: Parameters> Run<'a, P> {
             unsafe { sink.launch(&finish) }?;
         }
         Ok(())
+    }
+
+    /// Rounds x into the workspace and multiplies behind it, `product` with the weight's own numbers. Nothing remembers what
+    /// was rounded: in the blocks of a transformer no two linear layers in a row read the same x.
+    fn linear_in_eights(&self, product: Product, weight: Fp8Mat, sink: &mut impl Sink) -> Result<(), Fault> {
+        let Product { precision, x, end, out, workspace, workspace_bytes, .. } = product;
+        ensure(precision == Precision::Bf16, || {
+            format!("products in eight bits in a program of {}", precision.word())
+        })?;
+        let took = Rounded::bytes(x.rows, x.cols);
+        let left = workspace_bytes.checked_sub(took).filter(|_| workspace != 0);
+        let workspace_bytes =
+            left.ok_or_else(|| Fault::Shape(format!("{took} bytes of a workspace of {workspace_bytes}")))?;
+        let rounded = Rounded::of(workspace, x.rows, x.cols);
+        let rounding = Fp8Rows::new(x, rounded)?;
+        let gemm = Fp8Gemm::new(sink.card(), rounded, weight, &end, out)?;
+        // SAFETY: x is a checked view of the memory, and the workspace has room for as many rows and scales.
+        unsafe { sink.launch(&rounding) }?;
+        let scales = Some(Scales { x: rounded.scale, weight: weight.scale });
+        let product = Product { x: rounded.mat, scales, workspace: workspace + took, workspace_bytes, ..product };
+        // SAFETY: as above; what is multiplied was rounded before, parameters are the model's; `Fp8Gemm::new` found that
+        // shapes fit.
+        if unsafe { multiplied(&product, sink) }? {
+            return Ok(());
+        }
+        // SAFETY: as above.
+        Ok(unsafe { sink.launch(&gemm) }?)
     }
 
     fn attention(&self, op: &graph::Attention, sink: &mut impl Sink) -> Result<(), Fault> {
@@ -364,7 +434,8 @@ impl<'a, P: Parameters> Run<'a, P> {
         ensure(wanted.rows.start < wanted.rows.end && wanted.rows.end <= placed.rows(), || {
             format!("rows {:?} of {} of {}", wanted.rows, placed.rows(), wanted.name)
         })?;
-        Ok((at + (wanted.rows.start * placed.row_len() * placed.number_bytes) as u64, placed))
+        ensure(placed.eights.is_some() == wanted.eights, || eights_differ(&wanted.name, wanted.eights))?;
+        Ok((at + (wanted.rows.start * placed.row_bytes()) as u64, placed))
     }
 
     /// The wanted rows of a parameter of several sides, as a matrix in the program's precision.
@@ -376,6 +447,17 @@ impl<'a, P: Parameters> Run<'a, P> {
         })?;
         let cols = count(placed.row_len())?;
         Ok(Mat { at, rows: count(wanted.rows.len())?, cols, stride: cols, pad: 0 })
+    }
+
+    /// The wanted rows of a parameter that is kept in eight bits.
+    fn eights(&self, weight: Weight) -> Result<Fp8Mat, Fault> {
+        let (at, placed) = self.param(weight)?;
+        let wanted = self.views.wanted(weight)?;
+        let eights = placed.eights.ok_or_else(|| Fault::Shape(eights_differ(&wanted.name, true)))?;
+        let (rows, cols, stride) = (count(wanted.rows.len())?, count(placed.row_len())?, count(eights.stride)?);
+        let model = at - (wanted.rows.start * eights.stride) as u64 - placed.at;
+        let scale = model + eights.scales_at + wanted.rows.start as u64 * 4;
+        Ok(Fp8Mat { mat: Mat { at, rows, cols, stride, pad: 0 }, scale })
     }
 
     /// The wanted rows of a vector of `len` singles.
@@ -391,13 +473,38 @@ impl<'a, P: Parameters> Run<'a, P> {
     fn rounded(&self, weight: Weight) -> Result<Address, Fault> {
         let (at, placed) = self.param(weight)?;
         let wanted = self.views.wanted(weight)?;
-        let whole = at - (wanted.rows.start * placed.row_len() * placed.number_bytes) as u64 - placed.at;
+        let whole = at - (wanted.rows.start * placed.row_bytes()) as u64 - placed.at;
         Ok(placed.rounded.map_or(0, |rounded| whole + rounded + wanted.rows.start as u64 * 2))
     }
 
     fn bias(&self, bias: Option<Weight>, len: u32) -> Result<Address, Fault> {
         bias.map_or(Ok(0), |bias| self.vector(bias, len))
     }
+}
+
+/// Whether a library did a product, and with kernels of ours what it left of its end.
+///
+/// # Safety
+/// As [`Sink::multiply`].
+unsafe fn multiplied(product: &Product, sink: &mut impl Sink) -> Result<bool, Fault> {
+    let Product { precision, end, out, .. } = *product;
+    // SAFETY: the caller says so.
+    let (y, act) = match unsafe { sink.multiply(product) }? {
+        Answer::No => return Ok(false),
+        Answer::Done => return Ok(true),
+        Answer::Then(y, act) => (y, act),
+    };
+    if let Some(act) = act {
+        let activate = Activate::new(precision, y, act, y)?;
+        // SAFETY: as above; the product lies in the outcome or in the workspace, and every number is read before it is written.
+        unsafe { sink.launch(&activate) }?;
+    }
+    if end.then.kind != Then::STORE {
+        let combine = Combine::new(precision, y, end.then, out)?;
+        // SAFETY: as above.
+        unsafe { sink.launch(&combine) }?;
+    }
+    Ok(true)
 }
 
 /// A number of rows or columns as kernels count them.

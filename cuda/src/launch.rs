@@ -177,6 +177,29 @@ pub trait Launch {
     fn args(&self) -> &Self::Args;
 }
 
+/// What a kernel asks of a block's shared memory when it is launched, beside what it declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// Its name.
+    pub kernel: &'static str,
+    /// Bytes.
+    pub bytes: u32,
+    /// The first cards that it is launched on: major times ten plus minor, 0 for all.
+    pub capability: u32,
+}
+
+/// Every kernel that asks for any, with the most that it asks for on each kind of card.
+pub fn shared() -> Vec<Shared> {
+    let tiles = [gemm::TILES, conv::TILES, fp8::TILES].concat();
+    let of = |(tile, capability): (product::Tile, u32)| Shared { kernel: tile.kernel, bytes: tile.shared, capability };
+    let mut most: std::collections::BTreeMap<(&str, u32), Shared> = std::collections::BTreeMap::new();
+    for shared in tiles.into_iter().map(of).chain(attention::shared()) {
+        let known = most.entry((shared.kernel, shared.capability)).or_insert(shared);
+        known.bytes = known.bytes.max(shared.bytes);
+    }
+    most.into_values().collect()
+}
+
 /// All structs that kernels take, in the order of `args.h`.
 pub fn declarations() -> Vec<Declaration> {
     [gemm::DECLARATIONS, conv::DECLARATIONS, fp8::DECLARATIONS, attention::DECLARATIONS, rows::DECLARATIONS].concat()

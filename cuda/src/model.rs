@@ -5,17 +5,18 @@
 //!        └─► pieces of rows ─► threads convert them into a slot of pinned memory ─► the card copies ─► the next slot
 //! ```
 //! Matrices lie in the precision of the programs that read them, vectors (biases, weights of norms) as singles: they are
-//! added to sums, which are singles. Convolutions lie as `[out, kernel, kernel, in]`, so that the channels of a tap stand
+//! added to sums, which are singles. Matrices that are kept in eight bits lie as rows of e4m3, which begin at multiples of 16,
+//! and their scales, a single a row, behind all parameters: they are known when the rows are converted. Convolutions lie as `[out, kernel, kernel, in]`, so that the channels of a tap stand
 //! side by side as they do in pixels.
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use thumbforge_diffusion::dtype::{DType, Precision, f32_to_bf16};
 use thumbforge_diffusion::param::{Param, Params};
-use thumbforge_diffusion::rows;
+use thumbforge_diffusion::rows::{self, eights};
 
 use crate::driver::Stream;
 use crate::error::CudaError;
@@ -37,10 +38,30 @@ pub(crate) struct Placed {
     pub(crate) shape: Vec<usize>,
     /// From the beginning of the model.
     pub(crate) at: u64,
-    /// Bytes of a number: 2 or 4.
+    /// Bytes of a number: 1 in eight bits, 2 or 4.
     pub(crate) number_bytes: usize,
+    /// What more there is of rows in eight bits.
+    pub(crate) eights: Option<Eights>,
     /// Where a vector lies once more, as bf16: cuBLASLt adds a bias of the outcome's type alone.
     pub(crate) rounded: Option<u64>,
+}
+
+/// How rows in eight bits lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Eights {
+    /// Bytes from row to row.
+    pub(crate) stride: usize,
+    /// Which of all scales of the model is that of the first row.
+    first: usize,
+    /// Where that one lies, from the beginning of the model; a multiple of 16.
+    pub(crate) scales_at: u64,
+}
+
+impl Eights {
+    /// Rows begin at multiples of so many bytes, as [`crate::launch::fp8::Fp8Mat`] wants them.
+    const ALIGN: usize = 16;
+    /// Scales of a parameter begin at multiples of so many: 16 bytes, which the kernel and cuBLASLt read at once.
+    const SCALES: usize = 4;
 }
 
 impl Placed {
@@ -53,6 +74,11 @@ impl Placed {
     pub(crate) fn row_len(&self) -> usize {
         self.shape.get(1..).map_or(1, |rest| rest.iter().product())
     }
+
+    /// Bytes from row to row.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.eights.map_or(self.row_len() * self.number_bytes, |eights| eights.stride)
+    }
 }
 
 /// Places of all parameters of a model.
@@ -62,13 +88,17 @@ pub(crate) struct Layout<'a> {
     places: Vec<(&'a str, &'a Param, Placed)>,
     /// Of all of them.
     pub(crate) bytes: u64,
+    /// Where scales lie, and how many.
+    scales_at: u64,
+    scales: usize,
 }
 
 impl<'a> Layout<'a> {
     /// Of `params` for programs of `precision`.
     pub(crate) fn of(params: &'a Params, precision: Precision) -> Self {
         let mut bytes = 0u64;
-        let mut places = Vec::with_capacity(params.0.len());
+        let mut places: Vec<(&str, &Param, Placed)> = Vec::with_capacity(params.0.len());
+        let mut scales = 0usize;
         let mut take = |numbers: u64, number_bytes: usize| {
             let at = bytes;
             // A model of more bytes than can be counted fits no card.
@@ -77,14 +107,36 @@ impl<'a> Layout<'a> {
             at
         };
         for (name, param) in &params.0 {
-            let vector = param.shape.len() <= 1;
-            let number_bytes = if vector { 4 } else { precision.bytes() };
-            let numbers = param.rows().saturating_mul(param.row_len()) as u64;
+            let (vector, rows) = (param.shape.len() <= 1, param.rows());
+            let number_bytes = match (vector, param.eights) {
+                (true, _) => 4,
+                (false, true) => 1,
+                (false, false) => precision.bytes(),
+            };
+            let eights = (number_bytes == 1).then(|| {
+                let stride = param.row_len().checked_next_multiple_of(Eights::ALIGN).unwrap_or(usize::MAX);
+                let first = scales;
+                let count = rows.checked_next_multiple_of(Eights::SCALES).unwrap_or(usize::MAX);
+                scales = scales.saturating_add(count);
+                Eights { stride, first, scales_at: 0 }
+            });
+            let row_len = eights.map_or(param.row_len(), |eights| eights.stride);
+            let numbers = rows.saturating_mul(row_len) as u64;
             let at = take(numbers, number_bytes);
             let rounded = (vector && precision == Precision::Bf16).then(|| take(numbers, 2));
-            places.push((name.as_str(), param, Placed { shape: param.shape.clone(), at, number_bytes, rounded }));
+            let shape = param.shape.clone();
+            places.push((name.as_str(), param, Placed { shape, at, number_bytes, eights, rounded }));
         }
-        Self { places, bytes }
+        let scales_at = take(scales as u64, 4);
+        for eights in places.iter_mut().filter_map(|(_, _, placed)| placed.eights.as_mut()) {
+            eights.scales_at = scales_at.saturating_add((eights.first as u64).saturating_mul(4));
+        }
+        Self { places, bytes, scales_at, scales }
+    }
+
+    /// Room for all scales, which are known when their rows were converted.
+    fn room_for_scales(&self) -> Vec<AtomicU32> {
+        (0..self.scales).map(|_| AtomicU32::new(0)).collect()
     }
 
     /// The places alone.
@@ -105,6 +157,7 @@ impl<'a> Layout<'a> {
         for (name, param, placed) in &self.places {
             cut_all(name, param, placed, &mut units)?;
         }
+        let scales = self.room_for_scales();
         let mut rest = units.as_slice();
         while let Some(first) = rest.first() {
             let fits = |unit: &&Unit<'_>| unit.bytes.end - first.bytes.start <= SLOT_BYTES as u64;
@@ -113,12 +166,22 @@ impl<'a> Layout<'a> {
             let end = piece.last().map_or(first.bytes.end, |last| last.bytes.end);
             let bytes = usize::try_from(end - first.bytes.start).unwrap_or(usize::MAX);
             let fill = |room: &mut [u8]| {
-                convert_all(piece, first.bytes.start, room, threads);
+                convert_all(piece, first.bytes.start, room, &scales, threads);
                 Ok(())
             };
             // SAFETY: the caller says that all of the model has room there, and units lie in it.
             unsafe { staging.send(stream, to + first.bytes.start, bytes, fill) }?;
             rest = behind;
+        }
+        let mut at = to + self.scales_at;
+        for piece in scales.chunks(SLOT_BYTES / 4) {
+            let fill = |room: &mut [u8]| {
+                write_scales(piece, room);
+                Ok(())
+            };
+            // SAFETY: as above: scales are part of the layout, and pieces of them follow one another.
+            unsafe { staging.send(stream, at, piece.len() * 4, fill) }?;
+            at += piece.len() as u64 * 4;
         }
         Ok(())
     }
@@ -132,6 +195,8 @@ struct Unit<'a> {
     /// Side of a convolution's kernel, squared; 1 where nothing is turned.
     taps: usize,
     number_bytes: usize,
+    /// Of rows in eight bits: bytes from row to row, and which scale is that of the first row here.
+    eights: Option<(usize, usize)>,
     /// Where they lie in the model.
     bytes: Range<u64>,
 }
@@ -162,7 +227,7 @@ fn cut<'a>(name: &str, param: &'a Param, placed: &Placed, units: &mut Vec<Unit<'
         [_, _, height, width] => height * width,
         _ => 1,
     };
-    let row_bytes = param.row_len() * placed.number_bytes;
+    let row_bytes = placed.eights.map_or(param.row_len() * placed.number_bytes, |eights| eights.stride);
     if row_bytes > SLOT_BYTES {
         return Err(CudaError::Fault(format!("load {name}: a row of {row_bytes} bytes is longer than {SLOT_BYTES}")));
     }
@@ -171,13 +236,15 @@ fn cut<'a>(name: &str, param: &'a Param, placed: &Placed, units: &mut Vec<Unit<'
         let rows = first..param.rows().min(first + step);
         let at = |row: usize| placed.at + (row * row_bytes) as u64;
         let bytes = at(rows.start)..at(rows.end);
-        units.push(Unit { param: param.clone(), rows, taps, number_bytes: placed.number_bytes, bytes });
+        let eights = placed.eights.map(|eights| (eights.stride, eights.first + first));
+        units.push(Unit { param: param.clone(), rows, taps, number_bytes: placed.number_bytes, eights, bytes });
     }
     Ok(())
 }
 
-/// Converts units that follow one another into `room`, whose first byte is that of the place `from` of the model.
-fn convert_all(units: &[Unit<'_>], from: u64, room: &mut [u8], threads: usize) {
+/// Converts units that follow one another into `room`, whose first byte is that of the place `from` of the model. Scales of
+/// rows in eight bits go to their places among `scales`, those of the model.
+fn convert_all(units: &[Unit<'_>], from: u64, room: &mut [u8], scales: &[AtomicU32], threads: usize) {
     let mut parts = Vec::with_capacity(units.len());
     let (mut rest, mut at) = (room, from);
     for unit in units {
@@ -194,7 +261,7 @@ fn convert_all(units: &[Unit<'_>], from: u64, room: &mut [u8], threads: usize) {
         let mut singles = Vec::new();
         loop {
             let Some((unit, room)) = parts.lock().next() else { break };
-            convert(unit, room, &mut singles);
+            convert(unit, room, scales, &mut singles);
         }
     };
     std::thread::scope(|scope| {
@@ -205,15 +272,31 @@ fn convert_all(units: &[Unit<'_>], from: u64, room: &mut [u8], threads: usize) {
     });
 }
 
+/// Scales as they lie on the card.
+fn write_scales(scales: &[AtomicU32], room: &mut [u8]) {
+    let (fours, _) = room.as_chunks_mut::<4>();
+    // The threads that stored them have ended.
+    fours.iter_mut().zip(scales).for_each(|(raw, scale)| *raw = scale.load(Ordering::Relaxed).to_le_bytes());
+}
+
 /// One unit. `singles` is room that is kept from unit to unit.
-fn convert(unit: &Unit<'_>, room: &mut [u8], singles: &mut Vec<f32>) {
-    if unit.taps == 1 && copy_stored(unit, room) {
+fn convert(unit: &Unit<'_>, room: &mut [u8], scales: &[AtomicU32], singles: &mut Vec<f32>) {
+    if unit.eights.is_none() && unit.taps == 1 && copy_stored(unit, room) {
         return;
     }
     let row_len = unit.param.row_len();
     singles.clear();
     singles.resize(unit.rows.len() * row_len, 0.0);
     rows::read(&unit.param, unit.rows.clone(), singles);
+    if let Some((stride, first)) = unit.eights {
+        let lines = room.chunks_exact_mut(stride.max(1)).zip(singles.chunks_exact(row_len.max(1)));
+        for ((line, row), scale) in lines.zip(scales.get(first..).unwrap_or_default()) {
+            let (numbers, rest) = line.split_at_mut(row.len());
+            scale.store(eights::round(row, numbers).to_bits(), Ordering::Relaxed);
+            rest.fill(0);
+        }
+        return;
+    }
     // Of a convolution's row, the tap `tap` of channel `channel` goes to place `tap · channels + channel`.
     let (taps, channels) = (unit.taps, row_len / unit.taps.max(1));
     let from = |place: usize| {
@@ -233,7 +316,8 @@ fn convert(unit: &Unit<'_>, room: &mut [u8], singles: &mut Vec<f32>) {
     }
 }
 
-/// Copies rows that are stored as they are wanted. False where they are not.
+/// Copies rows that are stored as they are wanted. False where they are not, as rows in eight bits never are: files of e4m3
+/// have one scale for all rows or none, and so other bytes.
 fn copy_stored(unit: &Unit<'_>, room: &mut [u8]) -> bool {
     let wanted = if unit.number_bytes == 2 { DType::Bf16 } else { DType::F32 };
     let as_wanted = unit.param.parts.iter().all(|part| part.tensor.dtype() == wanted && part.scale == 1.0);
@@ -278,8 +362,9 @@ mod tests {
         for (name, param, placed) in &layout.places {
             cut_all(name, param, placed, &mut units).expect("sound");
         }
-        let mut room = vec![0xEE; layout.bytes as usize];
-        convert_all(&units, 0, &mut room, threads);
+        let (mut room, scales) = (vec![0xEE; layout.bytes as usize], layout.room_for_scales());
+        convert_all(&units, 0, &mut room, &scales, threads);
+        write_scales(&scales, &mut room[layout.scales_at as usize..][..layout.scales * 4]);
         room
     }
 
@@ -370,6 +455,47 @@ mod tests {
         let alone = converted(&params, Precision::Bf16, 1);
         assert!(alone == converted(&params, Precision::Bf16, 5));
         assert_eq!(halves(&alone[..1200 * 300 * 2]), rounded(&numbers(1200 * 300)));
+    }
+
+    #[test]
+    fn rows_in_eight_bits_have_their_scales_behind_all() {
+        let (first, second) = (numbers(5 * 33), numbers(3 * 16));
+        let whole = |shape: &[usize], numbers: &[f32]| Param::whole(Tensor::of_f32(shape.to_vec(), numbers));
+        let params = params(&[
+            ("a.bias", whole(&[5], &numbers(5))),
+            ("a.weight", whole(&[5, 33], &first)),
+            ("b.weight", whole(&[3, 16], &second)),
+            ("c.weight", whole(&[3, 16], &second)),
+        ])
+        .in_eights(&|name| ["a.weight", "b.weight"].contains(&name));
+        let layout = Layout::of(&params, Precision::Bf16);
+        // A vector of singles and of bf16, 5 x 48, 3 x 16, 3 x 16 x 2, and scales for 8 and 4 rows.
+        assert_eq!((layout.bytes, layout.scales_at, layout.scales), (6 * 256, 5 * 256, 12));
+        let given = converted(&params, Precision::Bf16, 2);
+        let check = |name: &str, numbers: &[f32], cols: usize| {
+            let placed = &layout.places()[name];
+            let Eights { stride, scales_at, .. } = placed.eights.expect("in eight bits");
+            assert!(
+                placed.row_bytes() == stride && stride == cols.next_multiple_of(16) && scales_at.is_multiple_of(16)
+            );
+            for (at, row) in numbers.chunks(cols).enumerate() {
+                let mut expected = vec![0; stride];
+                let scale = eights::round(row, &mut expected);
+                assert_eq!(given[placed.at as usize + at * stride..][..stride], expected, "row {at} of {name}");
+                assert_eq!(given[scales_at as usize + at * 4..][..4], scale.to_le_bytes(), "the scale of row {at}");
+            }
+        };
+        check("a.weight", &first, 33);
+        check("b.weight", &second, 16);
+        assert_eq!(halves(&given[4 * 256..][..96]), rounded(&second), "what stays in bf16");
+        // Rows of several units.
+        let long = params_of_long_rows();
+        assert!(converted(&long, Precision::Bf16, 1) == converted(&long, Precision::Bf16, 5), "threads change no byte");
+    }
+
+    fn params_of_long_rows() -> Params {
+        let matrix = Param::whole(Tensor::of_f32(vec![900, 3000], &numbers(900 * 3000)));
+        params(&[("w", matrix)]).in_eights(&|_| true)
     }
 
     #[test]

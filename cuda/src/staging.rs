@@ -28,6 +28,15 @@ struct Slot {
     passed: Event,
 }
 
+impl Slot {
+    /// Has `passed` stand behind what `stream` was just given, whatever came of that: a copy that was taken on is waited for.
+    /// Where it cannot be marked, the copy is waited for here, or whoever uses the slot next would meet it.
+    fn mark(&self, stream: &Stream, copied: Result<(), CudaError>) -> Result<(), CudaError> {
+        let marked = self.passed.mark(stream).or_else(|err| stream.wait().and(Err(err)));
+        copied.and(marked)
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         // The card may still copy. Where it is lost, nobody copies any more.
@@ -67,9 +76,7 @@ impl Staging {
         fill(room)?;
         // SAFETY: the caller says that the bytes are there; nobody touches the slot before `passed`, which every use waits for.
         let sent = unsafe { stream.upload(to, room) };
-        // Marked whatever came of it: a copy that was taken on is waited for.
-        let marked = slot.passed.mark(stream);
-        sent.and(marked)
+        slot.mark(stream, sent)
     }
 
     /// Has the card copy `bytes` from `from`, piece by piece, and hands each piece to `take` with its place, in order.
@@ -98,8 +105,7 @@ impl Staging {
                 // SAFETY: the caller says that the bytes are there; a slot is as long as a piece, and nobody touches it before
                 // `passed`, which every use waits for.
                 let got = unsafe { stream.download(slot.pinned.bytes_mut().as_mut_ptr(), from + at, count) };
-                let marked = slot.passed.mark(stream);
-                got.and(marked)?;
+                slot.mark(stream, got)?;
                 let piece = (index, at, count);
                 at += count as u64;
                 Some(piece)

@@ -8,8 +8,11 @@ mod support;
 use support::{Cards, card};
 use thumbforge_cuda::Cuda;
 use thumbforge_cuda_standin::{Control, Mutation, Standin, build_kernels};
-use thumbforge_diffusion::conformance::{self, Tolerance};
+use thumbforge_diffusion::DiffusionError;
+use thumbforge_diffusion::conformance;
+use thumbforge_diffusion::device::{Device, Span};
 use thumbforge_diffusion::dtype::Precision::{self, Bf16, F32};
+use thumbforge_diffusion::graph::Element;
 use thumbforge_diffusion::plain::Plain;
 
 /// A change, and where it is looked for: cases whose names begin so, in a precision.
@@ -46,6 +49,7 @@ const COMBINE: (&str, &str) = ("combine.cu", "rows.cuh");
 const NORM: (&str, &str) = ("norm.cu", "rows.cuh");
 const GEMM: (&str, &str) = ("gemm.cu", "tile.cuh");
 const CONV: (&str, &str) = ("conv.cu", "tile.cuh");
+const FP8: (&str, &str) = ("fp8.cu", "tile.cuh");
 const MEET: (&str, &str) = ("attention_64.cu", "attention.cuh");
 
 const FAULTS: &[Fault] = &[
@@ -220,18 +224,85 @@ const FAULTS: &[Fault] = &[
     own("conv.cu", "conv: channels", Bf16, "if (++tap_x == a.side) tap_x = 0, ++tap_y;", "++tap_x;"),
     own("conv.cu", "conv: stride", F32, "within / a.out_width * a.step", "within / a.out_width"),
     own("conv.cu", "conv: 3 x 3", Bf16, "make_uint2(picture * a.height * a.width,", "make_uint2(0,"),
+    own("rgba8.cu", PIXELS, F32, "rintf(fminf", "floorf(0.5f + fminf"),
+    own("rgba8.cu", PIXELS, Bf16, "rintf(fminf", "floorf(fminf"),
+    own("rgba8.cu", PIXELS, Bf16, "fmaxf(x * 0.5f + 0.5f, 0)", "fabsf(x * 0.5f + 0.5f)"),
+    own("rgba8.cu", PIXELS, F32, "fminf(fmaxf(x * 0.5f + 0.5f, 0), 1)", "fmaxf(x * 0.5f + 0.5f, 0)"),
+    own("rgba8.cu", PIXELS, Bf16, "x * 0.5f + 0.5f", "x"),
+    own("rgba8.cu", PIXELS, F32, "0xff000000", "0xfe000000"),
+    own("rgba8.cu", PIXELS, Bf16, "byte_of(red) | byte_of(green) << 8", "byte_of(green) | byte_of(red) << 8"),
+    own("rgba8.cu", PIXELS, F32, "byte_of(blue) << 16", "byte_of(blue) << 8"),
+    own("rgba8.cu", PIXELS, Bf16, "each<1>(a.x.rows, 1", "each<1>(a.x.rows - 1, 1"),
+    own("rgba8.cu", PIXELS, F32, "ptr<u32>(a.out)[row] =", "ptr<u32>(a.out)[row / 2] ="),
+    own("rgba8.cu", PIXELS, Bf16, "red != red", "false"),
+    own("rgba8.cu", PIXELS, F32, "green != green", "false"),
+    own("rgba8.cu", PIXELS, Bf16, "blue != blue", "false"),
+    own("rgba8.cu", PIXELS, F32, "__uint_as_float(row + 1)", "__uint_as_float(row)"),
+    // Rows in eight bits: the scale, whose it is, how is rounded, and where k ends.
+    own("fp8.cu", "eights", Bf16, "*= scale * number(scales, i);", "*= scale;"),
+    own("fp8.cu", "eights", Bf16, "*= scale * number(scales, i);", "*= number(scales, i);"),
+    own("fp8.cu", "eights", Bf16, "ptr<const float>(a.x_scale)[rows[run]]", "ptr<const float>(a.x_scale)[0]"),
+    own("fp8.cu", "eights", Bf16, "ptr<const float>(a.weight_scale) + cols[run]", "ptr<const float>(a.weight_scale)"),
+    own("fp8.cu", "eights", Bf16, "ptr<float>(a.scale)[row] = scale;", "ptr<float>(a.scale)[row] = 1;"),
+    own("fp8.cu", "eights: rows of zeros", Bf16, "scale == 0 ? 0 : number(run, i) / scale,", "number(run, i) / scale,"),
+    own("fp8.cu", "eights", Bf16, "number(run, i) / scale, high", "number(run, i) / scale * 0.96875f, high"),
+    own("fp8.cu", "eights", Bf16, "e4m3x2_of(low, high)", "e4m3x2_of(high, low)"),
+    own("fp8.cu", "eights", Bf16, "E4M3_MAX = 448", "E4M3_MAX = 512"),
+    own("fp8.cu", "eights", Bf16, "E4M3_MAX = 448", "E4M3_MAX = 416"),
+    own("fp8.cu", "eights", Bf16, "most = max(most, shfl_xor(most, mask));", ""),
+    own("fp8.cu", "eights: k of several", Bf16, "__syncthreads();\n#pragma unroll", "#pragma unroll"),
+    own("fp8.cu", "eights: k of several", Bf16, "__float_as_uint(largest[i])", "__float_as_uint(largest[0])"),
+    own("fp8.cu", "eights", Bf16, "(k + STEP_BYTES - 1) / STEP_BYTES", "k / STEP_BYTES"),
+    header(FP8, "eights", Bf16, "max(0, min(left, static_cast<i32>(PIECE_BYTES)))", "static_cast<i32>(PIECE_BYTES)"),
+    own("fp8.cu", "eights", Bf16, "right(a.weight, at.col, 0, k)", "right(a.weight, at.row, 0, k)"),
 ];
+
+/// Where what makes bytes of pixels is looked at: no operation of a program does it.
+const PIXELS: &str = "pixels";
+
+/// Numbers of pixels: all of a picture's range and beyond, and those that fall between two bytes.
+fn pixels() -> Vec<f32> {
+    let between = (0..255).map(|byte| 2.0 * ((byte as f32 + 0.5) / 255.0) - 1.0);
+    let ties = between.clone().filter(|x| ((x * 0.5 + 0.5) * 255.0).fract() == 0.5).count();
+    assert!(ties > 20, "{ties} numbers are ties");
+    (0..405).map(|at| (at as f32 * 0.37).sin() * 1.3).chain(between).collect()
+}
+
+/// Whether bytes of pixels are not those of plain loops, or a number that is none is not told.
+fn pixels_are_wrong(device: &Cuda, precision: Precision) -> Result<bool, DiffusionError> {
+    let given = pixels();
+    let at = Span { offset: 64, len: given.len(), element: Element::Act, precision };
+    let bytes = 4 * at.len as u64 + 64;
+    let (mut plain, mut memory) = (Plain.reserve(bytes)?, device.reserve(bytes)?);
+    let mut drawn = [vec![0; at.len / 3 * 4], vec![0; at.len / 3 * 4]];
+    Plain.write(&mut plain, at, &given)?;
+    Plain.read_rgba8(&plain, at, &mut drawn[0])?;
+    device.write(&mut memory, at, &given)?;
+    device.read_rgba8(&memory, at, &mut drawn[1])?;
+    let mut wrong = drawn[0] != drawn[1];
+    // Red, green and blue, of the first pixel, one between, and the last.
+    for place in [0, 1, 2, 300, 301, 302, at.len - 3, at.len - 2, at.len - 1] {
+        let mut poisoned = given.clone();
+        poisoned[place] = f32::NAN;
+        device.write(&mut memory, at, &poisoned)?;
+        wrong |= device.read_rgba8(&memory, at, &mut drawn[1]).is_ok();
+    }
+    Ok(wrong)
+}
 
 /// Whether a case of a name that begins so differs, fails, or loses the card.
 fn found(device: &Cuda, (cases, precision): (&str, Precision), standin: &Standin) -> bool {
-    let all = conformance::cases();
+    if cases == PIXELS {
+        return pixels_are_wrong(device, precision).unwrap_or(true);
+    }
+    let all: Vec<_> = conformance::cases().into_iter().chain(conformance::cases_in_eights()).collect();
     let mut named = all.iter().filter(|case| case.name.starts_with(cases)).peekable();
     assert!(named.peek().is_some(), "no case begins with `{cases}`");
     named.any(|case| {
         [0, 1].into_iter().any(|seed| {
             standin.set(Control::Seed, seed);
             let far = conformance::differences(&Plain, device, case, precision);
-            far.map_or(true, |far| far.iter().any(|far| far.within(Tolerance::of(precision)).is_err()))
+            far.map_or(true, |far| far.iter().any(|far| far.within(case.tolerance(precision)).is_err()))
         })
     })
 }

@@ -4,6 +4,7 @@ mod support;
 
 use std::cell::Cell;
 
+use support::small::{CHANNELS, PIXELS, Small, TOKENS, VOCABULARY, numbers};
 use support::{Cards, card, settings};
 use thumbforge_cuda::pool::Class;
 use thumbforge_cuda::{Cuda, CudaError, Library, Model, Reserved, Settings};
@@ -11,101 +12,10 @@ use thumbforge_cuda_standin::{Control, Figure};
 use thumbforge_diffusion::DiffusionError;
 use thumbforge_diffusion::device::{Bases, Device, Span};
 use thumbforge_diffusion::dtype::Precision;
-use thumbforge_diffusion::graph::{Act, Builder, Element, Geometry, Mask, NormKind, Tokens, WeightUse};
+use thumbforge_diffusion::graph::{Builder, Element, Geometry, Mask, NormKind, Tokens, View, WeightUse};
 use thumbforge_diffusion::param::{Param, Params, Tensor};
 use thumbforge_diffusion::plain::Plain;
 use thumbforge_diffusion::plan::{Place, Program};
-
-const PIXELS: usize = 40;
-const CHANNELS: usize = 32;
-const TOKENS: usize = 5;
-const VOCABULARY: usize = 9;
-
-/// A small program with a workspace, parameters of both kinds, and words.
-struct Small {
-    program: Program,
-    params: Params,
-    kept: Vec<u64>,
-    bytes: u64,
-}
-
-fn numbers(seed: usize, count: usize) -> Vec<f32> {
-    (0..count).map(|at| ((at + 31 * seed) as f32 * 0.73).sin()).collect()
-}
-
-impl Small {
-    fn new(precision: Precision) -> Self {
-        let mut b = Builder::new();
-        let x = b.input("x", PIXELS, CHANNELS, Element::Act);
-        let y = b.group_norm(x, "group", 1, 4, 1e-5);
-        let y = b.activate(y, Act::Silu);
-        let y = b.norm_affine(y, NormKind::Layer, 1e-5, "norm");
-        let y = b.add(x, y);
-        b.output("y", y);
-        let ids = b.input("ids", TOKENS, 1, Element::U32);
-        let words = b.embed(ids, "table", VOCABULARY, CHANNELS, None);
-        b.output("words", words);
-        let program = Program::new(b.finish(), precision);
-        let vector = |seed| Param::whole(Tensor::of_f32(vec![CHANNELS], &numbers(seed, CHANNELS)));
-        let table = Tensor::of_f32(vec![VOCABULARY, CHANNELS], &numbers(9, VOCABULARY * CHANNELS));
-        let list = [
-            ("group.weight", vector(1)),
-            ("group.bias", vector(2)),
-            ("norm.weight", vector(3)),
-            ("norm.bias", vector(4)),
-            ("table", Param::whole(table)),
-        ];
-        let params = Params(list.into_iter().map(|(name, param)| (name.to_owned(), param)).collect());
-        let mut bytes = 0;
-        let mut place = |size: u64| {
-            bytes += size;
-            bytes - size
-        };
-        let kept = program.kept.iter().map(|kept| place(kept.bytes)).collect();
-        Self { bytes: bytes + program.scratch_bytes, program, params, kept }
-    }
-
-    fn span(&self, name: &str) -> Span {
-        let (index, kept) = self.program.kept(name).expect("kept");
-        let (len, precision) = (kept.rows * kept.cols, self.program.precision);
-        Span { offset: self.kept[index], len, element: kept.element, precision }
-    }
-
-    fn bases(&self) -> Bases<'_> {
-        let scratch = self.bytes - self.program.scratch_bytes;
-        Bases { scratch, kept: &self.kept }
-    }
-
-    fn given<D: Device>(&self, device: &D, ids: [u32; TOKENS]) -> Result<D::Memory, DiffusionError> {
-        let mut memory = device.reserve(self.bytes)?;
-        device.write(&mut memory, self.span("x"), &numbers(7, PIXELS * CHANNELS))?;
-        device.write_ids(&mut memory, self.span("ids"), &ids)?;
-        Ok(memory)
-    }
-
-    fn outcome<D: Device>(&self, device: &D, memory: &D::Memory) -> Result<Vec<f32>, DiffusionError> {
-        let (y, words) = (self.span("y"), self.span("words"));
-        let mut all = vec![0.0; y.len + words.len];
-        let (of_y, of_words) = all.split_at_mut(y.len);
-        device.read(memory, y, of_y)?;
-        device.read(memory, words, of_words)?;
-        Ok(all)
-    }
-
-    /// Loads, and runs as often as it takes to be recorded and replayed.
-    fn run<D: Device>(&self, device: &D, times: usize) -> Result<Vec<f32>, DiffusionError> {
-        let model = device.load(&self.params, self.program.precision)?;
-        let mut memory = self.given(device, [0, 8, 3, 3, 1])?;
-        for _ in 0..times {
-            device.run(&self.program, &model, &mut memory, self.bases(), &|| false)?;
-        }
-        self.outcome(device, &memory)
-    }
-
-    fn expected(&self) -> Vec<f32> {
-        self.run(&Plain, 1).expect("plain loops do not fail")
-    }
-}
 
 fn close(given: &[f32], expected: &[f32], most: f32) {
     assert_eq!(given.len(), expected.len());
@@ -286,9 +196,14 @@ fn what_does_not_fit_is_refused_and_named() {
     let singles = Small::new(Precision::F32);
     said(run(&singles.program, &model, &mut memory, small.bases()), "loaded for bf16");
     said(run(&small.program, &model, &mut memory, Bases { scratch: 0, kept: &[0] }), "was given 1");
-    said(run(&small.program, &model, &mut memory, Bases { scratch: u64::MAX, ..small.bases() }), "does not lie in");
+    said(
+        run(&small.program, &model, &mut memory, Bases { scratch: u64::MAX - 15, ..small.bases() }),
+        "does not lie in",
+    );
     let odd: Vec<u64> = small.kept.iter().map(|offset| offset + 1).collect();
-    said(run(&small.program, &model, &mut memory, Bases { kept: &odd, ..small.bases() }), "does not lie in");
+    said(run(&small.program, &model, &mut memory, Bases { kept: &odd, ..small.bases() }), "multiples of 16");
+    let odd = Bases { scratch: small.bases().scratch + 8, ..small.bases() };
+    said(run(&small.program, &model, &mut memory, odd), "multiples of 16");
     let same = vec![0; small.kept.len()];
     said(run(&small.program, &model, &mut memory, Bases { kept: &same, ..small.bases() }), "is written where");
     let mut fewer = small.params.clone();
@@ -313,6 +228,73 @@ fn what_does_not_fit_is_refused_and_named() {
     said(again.read(&memory, x, &mut vec![0.0; x.len]), "another card");
     // After all that it still draws.
     run(&small.program, &model, &mut memory, small.bases()).expect("a run");
+}
+
+/// A program in which much hangs on what can be read in vectors: attention in heads of 64, and sums along rows and groups.
+fn of_vectors(precision: Precision, before: usize) -> Program {
+    let mut b = Builder::new();
+    let whole = b.input("x", PIXELS, before + 3 * 64, Element::Act);
+    let qkv = View { col: before, cols: 3 * 64, ..whole };
+    let y = b.attention(&[Tokens::of(qkv)], 2, 1, 0.125, 1e-6, Mask::Full)[0];
+    let y = b.norm_affine(y, NormKind::Layer, 1e-5, "norm");
+    let y = b.group_norm(y, "group", 2, 4, 1e-5);
+    let y = b.linear(y, "linear", 64, true);
+    b.output("y", y);
+    Program::new(b.finish(), precision)
+}
+
+/// What [`of_vectors`] gives where its buffers begin `shift` bytes behind the beginning of a memory, as often as it takes to be
+/// replayed.
+fn given_at(cuda: &Cuda, program: &Program, shift: u64, before: usize) -> Result<Vec<u32>, DiffusionError> {
+    let model = cuda.load(&of_program(program), program.precision)?;
+    let mut bytes = shift;
+    let kept: Vec<u64> = program.kept.iter().map(|kept| (bytes, bytes += kept.bytes).0).collect();
+    let mut memory = cuda.reserve(bytes + program.scratch_bytes)?;
+    let span = |name: &str| {
+        let (index, buffer) = program.kept(name).expect("kept");
+        let (len, element, precision) = (buffer.rows * buffer.cols, buffer.element, program.precision);
+        Span { offset: kept[index], len, element, precision }
+    };
+    // The same numbers whatever stands before them.
+    let rows = numbers(5, PIXELS * 3 * 64);
+    let x: Vec<f32> =
+        rows.chunks(3 * 64).flat_map(|row| std::iter::repeat_n(0.0, before).chain(row.iter().copied())).collect();
+    cuda.write(&mut memory, span("x"), &x)?;
+    for _ in 0..3 {
+        cuda.run(program, &model, &mut memory, Bases { scratch: bytes, kept: &kept }, &|| false)?;
+    }
+    let mut y = vec![0.0; PIXELS * 64];
+    cuda.read(&memory, span("y"), &mut y)?;
+    Ok(y.into_iter().map(f32::to_bits).collect())
+}
+
+#[test]
+fn the_same_bytes_come_wherever_memory_lies() {
+    let Some(cards) = Cards::of_test("the_same_bytes_come_wherever_memory_lies") else { return };
+    let launches =
+        |name: &str| cards.standin.launches().into_iter().find(|(of, _)| of == name).map_or(0, |(_, count)| count);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let cuda = card(true);
+        // A column before them, and no row begins where a vector does.
+        for before in [0, 1] {
+            let program = of_vectors(precision, before);
+            let joint = launches("attention_64_joint_bf16");
+            let expected = given_at(&cuda, &program, 0, before).expect("a run");
+            for shift in [16, 48, 64, 256, 4096 + 16] {
+                let given = given_at(&cuda, &program, shift, before).expect("a run");
+                assert!(given == expected, "{} {shift} {before}", precision.word());
+            }
+            let joint = launches("attention_64_joint_bf16") - joint;
+            assert_eq!(
+                joint > 0,
+                precision == Precision::Bf16 && before == 0,
+                "{joint} of {} {before}",
+                precision.word()
+            );
+            let refused = given_at(&cuda, &program, 8, before).expect_err("no vector begins there").to_string();
+            assert!(refused.contains("multiples of 16"), "{refused}");
+        }
+    }
 }
 
 #[test]
@@ -377,14 +359,24 @@ fn pixels_are_made_on_the_card_as_on_the_host() {
         let mut read = vec![0; 4 * pixels];
         cuda.read_rgba8(&memory, at, &mut read).expect("read");
         assert!(read == expected, "{precision:?}");
-        let mut slot = vec![0; 4 * pixels];
-        let mut registered = cuda.register(&mut slot).expect("registered");
-        cuda.read_pixels(&memory, at, &mut registered).expect("read");
-        drop(registered);
-        assert!(slot == expected, "{precision:?}");
         let mut short = vec![0; 4 * pixels - 4];
         assert!(cuda.read_rgba8(&memory, at, &mut short).is_err());
         assert!(Plain.read_rgba8(&plain, at, &mut short).is_err());
+        // A number that is none is a picture that is none, wherever it stands, and is not told of the next.
+        for place in [0, 1500, 3 * pixels - 1] {
+            let poisoned: Vec<f32> =
+                given.iter().enumerate().map(|(at, x)| if at == place { f32::NAN } else { *x }).collect();
+            cuda.write(&mut memory, at, &poisoned).expect("written");
+            let said = cuda.read_rgba8(&memory, at, &mut read).expect_err("poisoned").to_string();
+            let reason = "numbers that are none";
+            assert!(said.contains(reason) && said.contains("cuda-sm90"), "{said}");
+            Plain.write(&mut plain, at, &poisoned).expect("written");
+            let said = Plain.read_rgba8(&plain, at, &mut read).expect_err("poisoned").to_string();
+            assert!(said.contains(reason) && said.contains("cpu-plain"), "{said}");
+            cuda.write(&mut memory, at, &given).expect("written");
+            cuda.read_rgba8(&memory, at, &mut read).expect("well again");
+            assert!(read == expected, "{precision:?}");
+        }
     }
     drop(cuda);
     cards.nothing_is_left();
@@ -548,9 +540,10 @@ fn programs_that_are_wrong_touch_nothing_beside_their_memory() {
                 6 => program.ops.swap(0, chance.below(3)),
                 7 => {
                     let at = chance.below(kept.len());
-                    kept[at] = chance.off(kept[at] as usize) as u64;
+                    // What lies elsewhere is refused before anything is looked at.
+                    kept[at] = chance.off(kept[at] as usize) as u64 & !15;
                 }
-                _ => scratch = chance.off(scratch as usize) as u64,
+                _ => scratch = chance.off(scratch as usize) as u64 & !15,
             }
         }
         match cuda.run(&program, &model, &mut memory, Bases { scratch, kept: &kept }, &|| false) {

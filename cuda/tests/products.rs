@@ -16,6 +16,7 @@ use thumbforge_cuda::launch::fp8::{Fp8Gemm, Fp8Mat, Fp8Rows};
 use thumbforge_cuda::launch::gemm::Gemm;
 use thumbforge_cuda::launch::product::{Card, End};
 use thumbforge_cuda::launch::{Launch, Mat, Then};
+use thumbforge_cuda_standin::Control;
 use thumbforge_diffusion::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use thumbforge_diffusion::graph::{Act, Geometry};
 
@@ -141,6 +142,33 @@ fn tiles_do_not_change_bytes() {
             }
         }
     }
+}
+
+#[test]
+fn a_launch_beyond_a_block_s_shared_memory_is_refused_before_the_driver_is_asked() {
+    let Some(cards) = Cards::of_test("a_launch_beyond_a_block_s_shared_memory") else { return };
+    // A card of compute capability 7.5 has 64 KiB for a block, and the launch is made for one with more.
+    cards.standin.set(Control::Capability, 75);
+    let mut table = Table::new();
+    let (rows, cols, k) = (256, 256, 64);
+    let x = mat(table.numbers(Precision::Bf16, &numbers(1, rows * k)), rows, k);
+    let weight = mat(table.numbers(Precision::Bf16, &numbers(2, cols * k)), cols, k);
+    let out = mat(table.numbers(Precision::Bf16, &numbers(3, rows * cols)), rows, cols);
+    let of = |card: &Card| Gemm::new(card, Precision::Bf16, x, weight, &End::default(), out, 0).expect("it fits");
+    let calls = |name: &str| cards.standin.calls().into_iter().find(|(of, _)| of == name).map_or(0, |(_, count)| count);
+    let asked = || ["cuFuncSetAttribute", "cuLaunchKernel"].map(calls);
+    let gemm = of(&FEW);
+    assert_eq!((gemm.kernel(), gemm.shared_bytes()), ("gemm_bf16_128x256", 96 << 10));
+    let function = table.module.function(gemm.kernel()).expect("the kernel");
+    let before = asked();
+    // SAFETY: the module is of this card, and all matrices lie in the memory.
+    let said = unsafe { table.stream.launch(&function, &gemm) }.expect_err("refused").to_string();
+    assert_eq!(said, "launch gemm_bf16_128x256: its blocks take 98304 bytes of shared memory, and the card has 65536");
+    assert_eq!(asked(), before);
+    // The launch that is made for this card fits.
+    table.upload();
+    table.launch(&of(&Card { capability: 75, multiprocessors: 40, shared_bytes: 64 << 10 }));
+    table.download();
 }
 
 /// What a byte of e4m3 says: sign, four bits of exponent with bias 7, three of mantissa.

@@ -131,6 +131,38 @@ pub struct Admitted {
     pub memory: String,
 }
 
+/// What saves memory and changes pixels, where a picture does not fit without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saves {
+    /// Words of `allow_lossy` that this device could save by, and nobody allowed.
+    pub allow: Vec<&'static str>,
+    /// Why weights are not kept in eight bits although they may be. It fits behind "since ".
+    pub unsound: Option<String>,
+}
+
+impl Default for Saves {
+    /// What every device could save by, where nobody knows what was allowed.
+    fn default() -> Self {
+        Self { allow: vec!["tiled-vae"], unsound: None }
+    }
+}
+
+impl Saves {
+    /// What is out of the question, behind the figures.
+    fn unsound(&self) -> String {
+        self.unsound.as_ref().map(|why| format!(", and fp8 is out of the question since {why}")).unwrap_or_default()
+    }
+
+    /// What to allow, between other things to do.
+    fn allow(&self) -> String {
+        if self.allow.is_empty() {
+            return String::new();
+        }
+        let words: Vec<String> = self.allow.iter().map(|word| format!("\"{word}\"")).collect();
+        format!("allow what saves memory (`allow_lossy = [{}]`), ", words.join(", "))
+    }
+}
+
 /// Why there is no art.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum EngineError {
@@ -153,15 +185,17 @@ pub enum EngineError {
     Missing(String),
     /// It needs more memory than there is.
     #[error(
-        "fit the picture into memory: it needs {} and {} are free; draw it smaller, with fewer pictures at once, or allow \
-         what saves memory (`allow_lossy = [\"tiled-vae\"]`), or name a fallback that is bought",
-        Bytes(*needed_bytes), Bytes(*free_bytes)
+        "fit the picture into memory: it needs {} and {} are free{}; draw it smaller, with fewer pictures at once, {}or name \
+         a fallback that is bought",
+        Bytes(*needed_bytes), Bytes(*free_bytes), saves.unsound(), saves.allow()
     )]
     OutOfMemory {
         /// What the smallest way to draw it takes.
         needed_bytes: u64,
         /// What there is.
         free_bytes: u64,
+        /// What else would save some.
+        saves: Saves,
     },
     /// The engine failed. It fits behind "failed to".
     #[error("{0}")]

@@ -34,7 +34,7 @@ use crate::buyer::{self, Buyer, Fresh, Order};
 use crate::clock::Clock;
 use crate::compose::{self, masked};
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
-use crate::engine::local::asked::{LOSSY, TILED_VAE};
+use crate::engine::local::asked::{LOSSY, Lossy};
 use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
 use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
@@ -514,9 +514,11 @@ impl Tools {
         // What a model gives up to fit into this machine's memory stands in its keys. Whether it would is asked only where
         // nothing else tells the keys apart: to answer, the model is opened, on its card.
         let lossy = || {
-            let mut route = last.clone();
-            route.realisation.settings.insert(LOSSY.to_owned(), TILED_VAE.to_owned());
-            leads(&route)
+            Lossy::RUNGS.into_iter().any(|lossy| {
+                let mut route = last.clone();
+                route.realisation.settings.insert(LOSSY.to_owned(), lossy.word().to_owned());
+                leads(&route)
+            })
         };
         let admitted =
             || is_model && lossy() && self.admitted(&there.asked.spec, &last).is_ok_and(|route| leads(&route));

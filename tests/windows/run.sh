@@ -83,7 +83,8 @@ for system in here there; do
     mkdir "$work/$system"
     cp -r unity-package/Samples~/LocaleVariants "$work/$system"
 done
-command cargo build -q --locked --workspace --bins
+# shellcheck disable=SC2086 # several words
+command cargo build -q --locked ${THUMBFORGE_BUILD:---workspace --bins}
 target/debug/thumbforge batch "$work/here/LocaleVariants" --data-dir "$work/here/data" -q
 run "$work/there" "$work/thumbforge.exe" batch LocaleVariants --data-dir data -q </dev/null
 diff -r "$work/here/LocaleVariants" "$work/there/LocaleVariants"

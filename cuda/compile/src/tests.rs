@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use thumbforge_cuda::launch::declarations;
+use thumbforge_cuda::launch::{declarations, shared};
 
 use crate::cards::{CARDS, PARAM_BYTES_MAX, REGISTERS, REGISTERS_THREAD_MAX, SHARED_BYTES_STATIC_MAX};
 use crate::elf::{self, ElfError};
@@ -160,6 +160,33 @@ fn nothing_is_spilled_and_every_block_fits() {
             assert!(takes.param_bytes <= PARAM_BYTES_MAX, "{who}");
         }
     }
+}
+
+#[test]
+fn every_launch_finds_its_shared_memory_on_every_card_that_it_is_made_for() {
+    let asked = shared();
+    for card in CARDS {
+        let capability: u32 = card.name.trim_end_matches('a').parse().expect("a number");
+        let kernels = &committed().cards[card.name].kernels;
+        for of in asked.iter().filter(|of| of.capability <= capability) {
+            let takes = kernels.get(of.kernel).unwrap_or_else(|| panic!("no kernel is called {}: {ANEW}", of.kernel));
+            let bytes = takes.shared_bytes + of.bytes;
+            assert!(bytes <= card.shared_bytes_max, "{} on sm_{}: {bytes} bytes", of.kernel, card.name);
+        }
+        // Kernels that work on tiles keep them there; none of them may be forgotten above.
+        let on_tiles = |name: &&String| {
+            let families =
+                ["gemm_bf16", "gemm_f32", "conv_", "fp8_gemm", "attention_64", "attention_512", "attention_wide"];
+            families.iter().any(|family| name.starts_with(family))
+        };
+        let forgotten: Vec<&String> =
+            kernels.keys().filter(on_tiles).filter(|name| asked.iter().all(|of| of.kernel != name.as_str())).collect();
+        assert!(forgotten.is_empty(), "what do launches of {forgotten:?} ask for?");
+    }
+    // The largest are as large as the smallest cards of their kind let them be, so the test could fail.
+    let most =
+        |capability: u32| asked.iter().filter(|of| of.capability <= capability).map(|of| of.bytes).max().expect("some");
+    assert!(most(89) > 96 << 10 && most(75) > 48 << 10, "{} {}", most(89), most(75));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use thumbforge_diffusion::device::Device;
 use thumbforge_diffusion::dtype::Precision;
-use thumbforge_diffusion::pipeline::{Engine, Layout, Prompts, Seeds, Unwatched};
+use thumbforge_diffusion::pipeline::{Engine, Keep, Layout, Prompts, Seeds, Unwatched};
 
 use crate::models::{open, request};
 use crate::options::{Options, Outcome};
@@ -24,12 +24,22 @@ struct Ask {
     guidance: f32,
 }
 
-/// `serve KIND`: says `{"ready_s"}` when the model's files are open, then for every line of the input what it took.
+/// `serve KIND`: says `{"ready_s", "able"}` when the model's files are open, then for every line of the input what it took.
+/// With `--eights` it is not able on devices that keep no matrices in eight bits, and draws nothing.
 pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let [kind] = &options.rest[..] else { return Err("serve: name a model".to_owned()) };
     let began = Instant::now();
-    let mut engine = Engine::new(subject.open(u64::MAX)?, open(options, kind)?);
-    say(&json!({ "ready_s": began.elapsed().as_secs_f64() }))?;
+    let device = subject.open(u64::MAX)?;
+    let able = !options.eights || device.keeps_eights();
+    let mut engine = Engine::new(device, open(options, kind)?);
+    say(&json!({ "ready_s": began.elapsed().as_secs_f64(), "able": able }))?;
+    if !able {
+        return Ok(true);
+    }
+    let mut layout = Layout { eights: options.eights, ..Layout::widest(1) };
+    if options.lean {
+        layout = Layout { text: Keep::Leaves, modulation: Keep::Leaves, ..layout };
+    }
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|err| format!("read what to draw: {err}"))?;
         let ask: Ask = serde_json::from_str(&line).map_err(|err| format!("read what to draw: {err}"))?;
@@ -41,7 +51,7 @@ pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outco
         asked.t5_tokens = if options.tiny { 16 } else { 256 };
         engine.device().forget_peak();
         let began = Instant::now();
-        let drawn = engine.draw(&asked, &Layout::widest(1), &Unwatched).map_err(|err| err.to_string())?;
+        let drawn = engine.draw(&asked, &layout, &Unwatched).map_err(|err| err.to_string())?;
         // Four bytes for a pixel, as textures have it.
         let rgba: Vec<u8> = drawn
             .pictures

@@ -33,6 +33,10 @@ pub(crate) struct Options {
     pub(crate) models: PathBuf,
     /// Tokenizers for all of them.
     pub(crate) tokenizers: PathBuf,
+    /// The transformer's matrices in eight bits, where the device keeps such.
+    pub(crate) eights: bool,
+    /// What is read once for a picture leaves the card again.
+    pub(crate) lean: bool,
     /// A part begins nothing new after so many seconds.
     pub(crate) seconds: u64,
 }
@@ -50,6 +54,8 @@ impl Options {
             tiny: false,
             models: PathBuf::from("/tmp/thumbforge-models"),
             tokenizers: PathBuf::from("tests/diffusion/fixtures/tokenizers"),
+            eights: false,
+            lean: false,
             seconds: 540,
         };
         while let Some(argument) = arguments.next() {
@@ -62,6 +68,8 @@ impl Options {
                     options.seconds = value()?.parse().map_err(|_| "read --seconds: it is no number".to_owned())?;
                 }
                 "--tiny" => options.tiny = true,
+                "--eights" => options.eights = true,
+                "--lean" => options.lean = true,
                 "--device" => {
                     options.device = match value()?.as_str() {
                         "cpu" => Use::Cpu,

@@ -160,6 +160,10 @@ impl<D: Device> Device for Counted<D> {
         self.inner.free_bytes().min(books.cap_bytes.saturating_sub(books.used_bytes))
     }
 
+    fn keeps_eights(&self) -> bool {
+        self.inner.keeps_eights()
+    }
+
     fn model_bytes(&self, params: &Params, precision: Precision) -> u64 {
         self.inner.model_bytes(params, precision)
     }
@@ -188,6 +192,10 @@ impl<D: Device> Device for Counted<D> {
 
     fn read(&self, memory: &Self::Memory, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError> {
         self.inner.read(&memory.inner, at, numbers)
+    }
+
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        self.inner.rgba8_workspace_bytes(pixels)
     }
 
     fn read_rgba8(&self, memory: &Self::Memory, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {

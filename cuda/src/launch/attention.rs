@@ -22,6 +22,7 @@ mod pack;
 #[cfg(test)]
 mod tests;
 
+pub(super) use meet::shared;
 use meet::{Kernel, PAD};
 pub use meet::{Meet, MeetArgs};
 pub use pack::{Pack, PackArgs};

@@ -64,6 +64,10 @@ const SINGLES_LARGE: Tile = Tile { kernel: "conv_f32_128x128", threads: 256, ..L
 const SINGLES_SMALL: Tile = Tile { kernel: "conv_f32_64x64", shared: 3 * 128 * 64, ..SMALL };
 const SINGLES_ODD: Tile = Tile { kernel: "conv_f32_64x64_odd", shared: 2 * 128 * 64, ..SMALL };
 
+/// All of its tiles, and the first cards that each is taken for.
+pub(super) const TILES: &[(Tile, u32)] =
+    &[(LARGE, TENSOR_CORES), (SMALL, 0), (FEW, 0), (ODD, 0), (SINGLES_LARGE, 0), (SINGLES_SMALL, 0), (SINGLES_ODD, 0)];
+
 /// Features up to which tiles of 16 columns are taken: the last convolution of a decoder makes three colours.
 const FEW_FEATURES: u32 = 16;
 
@@ -134,7 +138,7 @@ impl Conv {
             (Precision::Bf16, true) if card.capability < TENSOR_CORES => &[SMALL],
             (Precision::Bf16, true) => &[LARGE, SMALL],
         };
-        let tile = pick(tiles, card, out.rows, out.cols).ok_or_else(|| misfit("no kernel is known".to_owned()))?;
+        let tile = pick(what, tiles, card, out.rows, out.cols)?;
         let args = ConvArgs {
             x,
             weight,

@@ -135,6 +135,9 @@ const LARGE: Tile =
 const SMALL: Tile =
     Tile { kernel: "fp8_gemm_64x64", rows: 64, cols: 64, threads: 128, shared: 6 * 128 * 64, beside: 2, cost: 140 };
 
+/// All of its tiles, and the first cards that each is taken for.
+pub(super) const TILES: &[(Tile, u32)] = &[(LARGE, CAPABILITY_MIN), (SMALL, CAPABILITY_MIN)];
+
 /// A product of rounded rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fp8Gemm {
@@ -163,9 +166,7 @@ impl Fp8Gemm {
             );
             return Err(Misfit { what, reason });
         }
-        let Some(tile) = pick(&[LARGE, SMALL], card, out.rows, out.cols) else {
-            return Err(Misfit { what, reason: "no kernel is known".to_owned() });
-        };
+        let tile = pick(what, &[LARGE, SMALL], card, out.rows, out.cols)?;
         let args = Fp8GemmArgs {
             x: x.mat,
             weight: weight.mat,

@@ -66,6 +66,18 @@ const SINGLES_LARGE: Tile = Tile { kernel: "gemm_f32_128x128", threads: 256, ..L
 const SINGLES_SMALL: Tile = Tile { kernel: "gemm_f32_64x64", shared: 3 * 128 * 64, cost: 130, ..SMALL };
 const SINGLES_ODD: Tile = Tile { kernel: "gemm_f32_64x64_odd", shared: 2 * 128 * 64, ..SINGLES_SMALL };
 
+/// All of its tiles, and the first cards that each is taken for.
+pub(super) const TILES: &[(Tile, u32)] = &[
+    (WIDE, TENSOR_CORES),
+    (LARGE, TENSOR_CORES),
+    (SMALL, 0),
+    (FEW, 0),
+    (ODD, 0),
+    (SINGLES_LARGE, 0),
+    (SINGLES_SMALL, 0),
+    (SINGLES_ODD, 0),
+];
+
 /// A product. Where [`Gemm::finish`] gives something, that runs after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gemm {
@@ -117,9 +129,7 @@ impl Gemm {
             (Precision::Bf16, true) if splits > 1 || card.capability < TENSOR_CORES => &[SMALL],
             (Precision::Bf16, true) => &[WIDE, LARGE, SMALL],
         };
-        let Some(tile) = pick(tiles, card, out.rows, out.cols) else {
-            return Err(Misfit { what, reason: "no kernel is known".to_owned() });
-        };
+        let tile = pick(what, tiles, card, out.rows, out.cols)?;
         let args = GemmArgs {
             x,
             weight,

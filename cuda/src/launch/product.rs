@@ -85,10 +85,17 @@ impl Tile {
     }
 }
 
-/// The tile of `tiles` that is done first, of those whose shared memory the card has; the last where none fits.
-pub(super) fn pick(tiles: &[Tile], card: &Card, rows: u32, cols: u32) -> Option<Tile> {
+/// The tile of `tiles` that is done first, of those whose shared memory the card has. These kernels declare none themselves.
+///
+/// # Errors
+/// Where none fits.
+pub(super) fn pick(what: &'static str, tiles: &[Tile], card: &Card, rows: u32, cols: u32) -> Result<Tile, Misfit> {
     let fits = tiles.iter().filter(|tile| tile.shared <= card.shared_bytes);
-    fits.min_by_key(|tile| tile.time(card, rows, cols)).or(tiles.last()).copied()
+    fits.min_by_key(|tile| tile.time(card, rows, cols)).copied().ok_or_else(|| {
+        let least = tiles.iter().map(|tile| tile.shared).min().unwrap_or(0);
+        let reason = format!("its blocks take {least} bytes of shared memory, and the card has {}", card.shared_bytes);
+        Misfit { what, reason }
+    })
 }
 
 /// Whether rows can be touched in pieces of 16 bytes from their first number on.

@@ -35,7 +35,7 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
 ];
 
 /// Bytes that a thread moves at once where it can.
-const VECTOR_BYTES: u64 = 16;
+pub const VECTOR_BYTES: u64 = 16;
 
 /// Threads of a block of the kernels that work number by number.
 const POINT_THREADS: u32 = 256;

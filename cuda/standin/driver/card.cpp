@@ -8,8 +8,21 @@ static thread_local Context* current = nullptr;
 
 Context* current_context() { return current; }
 
-Enter::Enter(Capture capture) : guard(state().lock), error(CUDA_SUCCESS), card(0) {
+CUresult failing(const char* function) {
     State& all = state();
+    std::lock_guard<std::recursive_mutex> guard(all.lock);
+    ++all.calls[function];
+    if (all.failing.call == 0 || all.failing.function != function || --all.failing.call != 0) return CUDA_SUCCESS;
+    return all.failing.code;
+}
+#define MAY_FAIL()                                                             \
+    if (CUresult failed = failing(__func__); failed != CUDA_SUCCESS) return failed
+
+Enter::Enter(const char* function, Capture capture, Fails fails)
+    : guard(state().lock), error(CUDA_SUCCESS), behind(CUDA_SUCCESS), card(0) {
+    State& all = state();
+    (fails == late ? behind : error) = failing(function);
+    if (error != CUDA_SUCCESS) return;
     if (!all.initialised) {
         error = CUDA_ERROR_NOT_INITIALIZED;
     } else if (current == nullptr || current->references == 0) {
@@ -45,6 +58,7 @@ emulator::Model model(uint32_t card) {
 }
 
 API cuInit(unsigned) {
+    MAY_FAIL();
     std::lock_guard<std::recursive_mutex> guard(state().lock);
     State& all = state();
     if (all.controls.cards == 0) return CUDA_ERROR_NO_DEVICE;
@@ -63,6 +77,7 @@ API cuInit(unsigned) {
 }
 
 API cuDriverGetVersion(int* version) {
+    MAY_FAIL();
     *version = static_cast<int>(state().controls.driver);
     return CUDA_SUCCESS;
 }
@@ -73,10 +88,12 @@ static CUresult known(CUdevice card) {
     return card < 0 || static_cast<size_t>(card) >= state().contexts.size() ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
 }
 #define ENTER_CARD(card)                                        \
+    MAY_FAIL();                                                 \
     std::lock_guard<std::recursive_mutex> guard(state().lock);  \
     if (CUresult error = known(card); error != CUDA_SUCCESS) return error
 
 API cuDeviceGetCount(int* count) {
+    MAY_FAIL();
     std::lock_guard<std::recursive_mutex> guard(state().lock);
     if (!state().initialised) return CUDA_ERROR_NOT_INITIALIZED;
     *count = static_cast<int>(state().contexts.size());
@@ -142,6 +159,11 @@ API cuDeviceGetAttribute(int* value, int attribute, CUdevice card) {
 }
 
 static void end(Context& context) {
+    State& all = state();
+    // With one card they are all its own.
+    if (context.lost == CUDA_SUCCESS && all.contexts.size() == 1)
+        all.abandoned_count += all.allocations.size() + all.pools.size() + all.pinned.size() + all.streams.size() +
+                               all.events.size() + all.graphs.size() + all.executables.size() + all.modules.size();
     forget_streams(context.card);
     forget_modules(context.card);
     forget_memory(context.card);
@@ -157,19 +179,30 @@ API cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice card) {
     return CUDA_SUCCESS;
 }
 API cuDevicePrimaryCtxRelease_v2(CUdevice card) {
-    ENTER_CARD(card);
+    CUresult behind = failing(__func__);
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    if (CUresult error = known(card); error != CUDA_SUCCESS) return error;
     Context& of = *state().contexts[static_cast<size_t>(card)];
     if (of.references == 0) return CUDA_ERROR_INVALID_CONTEXT;
     if (of.references == 1) end(of);
     else --of.references;
-    return CUDA_SUCCESS;
+    return behind;
 }
 API cuDevicePrimaryCtxReset_v2(CUdevice card) {
-    ENTER_CARD(card);
+    CUresult behind = failing(__func__);
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    if (CUresult error = known(card); error != CUDA_SUCCESS) return error;
     Context& of = *state().contexts[static_cast<size_t>(card)];
     uint32_t references = of.references;
+    uint64_t abandoned = state().abandoned_count;
     end(of);
+    // Who resets a context means to end what is on it.
+    state().abandoned_count = abandoned;
     of.references = references;
+    return behind;
+}
+API cuDevicePrimaryCtxSetFlags_v2(CUdevice card, unsigned) {
+    ENTER_CARD(card);
     return CUDA_SUCCESS;
 }
 API cuDevicePrimaryCtxGetState(CUdevice card, unsigned* flags, int* active) {
@@ -183,6 +216,7 @@ API cuCtxGetCurrent(CUcontext* context) {
     return CUDA_SUCCESS;
 }
 API cuCtxSetCurrent(CUcontext context) {
+    MAY_FAIL();
     current = context;
     return CUDA_SUCCESS;
 }

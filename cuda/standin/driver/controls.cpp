@@ -82,11 +82,24 @@ EXPORT uint64_t standin_get(const char* name) {
         {"live_modules", all.modules.size()},         {"live_contexts", references},
         {"allocations", all.allocation_count},        {"launches", all.launch_count},
         {"replays", all.replay_count},                {"copies", all.copy_count},
+        {"abandoned", all.abandoned_count},
     };
     for (const auto& [known, value] : figures)
         if (strcmp(known, name) == 0) return value;
     if (const uint64_t* value = control(all.controls, name)) return *value;
     return UINT64_MAX;
+}
+
+// The n-th call of a function of the driver from now on fails with this code; with 0 none does.
+EXPORT void standin_fail(const char* function, uint64_t call, uint32_t code) {
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    state().failing = {function, call, code};
+}
+
+// In how many calls it fails; 0 where it did, or none shall.
+EXPORT uint64_t standin_failing() {
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    return state().failing.call;
 }
 
 // How often a kernel was run.
@@ -108,6 +121,15 @@ EXPORT size_t standin_launches(char* to, size_t bytes) {
     std::lock_guard<std::recursive_mutex> guard(state().lock);
     std::string text;
     for (const auto& [name, count] : state().launches) text += name + " " + std::to_string(count) + "\n";
+    memcpy(to, text.data(), text.size() < bytes ? text.size() : bytes);
+    return text.size();
+}
+
+// The functions of the driver that were called, each on its line with how often; likewise.
+EXPORT size_t standin_calls(char* to, size_t bytes) {
+    std::lock_guard<std::recursive_mutex> guard(state().lock);
+    std::string text;
+    for (const auto& [name, count] : state().calls) text += name + " " + std::to_string(count) + "\n";
     memcpy(to, text.data(), text.size() < bytes ? text.size() : bytes);
     return text.size();
 }

@@ -168,11 +168,11 @@ static CUresult freeable(CUdeviceptr at) {
     return CUDA_SUCCESS;
 }
 API cuMemFree_v2(CUdeviceptr at) {
-    ENTER(Enter::spoils);
-    if (at == 0) return CUDA_SUCCESS;
+    ENTER(Enter::spoils, Enter::late);
+    if (at == 0) return enter.behind;
     if (CUresult error = freeable(at); error != CUDA_SUCCESS) return error;
     if (CUresult error = drain_card(enter.card); error != CUDA_SUCCESS) return error;
-    if (release(reinterpret_cast<uint8_t*>(at))) return CUDA_SUCCESS;
+    if (release(reinterpret_cast<uint8_t*>(at))) return enter.behind;
     return lose(enter.card, CUDA_ERROR_ILLEGAL_ADDRESS, "memory around an allocation was written");
 }
 
@@ -197,14 +197,14 @@ API cuMemAllocFromPoolAsync(CUdeviceptr* to, size_t bytes, CUmemoryPool pool, CU
     return allocate_on(to, bytes, of, stream, enter.card);
 }
 API cuMemFreeAsync(CUdeviceptr at, CUstream of) {
-    ENTER();
+    ENTER(Enter::allowed, Enter::late);
     auto stream = stream_of(of, enter.card);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
     if (CUresult error = freeable(at); error != CUDA_SUCCESS) return error;
     state().allocations[reinterpret_cast<uint8_t*>(at)].leaving = true;
     Operation operation(Kind::free);
     operation.to = reinterpret_cast<uint8_t*>(at);
-    return enqueue(stream, std::move(operation));
+    return enter.after(enqueue(stream, std::move(operation)));
 }
 
 API cuMemPoolCreate(CUmemoryPool* to, const CUmemPoolProps* props) {
@@ -221,9 +221,9 @@ API cuMemPoolCreate(CUmemoryPool* to, const CUmemPoolProps* props) {
     return CUDA_SUCCESS;
 }
 API cuMemPoolDestroy(CUmemoryPool pool) {
-    ENTER();
+    ENTER(Enter::allowed, Enter::late);
     // What is still allocated from it lives until it is freed.
-    return state().pools.erase(pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return enter.after(state().pools.erase(pool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
 }
 static Pool* known(CUmemoryPool pool) {
     for (const auto& standard : state().standard_pools)
@@ -285,12 +285,12 @@ API cuMemHostAlloc(void** to, size_t bytes, unsigned) {
 }
 API cuMemAllocHost_v2(void** to, size_t bytes) { return cuMemHostAlloc(to, bytes, 0); }
 API cuMemFreeHost(void* at) {
-    ENTER(Enter::spoils);
+    ENTER(Enter::spoils, Enter::late);
     auto found = state().pinned.find(static_cast<uint8_t*>(at));
     if (found == state().pinned.end() || !found->second.made) return CUDA_ERROR_INVALID_VALUE;
     munmap(at, up(found->second.bytes, PAGE));
     state().pinned.erase(found);
-    return CUDA_SUCCESS;
+    return enter.behind;
 }
 API cuMemHostRegister_v2(void* at, size_t bytes, unsigned) {
     ENTER(Enter::spoils);

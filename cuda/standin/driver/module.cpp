@@ -22,12 +22,12 @@ API cuModuleLoadData(CUmodule* to, const void* image) {
 }
 API cuModuleLoadDataEx(CUmodule* to, const void* image, unsigned, int*, void**) { return cuModuleLoadData(to, image); }
 API cuModuleUnload(CUmodule module) {
-    ENTER(Enter::spoils);
+    ENTER(Enter::spoils, Enter::late);
     auto found = state().modules.find(module);
     if (found == state().modules.end()) return CUDA_ERROR_INVALID_HANDLE;
     for (const auto& [name, function] : found->second->functions) state().functions.erase(function.get());
     state().modules.erase(found);
-    return CUDA_SUCCESS;
+    return enter.behind;
 }
 API cuModuleGetFunction(CUfunction* to, CUmodule module, const char* name) {
     ENTER();

@@ -131,23 +131,36 @@ struct State {
     std::map<uint8_t*, Pinned> pinned;
     std::map<std::string, uint64_t> launches;
     uint64_t launch_count = 0, replay_count = 0, allocation_count = 0, copy_count = 0;
+    // What a context that worked took along when its last holder went: nobody else gave it back.
+    uint64_t abandoned_count = 0;
+    // How often each function was called, and which fails: at its n-th call from now on, with this code.
+    std::map<std::string, uint64_t> calls;
+    struct Failing { std::string function; uint64_t call = 0; CUresult code = 0; } failing;
     std::string fault;
 };
 
 State& state();
 
+// Counts a call of `function`; what it fails with because a test wants it, else 0.
+CUresult failing(const char* function);
+
 // Taken by every function of the API. `error` is what it answers at once, if not 0.
 struct Enter {
     std::lock_guard<std::recursive_mutex> guard;
-    CUresult error;
+    CUresult error, behind;
     // The card of the context that this thread has made current.
     uint32_t card;
     // `capturing`: whether the call may be made while a stream of the card is captured.
     enum Capture { allowed, spoils };
-    explicit Enter(Capture capture = allowed);
+    // `late`: where it fails because a test wants it, it does what it is for and then says so. So do functions of a driver
+    // that wait or give something back: they tell of what went wrong before.
+    enum Fails { early, late };
+    explicit Enter(const char* function, Capture capture = allowed, Fails fails = early);
+    CUresult after(CUresult outcome) const { return outcome == CUDA_SUCCESS ? behind : outcome; }
 };
-#define ENTER(...)           \
-    Enter enter{__VA_ARGS__}; \
+#define ENTER(...) ENTER_AS(__func__, __VA_ARGS__)
+#define ENTER_AS(function, ...)         \
+    Enter enter{function, __VA_ARGS__}; \
     if (enter.error != CUDA_SUCCESS) return enter.error
 
 Context* current_context();

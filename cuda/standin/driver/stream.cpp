@@ -115,15 +115,15 @@ API cuStreamCreate(CUstream* to, unsigned flags) {
 }
 API cuStreamCreateWithPriority(CUstream* to, unsigned flags, int) { return cuStreamCreate(to, flags); }
 API cuStreamDestroy_v2(CUstream stream) {
-    ENTER();
+    ENTER(Enter::allowed, Enter::late);
     if (!state().streams.count(stream)) return CUDA_ERROR_INVALID_HANDLE;
     auto kept = state().streams[stream];
     CUresult error = drain(kept, kept->enqueued);
     state().streams.erase(stream);
-    return error;
+    return enter.after(error);
 }
 API cuStreamSynchronize(CUstream of) {
-    ENTER();
+    ENTER(Enter::allowed, Enter::late);
     auto stream = stream_of(of, enter.card);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
     if (stream->capture) return stream->capture_spoiled = true, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -131,7 +131,7 @@ API cuStreamSynchronize(CUstream of) {
     for (auto& [key, pool] : state().pools)
         if (pool->card == enter.card) trim(*pool, pool->threshold);
     trim(*state().standard_pools[enter.card], state().standard_pools[enter.card]->threshold);
-    return CUDA_SUCCESS;
+    return enter.behind;
 }
 API cuStreamQuery(CUstream of) {
     ENTER();
@@ -179,8 +179,8 @@ API cuEventCreate(CUevent* to, unsigned flags) {
     return CUDA_SUCCESS;
 }
 API cuEventDestroy_v2(CUevent event) {
-    ENTER();
-    return state().events.erase(event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    ENTER(Enter::allowed, Enter::late);
+    return enter.after(state().events.erase(event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
 }
 API cuEventRecord(CUevent of, CUstream to) {
     ENTER();
@@ -206,11 +206,11 @@ API cuEventQuery(CUevent of) {
     return CUDA_ERROR_NOT_READY;
 }
 API cuEventSynchronize(CUevent of) {
-    ENTER();
+    ENTER(Enter::allowed, Enter::late);
     auto found = state().events.find(of);
     if (found == state().events.end()) return CUDA_ERROR_INVALID_HANDLE;
     auto event = found->second;
-    return event->recorded ? drain(event->stream, event->at) : CUDA_SUCCESS;
+    return enter.after(event->recorded ? drain(event->stream, event->at) : CUDA_SUCCESS);
 }
 API cuEventElapsedTime_v2(float* ms, CUevent from, CUevent to) {
     ENTER();
@@ -227,8 +227,8 @@ API cuEventElapsedTime_v2(float* ms, CUevent from, CUevent to) {
 API cuEventElapsedTime(float* ms, CUevent from, CUevent to) { return cuEventElapsedTime_v2(ms, from, to); }
 
 // A copy of `bytes`; `wait`: it is done when the call returns.
-static CUresult copy_call(Operation operation, CUstream of, bool wait) {
-    ENTER();
+static CUresult copy_call(const char* function, Operation operation, CUstream of, bool wait) {
+    ENTER_AS(function);
     auto stream = stream_of(of, enter.card);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
     if (operation.bytes == 0) return CUDA_SUCCESS;
@@ -262,15 +262,15 @@ static Operation copy_of(void* to, bool to_card, const void* from, bool from_car
 }
 static void* address(CUdeviceptr at) { return reinterpret_cast<void*>(at); }
 
-API cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t bytes) { return copy_call(copy_of(address(to), true, from, false, bytes), nullptr, true); }
-API cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t bytes) { return copy_call(copy_of(to, false, address(from), true, bytes), nullptr, true); }
-API cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) { return copy_call(copy_of(address(to), true, address(from), true, bytes), nullptr, false); }
-API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t bytes, CUstream stream) { return copy_call(copy_of(address(to), true, from, false, bytes), stream, false); }
-API cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstream stream) { return copy_call(copy_of(to, false, address(from), true, bytes), stream, false); }
-API cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) { return copy_call(copy_of(address(to), true, address(from), true, bytes), stream, false); }
+API cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t bytes) { return copy_call(__func__, copy_of(address(to), true, from, false, bytes), nullptr, true); }
+API cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t bytes) { return copy_call(__func__, copy_of(to, false, address(from), true, bytes), nullptr, true); }
+API cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) { return copy_call(__func__, copy_of(address(to), true, address(from), true, bytes), nullptr, false); }
+API cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t bytes, CUstream stream) { return copy_call(__func__, copy_of(address(to), true, from, false, bytes), stream, false); }
+API cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstream stream) { return copy_call(__func__, copy_of(to, false, address(from), true, bytes), stream, false); }
+API cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) { return copy_call(__func__, copy_of(address(to), true, address(from), true, bytes), stream, false); }
 
-static CUresult set_call(CUdeviceptr to, uint32_t value, uint32_t value_bytes, size_t count, CUstream of, bool wait) {
-    ENTER();
+static CUresult set_call(const char* function, CUdeviceptr to, uint32_t value, uint32_t value_bytes, size_t count, CUstream of, bool wait) {
+    ENTER_AS(function);
     auto stream = stream_of(of, enter.card);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
     Operation operation(Kind::set);
@@ -283,11 +283,11 @@ static CUresult set_call(CUdeviceptr to, uint32_t value, uint32_t value_bytes, s
     CUresult error = enqueue(stream, std::move(operation));
     return error == CUDA_SUCCESS && wait ? drain(stream, stream->enqueued) : error;
 }
-API cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) { return set_call(to, value, 1, count, nullptr, true); }
-API cuMemsetD32_v2(CUdeviceptr to, unsigned value, size_t count) { return set_call(to, value, 4, count, nullptr, true); }
-API cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream stream) { return set_call(to, value, 1, count, stream, false); }
-API cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream stream) { return set_call(to, value, 2, count, stream, false); }
-API cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream stream) { return set_call(to, value, 4, count, stream, false); }
+API cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) { return set_call(__func__, to, value, 1, count, nullptr, true); }
+API cuMemsetD32_v2(CUdeviceptr to, unsigned value, size_t count) { return set_call(__func__, to, value, 4, count, nullptr, true); }
+API cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream stream) { return set_call(__func__, to, value, 1, count, stream, false); }
+API cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream stream) { return set_call(__func__, to, value, 2, count, stream, false); }
+API cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream stream) { return set_call(__func__, to, value, 4, count, stream, false); }
 
 API cuStreamBeginCapture_v2(CUstream of, int) {
     ENTER();
@@ -300,13 +300,14 @@ API cuStreamBeginCapture_v2(CUstream of, int) {
     return CUDA_SUCCESS;
 }
 API cuStreamEndCapture(CUstream of, CUgraph* to) {
-    ENTER();
+    ENTER(Enter::allowed, Enter::late);
     *to = nullptr;
     auto stream = stream_of(of, enter.card);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
     if (!stream->capture) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
     std::unique_ptr<Graph> graph = std::move(stream->capture);
     if (stream->capture_spoiled) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (enter.behind != CUDA_SUCCESS) return enter.behind;
     *to = graph.get();
     state().graphs[graph.get()] = std::move(graph);
     return CUDA_SUCCESS;
@@ -320,8 +321,8 @@ API cuStreamIsCapturing(CUstream of, int* status) {
 }
 API cuThreadExchangeStreamCaptureMode(int*) { return CUDA_SUCCESS; }
 API cuGraphDestroy(CUgraph graph) {
-    ENTER();
-    return state().graphs.erase(graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    ENTER(Enter::allowed, Enter::late);
+    return enter.after(state().graphs.erase(graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
 }
 API cuGraphGetNodes(CUgraph graph, void** nodes, size_t* count) {
     ENTER();
@@ -342,8 +343,8 @@ API cuGraphInstantiateWithFlags(CUgraphExec* to, CUgraph graph, unsigned long lo
     return CUDA_SUCCESS;
 }
 API cuGraphExecDestroy(CUgraphExec executable) {
-    ENTER();
-    return state().executables.erase(executable) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    ENTER(Enter::allowed, Enter::late);
+    return enter.after(state().executables.erase(executable) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
 }
 API cuGraphUpload(CUgraphExec executable, CUstream) {
     ENTER();

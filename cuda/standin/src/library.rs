@@ -114,6 +114,8 @@ pub enum Figure {
     Replays,
     /// Copies done.
     Copies,
+    /// What a context took along that worked when its last holder gave it back: things that nobody gave back before.
+    Abandoned,
 }
 
 impl Figure {
@@ -147,6 +149,7 @@ impl Figure {
             Self::Launches => "launches",
             Self::Replays => "replays",
             Self::Copies => "copies",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -249,10 +252,30 @@ impl Standin {
 
     /// Kernels that were run, and how often.
     pub fn launches(&self) -> Vec<(String, u64)> {
-        let text = self.text("standin_launches");
-        let of =
-            |line: &str| line.split_once(' ').and_then(|(name, count)| Some((name.to_owned(), count.parse().ok()?)));
-        text.lines().filter_map(of).collect()
+        counts(&self.text("standin_launches"))
+    }
+
+    /// Functions of the driver that were called, and how often.
+    pub fn calls(&self) -> Vec<(String, u64)> {
+        counts(&self.text("standin_calls"))
+    }
+
+    /// The `call`-th call of a function of the driver from now on fails with `code`; with 0 none does. Functions that wait or give
+    /// something back do so first, as those of a driver that tell of what went wrong before.
+    pub fn fail(&self, function: &str, call: u64, code: u32) {
+        let name = CString::new(function).unwrap_or_default();
+        // SAFETY: it is `void standin_fail(const char*, uint64_t, uint32_t)`.
+        let fail = unsafe { self.function::<unsafe extern "C" fn(*const c_char, u64, u32)>("standin_fail") };
+        // SAFETY: the name ends in 0 and lives.
+        unsafe { fail(name.as_ptr(), call, code) }
+    }
+
+    /// In how many calls the function of [`Standin::fail`] fails; 0 where it has failed.
+    pub fn failing(&self) -> u64 {
+        // SAFETY: it is `uint64_t standin_failing()`.
+        let failing = unsafe { self.function::<unsafe extern "C" fn() -> u64>("standin_failing") };
+        // SAFETY: it takes nothing.
+        unsafe { failing() }
     }
 
     /// Why the last context was lost; empty where none was.
@@ -274,4 +297,10 @@ impl Standin {
             }
         }
     }
+}
+
+/// Lines of a name and a number.
+fn counts(text: &str) -> Vec<(String, u64)> {
+    let of = |line: &str| line.split_once(' ').and_then(|(name, count)| Some((name.to_owned(), count.parse().ok()?)));
+    text.lines().filter_map(of).collect()
 }

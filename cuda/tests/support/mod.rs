@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test uses its own part of it")]
 
+pub(crate) mod small;
+
 use parking_lot::{Mutex, MutexGuard};
 use thumbforge_cuda::{Cuda, Library, Model, Reserved, Settings};
 use thumbforge_cuda_standin::{Control, Figure, Standin};
@@ -41,6 +43,7 @@ impl Cards {
         ] {
             standin.set(control, value);
         }
+        standin.fail("", 0, 0);
         Some(Self { standin, _turn: turn })
     }
 
@@ -75,6 +78,10 @@ impl Device for Thrice {
         self.0.class(precision)
     }
 
+    fn keeps_eights(&self) -> bool {
+        self.0.keeps_eights()
+    }
+
     fn free_bytes(&self) -> u64 {
         self.0.free_bytes()
     }
@@ -105,6 +112,14 @@ impl Device for Thrice {
 
     fn read(&self, memory: &Reserved, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError> {
         self.0.read(memory, at, numbers)
+    }
+
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        self.0.rgba8_workspace_bytes(pixels)
+    }
+
+    fn read_rgba8(&self, memory: &Reserved, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
+        self.0.read_rgba8(memory, at, pixels)
     }
 
     fn copy(&self, memory: &mut Reserved, from: Span, to: Span) -> Result<(), DiffusionError> {

@@ -299,7 +299,7 @@ pub(super) fn left_out(row: &ModelRow, recipe: &Recipe, has_negative: bool, allo
         Lossy::Slg => settings.slg.is_some(),
         Lossy::MaskFeather => settings.mask_feather.is_some(),
         Lossy::MaskMode => settings.mask_mode.is_some(),
-        Lossy::TiledVae => false,
+        Lossy::TiledVae | Lossy::Fp8 => false,
     };
     if row.family != Family::Hosted {
         return Vec::new();

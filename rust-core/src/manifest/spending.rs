@@ -177,6 +177,9 @@ pub enum Lossy {
     /// Exact pixels of a local model where memory is short: the picture is decoded in tiles, with seams blended away.
     #[serde(rename = "tiled-vae")]
     TiledVae,
+    /// Exact pixels of a local model where memory is short even so: most of its matrices are kept and multiplied in eight bits,
+    /// on cards that can.
+    Fp8,
 }
 
 impl Lossy {
@@ -200,6 +203,7 @@ impl Lossy {
             Self::MaskFeather => "mask_feather",
             Self::MaskMode => "mask_mode",
             Self::TiledVae => "tiled-vae",
+            Self::Fp8 => "fp8",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::graph::Element;
-use crate::param::Params;
+use crate::param::{Param, Params};
 use crate::plan::Program;
 
 /// The class of device that gives the same bytes for the same plan; it stands in every realised key.
@@ -131,11 +131,18 @@ pub trait Device: Send + Sync {
     /// As [`Device::write`].
     fn read(&self, memory: &Self::Memory, at: Span, numbers: &mut [f32]) -> Result<(), DiffusionError>;
 
+    /// Bytes that [`Device::read_rgba8`] of so many pixels takes beside the memory that it reads.
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        let _ = pixels;
+        0
+    }
+
     /// Reads a picture, three numbers of -1 to 1 for each pixel, as red, green, blue and an alpha of 255 each: 255 times
-    /// `x / 2 + 1 / 2`, bounded, rounded, ties to even. A device that has pixels on a card makes the bytes there.
+    /// `x / 2 + 1 / 2`, bounded, rounded, ties to even. A device that has pixels on a card makes the bytes there, so that a
+    /// third of what singles are leaves it.
     ///
     /// # Errors
-    /// As [`Device::write`], or when the pixels are not four bytes each.
+    /// As [`Device::write`], [`no_number`] where the picture has one that is none, or when the pixels are not four bytes each.
     fn read_rgba8(&self, memory: &Self::Memory, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
         if pixels.len() as u64 * 3 != at.len as u64 * 4 {
             let (bytes, numbers) = (pixels.len(), at.len);
@@ -143,8 +150,11 @@ pub trait Device: Send + Sync {
         }
         let mut numbers = vec![0.0; at.len];
         self.read(memory, at, &mut numbers)?;
+        if numbers.iter().any(|number| number.is_nan()) {
+            return Err(no_number(&self.class(at.precision)));
+        }
         for (pixel, number) in pixels.chunks_exact_mut(4).zip(numbers.chunks_exact(3)) {
-            let byte = |x: f32| ((x * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
+            let byte = |x: f32| byte_of((x * 0.5 + 0.5).clamp(0.0, 1.0));
             pixel.copy_from_slice(&[byte(number[0]), byte(number[1]), byte(number[2]), 255]);
         }
         Ok(())
@@ -171,11 +181,51 @@ pub trait Device: Send + Sync {
     ) -> Result<(), DiffusionError>;
 }
 
-/// For devices that read weights as they are.
-pub(crate) fn refuse_eights(params: &Params) -> Result<(), DiffusionError> {
+/// A number of 0 to 1 as files of pictures have it: 255 times as much, rounded, ties to even as numpy rounds them.
+pub(crate) fn byte_of(number: f32) -> u8 {
+    (number * 255.0).round_ties_even() as u8
+}
+
+/// Why a picture of a device has no bytes: some of its numbers are NaN.
+pub fn no_number(class: &DeviceClass) -> DiffusionError {
+    let reason =
+        "the picture came out as numbers that are none: the weights are damaged, or overflow this number format";
+    DiffusionError::Device { device: class.to_string(), reason: reason.to_owned() }
+}
+
+/// For devices that keep nothing in eight bits.
+///
+/// # Errors
+/// When something is to be kept so.
+pub fn refuse_eights(params: &Params) -> Result<(), DiffusionError> {
     match params.first_in_eights() {
         None => Ok(()),
         Some(name) => Err(DiffusionError::Request(format!("load {name} in eight bits: this device keeps none so"))),
+    }
+}
+
+/// For devices that keep matrices in eight bits: only what linear layers read, and only for programs of bf16, whose
+/// activations are rounded on their way to a product.
+///
+/// # Errors
+/// When something else is to be kept so.
+pub fn check_eights(params: &Params, precision: Precision) -> Result<(), DiffusionError> {
+    let wrong = |(name, param): (&String, &Param)| {
+        let reason = match (param.shape.len(), precision) {
+            (2, Precision::Bf16) => return None,
+            (2, other) => format!("products in eight bits are part of bf16, not of {}", other.word()),
+            _ => format!("{:?} is no matrix", param.shape),
+        };
+        Some(DiffusionError::Request(format!("load {name} in eight bits: {reason}")))
+    };
+    params.0.iter().filter(|(_, param)| param.eights).find_map(wrong).map_or(Ok(()), Err)
+}
+
+/// Why a program does not run with a model: `wanted` says whether the program reads `name` in eight bits.
+pub fn eights_differ(name: &str, wanted: bool) -> String {
+    match wanted {
+        true => format!("the program reads {name} in eight bits, and the model was loaded without"),
+        false => format!("the model keeps {name} in eight bits, and the program was planned without"),
     }
 }
 

@@ -143,9 +143,56 @@ pub const fn f32_to_bf16(value: f32) -> u16 {
     ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) as u16
 }
 
+/// The nearest fp8 number with 4 bits of exponent, ties to even, as cards' own instruction has it: what is too large becomes
+/// the largest, 448, and NaN the one NaN with all bits but the sign set.
+#[inline]
+pub const fn f32_to_e4m3(value: f32) -> u8 {
+    let bits = value.to_bits();
+    let (sign, size) = ((bits >> 24) as u8 & 0x80, bits & 0x7FFF_FFFF);
+    if size > 0x7F80_0000 {
+        return 0x7F;
+    }
+    // Below 2⁻⁶ steps are 2⁻⁹ wide, as those of singles from 2¹⁴ to 2¹⁵ are. A carry is the first number with an exponent.
+    if size < 0x3C80_0000 {
+        let steps = (f32::from_bits(size) + 16_384.0).to_bits() - 16_384f32.to_bits();
+        return sign | steps as u8;
+    }
+    // The exponent's bias goes from 127 to 7, 20 bits of mantissa are rounded away, and a carry goes into the exponent.
+    let rounded = ((size + 0x7_FFFF + ((size >> 20) & 1)) >> 20) - (120 << 3);
+    sign | if rounded < 0x7E { rounded as u8 } else { 0x7E }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::e4m3_to_f32;
+
+    /// By a search of all numbers; of two as near, the one whose last bit is 0.
+    fn nearest(value: f32) -> u8 {
+        // Far above all of them doubles would not tell them apart.
+        let size = f64::from(value.abs().min(1e6));
+        let far = |bits: &u8| (f64::from(e4m3_to_f32(*bits)) - size).abs();
+        let near = (0..0x7F).min_by(|a: &u8, b: &u8| far(a).total_cmp(&far(b)).then((a & 1).cmp(&(b & 1))));
+        near.unwrap_or_default() | (value.to_bits() >> 24) as u8 & 0x80
+    }
+
+    #[test]
+    fn e4m3_rounds_to_the_nearest() {
+        // Every number of e4m3, every middle between two, and their neighbours among singles.
+        for bits in 0..0x7E {
+            let (low, high) = (e4m3_to_f32(bits), e4m3_to_f32(bits + 1));
+            let middle = f32::midpoint(low, high);
+            for value in [low, low.next_up(), middle.next_down(), middle, middle.next_up(), high.next_down(), high] {
+                assert_eq!((f32_to_e4m3(value), f32_to_e4m3(-value)), (nearest(value), nearest(-value)), "{value}");
+            }
+        }
+        // Every bf16 number but those that are none.
+        for value in (0..=u16::MAX).map(bf16_to_f32).filter(|value| value.is_finite()) {
+            assert_eq!(f32_to_e4m3(value), nearest(value), "{value}");
+        }
+        assert_eq!((f32_to_e4m3(f32::INFINITY), f32_to_e4m3(f32::NEG_INFINITY)), (0x7E, 0xFE));
+        assert_eq!((f32_to_e4m3(f32::NAN), f32_to_e4m3(-f32::NAN)), (0x7F, 0x7F));
+    }
 
     #[test]
     fn bf16_rounds_to_even() {

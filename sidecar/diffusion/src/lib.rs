@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod cpu;
 pub mod device;
 pub mod dtype;
+pub mod eights;
 pub mod error;
 pub mod graph;
 pub mod mmdit;

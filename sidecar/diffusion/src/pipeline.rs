@@ -44,7 +44,7 @@ use crate::weights::{Component, Weights};
 pub use self::estimate::{Estimate, Phase, PhaseKind, flops};
 pub use self::mask::{FEATHER_PX_MAX, shares as mask_shares};
 pub use self::request::{
-    Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Seeds, Source,
+    Guided, Keep, Layout, Lossy, Mask, MaskMode, PICTURES_MAX, Picture, Prompts, Request, Rgba8, Seeds, Source,
 };
 
 /// A model that is not loaded yet. Parameters are mapped, so that a copy costs nothing.
@@ -147,11 +147,11 @@ pub struct Preview {
     pub rgb8: Vec<u8>,
 }
 
-/// What came of a request.
+/// What came of a request: pictures as numbers ([`Picture`]) or as bytes ([`Rgba8`]).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct Outcome<P = Picture> {
     /// In the order of the request's seeds.
-    pub pictures: Vec<Drawn>,
+    pub pictures: Vec<Drawn<P>>,
     /// What encoders did not read of the prompts.
     pub truncated: Vec<Truncated>,
     /// What changed pixels to save memory.
@@ -162,12 +162,15 @@ pub struct Outcome {
 
 /// A picture.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Drawn {
+pub struct Drawn<P = Picture> {
     /// Its seed.
     pub seed: u64,
     /// It.
-    pub picture: Picture,
+    pub picture: P,
 }
+
+/// How latents of one picture leave the device: [`Plan::decode`] or [`Plan::decode_rgba8`].
+type Decode<D, P> = fn(&Plan, &mut Running<'_, D>, &VaeConfig, &Request, &[f32]) -> Result<P, DiffusionError>;
 
 /// A model on a device.
 pub struct Engine<D: Device> {
@@ -252,6 +255,30 @@ impl<D: Device> Engine<D> {
     /// When the request is not sound, the model lacks a part, memory does not suffice, the device fails, or
     /// [`DiffusionError::Cancelled`].
     pub fn draw(&mut self, request: &Request, layout: &Layout, watch: &dyn Watch) -> Result<Outcome, DiffusionError> {
+        self.drawn(request, layout, watch, Plan::decode)
+    }
+
+    /// Draws `request` in `layout`, to the bytes that the numbers of [`Engine::draw`] round to. The device makes them where
+    /// nothing on the host is laid over the numbers first.
+    ///
+    /// # Errors
+    /// As [`Engine::draw`].
+    pub fn draw_rgba8(
+        &mut self,
+        request: &Request,
+        layout: &Layout,
+        watch: &dyn Watch,
+    ) -> Result<Outcome<Rgba8>, DiffusionError> {
+        self.drawn(request, layout, watch, Plan::decode_rgba8)
+    }
+
+    fn drawn<P>(
+        &mut self,
+        request: &Request,
+        layout: &Layout,
+        watch: &dyn Watch,
+        decode: Decode<D, P>,
+    ) -> Result<Outcome<P>, DiffusionError> {
         // Whatever is wrong with it is found before the text encoders run.
         self.plan(request, layout)?;
         let read = match self.texts.known(request) {
@@ -268,7 +295,7 @@ impl<D: Device> Engine<D> {
             self.texts.unload();
         }
         let texts: Vec<&Conditioning> = read.conditionings.iter().collect();
-        let mut outcome = self.draw_texts(request, layout, &texts, watch)?;
+        let mut outcome = self.drawn_of(request, layout, &texts, watch, decode)?;
         outcome.truncated = read.truncated.clone();
         Ok(outcome)
     }
@@ -285,6 +312,31 @@ impl<D: Device> Engine<D> {
         texts: &[&Conditioning],
         watch: &dyn Watch,
     ) -> Result<Outcome, DiffusionError> {
+        self.drawn_of(request, layout, texts, watch, Plan::decode)
+    }
+
+    /// As [`Engine::draw_texts`], to bytes as [`Engine::draw_rgba8`] gives them.
+    ///
+    /// # Errors
+    /// As [`Engine::draw`].
+    pub fn draw_texts_rgba8(
+        &mut self,
+        request: &Request,
+        layout: &Layout,
+        texts: &[&Conditioning],
+        watch: &dyn Watch,
+    ) -> Result<Outcome<Rgba8>, DiffusionError> {
+        self.drawn_of(request, layout, texts, watch, Plan::decode_rgba8)
+    }
+
+    fn drawn_of<P>(
+        &mut self,
+        request: &Request,
+        layout: &Layout,
+        texts: &[&Conditioning],
+        watch: &dyn Watch,
+        decode: Decode<D, P>,
+    ) -> Result<Outcome<P>, DiffusionError> {
         let plan = self.plan(request, layout)?;
         plan.check(texts)?;
         let stop = || watch.cancelled();
@@ -346,7 +398,7 @@ impl<D: Device> Engine<D> {
         let mut running = Running { device, model: vae, memory: &mut memory, stop: &stop };
         let mut pictures = Vec::with_capacity(request.seeds.pictures());
         for (index, latents) in latents.chunks_exact(plan.each()).enumerate() {
-            let picture = plan.decode(&mut running, config, request, latents.to_vec())?;
+            let picture = decode(&plan, &mut running, config, request, latents)?;
             pictures.push(Drawn { seed: request.seeds.of(index), picture });
         }
         let class = self.device.class(request.precision);

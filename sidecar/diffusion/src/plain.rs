@@ -1,14 +1,15 @@
 //! The device of plain loops: what every operation means, as readable as it can be, and slow.
 //!
 //! Other devices are held against it, operation by operation. It computes in singles and rounds what it stores to the
-//! precision of the program, as every device does.
+//! precision of the program, as every device does. Linear layers whose weights are kept in eight bits round both of their
+//! sides first (`rows::eights`).
 
 use std::ops::Range;
 
 use crate::device::{self, Bases, Device, DeviceClass, Span};
 use crate::dtype::{Precision, bf16_to_f32, f32_to_bf16};
 use crate::error::DiffusionError;
-use crate::graph::{Act, Attention, Geometry, Mask, Modulation, NormKind, Op, Then, View, Weight};
+use crate::graph::{Act, Attention, Geometry, Mask, Modulation, NormKind, Op, Then, View, Weight, WeightUse};
 use crate::param::Params;
 use crate::plan::{Place, Program};
 use crate::rows;
@@ -25,6 +26,10 @@ impl Device for Plain {
         DeviceClass::Cpu { kernels: "plain" }
     }
 
+    fn keeps_eights(&self) -> bool {
+        true
+    }
+
     fn free_bytes(&self) -> u64 {
         u64::MAX
     }
@@ -37,8 +42,8 @@ impl Device for Plain {
         0
     }
 
-    fn load(&self, params: &Params, _: Precision) -> Result<Params, DiffusionError> {
-        device::refuse_eights(params)?;
+    fn load(&self, params: &Params, precision: Precision) -> Result<Params, DiffusionError> {
+        device::check_eights(params, precision)?;
         Ok(params.clone())
     }
 
@@ -329,15 +334,27 @@ impl Run<'_> {
 
     fn param(&self, weight: Weight) -> Result<Vec<f32>, DiffusionError> {
         let wanted = &self.program.weights[weight.0 as usize];
-        let param = self.model.get(&wanted.name).filter(|param| param.shape == wanted.shape).ok_or_else(|| {
-            DiffusionError::Missing(format!("find the tensor {} of shape {:?}", wanted.name, wanted.shape))
-        })?;
-        let mut numbers = vec![0.0; wanted.rows.len() * wanted.row_len()];
-        rows::read(param, wanted.rows.clone(), &mut numbers);
+        if wanted.eights {
+            return Err(failed(format!("{} is kept in eight bits, which linear layers alone read", wanted.name)));
+        }
+        let mut numbers = self.stored(wanted)?;
         // Products round their weights as they round their other side.
         if self.program.precision == Precision::Bf16 && wanted.shape.len() > 1 {
             numbers.iter_mut().for_each(|number| *number = bf16_to_f32(f32_to_bf16(*number)));
         }
+        Ok(numbers)
+    }
+
+    /// The wanted rows of a parameter that is kept as the program says.
+    fn stored(&self, wanted: &WeightUse) -> Result<Vec<f32>, DiffusionError> {
+        let param = self.model.get(&wanted.name).filter(|param| param.shape == wanted.shape).ok_or_else(|| {
+            DiffusionError::Missing(format!("find the tensor {} of shape {:?}", wanted.name, wanted.shape))
+        })?;
+        if param.eights != wanted.eights {
+            return Err(failed(device::eights_differ(&wanted.name, wanted.eights)));
+        }
+        let mut numbers = vec![0.0; wanted.rows.len() * wanted.row_len()];
+        rows::read(param, wanted.rows.clone(), &mut numbers);
         Ok(numbers)
     }
 
@@ -373,7 +390,32 @@ impl Run<'_> {
         self.store(out, &y)
     }
 
+    /// Both sides are rounded to eight bits, rows by themselves, and sums are multiplied with the scales of theirs.
+    fn linear_in_eights(&self, x: View, weight: Weight, bias: Option<Weight>) -> Result<Matrix, DiffusionError> {
+        if self.program.precision != Precision::Bf16 {
+            return Err(failed("products in eight bits are part of bf16"));
+        }
+        let wanted = &self.program.weights[weight.0 as usize];
+        let (mut x, mut weight) = (self.load(x)?, Matrix { cols: wanted.row_len(), numbers: self.stored(wanted)? });
+        let bias = bias.map(|bias| self.param(bias)).transpose()?;
+        let scales = |side: &mut Matrix| -> Vec<f32> {
+            (0..side.rows()).map(|row| rows::eights::rounded(side.row_mut(row))).collect()
+        };
+        let (x_scales, weight_scales) = (scales(&mut x), scales(&mut weight));
+        let mut y = Matrix::zeros(x.rows(), weight.rows());
+        for row in 0..x.rows() {
+            for feature in 0..weight.rows() {
+                let sum = dot(x.row(row), weight.row(feature)) * (x_scales[row] * weight_scales[feature]);
+                y.row_mut(row)[feature] = sum + bias.as_ref().map_or(0.0, |bias| bias[feature]);
+            }
+        }
+        Ok(y)
+    }
+
     fn linear(&self, x: View, weight: Weight, bias: Option<Weight>) -> Result<Matrix, DiffusionError> {
+        if self.program.weights[weight.0 as usize].eights {
+            return self.linear_in_eights(x, weight, bias);
+        }
         let (x, weight) = (self.load(x)?, self.param(weight)?);
         let bias = bias.map(|bias| self.param(bias)).transpose()?;
         let features = weight.len() / x.cols;

@@ -8,6 +8,8 @@ use std::ops::Range;
 use crate::dtype::{DType, bf16_to_f32};
 use crate::param::{LowRank, Param};
 
+pub mod eights;
+
 /// Reads `rows` of `param` into `out`, which holds as many rows of [`Param::row_len`]; adapters are added.
 ///
 /// Without adapters nothing is allocated; with one, a row.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
+use parking_lot::Mutex;
 use thumbforge_art::text;
 use thumbforge_core::error::chain;
 use thumbforge_core::id::ContentHash;
@@ -22,15 +23,18 @@ use super::{Admitted, CardMemory, Control, Drawn, Engine, EngineError, Order};
 use crate::output::png::{self, DecodeLimits};
 use crate::router::{EngineCard, Field, LocalModel, LocalModels};
 use crate::store::Store;
-use asked::{Asked, Files, LOSSY, Purpose, Shape, TILED_VAE, Weight, source};
-use room::Plan;
-use seat::{Draws, Standing, choose};
+use asked::{Asked, Files, LOSSY, Lossy, Purpose, Shape, Weight, source};
+use ladder::Unsound;
+use seat::{Draws, Standing, Turn, choose};
 use shelf::Shelf;
 use thread::{Ask, Reply};
 
 pub(crate) mod asked;
+mod eights;
 mod gpu;
 mod hashes;
+mod kept;
+mod ladder;
 mod losses;
 pub(crate) mod machine;
 pub(crate) mod painter;
@@ -78,8 +82,12 @@ pub(crate) struct Local {
     store: Store,
     /// Best first: cards, then the processor.
     seats: Vec<Box<dyn Draws>>,
+    /// Held while one of them is chosen for a picture.
+    choosing: Mutex<()>,
     /// Looks at the memory of cards, for gauges.
     gauges: Box<Gauges>,
+    /// Looks at what eight bits would do to a model.
+    unsound: Box<Unsound>,
 }
 
 /// Memory of every card, as its pools have it now.
@@ -97,8 +105,14 @@ pub(crate) fn card(models: Arc<LocalModels>) -> EngineCard {
 
 impl Local {
     /// Draws on `seats`, of which those are asked whose class of device a picture's key names.
-    fn new(shelf: Arc<Shelf>, store: Store, seats: Vec<Box<dyn Draws>>, gauges: Box<Gauges>) -> Self {
-        Self { shelf, store, seats, gauges }
+    fn new(
+        shelf: Arc<Shelf>,
+        store: Store,
+        seats: Vec<Box<dyn Draws>>,
+        gauges: Box<Gauges>,
+        unsound: Box<Unsound>,
+    ) -> Self {
+        Self { shelf, store, seats, choosing: Mutex::new(()), gauges, unsound }
     }
 
     /// The devices that give the bytes of an order's key.
@@ -115,29 +129,21 @@ impl Local {
         Ok(seats)
     }
 
-    /// The device that a picture is drawn on.
-    fn seat<'a>(&self, seats: &[&'a dyn Draws], asked: &Asked, pictures: usize) -> Result<&'a dyn Draws, EngineError> {
-        let standing = |seat: &&dyn Draws| {
+    /// Hands a picture to the device that it is drawn on.
+    fn seat(&self, seats: &[&dyn Draws], ask: Ask) -> Result<Turn, EngineError> {
+        let (asked, pictures) = (&ask.asked, ask.per_call);
+        // Whether it fits is asked where there is a choice: a plan costs milliseconds.
+        let fit = |seat: &&dyn Draws| seats.len() == 1 || seat.fits(&asked.files, asked, pictures).is_ok();
+        let fits: Vec<bool> = seats.iter().map(fit).collect();
+        // A batch comes all at once: whoever chooses counts those that chose a moment before.
+        let _choosing = self.choosing.lock();
+        let standing = |(seat, fits): (&&dyn Draws, bool)| {
             let (waiting, loaded) = seat.standing(&asked.files);
-            // Whether it fits is asked where there is a choice: a plan costs milliseconds.
-            let fits = seats.len() == 1 || seat.fits(&asked.files, asked, pictures).is_ok();
             Standing { fits, waiting, loaded }
         };
-        let standing: Vec<Standing> = seats.iter().map(standing).collect();
+        let standing: Vec<Standing> = seats.iter().zip(fits).map(standing).collect();
         let chosen = choose(&standing).and_then(|at| seats.get(at).copied());
-        chosen.ok_or_else(|| EngineError::Internal("a picture has no device".to_owned()))
-    }
-
-    /// How pictures fit where they fit best: on the first of `seats` that has room, or why they fit nowhere.
-    fn fits(seats: &[&dyn Draws], asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
-        let mut refused = None;
-        for seat in seats {
-            match seat.fits(&asked.files, asked, pictures) {
-                Ok(plan) => return Ok(plan),
-                Err(err) => _ = refused.get_or_insert(err),
-            }
-        }
-        Err(refused.unwrap_or_else(|| EngineError::Internal("a picture has no device".to_owned())))
+        chosen.ok_or_else(|| EngineError::Internal("a picture has no device".to_owned()))?.ask(ask)
     }
 
     /// The files of an order's model, which must be those that it was planned with.
@@ -207,17 +213,14 @@ impl Engine for Local {
         let asked = self.asked(order)?;
         let seats = self.seats(order, asked.shape.dtype)?;
         let pictures = order.terms.images_per_call.unwrap_or(1) as usize;
-        match Self::fits(&seats, &asked, pictures) {
-            Ok(plan) => Ok(Admitted { settings: BTreeMap::new(), memory: plan.to_string() }),
-            Err(EngineError::OutOfMemory { .. }) if may_tile(order) => {
-                let mut tiled = asked;
-                tiled.shape.tiled_vae = true;
-                let plan = Self::fits(&seats, &tiled, pictures)?;
-                let settings = [(LOSSY.to_owned(), TILED_VAE.to_owned())].into();
-                Ok(Admitted { settings, memory: plan.to_string() })
-            }
-            Err(err) => Err(err),
-        }
+        let may = |word: &str| may_give(order, word);
+        let (lossy, plan) = ladder::descend(&seats, &asked, pictures, &may, &self.unsound)?;
+        // What is given up stands in the key; a picture that gives up nothing has the key that it would have anywhere.
+        let settings = match lossy {
+            Lossy::NONE => BTreeMap::new(),
+            lossy => [(LOSSY.to_owned(), lossy.word().to_owned())].into(),
+        };
+        Ok(Admitted { settings, memory: plan.to_string() })
     }
 
     fn draw(&self, order: &Order<'_>, control: &Control<'_>) -> Result<Drawn, EngineError> {
@@ -225,8 +228,8 @@ impl Engine for Local {
         let (reply, heard) = bounded(REPLIES_MAX);
         let per_call = order.terms.images_per_call.unwrap_or(1) as usize;
         let seats = self.seats(order, asked.shape.dtype)?;
-        let seat = self.seat(&seats, &asked, per_call)?;
-        let _turn = seat.ask(Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply })?;
+        let ask = Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply };
+        let _turn = self.seat(&seats, ask)?;
         loop {
             match heard.recv_timeout(CANCEL_LOOK) {
                 Ok(Reply::Step(done, of)) => control.step(done, of),
@@ -245,7 +248,7 @@ impl Engine for Local {
     }
 }
 
-/// Whether pixels may give way to memory: where somebody allowed it, and in drafts.
-fn may_tile(order: &Order<'_>) -> bool {
-    order.recipe.tier == Tier::Preview || order.terms.allow_lossy.iter().any(|word| word == TILED_VAE)
+/// Whether pixels may give way to memory in this way: where somebody allowed it, and in drafts.
+fn may_give(order: &Order<'_>, word: &str) -> bool {
+    order.recipe.tier == Tier::Preview || order.terms.allow_lossy.iter().any(|allowed| allowed == word)
 }

@@ -2,9 +2,9 @@
 
 use thumbforge_diffusion::dtype::Precision;
 
-use super::{Mask, STREAMS};
+use super::{HEAD_MAX, Mask, STREAMS};
 use crate::launch::product::Card;
-use crate::launch::{Address, Launch, Mat, args};
+use crate::launch::{Address, Launch, Mat, Shared, args};
 
 args! {
     /// What the kernels take that make queries meet keys.
@@ -98,6 +98,24 @@ impl Kernel {
         let shared_bytes = (64 + 32) * head.next_multiple_of(PAD) * 2 + 64 * (16 * 2 + 4);
         Self { name: "attention_wide_bf16", queries: 64, threads: 256, shared_bytes }
     }
+}
+
+/// What every kernel asks of a block's shared memory at the most, and the first cards that it is taken for.
+pub(in crate::launch) fn shared() -> Vec<Shared> {
+    // Below and above the first cards with tensor cores; what a kernel takes hangs on nothing else of a card.
+    let of = |capability: u32| {
+        let card = Card { capability, multiprocessors: 1, shared_bytes: u32::MAX };
+        let masks = [Mask::Full, Mask::Causal, Mask::Bias(Mat::default())];
+        let kinds = [Precision::F32, Precision::Bf16].into_iter().flat_map(move |of| masks.map(|mask| (of, mask)));
+        let kinds = kinds.flat_map(|kind| [(kind, true), (kind, false)]);
+        kinds.flat_map(move |((precision, mask), aligned)| {
+            (1..=HEAD_MAX).map(move |head| {
+                let Kernel { name, shared_bytes, .. } = Kernel::of(&card, precision, head, mask, aligned);
+                Shared { kernel: name, bytes: shared_bytes, capability }
+            })
+        })
+    };
+    of(TENSOR_CAPABILITY).chain(of(0)).collect()
 }
 
 impl Meet {

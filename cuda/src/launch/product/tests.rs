@@ -12,13 +12,18 @@ fn tile(kernel: &'static str, side: u32, shared: u32, cost: u64) -> Tile {
 fn many_numbers_take_large_tiles_and_few_take_small_ones() {
     let tiles = [tile("large", 128, 48 << 10, 100), tile("small", 64, 32 << 10, 150)];
     let check = |card: &Card, rows: u32, cols: u32, expected: &str| {
-        assert_eq!(pick(&tiles, card, rows, cols).map(|tile| tile.kernel), Some(expected), "{rows} x {cols}");
+        let picked = pick("a test", &tiles, card, rows, cols)
+            .map_or_else(|misfit| misfit.to_string(), |tile| tile.kernel.into());
+        assert_eq!(picked, expected, "{rows} x {cols}");
     };
     check(&CARD, 8192, 6144, "large");
     check(&CARD, 64, 64, "small");
     check(&CARD, 666, 1536, "small");
     // A card whose blocks may not have the shared memory of large tiles.
     check(&Card { shared_bytes: 40 << 10, ..CARD }, 8192, 6144, "small");
+    check(&Card { shared_bytes: 32 << 10, ..CARD }, 8192, 6144, "small");
+    let none = "launch a test: its blocks take 32768 bytes of shared memory, and the card has 32767";
+    check(&Card { shared_bytes: (32 << 10) - 1, ..CARD }, 64, 64, none);
 }
 
 fn mat(at: Address, rows: u32, cols: u32, stride: u32) -> Mat {

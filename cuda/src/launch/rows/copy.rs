@@ -70,8 +70,8 @@ args! {
         x: Mat,
         /// Of the first pixel, a multiple of 4.
         out: Address,
-        /// Bytes that may be written there.
-        out_bytes: u64,
+        /// A word where a pixel with a number that is none leaves its row + 1.
+        fault: Address,
     }
 }
 
@@ -164,12 +164,13 @@ impl Rgba8 {
     /// Of `x` into four bytes for each of its rows.
     ///
     /// # Errors
-    /// When there are not three numbers to a pixel or the bytes lie nowhere.
-    pub fn new(precision: Precision, x: Mat, out: Address) -> Result<Self, Misfit> {
+    /// When there are not three numbers to a pixel, or the bytes or the word lie nowhere.
+    pub fn new(precision: Precision, x: Mat, out: Address, fault: Address) -> Result<Self, Misfit> {
         let kernel = named(precision, "rgba8_bf16", "rgba8_f32");
         shaped(kernel, "x", &x, x.rows, 3)?;
         unless(out != 0 && out.is_multiple_of(4), kernel, || format!("pixels at {out:#x}"))?;
-        Ok(Self(precision, Rgba8Args { x, out, out_bytes: u64::from(x.rows) * 4 }))
+        unless(fault != 0 && fault.is_multiple_of(4), kernel, || format!("a word at {fault:#x}"))?;
+        Ok(Self(precision, Rgba8Args { x, out, fault }))
     }
 }
 

@@ -41,7 +41,9 @@ fn shapes_that_do_not_fit_are_refused() {
     check(Positions::new(f32, m(16, 8), 4, [5, 2], m(10, 8)).map(drop), "4 x 4");
     check(Unpatchify::new(f32, m(6, 8), [1, 2, 3], 2, m(24, 3)).map(drop), "6 x 12");
     check(RelativeBias::new(f32, m(3, 2), 4, 128, m(2, 16)).map(drop), "3 buckets");
-    check(Rgba8::new(f32, m(6, 3), 66).map(drop), "0x42");
+    check(Rgba8::new(f32, m(6, 3), 66, 64).map(drop), "0x42");
+    check(Rgba8::new(f32, m(6, 3), 64, 0).map(drop), "a word at 0x0");
+    check(Rgba8::new(f32, m(6, 4), 64, 64).map(drop), "6 x 3");
     check(Embed::new(f32, m(6, 1), m(9, 8), None, m(6, 8), 0).map(drop), "fault");
 }
 

@@ -74,6 +74,15 @@ impl Coder {
         self.stages().into_iter().map(|stage| device.workspace_bytes(&stage.program)).max().unwrap_or(0)
     }
 
+    /// Likewise of one that decodes to pictures of so many pixels, which may leave the device as bytes.
+    pub(crate) fn decoder_workspace_bytes<D: Device>(&self, device: &D, pixels: usize) -> u64 {
+        let bytes = match self {
+            Self::Whole(_) => device.rgba8_workspace_bytes(pixels),
+            Self::Tiled { .. } => 0,
+        };
+        self.workspace_bytes(device).max(bytes)
+    }
+
     /// Whether it changes pixels.
     pub(crate) fn lossy(&self) -> bool {
         matches!(self, Self::Tiled { .. })
@@ -110,6 +119,22 @@ impl Coder {
                 }
                 Ok(canvas.finish())
             }
+        }
+    }
+
+    /// As [`Coder::decode`], to red, green, blue and an alpha of 255 that the device makes; `None` where tiles are blended on
+    /// the host, which takes their numbers.
+    pub(crate) fn decode_rgba8<D: Device>(
+        &self,
+        running: &mut Running<'_, D>,
+        latents: &[f32],
+    ) -> Option<Result<Vec<u8>, DiffusionError>> {
+        match self {
+            Self::Whole(stage) => Some(ran(running, stage, LATENTS, latents).and_then(|()| {
+                let Running { device, memory, .. } = running;
+                stage.read_rgba8(*device, memory, PICTURE)
+            })),
+            Self::Tiled { .. } => None,
         }
     }
 
@@ -150,8 +175,18 @@ fn through<D: Device>(
     numbers: &[f32],
     to: &str,
 ) -> Result<Vec<f32>, DiffusionError> {
+    ran(running, stage, from, numbers)?;
+    let Running { device, memory, .. } = running;
+    stage.read(*device, memory, to)
+}
+
+fn ran<D: Device>(
+    running: &mut Running<'_, D>,
+    stage: &Stage,
+    from: &str,
+    numbers: &[f32],
+) -> Result<(), DiffusionError> {
     let Running { device, model, memory, stop } = running;
     stage.write(*device, memory, from, numbers)?;
-    stage.run(*device, model, memory, *stop)?;
-    stage.read(*device, memory, to)
+    stage.run(*device, model, memory, *stop)
 }

@@ -20,6 +20,11 @@ impl Mask {
         places.map(|(y, x)| if square(y, x) { 1.0 } else { 0.0 }).collect()
     }
 
+    /// Whether [`Mask::lay`] changes anything.
+    pub(crate) fn blends(&self) -> bool {
+        matches!(self.mode, MaskMode::Keep { .. })
+    }
+
     /// Lays what was drawn over the source. Where the mask is 0, pixels are the source's own.
     pub(crate) fn lay(&self, source: &Picture, drawn: &mut [f32]) {
         let MaskMode::Keep { feather_px } = self.mode else { return };

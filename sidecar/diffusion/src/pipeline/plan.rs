@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::VaeConfig;
-use crate::device::Device;
+use crate::device::{Device, no_number};
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::mmdit;
@@ -12,7 +12,7 @@ use crate::pipeline::coder::{Coder, Size};
 use crate::pipeline::denoise::{Denoiser, Running};
 use crate::pipeline::estimate::{Estimate, Phase, PhaseKind};
 use crate::pipeline::random::to_planes;
-use crate::pipeline::request::{Keep, Layout, Lossy, MaskMode, Picture, Request};
+use crate::pipeline::request::{Keep, Layout, Lossy, Mask, MaskMode, Picture, Request, Rgba8, Source};
 use crate::pipeline::{Model, Preview};
 use crate::preview;
 use crate::sampler::{Call, Guidance, Method, Schedule, denoised};
@@ -193,16 +193,21 @@ impl Plan {
             workspace_bytes,
             flops,
         };
-        let coder = |kind: PhaseKind, coder: &Coder, times: usize| {
-            phase(kind, coder.workspace_bytes(device), coder.flops(self.size) * times as u64)
-        };
-        let encode = self.encoder.as_ref().map(|encoder| coder(PhaseKind::Encode, encoder, 1));
+        let encode = self
+            .encoder
+            .as_ref()
+            .map(|encoder| phase(PhaseKind::Encode, encoder.workspace_bytes(device), encoder.flops(self.size)));
         let denoise = phase(
             PhaseKind::Denoise,
             self.denoiser.workspace_bytes(device),
             self.denoiser.flops(self.calls, self.skipped),
         );
-        let decode = coder(PhaseKind::Decode, &self.decoder, self.pictures);
+        let pixels = self.size.0 * self.size.1 * model.vae.config.factor().pow(2);
+        let decode = phase(
+            PhaseKind::Decode,
+            self.decoder.decoder_workspace_bytes(device, pixels),
+            self.decoder.flops(self.size) * self.pictures as u64,
+        );
         let prepare = Phase {
             weights_bytes: preparing + kept_text,
             ..phase(PhaseKind::Prepare, self.denoiser.prepare_workspace_bytes(device), self.denoiser.prepare_flops())
@@ -216,25 +221,42 @@ impl Plan {
         running: &mut Running<'_, D>,
         config: &VaeConfig,
         request: &Request,
-        mut latents: Vec<f32>,
+        latents: &[f32],
     ) -> Result<Picture, DiffusionError> {
-        let mask = request.source.as_ref().and_then(|source| Some((source, source.mask.as_ref()?)));
-        match mask {
-            // As the pipeline of diffusers 0.42 has it.
-            Some((_, mask)) if mask.mode == MaskMode::Diffusers => {
-                latents.iter_mut().for_each(|number| *number /= config.scaling);
-            }
-            _ => vae::unscale(config, &mut latents),
+        self.picture(running, config, request, &unscaled(config, request, latents))
+    }
+
+    /// The same as bytes. They are those that the numbers round to; where nothing on the host wants the numbers the device
+    /// makes them.
+    pub(crate) fn decode_rgba8<D: Device>(
+        &self,
+        running: &mut Running<'_, D>,
+        config: &VaeConfig,
+        request: &Request,
+        latents: &[f32],
+    ) -> Result<Rgba8, DiffusionError> {
+        let latents = unscaled(config, request, latents);
+        let blends = masked(request).is_some_and(|(_, mask)| mask.blends());
+        let made = if blends { None } else { self.decoder.decode_rgba8(running, &latents) };
+        match made {
+            Some(pixels) => Ok(Rgba8 { width: request.width, height: request.height, pixels: pixels? }),
+            None => Ok(self.picture(running, config, request, &latents)?.to_rgba8()),
         }
-        let mut pixels = self.decoder.decode(running, config, self.size, &latents)?;
+    }
+
+    fn picture<D: Device>(
+        &self,
+        running: &mut Running<'_, D>,
+        config: &VaeConfig,
+        request: &Request,
+        latents: &[f32],
+    ) -> Result<Picture, DiffusionError> {
+        let mut pixels = self.decoder.decode(running, config, self.size, latents)?;
         if pixels.iter().any(|number| number.is_nan()) {
-            let reason = "the picture came out as numbers that are none: the weights are damaged, or overflow this number \
-                          format";
-            let device = running.device.class(request.vae_precision).to_string();
-            return Err(DiffusionError::Device { device, reason: reason.to_owned() });
+            return Err(no_number(&running.device.class(request.vae_precision)));
         }
         pixels.iter_mut().for_each(|number| *number = (*number * 0.5 + 0.5).clamp(0.0, 1.0));
-        if let Some((source, mask)) = mask {
+        if let Some((source, mask)) = masked(request) {
             mask.lay(&source.picture, &mut pixels);
         }
         Ok(Picture { width: request.width, height: request.height, pixels })
@@ -247,4 +269,23 @@ impl Plan {
         let seen = to_planes(&denoised(latents, velocity, call.sigma), self.channels);
         Some(Preview { width, height, rgb8: preview::rgb8(&seen, height * width)? })
     }
+}
+
+/// The source and the mask of a request that has both.
+fn masked(request: &Request) -> Option<(&Source, &Mask)> {
+    let source = request.source.as_ref()?;
+    Some((source, source.mask.as_ref()?))
+}
+
+/// Latents as the autoencoder takes them.
+fn unscaled(config: &VaeConfig, request: &Request, latents: &[f32]) -> Vec<f32> {
+    let mut latents = latents.to_vec();
+    match masked(request) {
+        // As the pipeline of diffusers 0.42 has it.
+        Some((_, mask)) if mask.mode == MaskMode::Diffusers => {
+            latents.iter_mut().for_each(|number| *number /= config.scaling);
+        }
+        _ => vae::unscale(config, &mut latents),
+    }
+    latents
 }

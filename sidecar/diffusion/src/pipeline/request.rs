@@ -1,5 +1,6 @@
 //! What is asked for, and how it is fitted into memory.
 
+use crate::device::byte_of;
 use crate::dtype::Precision;
 use crate::error::DiffusionError;
 use crate::noise::NoiseKind;
@@ -138,7 +139,32 @@ impl Picture {
 
     /// As files have them: `round(255 x)`, ties to even as numpy rounds them.
     pub fn to_rgb8(&self) -> Vec<u8> {
-        self.pixels.iter().map(|number| (number.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8).collect()
+        self.pixels.iter().map(|number| byte_of(number.clamp(0.0, 1.0))).collect()
+    }
+
+    /// The same bytes, with an alpha of 255.
+    pub fn to_rgba8(&self) -> Rgba8 {
+        let byte = |number: &f32| byte_of(number.clamp(0.0, 1.0));
+        let (pixels, _) = self.pixels.as_chunks::<3>();
+        let pixels = pixels.iter().flat_map(|[red, green, blue]| [byte(red), byte(green), byte(blue), 255]).collect();
+        Rgba8 { width: self.width, height: self.height, pixels }
+    }
+}
+
+/// Pixels as most readers of pictures want them, row by row: bytes of red, green, blue and an alpha of 255.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rgba8 {
+    /// Pixels from left to right.
+    pub width: usize,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Four for every pixel.
+    pub pixels: Vec<u8>,
+}
+
+impl std::fmt::Debug for Rgba8 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rgba8({} x {})", self.width, self.height)
     }
 }
 

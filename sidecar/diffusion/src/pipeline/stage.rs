@@ -69,6 +69,19 @@ impl Stage {
         Ok(numbers)
     }
 
+    /// Reads a kept buffer of three numbers a pixel as [`Device::read_rgba8`] has it.
+    pub(crate) fn read_rgba8<D: Device>(
+        &self,
+        device: &D,
+        memory: &D::Memory,
+        name: &str,
+    ) -> Result<Vec<u8>, DiffusionError> {
+        let span = self.span(name)?;
+        let mut pixels = vec![0; span.len / 3 * 4];
+        device.read_rgba8(memory, span, &mut pixels)?;
+        Ok(pixels)
+    }
+
     /// Runs it in `memory`.
     pub(crate) fn run<D: Device>(
         &self,

@@ -1,5 +1,7 @@
 //! Pipelines on toy models.
 
+mod bytes;
+
 use std::cell::RefCell;
 use std::sync::Mutex;
 
@@ -97,6 +99,8 @@ fn apart(a: &Picture, b: &Picture) -> f32 {
 #[derive(Debug, Default)]
 struct Counting {
     seen: Mutex<Vec<Seen>>,
+    /// What making the bytes of a pixel takes.
+    rgba8_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +108,7 @@ enum Seen {
     Load,
     Reserve(u64),
     Run,
+    Bytes,
 }
 
 impl Counting {
@@ -134,6 +139,15 @@ impl Device for Counting {
 
     fn workspace_bytes(&self, program: &Program) -> u64 {
         program.ops.len() as u64
+    }
+
+    fn rgba8_workspace_bytes(&self, pixels: usize) -> u64 {
+        self.rgba8_bytes * pixels as u64
+    }
+
+    fn read_rgba8(&self, memory: &Vec<u8>, at: Span, pixels: &mut [u8]) -> Result<(), DiffusionError> {
+        self.note(Seen::Bytes);
+        Plain.read_rgba8(memory, at, pixels)
     }
 
     fn load(&self, params: &Params, precision: Precision) -> Result<Params, DiffusionError> {

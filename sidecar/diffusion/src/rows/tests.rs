@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::dtype::f32_to_e4m3;
 use crate::param::{Part, Tensor};
-use crate::weights::write::{encode, f32_to_e4m3, f32_to_f16};
+use crate::weights::write::{encode, f32_to_f16};
 
 /// FNV-1a over the bits of `numbers`, in which infinities and NaN have values of their own, for NaN has many bits.
 fn digest(numbers: &[f32]) -> u64 {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::dtype::{DType, f32_to_bf16};
+use crate::dtype::{DType, f32_to_bf16, f32_to_e4m3};
 use crate::rows;
 use crate::weights::{gguf as format, safetensors as header};
 
@@ -241,20 +241,6 @@ pub fn f32_to_f16(number: f32) -> u16 {
     let steps = (magnitude / step).round_ties_even() as u32;
     // Steps carry into the exponent by themselves.
     sign | (((exponent + 14) as u32) * 1024 + steps) as u16
-}
-
-/// The nearest fp8 number with 4 bits of exponent, ties to even; what is too large becomes the largest, 448.
-pub fn f32_to_e4m3(number: f32) -> u8 {
-    let sign = (number.to_bits() >> 24) as u8 & 0x80;
-    let magnitude = number.abs();
-    if number.is_nan() {
-        return sign | 0x7F;
-    }
-    let magnitude = magnitude.min(448.0);
-    let exponent = ((magnitude.to_bits() >> 23) as i32 - 127).max(-6);
-    let step = f32::from_bits(((exponent - 3 + 127) as u32) << 23);
-    let steps = (magnitude / step).round_ties_even() as u32;
-    sign | (((exponent + 6) as u32) * 8 + steps) as u8
 }
 
 /// Numbers as they were read back, for tests of what a format loses.

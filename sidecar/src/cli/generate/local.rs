@@ -53,8 +53,8 @@ pub(super) struct LocalArgs {
     /// Skip-layer guidance, as in 7,8,9:2.8:0.01:0.2
     #[arg(long, value_name = "LAYERS:SCALE:START:STOP")]
     slg: Option<SkipLayers>,
-    /// What may change pixels where memory is short: tiled-vae
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["tiled-vae"])]
+    /// What may change pixels where memory is short: tiled-vae, fp8
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["tiled-vae", "fp8"])]
     pub(super) allow_lossy: Vec<String>,
 }
 

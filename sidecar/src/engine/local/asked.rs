@@ -122,8 +122,8 @@ pub(crate) struct Shape {
     pub noise: Noise,
     /// Skip-layer guidance.
     pub slg: Option<SkipLayers>,
-    /// Whether the autoencoder may see tiles, which changes pixels.
-    pub tiled_vae: bool,
+    /// What of it gives way to memory.
+    pub lossy: Lossy,
 }
 
 /// A picture that is changed.
@@ -184,15 +184,61 @@ impl Shape {
             class: realisation.device_class.clone(),
             noise: setting(realisation, "noise")?,
             slg,
-            tiled_vae: realisation.settings.get(LOSSY).is_some_and(|lossy| lossy == TILED_VAE),
+            lossy: match realisation.settings.contains_key(LOSSY) {
+                true => setting(realisation, LOSSY)?,
+                false => Lossy::NONE,
+            },
         })
     }
 }
 
-/// The setting that names what changed pixels to save memory.
+/// The setting that names what changed pixels to save memory. A picture that gives up nothing has none.
 pub(crate) const LOSSY: &str = "lossy";
-/// Its word for an autoencoder that sees tiles.
-pub(crate) const TILED_VAE: &str = "tiled-vae";
+
+/// What of a picture gives way to memory: decided before it is drawn, and part of its realised key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Lossy {
+    /// The autoencoder sees tiles.
+    pub tiled_vae: bool,
+    /// The matrices of the transformer's blocks are kept and multiplied in eight bits.
+    pub eights: bool,
+}
+
+impl Lossy {
+    /// Every pixel stays what it is.
+    pub(crate) const NONE: Self = Self { tiled_vae: false, eights: false };
+
+    /// What is given up, least first: tiles change the pixels around their seams, eight bits change all of them.
+    pub(crate) const RUNGS: [Self; 3] = [
+        Self { tiled_vae: true, eights: false },
+        Self { tiled_vae: false, eights: true },
+        Self { tiled_vae: true, eights: true },
+    ];
+
+    /// How it stands in settings: the words of `allow_lossy`, in the order of the ladder.
+    pub(crate) const fn word(self) -> &'static str {
+        match (self.tiled_vae, self.eights) {
+            (false, false) => "",
+            (true, false) => "tiled-vae",
+            (false, true) => "fp8",
+            (true, true) => "tiled-vae+fp8",
+        }
+    }
+
+    /// The words of `allow_lossy` for what it gives up.
+    pub(crate) fn words(self) -> impl Iterator<Item = &'static str> {
+        self.word().split('+').filter(|word| !word.is_empty())
+    }
+}
+
+impl std::str::FromStr for Lossy {
+    type Err = ();
+
+    /// One of [`Lossy::RUNGS`], spelled as it is written: another spelling would be another key of the same bytes.
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::RUNGS.into_iter().find(|rung| rung.word() == word).ok_or(())
+    }
+}
 
 /// What is changed, of pictures out of the store.
 ///
@@ -228,4 +274,38 @@ pub(crate) fn source(
         strength: setting(realisation, "strength")?,
         mask,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::provenance::tests::{realisation, recipe};
+
+    #[test]
+    fn what_is_given_up_is_read_as_it_is_written_and_no_other_way() {
+        let rungs = Lossy::RUNGS.map(Lossy::word);
+        assert_eq!(rungs, ["tiled-vae", "fp8", "tiled-vae+fp8"]);
+        rungs.iter().zip(Lossy::RUNGS).for_each(|(word, rung)| assert_eq!(word.parse(), Ok(rung)));
+        let check = |word: &str| assert_eq!(word.parse::<Lossy>(), Err(()), "{word}");
+        ["", "fp8+tiled-vae", "tiled-vae+", "tiled-vae,fp8", "FP8", "fp4"].iter().for_each(|word| check(word));
+        assert_eq!(Lossy::NONE.words().count(), 0);
+        assert_eq!(Lossy::RUNGS[2].words().collect::<Vec<_>>(), ["tiled-vae", "fp8"]);
+    }
+
+    #[test]
+    fn a_route_with_an_unknown_word_is_planned_again() {
+        let settings = ["steps=4", "guidance=1", "shift=3", "sampler=Euler", "dtype=bf16", "noise=philox"];
+        let read = |lossy: Option<&str>| {
+            let settings = settings.iter().filter_map(|setting| setting.split_once('='));
+            let settings = settings.chain(lossy.map(|word| (LOSSY, word)));
+            let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Shape::read(&recipe(), &Realisation { settings, ..realisation() })
+        };
+        assert_eq!(read(None).map(|shape| shape.lossy), Ok(Lossy::NONE));
+        assert_eq!(read(Some("fp8")).map(|shape| shape.lossy), Ok(Lossy::RUNGS[1]));
+        for word in ["", "fp4"] {
+            let said = read(Some(word)).map(|shape| shape.lossy).expect_err("no rung").to_string();
+            assert!(said.contains("no sound \"lossy\"; plan it again"), "{said}");
+        }
+    }
 }

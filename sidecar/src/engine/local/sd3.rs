@@ -18,7 +18,7 @@ use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::{Builder, Element};
 use thumbforge_diffusion::noise::NoiseKind;
 use thumbforge_diffusion::param::{Param, Params, Tensor};
-use thumbforge_diffusion::pipeline::{self, Guided, Keep, Layout, Model, Prompts, Request, Seeds};
+use thumbforge_diffusion::pipeline::{self, Guided, Keep, Layout, Model, Prompts, Request, Rgba8, Seeds};
 use thumbforge_diffusion::plan::{Program, aligned, bytes};
 use thumbforge_diffusion::sampler::{Defaults, Guidance, Method, SkipLayers};
 use thumbforge_diffusion::text::encode::T5_TOKENS;
@@ -27,8 +27,9 @@ use thumbforge_diffusion::vae::tiles::Tiles;
 use thumbforge_diffusion::weights::{self as files, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
-use super::super::EngineError;
-use super::asked::{Asked, Files, Purpose, Shape, Source, Weight};
+use super::super::{EngineError, Saves};
+use super::asked::{Asked, Files, Lossy, Purpose, Shape, Source, Weight};
+use super::eights::Eights;
 use super::hashes::Hashes;
 use super::machine::Machine;
 use super::painter::{Painted, Painter, Watch};
@@ -59,7 +60,9 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
         let classes = processor();
         seats.push(Box::new(seat(Processor, Box::new(move || classes.clone()), Arc::new(|_: &str| {}))));
     }
-    Ok(Local::new(shelf, store.clone(), seats, gauges))
+    let eights = Eights::new(data_dir);
+    let unsound = Box::new(move |files: &Files| eights.unsound(files));
+    Ok(Local::new(shelf, store.clone(), seats, gauges, unsound))
 }
 
 /// A site with its model thread.
@@ -67,6 +70,7 @@ pub(super) fn seat<S: Site>(site: S, classes: ClassesOf, fell: Fell) -> Seat<Sd3
     let held = Arc::new(AtomicU64::new(0));
     let planner = Arc::new(Mutex::new(None));
     let painter = (site.clone(), held.clone(), planner.clone());
+    let place = (site.clone(), planner.clone());
     let start = Box::new(move || {
         let (site, held, planner) = painter.clone();
         Sd3 { site, held, planner }
@@ -91,7 +95,11 @@ pub(super) fn seat<S: Site>(site: S, classes: ClassesOf, fell: Fell) -> Seat<Sd3
             None => Err(EngineError::Internal("a planner has no model".to_owned())),
         }
     });
-    Seat::new(classes, start, fits, IDLE, fell)
+    let keeps_eights = Box::new(move || match place.1.lock().as_ref() {
+        Some(planner) => Ok(planner.pipeline.device().keeps_eights()),
+        None => Ok(place.0.device()?.keeps_eights()),
+    });
+    Seat::new(classes, start, (fits, keeps_eights), IDLE, fell)
 }
 
 /// What this machine draws with, as the driver was found when the process first asked.
@@ -240,7 +248,7 @@ fn lacking_tokenizer(weights: &Weights) -> Option<&'static str> {
     encoders.into_iter().find(|(_, weights, tokenizer)| *weights && !tokenizer).map(|(name, ..)| name)
 }
 
-fn open_weights(from: &Files) -> Result<Weights, EngineError> {
+pub(super) fn open_weights(from: &Files) -> Result<Weights, EngineError> {
     let Files { model, tokenizers, clip_l, clip_g, t5, vae, loras, weights: _ } = from.clone();
     let loras = loras.into_iter().map(|(path, Weight(weight))| (path, weight)).collect();
     files::open(&Sources { model, tokenizers, clip_l, clip_g, t5, vae, loras }).map_err(told)
@@ -334,12 +342,12 @@ impl<S: Site> Painter for Sd3<S> {
         self.held.store(plan.needed_bytes.saturating_sub(self.site.counted_free(model)), Ordering::Relaxed);
         // Given back also where it panics, or everything after would be thought to have room that it has not.
         let _held = Held(&self.held);
-        let outcome = model.draw(&request, &layout(plan), &Watched(watch)).map_err(told);
+        let outcome = model.draw_rgba8(&request, &layout(plan), &Watched(watch)).map_err(told);
         let outcome = outcome.map_err(|err| self.told(model.device(), err))?;
         let lost: Vec<Finding> = outcome.truncated.iter().map(truncated).collect();
-        let pictures = outcome.pictures.iter().map(|drawn| {
+        let pictures = outcome.pictures.into_iter().map(|drawn| {
             let mut findings = lost.clone();
-            let image = cut(&drawn.picture, first.shape.size, &mut findings)?;
+            let image = cut(drawn.picture, first.shape.size, &mut findings)?;
             Ok(Painted { image, findings })
         });
         pictures.collect()
@@ -368,7 +376,7 @@ fn fit<D: Device>(model: &mut Pipeline<D>, asked: &Asked, pictures: usize, room:
     let seeds: Vec<u64> = (0..pictures.max(1) as u64).collect();
     let request = request(model.model(), asked, seeds)?;
     let model = Mutex::new(model);
-    room::fit(pictures, asked.shape.tiled_vae, room.total_bytes, &|plan| {
+    room::fit(pictures, asked.shape.lossy, room.total_bytes, &|plan| {
         let estimate = model.lock().estimate(&request, &layout(plan)).map_err(told)?;
         let arena_bytes = estimate.phases.iter().map(|phase| phase.arena_bytes).max().unwrap_or(0);
         // What is beyond the share is beyond what is free, however much of that there is.
@@ -418,7 +426,7 @@ fn figures<S: Site>(
         class: pipeline.device().class(precision(dtype)).to_string(),
         noise: Noise::Philox,
         slg: None,
-        tiled_vae: false,
+        lossy: Lossy::NONE,
     };
     let asked = Asked { files: files.clone(), shape, seed: 0, source: None, purpose: Purpose::Batch };
     site.purpose(pipeline.device_mut(), asked.purpose);
@@ -519,8 +527,8 @@ fn layout(plan: &Plan) -> Layout {
         guided: if plan.apart { Guided::Apart } else { Guided::Together },
         text: if plan.text_leaves { Keep::Leaves } else { Keep::Stays },
         modulation: if plan.modulation_leaves { Keep::Leaves } else { Keep::Stays },
-        tiles: plan.tiled_vae.then_some(Tiles::USUAL),
-        eights: false,
+        tiles: plan.lossy.tiled_vae.then_some(Tiles::USUAL),
+        eights: plan.lossy.eights,
     }
 }
 
@@ -602,24 +610,21 @@ fn given(source: &Source, width: usize, height: usize) -> Result<pipeline::Sourc
 }
 
 /// The middle of a drawn picture, of the size that was asked.
-fn cut(picture: &pipeline::Picture, size: Extent, findings: &mut Vec<Finding>) -> Result<ImageBuf, EngineError> {
+fn cut(picture: Rgba8, size: Extent, findings: &mut Vec<Finding>) -> Result<ImageBuf, EngineError> {
     let (width, height) = (size.width as usize, size.height as usize);
-    let bytes = picture.to_rgb8();
     let wrong = || EngineError::Internal("a drawn picture is smaller than it was asked for".to_owned());
     let left = picture.width.checked_sub(width).ok_or_else(wrong)? / 2;
     let top = picture.height.checked_sub(height).ok_or_else(wrong)? / 2;
+    if (picture.width, picture.height) == (width, height) {
+        return ImageBuf::from_rgba(size, picture.pixels).ok_or_else(wrong);
+    }
     let mut rgba = Vec::with_capacity(width * height * 4);
-    for row in bytes.chunks_exact(picture.width * 3).skip(top).take(height) {
-        let pixels = row.as_chunks::<3>().0.iter().skip(left).take(width);
-        rgba.extend(pixels.flat_map(|[red, green, blue]| [*red, *green, *blue, 255]));
+    for row in picture.pixels.chunks_exact(picture.width * 4).skip(top).take(height) {
+        rgba.extend_from_slice(row.get(left * 4..(left + width) * 4).ok_or_else(wrong)?);
     }
-    if (picture.width, picture.height) != (width, height) {
-        let message = format!(
-            "the model draws no {size}: {} x {} was drawn and its middle cut out",
-            picture.width, picture.height
-        );
-        findings.push(note(FindingCode::Cropped, Severity::Info, message));
-    }
+    let message =
+        format!("the model draws no {size}: {} x {} was drawn and its middle cut out", picture.width, picture.height);
+    findings.push(note(FindingCode::Cropped, Severity::Info, message));
     ImageBuf::from_rgba(size, rgba).ok_or_else(wrong)
 }
 
@@ -641,7 +646,7 @@ fn note(code: FindingCode, severity: Severity, message: String) -> Finding {
 pub(super) fn told(err: DiffusionError) -> EngineError {
     match err {
         DiffusionError::OutOfMemory { needed_bytes, free_bytes } => {
-            EngineError::OutOfMemory { needed_bytes, free_bytes }
+            EngineError::OutOfMemory { needed_bytes, free_bytes, saves: Saves::default() }
         }
         DiffusionError::File { .. } => EngineError::Weights(err.to_string()),
         DiffusionError::Missing(message) => EngineError::Missing(message),
@@ -680,9 +685,12 @@ mod tests {
         assert_eq!(out[6..12], [1, 1, 2, 3, 3, 3]);
         assert_eq!(out[12..18], [4, 4, 5, 6, 6, 6]);
         let bytes: Vec<u8> = out.iter().flat_map(|grey| [*grey; 3]).collect();
-        let picture = pipeline::Picture::of_rgb8(6, 4, &bytes).expect("a picture");
+        let picture = pipeline::Picture::of_rgb8(6, 4, &bytes).expect("a picture").to_rgba8();
         let mut findings = Vec::new();
-        let image = cut(&picture, size, &mut findings).expect("a smaller one");
+        let whole = cut(picture.clone(), Extent { width: 6, height: 4 }, &mut findings).expect("as it is");
+        assert_eq!((whole.pixels(), findings.len()), (&picture.pixels[..], 0));
+        assert!(cut(picture.clone(), Extent { width: 7, height: 4 }, &mut findings).is_err());
+        let image = cut(picture, size, &mut findings).expect("a smaller one");
         let greys: Vec<u8> = image.pixels().chunks_exact(4).map(|pixel| pixel[0]).collect();
         assert_eq!(greys, pixels);
         assert_eq!(findings.len(), 1);

@@ -21,6 +21,9 @@ use super::thread::{Ask, Model};
 /// any thread.
 pub(crate) type Fits = dyn Fn(&Files, &Asked, usize, u64) -> Result<Plan, EngineError> + Send + Sync;
 
+/// Says whether the device keeps weights in eight bits.
+pub(crate) type KeepsEights = dyn Fn() -> Result<bool, EngineError> + Send + Sync;
+
 /// Starts the painter on the model thread.
 pub(crate) type Start<P> = Box<dyn Fn() -> P + Send + Sync>;
 
@@ -39,6 +42,11 @@ pub(super) trait Draws: Send + Sync {
     /// # Errors
     /// [`EngineError::OutOfMemory`], or why they cannot be drawn at all.
     fn fits(&self, files: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError>;
+    /// Whether it keeps weights in eight bits for pictures of this number format.
+    ///
+    /// # Errors
+    /// Why the device cannot be had.
+    fn keeps_eights(&self, dtype: Dtype) -> Result<bool, EngineError>;
     /// Whether it was given up: nothing is drawn on it any more.
     fn is_fallen(&self) -> bool;
     /// Pictures that are on their way there, and whether the last of them was of this model.
@@ -55,6 +63,7 @@ pub(crate) struct Seat<P: Painter> {
     classes: ClassesOf,
     start: Start<P>,
     fits: Box<Fits>,
+    keeps_eights: Box<KeepsEights>,
     idle: Duration,
     fell: Fell,
     fallen: Arc<AtomicBool>,
@@ -66,11 +75,18 @@ pub(crate) struct Seat<P: Painter> {
 
 impl<P: Painter> Seat<P> {
     /// A device of these classes, drawn on by `start`'s painter.
-    pub(crate) fn new(classes: ClassesOf, start: Start<P>, fits: Box<Fits>, idle: Duration, fell: Fell) -> Self {
+    pub(crate) fn new(
+        classes: ClassesOf,
+        start: Start<P>,
+        (fits, keeps_eights): (Box<Fits>, Box<KeepsEights>),
+        idle: Duration,
+        fell: Fell,
+    ) -> Self {
         Self {
             classes,
             start,
             fits,
+            keeps_eights,
             idle,
             fell,
             fallen: Arc::default(),
@@ -100,6 +116,18 @@ impl<P: Painter> Seat<P> {
     }
 }
 
+impl<P: Painter> Seat<P> {
+    /// What planning gave: where the device cannot be opened, whoever plans found out first. Those that wait hear it when their
+    /// turn comes, since it is not open there either.
+    fn heard<T>(&self, planned: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(EngineError::Unopened(why)) = &planned {
+            self.fallen.store(true, Ordering::Relaxed);
+            (self.fell)(why);
+        }
+        planned
+    }
+}
+
 /// A picture that is on its way, as long as somebody waits for it.
 pub(super) struct Turn(Arc<AtomicUsize>);
 
@@ -121,13 +149,12 @@ impl<P: Painter> Draws for Seat<P> {
     fn fits(&self, files: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
         // What is opened to plan with is closed by the thread when nobody asks for a while, also where nothing is drawn.
         self.begun(&mut self.thread.lock())?;
-        let fitted = (self.fits)(files, asked, pictures, self.ceiling.most(files, asked.purpose, Instant::now()));
-        if let Err(EngineError::Unopened(why)) = &fitted {
-            // Whoever plans found out first; those that wait hear it when their turn comes, since it is not open there either.
-            self.fallen.store(true, Ordering::Relaxed);
-            (self.fell)(why);
-        }
-        fitted
+        self.heard((self.fits)(files, asked, pictures, self.ceiling.most(files, asked.purpose, Instant::now())))
+    }
+
+    fn keeps_eights(&self, dtype: Dtype) -> Result<bool, EngineError> {
+        // Products of singles are there for who wants exactness.
+        Ok(dtype == Dtype::Bf16 && self.heard((self.keeps_eights)())?)
     }
 
     fn is_fallen(&self) -> bool {

@@ -10,8 +10,8 @@ use thumbforge_core::image::{Extent, ImageBuf};
 use thumbforge_core::job::Lane;
 use thumbforge_core::recipe::{Dtype, Noise};
 
-use super::super::{Cancel, EngineError};
-use super::asked::{Asked, Files, Purpose, Shape};
+use super::super::{Cancel, EngineError, Saves};
+use super::asked::{Asked, Files, Lossy, Purpose, Shape};
 use super::losses::Ceiling;
 use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
@@ -33,7 +33,7 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
         class: "fake".to_owned(),
         noise: Noise::Philox,
         slg: None,
-        tiled_vae: false,
+        lossy: Lossy::NONE,
     };
     let files = Files { model: PathBuf::from(model), ..Files::default() };
     Asked { files: Arc::new(files), shape, seed, source: None, purpose: Purpose::Batch }
@@ -80,7 +80,7 @@ impl Painter for Fake {
 
     fn fit(&self, _: &mut Open, asked: &Asked, pictures: usize, most: u64) -> Result<Plan, EngineError> {
         let free = self.free.load(Ordering::SeqCst).min(most);
-        let fitted = room::fit(pictures, asked.shape.tiled_vae, free, &|plan| {
+        let fitted = room::fit(pictures, asked.shape.lossy, free, &|plan| {
             let kept = [plan.text_leaves, plan.modulation_leaves, plan.apart].iter().filter(|leaves| !**leaves).count();
             Ok(10 * plan.pictures as u64 + kept as u64)
         });
@@ -98,7 +98,7 @@ impl Painter for Fake {
     fn restart(&self) -> Result<(), EngineError> {
         let _ = self.told.send("restart".to_owned());
         if self.free.load(Ordering::SeqCst) == 0 {
-            return Err(EngineError::OutOfMemory { needed_bytes: 1, free_bytes: 0 });
+            return Err(EngineError::OutOfMemory { needed_bytes: 1, free_bytes: 0, saves: Saves::default() });
         }
         if self.back { Ok(()) } else { Err(EngineError::Failed("open the fake: it is gone".to_owned())) }
     }
@@ -117,10 +117,14 @@ impl Painter for Fake {
             panic!("told to");
         }
         if shape.prompt.starts_with("memory") && asked.len() > 1 {
-            return Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 });
+            return Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1, saves: Saves::default() });
         }
         let short = |enough: bool| {
-            if enough { Ok(()) } else { Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1 }) }
+            if enough {
+                Ok(())
+            } else {
+                Err(EngineError::OutOfMemory { needed_bytes: 2, free_bytes: 1, saves: Saves::default() })
+            }
         };
         match shape.prompt.as_str() {
             "short" => short(plan.text_leaves)?,
@@ -447,7 +451,7 @@ fn whoever_plans_for_a_device_that_cannot_be_opened_gives_it_up() {
     let fits = Box::new(|_: &Files, _: &Asked, _: usize, _: u64| Err(EngineError::Unopened("open it".to_owned())));
     let (fell, falls) = bounded(10);
     let fell = Arc::new(move |why: &str| drop(fell.send(why.to_owned())));
-    let seat = Seat::new(Box::new(move || classes.clone()), start, fits, SOON, fell);
+    let seat = Seat::new(Box::new(move || classes.clone()), start, (fits, Box::new(|| Ok(false))), SOON, fell);
     let asked = asked("a", "p", 1);
     assert!(seat.fits(&asked.files, &asked, 1).is_err_and(|err| err.displaces()));
     assert!(seat.is_fallen());
@@ -480,9 +484,15 @@ fn a_device_that_is_planned_for_and_never_drawn_on_rests_too() {
         rests: rests.clone(),
     });
     let classes = Classes { dtype: Dtype::F32, f32: "fake".to_owned(), bf16: "fake".to_owned() };
-    let fits = Box::new(|_: &Files, _: &Asked, pictures, most: u64| room::fit(pictures, false, most, &|_| Ok(10)));
-    let seat =
-        Seat::new(Box::new(move || classes.clone()), start, fits, Duration::from_millis(1), Arc::new(|_: &str| {}));
+    let fits =
+        Box::new(|_: &Files, _: &Asked, pictures, most: u64| room::fit(pictures, Lossy::NONE, most, &|_| Ok(10)));
+    let seat = Seat::new(
+        Box::new(move || classes.clone()),
+        start,
+        (fits, Box::new(|| Ok(false))),
+        Duration::from_millis(1),
+        Arc::new(|_: &str| {}),
+    );
     let asked = asked("a", "p", 1);
     assert!(seat.fits(&asked.files, &asked, 1).is_ok());
     heard.recv_timeout(SOON).expect("it rests");
