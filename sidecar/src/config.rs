@@ -22,7 +22,7 @@ use crate::weights::token;
 
 mod local;
 
-pub use local::{Amount, DEVICE_VARIABLE, DeviceChoice, LocalFile, RESERVE_VARIABLE};
+pub use local::{Amount, DEVICE_VARIABLE, DeviceChoice, LIBRARY_VARIABLE, LibraryChoice, LocalFile, RESERVE_VARIABLE};
 
 /// Settings of one sidecar, from flags over the user's file over defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +227,7 @@ impl UserFile {
                 tessdata: written.ocr.tessdata.map(|path| home_or(path, folder)),
                 ..written.ocr
             },
-            local: written.local,
+            local: written.local.at_home(&|path| home_or(path, folder)),
         })
     }
 }

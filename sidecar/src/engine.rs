@@ -203,6 +203,12 @@ pub enum EngineError {
     /// What it was to be drawn on is lost; nothing came of it, and it may be drawn elsewhere. It fits behind "failed to".
     #[error("{0}")]
     Lost(String),
+    /// What it was to be drawn on cannot be opened, and is given up; it may be drawn elsewhere. It fits behind "failed to".
+    #[error("{0}")]
+    Unopened(String),
+    /// What it was to be drawn on draws other bytes than its key says by now; it is planned anew. It fits behind "failed to".
+    #[error("{0}")]
+    Changed(String),
     /// It has a fault of its own.
     #[error("finish a drawing, a fault of Thumbforge: {0}")]
     Internal(String),
@@ -215,7 +221,7 @@ impl EngineError {
     /// Whether the picture may be planned anew: nothing came of it for a reason that lies not in it, and another device, a
     /// smaller way to draw it, or an account may serve it.
     pub fn displaces(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::OutOfMemory { .. })
+        matches!(self, Self::Lost(_) | Self::Unopened(_) | Self::Changed(_) | Self::OutOfMemory { .. })
     }
 
     /// As it reaches people and machines.
@@ -223,7 +229,7 @@ impl EngineError {
         let code = match self {
             Self::Input { .. } | Self::Weights(_) => ErrorCode::InputFile,
             Self::Recipe(_) => ErrorCode::InvalidRequest,
-            Self::Missing(_) | Self::Lost(_) => ErrorCode::ModelUnavailable,
+            Self::Missing(_) | Self::Lost(_) | Self::Unopened(_) | Self::Changed(_) => ErrorCode::ModelUnavailable,
             Self::OutOfMemory { .. } => ErrorCode::OutOfMemory,
             Self::Failed(_) => ErrorCode::EngineFailed,
             Self::Internal(_) => ErrorCode::Internal,

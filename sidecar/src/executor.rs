@@ -290,7 +290,11 @@ struct Made {
     kept: Option<Art>,
 }
 
-/// Why an attempt gave nothing.
+/// How often a job is planned in one turn: once for each kind of device that turns out to be gone while it is planned. Machines
+/// have cards of one kind or two, and a processor.
+const PLANS_MAX: usize = 4;
+
+/// Why an attempt or a plan gave nothing.
 struct Stopped {
     failure: Failure,
     /// Whether it may be planned anew, see [`EngineError::displaces`].
@@ -358,7 +362,23 @@ impl Tools {
         if let Some(ending) = self.ended(job) {
             return Planned::Ended(ending);
         }
-        self.case(job).and_then(|case| self.place(&case)).unwrap_or_else(Planned::Refused)
+        let mut planned = self.planned(job);
+        // A device that turns out to be gone is planned for no more, so the next turn finds what is left.
+        for _ in 1..PLANS_MAX {
+            match &planned {
+                Err(Stopped { displaced: true, failure }) => {
+                    tracing::info!(%job, "{}; it is planned anew", failure.message)
+                }
+                _ => break,
+            }
+            planned = self.planned(job);
+        }
+        planned.unwrap_or_else(|stopped| Planned::Refused(stopped.failure))
+    }
+
+    fn planned(&self, job: JobId) -> Result<Planned, Stopped> {
+        let case = self.case(job)?;
+        self.place(&case)
     }
 
     /// What the dispatcher is to hear when settings, models or budgets have changed since it last did.
@@ -372,14 +392,14 @@ impl Tools {
     }
 
     /// From the store, drawn here, or bought.
-    fn place(&self, case: &Case) -> Result<Planned, Failure> {
+    fn place(&self, case: &Case) -> Result<Planned, Stopped> {
         let market = self.shelf.now();
         let spec = &case.asked.spec;
         let routes = self.routes_on(case, &market)?;
         if routes.is_empty() {
             let message = "failed to go on with the picture: the model that drew it, or that was to enlarge it, can be had no \
                            more; ask for it again";
-            return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+            return Err(Failure::new(ErrorCode::ModelUnavailable, message).into());
         }
         if let Some((render, _)) = self.found_again(case, &routes, &market)? {
             return Ok(Planned::Cached(Box::new(render)));
@@ -421,7 +441,7 @@ impl Tools {
                     tracing::info!(model = %route.model, "{err}");
                     no_room.get_or_insert(err);
                 }
-                Err(err) => return Err(err.failure()),
+                Err(err) => return Err(err.into()),
             }
         }
         let now_ms = self.clock.now_ms();
@@ -448,14 +468,15 @@ impl Tools {
         if let Some(dear) = dear.filter(|_| offers.is_empty()) {
             let message =
                 format!("failed to repair the picture: another may cost {dear}, beyond what `repair.budget` leaves");
-            return Err(Failure::new(ErrorCode::OverBudget, message));
+            return Err(Failure::new(ErrorCode::OverBudget, message).into());
         }
         if let Some(err) = no_room.filter(|_| offers.is_empty()) {
-            return Err(err.failure());
+            // Planned at once again, it would find as little.
+            return Err(err.failure().into());
         }
         if offers.is_empty() {
             let message = "failed to buy the picture: its account is gone from the settings; name another";
-            return Err(Failure::new(ErrorCode::ModelUnavailable, message));
+            return Err(Failure::new(ErrorCode::ModelUnavailable, message).into());
         }
         let budgets = budgets(spec, &market);
         Ok(Planned::Buy(Box::new(Offers { offers, budgets, cross_vendor: spec.terms.cross_vendor_refusals })))

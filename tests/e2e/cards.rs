@@ -55,6 +55,28 @@ pub(crate) const ONE: [&str; 13] = [
     "--json",
 ];
 
+/// Where the stand-in's cuBLASLt lies, copied into the rig's folder.
+fn library(rig: &Rig) -> std::path::PathBuf {
+    let built = build().expect("what the rig is made of");
+    let path = rig.path().join("libcublasLt.so.12");
+    std::fs::copy(&built.blaslt, &path).expect("a copy");
+    path
+}
+
+/// The same machine where the library is named.
+fn with_library(rig: Rig) -> Rig {
+    let path = library(&rig);
+    rig.with_variable("THUMBFORGE_CUBLASLT", path)
+}
+
+/// Class of device and realised key of a picture that is drawn anew.
+fn drawn_anew(rig: &Rig) -> (String, String) {
+    rig.run(&ONE).expect(0);
+    let by = drawn_by(rig);
+    let word = |name: &str| by[name].as_str().unwrap_or_else(|| panic!("{name}: {by:#}")).to_owned();
+    (word("device_class"), word("realised_key"))
+}
+
 pub(crate) fn drawn_by(rig: &Rig) -> Value {
     rig.run(&["show", "a.png", "--json"]).expect(0).json()[0]["provenance"].clone()
 }
@@ -125,8 +147,25 @@ const MANY: [&str; 12] = [
     "--json",
 ];
 
+/// The same, each in a call of its own, of so many steps.
+fn alone(steps: &'static str) -> [&'static str; 10] {
+    ["batch", "--model", "sd3.5-medium", "--prompt-file", "prompts.txt", "--size", "32x32", "--json", "--steps", steps]
+}
+
+/// Classes of device of all that was drawn.
+fn classes(rig: &Rig) -> Vec<String> {
+    journal::open(&rig.journal())
+        .prepare("SELECT DISTINCT json_extract(json, '$.realisation.device_class') FROM renders")
+        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+        .expect("classes")
+}
+
 fn six(rig: &Rig) {
-    let lines: Vec<String> = (0..6).map(|at| format!("castle number {at}, oak and steel")).collect();
+    many(rig, 6);
+}
+
+fn many(rig: &Rig, count: usize) {
+    let lines: Vec<String> = (0..count).map(|at| format!("castle number {at}, oak and steel")).collect();
     rig.write("prompts.txt", lines.join("\n"));
 }
 
@@ -189,11 +228,7 @@ fn pictures_of_a_card_that_is_lost_again_and_again_are_planned_anew_for_the_proc
     assert!(counts[3] >= 4, "{report:#}");
     let log = report.to_string();
     assert!(log.contains("the device was lost 2 times while this was drawn"), "{log}");
-    let journal = journal::open(&rig.journal());
-    let classes: Vec<String> = journal
-        .prepare("SELECT DISTINCT json_extract(json, '$.realisation.device_class') FROM renders")
-        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
-        .expect("classes");
+    let classes = classes(&rig);
     assert!(classes.iter().all(|class| class.starts_with("cpu-")) && !classes.is_empty(), "{classes:?}");
     assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
 }
@@ -221,4 +256,174 @@ fn pools_of_a_card_are_told_to_gauges() {
     assert!(of("used_bytes", "weights") > 0 && of("reserved_peak_bytes", "batch") > 0, "{metrics}");
     assert_eq!(of("used_bytes", "batch"), 0, "an arena goes back when its picture is done");
     assert!(of("cap_bytes", "drafts") < of("cap_bytes", "weights"), "{metrics}");
+}
+
+#[test]
+fn the_library_that_multiplies_stands_in_the_key_before_a_card_is_opened() {
+    let Some(rig) = with_model("the library of a card", &[]) else { return };
+    let told = &doctor(&rig, "GPU library")[0];
+    assert_eq!(
+        (&told["ok"], told["says"].as_str()),
+        (&json!(true), Some("our own kernels multiply: the settings say so (`cublaslt = \"never\"`)"))
+    );
+    let (class, ours) = drawn_anew(&rig);
+    assert_eq!(class, "cuda-sm90");
+    let rig = with_library(rig);
+    let told = &doctor(&rig, "GPU library")[0];
+    let says = told["says"].as_str().expect("words");
+    assert!(says.starts_with("cublaslt12.9.0 at /") && says.contains("libcublasLt.so.12 multiplies"), "{told:#}");
+    let (class, theirs) = drawn_anew(&rig);
+    assert_eq!(class, "cuda-sm90-cublaslt12.9.0");
+    assert_ne!(theirs, ours);
+    // Singles are our kernels' with it and without it.
+    rig.run(&[&ONE[..], &["--dtype", "f32"]].concat()).expect(0);
+    assert_eq!(drawn_by(&rig)["device_class"], "cuda-sm90");
+    // Settings name it as well.
+    let path = rig.path().join("libcublasLt.so.12").display().to_string();
+    std::fs::write(rig.data().join("config.toml"), format!("[local]\ncublaslt = \"{path}\"\n")).expect("settings");
+    let rig = rig.with_variable("THUMBFORGE_CUBLASLT", "");
+    assert_eq!(rig.run(&ONE).expect(0).json()["items"][0]["attempts"], 0);
+    assert_eq!(drawn_by(&rig)["realised_key"], theirs.as_str());
+    // It is gone: what was drawn with it is another picture, and somebody named it, so that is told.
+    std::fs::remove_file(path).expect("it was there");
+    let told = &doctor(&rig, "GPU library")[0];
+    assert_eq!(told["ok"], false, "{told:#}");
+    assert_eq!(drawn_anew(&rig), ("cuda-sm90".to_owned(), ours));
+}
+
+#[test]
+fn a_file_that_is_no_library_is_told_and_our_own_kernels_multiply() {
+    let Some(rig) = with_model("a file that is no library", &[]) else { return };
+    let path = rig.path().join("liblies.so");
+    std::fs::write(&path, "it is none").expect("a file");
+    let rig = rig.with_variable("THUMBFORGE_CUBLASLT", &path);
+    let told = &doctor(&rig, "GPU library")[0];
+    let says = told["says"].as_str().expect("words");
+    assert_eq!(told["ok"], false, "{told:#}");
+    assert!(says.contains("failed to open cuBLASLt at ") && says.contains("THUMBFORGE_CUBLASLT"), "{says}");
+    assert_eq!(drawn_anew(&rig).0, "cuda-sm90");
+    let rig = rig.with_variable("THUMBFORGE_CUBLASLT", "somewhere");
+    assert!(doctor(&rig, "local model")[0]["says"].as_str().expect("words").contains("THUMBFORGE_CUBLASLT"));
+}
+
+#[test]
+fn a_library_that_vanishes_while_a_sidecar_runs_is_still_what_multiplies() {
+    let Some(rig) = with_model("a library that vanishes", &[]) else { return };
+    let rig = with_library(rig);
+    let sidecar = rig.serve(&[]);
+    std::fs::remove_file(rig.path().join("libcublasLt.so.12")).expect("it was there");
+    rig.run(&ONE).expect(0);
+    assert_eq!(drawn_by(&rig)["device_class"], "cuda-sm90-cublaslt12.9.0");
+    drop(sidecar);
+    // The next one finds none.
+    assert_eq!(drawn_anew(&rig).0, "cuda-sm90");
+}
+
+#[test]
+fn pictures_planned_for_a_library_that_does_not_run_are_planned_anew_without_it() {
+    let refuses = [(Control::RefuseLibrary, 1)];
+    let Some(rig) = with_model("a library that refuses", &refuses) else { return };
+    let rig = with_library(rig);
+    let told = &doctor(&rig, "GPU library")[0];
+    assert_eq!(told["ok"], false, "{told:#}");
+    assert!(told["says"].as_str().expect("words").contains("failed to cublasLtCreate"), "{told:#}");
+    six(&rig);
+    let report = rig.run(&MANY).expect(0).json();
+    assert_eq!(counts(&report), [6, 0, 0, 6, 0], "{report:#}");
+    assert_eq!(classes(&rig), ["cuda-sm90"]);
+    assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
+}
+
+#[test]
+fn a_card_that_cannot_be_opened_is_given_up_for_the_processor() {
+    let refuses = [(Control::RefuseCard, 1), (Control::Mib, 8192)];
+    let Some(rig) = machine("a card that cannot be opened", &refuses) else { return };
+    let rig = registered_in(rig.with_variable("THUMBFORGE_DEVICE", "auto"));
+    let card = &doctor(&rig, "GPU")[0];
+    assert_eq!(card["ok"], false, "{card:#}");
+    let says = card["says"].as_str().expect("words");
+    assert!(
+        says.contains("was given up: failed to open GPU 0: cuModuleLoadData: CUDA_ERROR_NO_BINARY_FOR_GPU"),
+        "{says}"
+    );
+    six(&rig);
+    let report = rig.run(&MANY).expect(0).json();
+    assert_eq!(counts(&report), [6, 0, 0, 6, 0], "{report:#}");
+    assert!(classes(&rig).iter().all(|class| class.starts_with("cpu-")), "{:?}", classes(&rig));
+    assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
+    // Where nothing else is to draw, that is the answer, with the reason.
+    let Some(rig) = with_model("a card that cannot be opened", &[(Control::RefuseCard, 1)]) else { return };
+    rig.run(&ONE).expect(3).says(&["cuModuleLoadData"]);
+}
+
+/// What the gauges of a running sidecar say of weights on a card, at the most.
+fn weights_peak(metrics: &str, card: u32) -> u64 {
+    let start = format!("thumbforge_gpu_pool_reserved_peak_bytes{{card=\"{card}\",class=\"weights\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&start)).map_or(0, |line| line.parse().expect("a number"))
+}
+
+/// Two cards of one kind.
+const TWO: (Control, u64) = (Control::Cards, 2);
+
+#[test]
+fn two_cards_draw_one_batch() {
+    let Some(rig) = with_model("two cards", &[TWO]) else { return };
+    let told = doctor(&rig, "GPU");
+    let of = |card: usize| told[card]["says"].as_str().expect("words");
+    let draws = |card: usize| {
+        of(card).contains(&format!("stand-in {card} (cuda-sm90")) && of(card).contains("draws local models")
+    };
+    assert!(told.len() == 2 && draws(0) && draws(1), "{told:?}");
+    let sidecar = rig.serve(&[]);
+    let mut client = sidecar.client();
+    many(&rig, 8);
+    // Longer than planning takes: loading a model on a second card is worth it once some wait for the first.
+    let report = rig.run(&alone("4")).expect(0).json();
+    assert_eq!(counts(&report), [8, 0, 0, 8, 0], "{report:#}");
+    let metrics = client.get("/metrics").expect("an answer").expect(200).text();
+    assert!(weights_peak(&metrics, 0) > 0 && weights_peak(&metrics, 1) > 0, "both draw: {metrics}");
+    assert_eq!(classes(&rig), ["cuda-sm90"]);
+    assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
+}
+
+#[test]
+fn what_waits_for_a_card_that_is_lost_for_good_is_drawn_on_the_other() {
+    // In the middle of its second picture or so.
+    let lost = [TWO, (Control::LoseCard, 1), (Control::LoseLaunch, 150), (Control::LoseForGood, 1)];
+    let Some(rig) = with_model("a lost card of two", &lost) else { return };
+    let sidecar = rig.serve(&[]);
+    let mut client = sidecar.client();
+    many(&rig, 12);
+    let report = rig.run(&alone("1")).expect(0).json();
+    assert_eq!(counts(&report), [12, 0, 0, 12, 0], "{report:#}");
+    let metrics = client.get("/metrics").expect("an answer").expect(200).text();
+    assert!(weights_peak(&metrics, 1) > 0, "the other draws: {metrics}");
+    let began = journal::figures(&rig.journal());
+    assert_eq!(began.rendered_twice, 0, "{began:?}");
+    assert!(began.interrupted > 0, "some were begun on the card that was lost: {began:?}");
+    assert_eq!(classes(&rig), ["cuda-sm90"]);
+}
+
+#[test]
+fn a_card_of_two_that_cannot_be_opened_leaves_all_to_the_other() {
+    let refuses = [TWO, (Control::RefuseCard, 1)];
+    let Some(rig) = with_model("a card of two that cannot be opened", &refuses) else { return };
+    let told = doctor(&rig, "GPU");
+    assert_eq!((&told[0]["ok"], &told[1]["ok"]), (&json!(false), &json!(true)), "{told:?}");
+    six(&rig);
+    let report = rig.run(&alone("1")).expect(0).json();
+    assert_eq!(counts(&report), [6, 0, 0, 6, 0], "{report:#}");
+    assert_eq!(classes(&rig), ["cuda-sm90"]);
+    assert_eq!(journal::figures(&rig.journal()).rendered_twice, 0);
+}
+
+#[test]
+fn of_cards_of_two_classes_one_class_is_drawn_on_and_the_doctor_says_why() {
+    let Some(rig) = with_model("cards of two classes", &[TWO, (Control::OtherCapability, 80)]) else { return };
+    let told = doctor(&rig, "GPU");
+    assert!(told.iter().all(|told| told["ok"] == true), "{told:?}");
+    let of = |card: usize| told[card]["says"].as_str().expect("words");
+    assert!(of(0).contains("(cuda-sm90, ") && of(0).contains("draws local models"), "{told:?}");
+    assert!(of(1).contains("(cuda-sm80, ") && of(1).contains("pictures of cuda-sm90 are other pictures"), "{told:?}");
+    assert_eq!(drawn_anew(&rig).0, "cuda-sm90");
 }

@@ -114,6 +114,7 @@ impl Rig {
         }
         // Pictures are the same wherever the suites run; who wants a card names it.
         command.env("THUMBFORGE_DEVICE", "cpu").env_remove("THUMBFORGE_VRAM_RESERVE");
+        command.env("THUMBFORGE_CUBLASLT", "never");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.args(args);

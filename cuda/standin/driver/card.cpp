@@ -44,6 +44,7 @@ CUresult lose(uint32_t card, CUresult code, const std::string& why) {
     all.fault = why;
     fprintf(stderr, "stand-in: card %u is lost with %u: %s\n", card, code, why.c_str());
     if (card < all.contexts.size()) all.contexts[card]->lost = code;
+    if (all.controls.lose_for_good != 0) all.controls.refuse_card = card + 1;
     return code;
 }
 

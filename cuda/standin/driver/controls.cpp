@@ -7,7 +7,8 @@
 //   as late as a card may; 0: at once), fail_allocation (n: the n-th from now on fails),
 //   fail_more (n: and so many after it), lose_launch (n: the context is lost
 //   at the n-th launch from now on), lose_again (n: and again at the n-th launch after each loss),
-//   lose_card (n: only launches on the n-th card count for that; 0: on any), refuse_card (n: no module loads on the n-th card;
+//   lose_card (n: only launches on the n-th card count for that; 0: on any),
+//   lose_for_good (1: no module loads any more on a card that was lost), refuse_card (n: no module loads on the n-th card;
 //   0: on all of them modules load), other_capability (of all cards but the first; 0: that of the first),
 //   refuse_library (1: a library beside the driver finds no card that it runs on)
 #include <dlfcn.h>
@@ -29,6 +30,7 @@ static uint64_t* control(Controls& controls, const char* name) {
         {"fail_more", &controls.fail_more},
         {"lose_card", &controls.lose_card},
         {"refuse_card", &controls.refuse_card},
+        {"lose_for_good", &controls.lose_for_good},
         {"other_capability", &controls.other_capability},
         {"refuse_library", &controls.refuse_library},
     };
@@ -42,7 +44,7 @@ State& state() {
     static State* const made = [] {
         State* state = new State();
         for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "multiprocessors", "seed", "threads",
-                                 "late", "fail_allocation", "lose_launch", "lose_again", "fail_more", "lose_card", "refuse_card",
+                                 "late", "fail_allocation", "lose_launch", "lose_again", "fail_more", "lose_card", "refuse_card", "lose_for_good",
                                  "other_capability", "refuse_library"}) {
             std::string variable = "THUMBFORGE_STANDIN_";
             for (const char* c = name; *c != 0; ++c) variable += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);

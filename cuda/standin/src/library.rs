@@ -42,6 +42,8 @@ pub enum Control {
     LoseAgain,
     /// Only launches on the n-th card count for that; 0 for all.
     LoseCard,
+    /// 1: no module loads any more on a card that was lost.
+    LoseForGood,
     /// No module loads on the n-th card; 0 for none.
     RefuseCard,
     /// Compute capability of all cards but the first; 0 for that of the first.
@@ -68,6 +70,7 @@ impl Control {
             Self::LoseLaunch => "lose_launch",
             Self::LoseAgain => "lose_again",
             Self::LoseCard => "lose_card",
+            Self::LoseForGood => "lose_for_good",
             Self::RefuseCard => "refuse_card",
             Self::OtherCapability => "other_capability",
             Self::RefuseLibrary => "refuse_library",

@@ -32,6 +32,7 @@ fn what_tests_turn_is_known_to_the_library() {
         Control::LoseLaunch,
         Control::LoseAgain,
         Control::LoseCard,
+        Control::LoseForGood,
         Control::RefuseCard,
         Control::OtherCapability,
         Control::RefuseLibrary,

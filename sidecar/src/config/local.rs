@@ -1,39 +1,90 @@
-//! `[local]`: where models of this machine are drawn, and how much of a graphics card is left to others.
+//! `[local]`: where models of this machine are drawn, how much of a graphics card is left to others, and what multiplies there.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
 
 /// `[local]` as it is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LocalFile {
     /// Where models are drawn.
     pub device: DeviceChoice,
     /// What is left of every card to others, whatever is free; [`Amount::reserve`] where nobody says.
     pub vram_reserve: Option<Amount>,
+    /// Which of NVIDIA's libraries multiplies on cards. It decides bytes, so its version stands in keys.
+    pub cublaslt: LibraryChoice,
 }
 
 /// The variable that says where models are drawn.
 pub const DEVICE_VARIABLE: &str = "THUMBFORGE_DEVICE";
 /// The variable that says what is left of a card to others.
 pub const RESERVE_VARIABLE: &str = "THUMBFORGE_VRAM_RESERVE";
+/// The variable that says what multiplies on cards.
+pub const LIBRARY_VARIABLE: &str = "THUMBFORGE_CUBLASLT";
 
 impl LocalFile {
     /// With what the environment says over it.
     ///
     /// # Errors
     /// Which variable is wrong, and how. It fits behind "failed to".
-    pub fn with(self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+    pub fn with(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
         let named = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
         let wrong = |name: &str, why: String| format!("read the variable {name}: {why}");
         let device = named(DEVICE_VARIABLE).map(|text| text.parse().map_err(|why| wrong(DEVICE_VARIABLE, why)));
         let reserve = named(RESERVE_VARIABLE).map(|text| text.parse().map_err(|why| wrong(RESERVE_VARIABLE, why)));
+        let library = named(LIBRARY_VARIABLE).map(|text| text.parse().map_err(|why| wrong(LIBRARY_VARIABLE, why)));
         Ok(Self {
             device: device.transpose()?.unwrap_or(self.device),
             vram_reserve: reserve.transpose()?.or(self.vram_reserve),
+            cublaslt: library.transpose()?.unwrap_or_else(|| self.cublaslt.clone()),
         })
+    }
+
+    /// With the user's home in the place of `~`.
+    pub(super) fn at_home(self, home_or: &dyn Fn(PathBuf) -> PathBuf) -> Self {
+        let cublaslt = match self.cublaslt {
+            LibraryChoice::At(path) => LibraryChoice::At(home_or(path)),
+            other => other,
+        };
+        Self { cublaslt, ..self }
+    }
+}
+
+/// Which cuBLASLt multiplies on cards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum LibraryChoice {
+    /// The one that is found on this machine, or our own kernels.
+    #[default]
+    Auto,
+    /// Our own kernels.
+    Never,
+    /// That of a file, or of a folder.
+    At(PathBuf),
+}
+
+impl FromStr for LibraryChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "auto" => Ok(Self::Auto),
+            "never" => Ok(Self::Never),
+            // From nowhere in particular: a sidecar and a command line begin in other folders, and must mean the same file.
+            path if Path::new(path).is_absolute() || Path::new(path).starts_with("~") => Ok(Self::At(path.into())),
+            _ => Err("it is \"auto\", \"never\", or the whole path of cuBLASLt's file or folder".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for LibraryChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -197,13 +248,36 @@ mod tests {
         check("vram_reserve = 4096", Ok((DeviceChoice::Auto, Some(4096))));
         check("device = \"gpu\"", Err("auto"));
         check("vram = 1", Err("unknown field"));
+        check("cublaslt = \"nevr\"", Err("\"never\", or the whole path"));
+    }
+
+    #[test]
+    fn the_library_is_found_or_named_or_none() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<LibraryChoice>) {
+            assert_eq!(text.parse::<LibraryChoice>().ok(), expected, "{text}");
+        }
+        check("auto", Some(LibraryChoice::Auto));
+        check(" never ", Some(LibraryChoice::Never));
+        check("~/cublas", Some(LibraryChoice::At("~/cublas".into())));
+        check("cublas", None);
+        check("./libcublasLt.so.12", None);
+        check("", None);
+        if cfg!(unix) {
+            check("/opt/cublas", Some(LibraryChoice::At("/opt/cublas".into())));
+        }
     }
 
     #[test]
     fn the_environment_goes_before_the_file() {
-        let file = LocalFile { device: DeviceChoice::Cpu, vram_reserve: Some(Amount(1)) };
+        let file =
+            LocalFile { device: DeviceChoice::Cpu, vram_reserve: Some(Amount(1)), cublaslt: LibraryChoice::Never };
         let check = |device: &str, reserve: &str, expected: Result<(DeviceChoice, u64), &str>| {
-            let variable = |name: &str| Some(if name == DEVICE_VARIABLE { device } else { reserve }.to_owned());
+            let variable = |name: &str| match name {
+                DEVICE_VARIABLE => Some(device.to_owned()),
+                RESERVE_VARIABLE => Some(reserve.to_owned()),
+                _ => None,
+            };
             let read = file.with(&variable).map(|file| (file.device, file.vram_reserve.map_or(0, |amount| amount.0)));
             match expected {
                 Ok(expected) => assert_eq!(read, Ok(expected)),
@@ -215,6 +289,13 @@ mod tests {
         check("auto", "1 MiB", Ok((DeviceChoice::Auto, 1 << 20)));
         check("gpu", "", Err(DEVICE_VARIABLE));
         check("", "much", Err(RESERVE_VARIABLE));
+        let library = |text: &str| {
+            let text = text.to_owned();
+            file.with(&|name| (name == LIBRARY_VARIABLE).then(|| text.clone())).map(|file| file.cublaslt)
+        };
+        assert_eq!(library(""), Ok(LibraryChoice::Never));
+        assert_eq!(library("auto"), Ok(LibraryChoice::Auto));
+        assert!(library("lib").is_err_and(|why| why.contains(LIBRARY_VARIABLE)));
     }
 
     #[test]

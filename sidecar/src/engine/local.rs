@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
+use parking_lot::Mutex;
 use thumbforge_art::text;
 use thumbforge_core::error::chain;
 use thumbforge_core::id::ContentHash;
@@ -24,7 +25,7 @@ use crate::router::{EngineCard, Field, LocalModel, LocalModels};
 use crate::store::Store;
 use asked::{Asked, Files, LOSSY, Lossy, Purpose, Shape, Weight, source};
 use ladder::Unsound;
-use seat::{Draws, Standing, choose};
+use seat::{Draws, Standing, Turn, choose};
 use shelf::Shelf;
 use thread::{Ask, Reply};
 
@@ -81,6 +82,8 @@ pub(crate) struct Local {
     store: Store,
     /// Best first: cards, then the processor.
     seats: Vec<Box<dyn Draws>>,
+    /// Held while one of them is chosen for a picture.
+    choosing: Mutex<()>,
     /// Looks at the memory of cards, for gauges.
     gauges: Box<Gauges>,
     /// Looks at what eight bits would do to a model.
@@ -109,7 +112,7 @@ impl Local {
         gauges: Box<Gauges>,
         unsound: Box<Unsound>,
     ) -> Self {
-        Self { shelf, store, seats, gauges, unsound }
+        Self { shelf, store, seats, choosing: Mutex::new(()), gauges, unsound }
     }
 
     /// The devices that give the bytes of an order's key.
@@ -126,17 +129,21 @@ impl Local {
         Ok(seats)
     }
 
-    /// The device that a picture is drawn on.
-    fn seat<'a>(&self, seats: &[&'a dyn Draws], asked: &Asked, pictures: usize) -> Result<&'a dyn Draws, EngineError> {
-        let standing = |seat: &&dyn Draws| {
+    /// Hands a picture to the device that it is drawn on.
+    fn seat(&self, seats: &[&dyn Draws], ask: Ask) -> Result<Turn, EngineError> {
+        let (asked, pictures) = (&ask.asked, ask.per_call);
+        // Whether it fits is asked where there is a choice: a plan costs milliseconds.
+        let fit = |seat: &&dyn Draws| seats.len() == 1 || seat.fits(&asked.files, asked, pictures).is_ok();
+        let fits: Vec<bool> = seats.iter().map(fit).collect();
+        // A batch comes all at once: whoever chooses counts those that chose a moment before.
+        let _choosing = self.choosing.lock();
+        let standing = |(seat, fits): (&&dyn Draws, bool)| {
             let (waiting, loaded) = seat.standing(&asked.files);
-            // Whether it fits is asked where there is a choice: a plan costs milliseconds.
-            let fits = seats.len() == 1 || seat.fits(&asked.files, asked, pictures).is_ok();
             Standing { fits, waiting, loaded }
         };
-        let standing: Vec<Standing> = seats.iter().map(standing).collect();
+        let standing: Vec<Standing> = seats.iter().zip(fits).map(standing).collect();
         let chosen = choose(&standing).and_then(|at| seats.get(at).copied());
-        chosen.ok_or_else(|| EngineError::Internal("a picture has no device".to_owned()))
+        chosen.ok_or_else(|| EngineError::Internal("a picture has no device".to_owned()))?.ask(ask)
     }
 
     /// The files of an order's model, which must be those that it was planned with.
@@ -221,8 +228,8 @@ impl Engine for Local {
         let (reply, heard) = bounded(REPLIES_MAX);
         let per_call = order.terms.images_per_call.unwrap_or(1) as usize;
         let seats = self.seats(order, asked.shape.dtype)?;
-        let seat = self.seat(&seats, &asked, per_call)?;
-        let _turn = seat.ask(Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply })?;
+        let ask = Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply };
+        let _turn = self.seat(&seats, ask)?;
         loop {
             match heard.recv_timeout(CANCEL_LOOK) {
                 Ok(Reply::Step(done, of)) => control.step(done, of),

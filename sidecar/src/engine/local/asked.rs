@@ -116,6 +116,8 @@ pub(crate) struct Shape {
     pub sampler: String,
     /// Number format.
     pub dtype: Dtype,
+    /// The class of device that the key names: another draws other bytes.
+    pub class: String,
     /// Where noise comes from.
     pub noise: Noise,
     /// Skip-layer guidance.
@@ -179,6 +181,7 @@ impl Shape {
             shift: setting(realisation, "shift")?,
             sampler: setting(realisation, "sampler")?,
             dtype: setting(realisation, "dtype")?,
+            class: realisation.device_class.clone(),
             noise: setting(realisation, "noise")?,
             slg,
             lossy: match realisation.settings.contains_key(LOSSY) {

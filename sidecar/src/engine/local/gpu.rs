@@ -13,81 +13,133 @@ pub(super) type Seats = (Vec<Box<dyn super::seat::Draws>>, Box<super::Gauges>);
 
 #[cfg(feature = "cuda")]
 mod with {
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, OnceLock};
 
     use parking_lot::Mutex;
     use thumbforge_cuda::driver::version_words;
+    use thumbforge_cuda::libraries::{self, Found, Places};
     use thumbforge_cuda::pool::Class;
     use thumbforge_cuda::support::{CardSupport, Degree, Support};
-    use thumbforge_cuda::{Cuda, Library, Settings};
-    use thumbforge_diffusion::device::DeviceClass;
+    use thumbforge_cuda::{Cuda, CudaError, Library, Settings};
+    use thumbforge_diffusion::DiffusionError;
+    use thumbforge_diffusion::device::{Device, DeviceClass};
+    use thumbforge_diffusion::dtype::Precision;
     use thumbforge_diffusion::pipeline::Engine as Pipeline;
 
     use super::super::super::{CardMemory, EngineError};
     use super::super::asked::Purpose;
-    use super::super::machine::{Card, Machine, Seen};
+    use super::super::machine::{BF16_CAPABILITY, Card, Library as Multiplies, Machine, Seen};
     use super::super::sd3::{self, Measures};
     use super::super::site::{Room, Site};
     use super::Seats;
-    use crate::config::DeviceChoice;
+    use crate::config::{DeviceChoice, LIBRARY_VARIABLE, LibraryChoice, LocalFile};
 
     /// What the driver said when this process first asked.
-    static SEEN: OnceLock<Seen> = OnceLock::new();
+    static SUPPORT: OnceLock<Support> = OnceLock::new();
+
+    /// The library that was found, and for which settings: looked for once, so that whoever plans in this process names one class.
+    static LIBRARY: Mutex<Option<(LibraryChoice, u32, Multiplies)>> = Mutex::new(None);
 
     /// What the driver says, asked for once a process; nobody is asked where the settings say the processor.
-    pub(in super::super) fn seen(choice: DeviceChoice) -> Seen {
-        match choice {
+    pub(in super::super) fn seen(file: &LocalFile) -> Seen {
+        match file.device {
             DeviceChoice::Cpu => Seen::Nothing("the settings say the processor".to_owned()),
             // What a model takes is the machine's to weigh, with what is left to others.
-            DeviceChoice::Auto | DeviceChoice::Cuda => SEEN.get_or_init(|| told(Support::look(0))).clone(),
+            DeviceChoice::Auto | DeviceChoice::Cuda => told(SUPPORT.get_or_init(|| Support::look(0)), &file.cublaslt),
         }
     }
 
-    fn told(support: Support) -> Seen {
+    fn told(support: &Support, choice: &LibraryChoice) -> Seen {
         match support {
             Support::NoDriver { .. } => Seen::Nothing("no NVIDIA driver".to_owned()),
             Support::Driver(err) => Seen::Nothing(format!("the NVIDIA driver cannot be used (failed to {err})")),
             Support::NoCard => Seen::Nothing("an NVIDIA driver, but no card that it sees".to_owned()),
             Support::Cards { driver_version, cards } => {
-                Seen::Cards { driver: version_words(driver_version), cards: cards.into_iter().map(card).collect() }
+                let library = match cards.iter().any(multiplies) {
+                    true => library(choice, *driver_version),
+                    false => Multiplies::Ours { ok: true, why: "no card here is fast at bf16".to_owned() },
+                };
+                let cards = cards.iter().map(|found| card(found, &library)).collect();
+                Seen::Cards { driver: version_words(*driver_version), cards, library }
             }
         }
     }
 
-    fn card(CardSupport { card, degree }: CardSupport) -> Card {
+    /// Whether a library would multiply there.
+    fn multiplies(card: &CardSupport) -> bool {
+        let (major, minor) = card.card.capability;
+        major * 10 + minor >= BF16_CAPABILITY && !matches!(card.degree, Degree::Unknown(_))
+    }
+
+    fn library(choice: &LibraryChoice, driver_version: u32) -> Multiplies {
+        let mut known = LIBRARY.lock();
+        match &*known {
+            Some((of, driver, library)) if of == choice && *driver == driver_version => library.clone(),
+            _ => {
+                let library = found(choice, driver_version);
+                *known = Some((choice.clone(), driver_version, library.clone()));
+                library
+            }
+        }
+    }
+
+    fn found(choice: &LibraryChoice, driver_version: u32) -> Multiplies {
+        let places = match choice {
+            LibraryChoice::Never => {
+                let why = "the settings say so (`cublaslt = \"never\"`)".to_owned();
+                return Multiplies::Ours { ok: true, why };
+            }
+            LibraryChoice::Auto => Places::of_machine(),
+            LibraryChoice::At(path) => Places::at(path),
+        };
+        match libraries::find(&places, driver_version) {
+            Ok(Some(Found { word, path })) => Multiplies::Theirs { word, path },
+            Ok(None) => {
+                let why = "no cuBLASLt was found; NVIDIA's CUDA toolkit or PyTorch bring it, and `cublaslt` under [local] \
+                           names one that lies elsewhere";
+                Multiplies::Ours { ok: true, why: why.to_owned() }
+            }
+            Err(err) => {
+                let why = format!("failed to {err}; it is named by `cublaslt` under [local] or by {LIBRARY_VARIABLE}");
+                tracing::warn!("our own kernels multiply: {why}");
+                Multiplies::Ours { ok: false, why }
+            }
+        }
+    }
+
+    fn card(found: &CardSupport, library: &Multiplies) -> Card {
+        let CardSupport { card, degree } = found;
         let (major, minor) = card.capability;
         let capability = major * 10 + minor;
         let unfit = match degree {
             Degree::Unknown(err) => Some(format!("this build cannot: failed to {err}")),
             Degree::Fine | Degree::Slow | Degree::Small { .. } => None,
         };
+        let class = |library: Option<String>| DeviceClass::Cuda { capability, library }.to_string();
+        let library_class = match library {
+            Multiplies::Theirs { word, .. } if multiplies(found) => Some(class(Some(word.clone()))),
+            _ => None,
+        };
         Card {
             index: card.ordinal,
-            name: card.name,
+            name: card.name.clone(),
             capability,
-            class: class(capability),
+            class: class(None),
+            library_class,
             total_bytes: card.total_bytes,
             unfit,
         }
     }
-
-    /// The class of a card as it is opened here, see [`LIBRARY`].
-    fn class(capability: u32) -> String {
-        DeviceClass::Cuda { capability, library: None }.to_string()
-    }
-
-    /// Our own kernels multiply: what the library is called stands in the class of device, and so would have to be found out
-    /// before anything is planned.
-    const LIBRARY: Library = Library::Never;
 
     /// A card.
     #[derive(Clone)]
     struct Gpu(Arc<Held>);
 
     struct Held {
-        settings: Settings,
-        class: String,
+        machine: Arc<Machine>,
+        card: Card,
         open: Mutex<Option<Cuda>>,
         /// What was last seen of its memory.
         seen: Mutex<Vec<CardMemory>>,
@@ -95,31 +147,59 @@ mod with {
     }
 
     impl Gpu {
-        fn new(machine: &Machine, card: &Card) -> Self {
-            let reserve_bytes = machine.reserve(card);
-            let settings = Settings { ordinal: card.index, reserve_bytes, record: true, library: LIBRARY };
+        fn new(machine: &Arc<Machine>, card: &Card) -> Self {
             let (open, seen, round) = (Mutex::new(None), Mutex::default(), AtomicU64::new(0));
-            Self(Arc::new(Held { settings, class: card.class.clone(), open, seen, round }))
+            Self(Arc::new(Held { machine: machine.clone(), card: card.clone(), open, seen, round }))
         }
 
+        /// Opens it as it is planned for. What it is then is what the machine says from now on: where the library does not run,
+        /// pictures are planned for our own kernels; where nothing does, the card is given up.
         fn open(&self) -> Result<Cuda, EngineError> {
-            let ordinal = self.0.settings.ordinal;
-            let open = || Cuda::open(&self.0.settings).map_err(|err| sd3::told(err.told(&format!("GPU {ordinal}"), 0)));
-            // Once more where memory lacks: what a program held that has just ended may still be on its way back.
-            let opened = match open() {
-                Err(EngineError::OutOfMemory { .. }) => open()?,
-                opened => opened?,
-            };
-            // What stands in keys was said before it was opened.
-            let class =
-                thumbforge_diffusion::device::Device::class(&opened, thumbforge_diffusion::dtype::Precision::Bf16);
-            if class.to_string() != self.0.class {
-                let said = &self.0.class;
-                return Err(EngineError::Failed(format!(
-                    "draw on GPU {ordinal}: it is {class}, and was said to be {said}"
-                )));
+            let Held { machine, card, .. } = &*self.0;
+            let library = machine.library(card).map(Path::to_owned);
+            let mut opened = self.opened(library.clone());
+            if let (Some(_), Err(err)) = (library, &opened)
+                && err.is_of_library()
+            {
+                tracing::warn!(card = card.index, "our own kernels multiply: failed to {err}");
+                machine.without_library(card.index, &err.to_string());
+                opened = self.opened(None);
+            }
+            let name = format!("GPU {}", card.index);
+            let opened = opened.map_err(|err| match err.clone().told(&name, 0) {
+                short @ DiffusionError::OutOfMemory { .. } => sd3::told(short),
+                _ => self.given_up(&err.to_string()),
+            })?;
+            // What stands in keys was said before it was opened. Whoever draws compares once more, with each picture's key.
+            let is = |precision| opened.class(precision).to_string();
+            let classes = machine.classes_of(card);
+            if (is(Precision::F32), is(Precision::Bf16)) != (classes.f32.clone(), classes.bf16.clone()) {
+                let said = &classes.bf16;
+                return Err(
+                    self.given_up(&format!("use {name}: it is {}, and was said to be {said}", is(Precision::Bf16)))
+                );
             }
             Ok(opened)
+        }
+
+        fn opened(&self, library: Option<PathBuf>) -> Result<Cuda, CudaError> {
+            let Held { machine, card, .. } = &*self.0;
+            let library = library.map_or(Library::Never, Library::At);
+            let (ordinal, reserve_bytes) = (card.index, machine.reserve(card));
+            let settings = Settings { ordinal, reserve_bytes, record: true, library };
+            match Cuda::open(&settings) {
+                // Once more where memory lacks: what a program held that has just ended may still be on its way back.
+                Err(CudaError::OutOfMemory { .. } | CudaError::Pool(_)) => Cuda::open(&settings),
+                opened => opened,
+            }
+        }
+
+        /// It cannot be opened, and that lies not in memory, which others may give back: nothing is planned for it any more.
+        fn given_up(&self, why: &str) -> EngineError {
+            let why = format!("open GPU {}: {why}", self.0.card.index);
+            tracing::error!("failed to {why}; it is given up");
+            self.0.machine.fell(self.0.card.index, &why);
+            EngineError::Unopened(why)
         }
 
         /// What its pools hold, if it is open. While it is being opened, which takes seconds, nobody is kept waiting, least of
@@ -133,7 +213,7 @@ mod with {
 
         fn told_of(&self, cuda: &Cuda) -> Vec<CardMemory> {
             let of_class = |figures: &thumbforge_cuda::pool::Figures| CardMemory {
-                card: self.0.settings.ordinal,
+                card: self.0.card.index,
                 class: figures.class.word(),
                 cap_bytes: figures.cap_bytes,
                 reserved_bytes: figures.reserved_bytes,
@@ -207,16 +287,17 @@ mod with {
         let cards: Vec<(Gpu, &Card)> = machine.fit().into_iter().map(|card| (Gpu::new(machine, card), card)).collect();
         let gpus: Vec<Gpu> = cards.iter().map(|(gpu, _)| gpu.clone()).collect();
         let seat = |(gpu, card): (Gpu, &Card)| {
-            let (machine, index) = (machine.clone(), card.index);
-            let fell = Arc::new(move |why: &str| machine.fell(index, why));
-            Box::new(sd3::seat(gpu, Machine::classes_of(card), fell)) as Box<dyn super::super::seat::Draws>
+            let (machine, of, index) = (machine.clone(), card.clone(), card.index);
+            let (fallen, classes) = (machine.clone(), Box::new(move || machine.classes_of(&of)));
+            let fell = Arc::new(move |why: &str| fallen.fell(index, why));
+            Box::new(sd3::seat(gpu, classes, fell)) as Box<dyn super::super::seat::Draws>
         };
         let seats = cards.into_iter().map(seat).collect();
         (seats, Box::new(move || gpus.iter().flat_map(Gpu::memory).collect()))
     }
 
     /// The card that is drawn on first, if one is.
-    pub(in super::super) fn measures(machine: &Machine) -> Option<Box<dyn Measures>> {
+    pub(in super::super) fn measures(machine: &Arc<Machine>) -> Option<Box<dyn Measures>> {
         let card = machine.cards().first().copied()?;
         Some(Box::new(Gpu::new(machine, card)))
     }
@@ -229,10 +310,10 @@ mod without {
     use super::super::machine::{Machine, Seen};
     use super::super::sd3::Measures;
     use super::Seats;
-    use crate::config::DeviceChoice;
+    use crate::config::LocalFile;
 
     /// This build asks no driver.
-    pub(in super::super) fn seen(_: DeviceChoice) -> Seen {
+    pub(in super::super) fn seen(_: &LocalFile) -> Seen {
         Seen::Nothing("this build draws on no GPU".to_owned())
     }
 
@@ -242,7 +323,7 @@ mod without {
     }
 
     /// There is none.
-    pub(in super::super) fn measures(_: &Machine) -> Option<Box<dyn Measures>> {
+    pub(in super::super) fn measures(_: &Arc<Machine>) -> Option<Box<dyn Measures>> {
         None
     }
 }

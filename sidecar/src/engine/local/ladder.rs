@@ -103,8 +103,8 @@ mod tests {
     }
 
     impl Draws for Fake {
-        fn class(&self, _: Dtype) -> &str {
-            "fake"
+        fn class(&self, _: Dtype) -> String {
+            "fake".to_owned()
         }
 
         fn fits(&self, _: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {

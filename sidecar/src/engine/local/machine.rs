@@ -1,9 +1,10 @@
-//! What models are drawn on: cards that are fit for it, or the processor. Pure but for its memory of cards that fell: what
-//! the driver says comes in as values, asked for once a process (`gpu.rs`), so that planning asks nobody.
+//! What models are drawn on: cards that are fit for it, or the processor. Pure but for its memory of cards that fell or lost
+//! their library: what the driver says comes in as values, asked for once a process (`gpu.rs`), so that planning asks nobody.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use thumbforge_core::recipe::Dtype;
@@ -21,8 +22,10 @@ pub(crate) struct Card {
     pub(crate) name: String,
     /// Compute capability, major times ten plus minor.
     pub(crate) capability: u32,
-    /// The class of device, as it stands in keys.
+    /// The class of device where our own kernels do all of it, as it stands in keys.
     pub(crate) class: String,
+    /// The class in bfloat16 where NVIDIA's library multiplies there.
+    pub(crate) library_class: Option<String>,
     /// Its memory.
     pub(crate) total_bytes: u64,
     /// Why nothing is drawn on it. It fits behind "since ".
@@ -41,6 +44,28 @@ pub(crate) enum Seen {
         driver: String,
         /// At least one.
         cards: Vec<Card>,
+        /// What multiplies on those that are fast at bfloat16.
+        library: Library,
+    },
+}
+
+/// What multiplies large matrices of bfloat16 on cards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "a build without cards looks for none"))]
+pub(crate) enum Library {
+    /// NVIDIA's, of this version and file.
+    Theirs {
+        /// As it stands in classes: "cublaslt12.9.1".
+        word: String,
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// Our own kernels.
+    Ours {
+        /// Whether that is as it should be: false where a library was named and cannot be had.
+        ok: bool,
+        /// Why, and what brings the library: a sentence without its end.
+        why: String,
     },
 }
 
@@ -48,15 +73,33 @@ pub(crate) enum Seen {
 /// be drawn there but toys.
 const CARD_BYTES_MIN: u64 = 5_500_000_000;
 /// The first capability whose tensor cores multiply bfloat16; before it, singles are faster.
-const BF16_CAPABILITY: u32 = 80;
+pub(crate) const BF16_CAPABILITY: u32 = 80;
 
 /// What this machine draws with.
 pub(crate) struct Machine {
     file: LocalFile,
     seen: Seen,
     processor: Classes,
+    turned: Mutex<Turned>,
+}
+
+/// What turned out while this process drew.
+#[derive(Debug, Default)]
+struct Turned {
     /// Cards that were given up, and why.
-    fallen: Mutex<BTreeMap<u32, String>>,
+    fallen: BTreeMap<u32, String>,
+    /// Cards on which the library does not run, and why.
+    without: BTreeMap<u32, String>,
+}
+
+impl Turned {
+    /// The class of a card in bfloat16.
+    fn class<'a>(&self, card: &'a Card) -> &'a str {
+        match &card.library_class {
+            Some(class) if !self.without.contains_key(&card.index) => class,
+            _ => &card.class,
+        }
+    }
 }
 
 /// One thing to know, for people.
@@ -71,17 +114,22 @@ pub(crate) struct Told {
 impl Machine {
     /// Of what was seen and what the settings say.
     pub(crate) fn new(file: LocalFile, seen: Seen, processor: Classes) -> Self {
-        Self { file, seen, processor, fallen: Mutex::default() }
+        Self { file, seen, processor, turned: Mutex::default() }
     }
 
     /// Cards that are drawn on, all of one class of device: that with the most memory together.
     pub(crate) fn cards(&self) -> Vec<&Card> {
-        let fallen = self.fallen.lock();
-        let fit: Vec<&Card> = self.fit().into_iter().filter(|card| !fallen.contains_key(&card.index)).collect();
-        let of_class = |class: &str| fit.iter().filter(|card| card.class == class).copied().collect::<Vec<&Card>>();
-        let memory = |class: &str| of_class(class).iter().map(|card| card.total_bytes).sum::<u64>();
-        let best = fit.iter().max_by_key(|card| (memory(&card.class), card.capability, Reverse(card.index)));
-        best.map(|best| of_class(&best.class)).unwrap_or_default()
+        let turned = self.turned.lock();
+        let fit: Vec<&Card> = self.fit().into_iter().filter(|card| !turned.fallen.contains_key(&card.index)).collect();
+        let of_class =
+            |class: &str| fit.iter().filter(|card| turned.class(card) == class).copied().collect::<Vec<&Card>>();
+        let best = fit.iter().max_by_key(|card| {
+            let class = turned.class(card);
+            let memory = of_class(class).iter().map(|card| card.total_bytes).sum::<u64>();
+            // Of equals the newer, then those that the library is faster on.
+            (memory, card.capability, class != card.class, Reverse(card.index))
+        });
+        best.map(|best| of_class(turned.class(best))).unwrap_or_default()
     }
 
     /// Cards that could be drawn on.
@@ -124,7 +172,24 @@ impl Machine {
     /// A card was given up: from now on it is planned for what is left.
     #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "a build without cards loses none"))]
     pub(crate) fn fell(&self, index: u32, why: &str) {
-        self.fallen.lock().insert(index, why.to_owned());
+        self.turned.lock().fallen.insert(index, why.to_owned());
+    }
+
+    /// The library does not run on a card: from now on it is planned for as one of our own kernels.
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "a build without cards has no library"))]
+    pub(crate) fn without_library(&self, index: u32, why: &str) {
+        self.turned.lock().without.insert(index, why.to_owned());
+    }
+
+    /// The library that multiplies on a card.
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "a build without cards has no library"))]
+    pub(crate) fn library(&self, card: &Card) -> Option<&Path> {
+        match &self.seen {
+            Seen::Cards { library: Library::Theirs { path, .. }, .. } if self.classes_of(card).bf16 != card.class => {
+                Some(path)
+            }
+            _ => None,
+        }
     }
 
     /// The class of device that plans name.
@@ -133,7 +198,7 @@ impl Machine {
     /// Why nothing is drawn here. It fits behind "failed to".
     pub(crate) fn classes(&self) -> Result<Classes, String> {
         match self.cards().first() {
-            Some(card) => Ok(Self::classes_of(card)),
+            Some(card) => Ok(self.classes_of(card)),
             None if self.has_processor() => Ok(self.processor.clone()),
             None => Err(format!(
                 "draw on a GPU: {}; `device = \"auto\"` under [local] draws on the processor instead",
@@ -142,10 +207,11 @@ impl Machine {
         }
     }
 
-    /// The class of device that a card is.
-    pub(crate) fn classes_of(card: &Card) -> Classes {
+    /// The class of device that a card is now.
+    pub(crate) fn classes_of(&self, card: &Card) -> Classes {
         let dtype = if card.capability < BF16_CAPABILITY { Dtype::F32 } else { Dtype::Bf16 };
-        Classes { dtype, f32: card.class.clone(), bf16: card.class.clone() }
+        let bf16 = self.turned.lock().class(card).to_owned();
+        Classes { dtype, f32: card.class.clone(), bf16 }
     }
 
     /// Why no card is drawn on, where none is.
@@ -157,9 +223,9 @@ impl Machine {
             Seen::Nothing(why) => return Some(why.clone()),
             Seen::Cards { cards, .. } => cards,
         };
-        let fallen = self.fallen.lock();
+        let turned = self.turned.lock();
         let of_card = |card: &Card| {
-            let why = fallen.get(&card.index).cloned().or_else(|| self.unfit(card))?;
+            let why = turned.fallen.get(&card.index).cloned().or_else(|| self.unfit(card))?;
             Some(format!("{} is not used since {why}", card.name))
         };
         let whys: Vec<String> = cards.iter().filter_map(of_card).collect();
@@ -177,13 +243,14 @@ impl Machine {
         let (driver, cards) = match &self.seen {
             // A machine without such a card lacks nothing that it was promised, unless somebody asked for it.
             Seen::Nothing(why) => return vec![note(self.has_processor(), format!("{why}: {instead}"))],
-            Seen::Cards { driver, cards } => (driver, cards),
+            Seen::Cards { driver, cards, .. } => (driver, cards),
         };
-        let (used, fallen) = (self.cards(), self.fallen.lock());
+        let (used, turned) = (self.cards(), self.turned.lock());
         let line = |card: &Card| {
-            let Card { name, class, total_bytes, .. } = card;
+            let Card { name, total_bytes, .. } = card;
+            let class = turned.class(card);
             let known = format!("{name} ({class}, {}, driver for CUDA {driver})", Bytes(*total_bytes));
-            if let Some(why) = fallen.get(&card.index) {
+            if let Some(why) = turned.fallen.get(&card.index) {
                 return note(false, format!("{known} is not used since it was given up: failed to {why}"));
             }
             if let Some(why) = self.unfit(card) {
@@ -191,7 +258,7 @@ impl Machine {
                 return note(false, format!("{known} is not used since {why}{rest}"));
             }
             if !used.iter().any(|used| used.index == card.index) {
-                let others = used.first().map_or("", |used| used.class.as_str());
+                let others = used.first().map_or("", |used| turned.class(used));
                 let why = format!("pictures of {others} are other pictures, and those cards have more memory");
                 return note(true, format!("{known} is not used since {why}"));
             }
@@ -199,6 +266,33 @@ impl Machine {
             note(true, format!("{known} draws local models; {left} of it is left to others"))
         };
         cards.iter().map(line).collect()
+    }
+
+    /// What multiplies on the cards that are drawn on, a sentence each; nothing where none is fast at bfloat16.
+    pub(crate) fn told_of_library(&self) -> Vec<Told> {
+        let used = self.cards();
+        let Seen::Cards { library, .. } = &self.seen else { return Vec::new() };
+        if !used.iter().any(|card| card.capability >= BF16_CAPABILITY) {
+            return Vec::new();
+        }
+        let (word, path) = match library {
+            Library::Ours { ok, why } => {
+                return vec![Told { ok: *ok, says: format!("our own kernels multiply: {why}") }];
+            }
+            Library::Theirs { word, path } => (word, path),
+        };
+        let turned = self.turned.lock();
+        let of_card = |card: &&Card| {
+            let why = turned.without.get(&card.index)?;
+            let says = format!("our own kernels multiply on {}: failed to {why}", card.name);
+            Some(Told { ok: false, says })
+        };
+        let mut told: Vec<Told> = used.iter().filter_map(of_card).collect();
+        if told.len() < used.len() {
+            let says = format!("{word} at {} multiplies in bf16, and its version stands in keys", path.display());
+            told.push(Told { ok: true, says });
+        }
+        told
     }
 }
 
@@ -219,15 +313,26 @@ mod tests {
     fn card(index: u32, capability: u32, gb: u64) -> Card {
         let total_bytes = gb * 1_000_000_000;
         let (name, class) = (format!("card {index}"), format!("cuda-sm{capability}"));
-        Card { index, name, capability, class, total_bytes, unfit: None }
+        Card { index, name, capability, class, library_class: None, total_bytes, unfit: None }
+    }
+
+    /// The same where the library multiplies.
+    fn with_library(card: Card) -> Card {
+        Card { library_class: Some(format!("{}-cublaslt12.9.1", card.class)), ..card }
     }
 
     fn machine(device: DeviceChoice, cards: &[Card]) -> Machine {
         let seen = match cards {
             [] => Seen::Nothing("no NVIDIA driver".to_owned()),
-            cards => Seen::Cards { driver: "13.0".to_owned(), cards: cards.to_vec() },
+            cards => {
+                let library = match cards.iter().any(|card| card.library_class.is_some()) {
+                    true => Library::Theirs { word: "cublaslt12.9.1".to_owned(), path: "/lib/lt.so".into() },
+                    false => Library::Ours { ok: true, why: "there is none".to_owned() },
+                };
+                Seen::Cards { driver: "13.0".to_owned(), cards: cards.to_vec(), library }
+            }
         };
-        Machine::new(LocalFile { device, vram_reserve: None }, seen, processor())
+        Machine::new(LocalFile { device, ..LocalFile::default() }, seen, processor())
     }
 
     /// The class of 16-bit pictures, or why there is none, and the cards that are used.
@@ -273,6 +378,42 @@ mod tests {
         machine.fell(1, "draw: the device was lost 4 times");
         check(&machine, "cpu-avx2", &[]);
         assert!(machine.told().iter().all(|told| !told.ok && told.says.contains("given up: failed to draw")));
+    }
+
+    #[test]
+    fn the_library_stands_in_the_class_of_16_bit_pictures_as_long_as_it_runs() {
+        let machine = machine(Auto, &[with_library(card(0, 90, 80)), with_library(card(1, 90, 80)), card(2, 75, 16)]);
+        let told = |machine: &Machine| {
+            let told = machine.told_of_library();
+            told.into_iter().map(|told| (told.ok, told.says)).collect::<Vec<_>>()
+        };
+        check(&machine, "cuda-sm90-cublaslt12.9.1", &[0, 1]);
+        assert_eq!(machine.classes().map(|classes| classes.f32), Ok("cuda-sm90".to_owned()));
+        let of = |index: usize| machine.library(machine.fit()[index]);
+        assert_eq!((of(0), of(2)), (Some(Path::new("/lib/lt.so")), None));
+        let runs = "cublaslt12.9.1 at /lib/lt.so multiplies in bf16, and its version stands in keys".to_owned();
+        assert_eq!(told(&machine), [(true, runs)]);
+        // Of two cards with as much memory the one that keeps it is drawn on.
+        machine.without_library(0, "open the library: it refuses");
+        check(&machine, "cuda-sm90-cublaslt12.9.1", &[1]);
+        assert!(machine.told().iter().any(|told| told.says.contains("pictures of cuda-sm90-cublaslt12.9.1 are other")));
+        machine.without_library(1, "open the library: it refuses");
+        check(&machine, "cuda-sm90", &[0, 1]);
+        assert_eq!((of(0), of(1)), (None, None));
+        let refused =
+            |index: u32| format!("our own kernels multiply on card {index}: failed to open the library: it refuses");
+        assert_eq!(told(&machine), [(false, refused(0)), (false, refused(1))]);
+    }
+
+    #[test]
+    fn what_multiplies_is_told_where_it_matters() {
+        let says = |cards: &[Card], expected: &[&str]| {
+            let told: Vec<String> = machine(Auto, cards).told_of_library().into_iter().map(|told| told.says).collect();
+            assert_eq!(told, expected);
+        };
+        says(&[card(0, 90, 80)], &["our own kernels multiply: there is none"]);
+        says(&[card(0, 75, 16)], &[]);
+        says(&[], &[]);
     }
 
     #[test]

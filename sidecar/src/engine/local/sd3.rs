@@ -34,7 +34,7 @@ use super::hashes::Hashes;
 use super::machine::Machine;
 use super::painter::{Painted, Painter, Watch};
 use super::room::{self, Plan};
-use super::seat::{Fell, Seat};
+use super::seat::{ClassesOf, Fell, Seat};
 use super::shelf::{Classes, Registry, Shelf, Stamp, stamp};
 use super::site::{Processor, Room, Site};
 use super::{IDLE, Local, gpu};
@@ -57,7 +57,8 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
     let shelf = Arc::new(shelf_of(data_dir, market, machine.clone())?);
     let (mut seats, gauges) = gpu::seats(&machine);
     if machine.has_processor() {
-        seats.push(Box::new(seat(Processor, processor(), Arc::new(|_: &str| {}))));
+        let classes = processor();
+        seats.push(Box::new(seat(Processor, Box::new(move || classes.clone()), Arc::new(|_: &str| {}))));
     }
     let eights = Eights::new(data_dir);
     let unsound = Box::new(move |files: &Files| eights.unsound(files));
@@ -65,7 +66,7 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
 }
 
 /// A site with its model thread.
-pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S>> {
+pub(super) fn seat<S: Site>(site: S, classes: ClassesOf, fell: Fell) -> Seat<Sd3<S>> {
     let held = Arc::new(AtomicU64::new(0));
     let planner = Arc::new(Mutex::new(None));
     let painter = (site.clone(), held.clone(), planner.clone());
@@ -107,7 +108,8 @@ pub(super) fn seat<S: Site>(site: S, classes: Classes, fell: Fell) -> Seat<Sd3<S
 /// When a variable of the environment is wrong.
 pub(crate) fn machine(market: &Market) -> Result<Machine, EngineError> {
     let file = market.local.with(&|name| std::env::var(name).ok()).map_err(EngineError::Failed)?;
-    Ok(Machine::new(file, gpu::seen(file.device), processor()))
+    let seen = gpu::seen(&file);
+    Ok(Machine::new(file, seen, processor()))
 }
 
 /// The classes of this machine's processor.
@@ -129,7 +131,11 @@ pub(crate) fn shelf(data_dir: &Path, market: &Market) -> Result<Shelf, EngineErr
     shelf_of(data_dir, market, Arc::new(machine(market)?))
 }
 
-fn shelf_of(data_dir: &Path, market: &Market, machine: Arc<Machine>) -> Result<Shelf, EngineError> {
+/// The models of a machine.
+///
+/// # Errors
+/// When the weights store cannot be found, or a variable of the environment is wrong.
+pub(crate) fn shelf_of(data_dir: &Path, market: &Market, machine: Arc<Machine>) -> Result<Shelf, EngineError> {
     let variable = |name: &str| std::env::var(name).ok();
     let store = weights::Store::new(weights::dir(data_dir, market.weights_dir.as_deref(), &variable));
     let here = Here { store, hashes: Hashes::new(data_dir) };
@@ -330,6 +336,8 @@ impl<S: Site> Painter for Sd3<S> {
         let Some(first) = asked.first() else { return Ok(Vec::new()) };
         let seeds = asked.iter().map(|asked| asked.seed).collect();
         let request = request(model.model(), first, seeds)?;
+        // Between the plan and the turn the device may have become another: without its library, or begun anew.
+        still(&model.device().class(request.precision), &first.shape.class)?;
         self.site.purpose(model.device_mut(), first.purpose);
         self.held.store(plan.needed_bytes.saturating_sub(self.site.counted_free(model)), Ordering::Relaxed);
         // Given back also where it panics, or everything after would be thought to have room that it has not.
@@ -352,6 +360,15 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.0.store(0, Ordering::Relaxed);
     }
+}
+
+/// Whether a device draws the bytes of a key that was planned for `planned`.
+fn still(class: &DeviceClass, planned: &str) -> Result<(), EngineError> {
+    let class = class.to_string();
+    if class == planned {
+        return Ok(());
+    }
+    Err(EngineError::Changed(format!("draw on {planned}: the device is {class} by now; it is planned anew")))
 }
 
 /// How pictures like one fit into the room that there is.
@@ -406,6 +423,7 @@ fn figures<S: Site>(
         shift: model.defaults.shift(),
         sampler: Method::Euler.word().to_owned(),
         dtype,
+        class: pipeline.device().class(precision(dtype)).to_string(),
         noise: Noise::Philox,
         slg: None,
         lossy: Lossy::NONE,
@@ -460,7 +478,7 @@ impl<S: Site> Measures for S {
 ///
 /// # Errors
 /// Why none can be had.
-pub(crate) fn measures(machine: &Machine) -> Result<Box<dyn Measures>, EngineError> {
+pub(crate) fn measures(machine: &Arc<Machine>) -> Result<Box<dyn Measures>, EngineError> {
     match gpu::measures(machine) {
         Some(card) => Ok(card),
         None if machine.has_processor() => Ok(Box::new(Processor)),
@@ -479,7 +497,7 @@ fn rate<S: Site>(site: &S, dtype: Dtype) -> Result<f64, EngineError> {
     const ROWS: usize = 256;
     const COLS: usize = 1024;
     const TRIES: usize = 5;
-    let precision = if dtype == Dtype::F32 { Precision::F32 } else { Precision::Bf16 };
+    let precision = precision(dtype);
     let device = site.device()?;
     let mut builder = Builder::new();
     let x = builder.input("x", ROWS, COLS, Element::Act);
@@ -514,16 +532,20 @@ fn layout(plan: &Plan) -> Layout {
     }
 }
 
+fn precision(dtype: Dtype) -> Precision {
+    match dtype {
+        Dtype::F32 => Precision::F32,
+        Dtype::Bf16 => Precision::Bf16,
+    }
+}
+
 /// Pictures of one shape in the model's terms.
 fn request(model: &Model, asked: &Asked, seeds: Vec<u64>) -> Result<Request, EngineError> {
     let shape = &asked.shape;
     let multiple = model.multiple().max(1);
     let larger = |side: u32| (side as usize).div_ceil(multiple).max(1) * multiple;
     let (width, height) = (larger(shape.size.width), larger(shape.size.height));
-    let precision = match shape.dtype {
-        Dtype::F32 => Precision::F32,
-        Dtype::Bf16 => Precision::Bf16,
-    };
+    let precision = precision(shape.dtype);
     let skip = shape.slg.as_ref().map(|slg| SkipLayers {
         layers: slg.layers.iter().map(|layer| *layer as usize).collect(),
         scale: slg.scale as f32,
@@ -673,6 +695,21 @@ mod tests {
         assert_eq!(greys, pixels);
         assert_eq!(findings.len(), 1);
         assert!(findings[0].message.contains("6 x 4"));
+    }
+
+    #[test]
+    fn a_device_that_is_another_by_now_draws_nothing() {
+        let library = |library: Option<&str>| DeviceClass::Cuda { capability: 90, library: library.map(str::to_owned) };
+        let check = |class: DeviceClass, planned: &str, draws: bool| {
+            let said = still(&class, planned);
+            assert_eq!(said.is_ok(), draws, "{class} for {planned}");
+            assert!(draws || said.is_err_and(|err| err.displaces()));
+        };
+        check(library(None), "cuda-sm90", true);
+        check(library(None), "cuda-sm90-cublaslt12.9.1", false);
+        check(library(Some("cublaslt12.9.1")), "cuda-sm90-cublaslt12.9.1", true);
+        check(library(Some("cublaslt12.9.2")), "cuda-sm90-cublaslt12.9.1", false);
+        check(library(Some("cublaslt12.9.1")), "cuda-sm90", false);
     }
 
     #[test]

@@ -27,13 +27,16 @@ pub(crate) type KeepsEights = dyn Fn() -> Result<bool, EngineError> + Send + Syn
 /// Starts the painter on the model thread.
 pub(crate) type Start<P> = Box<dyn Fn() -> P + Send + Sync>;
 
+/// Says what class of device it is now.
+pub(crate) type ClassesOf = Box<dyn Fn() -> Classes + Send + Sync>;
+
 /// Hears that the device is given up, and why.
 pub(crate) type Fell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Whatever draws, behind which devices of different kinds stand side by side.
 pub(super) trait Draws: Send + Sync {
-    /// The class of device.
-    fn class(&self, dtype: Dtype) -> &str;
+    /// The class of device, which may become another while pictures wait: a library that does not run is done without.
+    fn class(&self, dtype: Dtype) -> String;
     /// How pictures would fit into its memory.
     ///
     /// # Errors
@@ -57,7 +60,7 @@ pub(super) trait Draws: Send + Sync {
 
 /// A device with its model thread. The thread begins when a picture is first planned or asked for.
 pub(crate) struct Seat<P: Painter> {
-    classes: Classes,
+    classes: ClassesOf,
     start: Start<P>,
     fits: Box<Fits>,
     keeps_eights: Box<KeepsEights>,
@@ -73,7 +76,7 @@ pub(crate) struct Seat<P: Painter> {
 impl<P: Painter> Seat<P> {
     /// A device of these classes, drawn on by `start`'s painter.
     pub(crate) fn new(
-        classes: Classes,
+        classes: ClassesOf,
         start: Start<P>,
         (fits, keeps_eights): (Box<Fits>, Box<KeepsEights>),
         idle: Duration,
@@ -113,6 +116,18 @@ impl<P: Painter> Seat<P> {
     }
 }
 
+impl<P: Painter> Seat<P> {
+    /// What planning gave: where the device cannot be opened, whoever plans found out first. Those that wait hear it when their
+    /// turn comes, since it is not open there either.
+    fn heard<T>(&self, planned: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(EngineError::Unopened(why)) = &planned {
+            self.fallen.store(true, Ordering::Relaxed);
+            (self.fell)(why);
+        }
+        planned
+    }
+}
+
 /// A picture that is on its way, as long as somebody waits for it.
 pub(super) struct Turn(Arc<AtomicUsize>);
 
@@ -123,22 +138,23 @@ impl Drop for Turn {
 }
 
 impl<P: Painter> Draws for Seat<P> {
-    fn class(&self, dtype: Dtype) -> &str {
+    fn class(&self, dtype: Dtype) -> String {
+        let Classes { f32, bf16, .. } = (self.classes)();
         match dtype {
-            Dtype::F32 => &self.classes.f32,
-            Dtype::Bf16 => &self.classes.bf16,
+            Dtype::F32 => f32,
+            Dtype::Bf16 => bf16,
         }
     }
 
     fn fits(&self, files: &Files, asked: &Asked, pictures: usize) -> Result<Plan, EngineError> {
         // What is opened to plan with is closed by the thread when nobody asks for a while, also where nothing is drawn.
         self.begun(&mut self.thread.lock())?;
-        (self.fits)(files, asked, pictures, self.ceiling.most(Instant::now()))
+        self.heard((self.fits)(files, asked, pictures, self.ceiling.most(files, asked.purpose, Instant::now())))
     }
 
     fn keeps_eights(&self, dtype: Dtype) -> Result<bool, EngineError> {
         // Products of singles are there for who wants exactness.
-        Ok(dtype == Dtype::Bf16 && (self.keeps_eights)()?)
+        Ok(dtype == Dtype::Bf16 && self.heard((self.keeps_eights)())?)
     }
 
     fn is_fallen(&self) -> bool {

@@ -30,6 +30,7 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
         shift: 3.0,
         sampler: "Euler (flow)".to_owned(),
         dtype: Dtype::F32,
+        class: "fake".to_owned(),
         noise: Noise::Philox,
         slg: None,
         lossy: Lossy::NONE,
@@ -40,7 +41,8 @@ pub(in crate::engine) fn asked(model: &str, prompt: &str, seed: u64) -> Asked {
 
 /// Paints pictures of one colour: the seed's. Prompts are orders: `panic`, `memory` (runs out with more than one), `short`
 /// (runs out unless the texts leave), `none` (always runs out), `gate` (waits for a word before every step), `lost` (the
-/// device is lost, as often as `losses` says), `memory, lost` (runs out with more than one; alone the device is lost).
+/// device is lost, as often as `losses` says), `memory, lost` (runs out with more than one; alone the device is lost),
+/// `lost, full` (likewise, and others take its memory meanwhile).
 struct Fake {
     /// Everything that happened, in order.
     told: Sender<String>,
@@ -69,6 +71,9 @@ impl Painter for Fake {
         if name == "broken" {
             return Err(EngineError::Weights("read broken: it is no model".to_owned()));
         }
+        if name == "shut" {
+            return Err(EngineError::Unopened("open the fake: no module loads".to_owned()));
+        }
         let _ = self.told.send(format!("open {name}"));
         Ok(Open(name, self.told.clone()))
     }
@@ -92,6 +97,9 @@ impl Painter for Fake {
 
     fn restart(&self) -> Result<(), EngineError> {
         let _ = self.told.send("restart".to_owned());
+        if self.free.load(Ordering::SeqCst) == 0 {
+            return Err(EngineError::OutOfMemory { needed_bytes: 1, free_bytes: 0, saves: Saves::default() });
+        }
         if self.back { Ok(()) } else { Err(EngineError::Failed("open the fake: it is gone".to_owned())) }
     }
 
@@ -121,9 +129,12 @@ impl Painter for Fake {
         match shape.prompt.as_str() {
             "short" => short(plan.text_leaves)?,
             "none" => short(false)?,
-            "lost" | "memory, lost"
+            "lost" | "memory, lost" | "lost, full"
                 if self.losses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() =>
             {
+                if shape.prompt == "lost, full" {
+                    self.free.store(0, Ordering::SeqCst);
+                }
                 return Err(EngineError::Lost("compute on a fake: it was lost: told to".to_owned()));
             }
             _ => {}
@@ -339,11 +350,16 @@ fn where_the_driver_says_no_after_all_one_picture_is_drawn_with_less() {
     rig.told(&["open a", "draw a 1 by 1", "draw a 1 by 1"]);
     // The next is drawn as if nothing had been, and whoever plans knows what was refused.
     assert_eq!(rig.alone("p", 2).end(), "1/2 2/2 seed 2");
-    assert_eq!(rig.ceiling.most(std::time::Instant::now()), 12);
+    let most = |model: &str| {
+        let asked = asked(model, "p", 1);
+        rig.ceiling.most(&asked.files, asked.purpose, std::time::Instant::now())
+    };
+    // It was drawn with as much as was refused, so that holds no longer.
+    assert_eq!(most("a"), u64::MAX);
     // Below the last rung there is none: the figures are told, and nobody waits for a minute.
     assert!(rig.alone("none", 3).end().starts_with("fit the picture into memory: it needs"));
     // Nobody plans with less than the last rung takes, or every job of the next minute would fail.
-    assert_eq!(rig.ceiling.most(std::time::Instant::now()), 10);
+    assert_eq!((most("a"), most("b")), (10, u64::MAX), "and nobody else with less");
     assert_eq!(rig.alone("p", 4).end(), "1/2 2/2 seed 4");
 }
 
@@ -397,6 +413,52 @@ fn a_device_that_does_not_come_back_is_given_up_at_once() {
 }
 
 #[test]
+fn a_device_that_cannot_be_opened_is_given_up_and_everybody_hears_why() {
+    let rig = Rig::new(SOON);
+    let first = rig.alone("gate", 0);
+    rig.told(&["open a", "draw a 0 by 1"]);
+    let shut = rig.ask(asked("shut", "p", 1), Lane::Batch, 1);
+    let waits = rig.ask(asked("b", "p", 2), Lane::Batch, 1);
+    (0..2).for_each(|_| rig.gate.send(()).expect("a gate"));
+    first.end();
+    let why = "open the fake: no module loads";
+    assert_eq!([shut.end(), waits.end(), rig.alone("p", 3).end()], [why; 3]);
+    assert_eq!(rig.fell.recv_timeout(SOON).expect("it is given up"), why);
+}
+
+#[test]
+fn memory_that_others_took_while_a_device_was_lost_is_waited_for() {
+    let rig = Rig::losing(SOON, 1, true);
+    let lost = rig.alone("lost, full", 1);
+    rig.told(&["open a", "draw a 1 by 1", "close a", "restart", "open a", "no room"]);
+    rig.free.store(1000, Ordering::SeqCst);
+    let other = rig.alone("p", 2);
+    assert_eq!((lost.end(), other.end()), ("1/2 2/2 seed 1".to_owned(), "1/2 2/2 seed 2".to_owned()));
+    assert!(rig.fell.is_empty(), "it was not given up");
+}
+
+#[test]
+fn whoever_plans_for_a_device_that_cannot_be_opened_gives_it_up() {
+    let start = Box::new(|| Fake {
+        told: bounded(100).0,
+        gate: bounded(1).1,
+        free: Arc::new(AtomicU64::new(1000)),
+        losses: Arc::default(),
+        back: true,
+        rests: bounded(1).0,
+    });
+    let classes = Classes { dtype: Dtype::F32, f32: "fake".to_owned(), bf16: "fake".to_owned() };
+    let fits = Box::new(|_: &Files, _: &Asked, _: usize, _: u64| Err(EngineError::Unopened("open it".to_owned())));
+    let (fell, falls) = bounded(10);
+    let fell = Arc::new(move |why: &str| drop(fell.send(why.to_owned())));
+    let seat = Seat::new(Box::new(move || classes.clone()), start, (fits, Box::new(|| Ok(false))), SOON, fell);
+    let asked = asked("a", "p", 1);
+    assert!(seat.fits(&asked.files, &asked, 1).is_err_and(|err| err.displaces()));
+    assert!(seat.is_fallen());
+    assert_eq!(falls.recv_timeout(SOON).expect("it is given up"), "open it");
+}
+
+#[test]
 fn the_second_half_of_a_call_is_not_drawn_on_a_device_that_the_first_half_ended() {
     let rig = Rig::losing(SOON, 100, false);
     let first = rig.alone("gate", 0);
@@ -424,8 +486,13 @@ fn a_device_that_is_planned_for_and_never_drawn_on_rests_too() {
     let classes = Classes { dtype: Dtype::F32, f32: "fake".to_owned(), bf16: "fake".to_owned() };
     let fits =
         Box::new(|_: &Files, _: &Asked, pictures, most: u64| room::fit(pictures, Lossy::NONE, most, &|_| Ok(10)));
-    let seat =
-        Seat::new(classes, start, (fits, Box::new(|| Ok(false))), Duration::from_millis(1), Arc::new(|_: &str| {}));
+    let seat = Seat::new(
+        Box::new(move || classes.clone()),
+        start,
+        (fits, Box::new(|| Ok(false))),
+        Duration::from_millis(1),
+        Arc::new(|_: &str| {}),
+    );
     let asked = asked("a", "p", 1);
     assert!(seat.fits(&asked.files, &asked, 1).is_ok());
     heard.recv_timeout(SOON).expect("it rests");

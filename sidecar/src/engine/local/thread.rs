@@ -7,8 +7,8 @@
 //! ```
 //! A call's pictures live and die apart: one that is cancelled stops no other, and a panic or a lack of memory ends the
 //! call's pictures and nothing else. Where the driver says no to what the plan thought would fit, the call goes further down
-//! the ladder. A device that is lost is begun anew with the queue as it was; one that is lost too often is given up, and
-//! everybody hears so at once.
+//! the ladder. A device that is lost is begun anew with the queue as it was; one that is lost too often, or cannot be opened
+//! at all, is given up, and everybody hears so at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -142,17 +142,19 @@ impl<P: Painter> Model<P> {
                 Ok(plan) => {
                     // Told to whoever plans only where there is a smaller plan: below the last rung nothing is left to plan
                     // with, and every job would fail for as long as the refusal is believed.
-                    if most < u64::MAX {
-                        self.ceiling.met(most, Instant::now());
+                    if let (true, Some(first)) = (most < u64::MAX, call.first()) {
+                        self.ceiling.met(&first.asked, most, Instant::now());
                     }
                     plan
                 }
                 Err(EngineError::Lost(why)) => return self.lost(call, &why),
+                Err(EngineError::Unopened(why)) => return self.given_up(call, why),
                 // Waited for already, and with one picture at a time: fewer of them would wait as long for nothing.
                 Err(err) => return call.iter().for_each(|waiting| waiting.owner.answer(Err(err.clone()))),
             };
             match self.attempt(&call, &plan) {
                 Ok(pictures) => {
+                    call.first().inspect(|first| self.ceiling.gave(&first.asked, plan.needed_bytes));
                     for (waiting, picture) in call.iter().zip(pictures) {
                         let cancelled = waiting.owner.cancel.is_raised();
                         waiting.owner.answer(if cancelled { Err(EngineError::Cancelled) } else { Ok(picture) });
@@ -199,26 +201,22 @@ impl<P: Painter> Model<P> {
         let again = self.losses.again(Instant::now());
         let painter = &self.painter;
         let begun = if again { contained(|| painter.restart()) } else { Ok(()) };
-        let given_up = match begun {
-            Ok(()) if again => None,
-            Ok(()) => Some(format!("draw: the device was lost {} times, at last: {why}", self.losses.count())),
-            Err(err) => Some(format!("draw: the device was lost ({why}) and cannot be had again: {err}")),
-        };
-        match &given_up {
-            None => {
-                tracing::warn!(waiting = call.len() + self.queue.len(), "the device was lost and is begun anew: {why}")
+        match begun {
+            // Memory that others took meanwhile comes back; whoever draws next opens it, or hears how much is lacking.
+            Ok(()) | Err(EngineError::OutOfMemory { .. }) if again => {}
+            Ok(()) => {
+                let count = self.losses.count();
+                return self.given_up(call, format!("draw: the device was lost {count} times, at last: {why}"));
             }
-            Some(why) => {
-                tracing::error!("failed to {why}");
-                (self.fell)(why);
+            Err(err) => {
+                let why = format!("draw: the device was lost ({why}) and cannot be had again: {err}");
+                return self.given_up(call, why);
             }
         }
+        tracing::warn!(waiting = call.len() + self.queue.len(), "the device was lost and is begun anew: {why}");
         for mut waiting in call.into_iter().rev() {
             waiting.owner.losses += 1;
-            if let Some(why) = &given_up {
-                // Also what it broke on twice: a device that breaks on everything says nothing of a picture.
-                waiting.owner.answer(Err(EngineError::Lost(why.clone())));
-            } else if waiting.owner.losses >= PICTURE_LOSSES_MAX {
+            if waiting.owner.losses >= PICTURE_LOSSES_MAX {
                 let why =
                     format!("draw: the device was lost {} times while this was drawn: {why}", waiting.owner.losses);
                 waiting.owner.answer(Err(EngineError::Failed(why)));
@@ -227,7 +225,15 @@ impl<P: Painter> Model<P> {
                 self.queue.push_front(waiting);
             }
         }
-        self.fallen = given_up;
+    }
+
+    /// Nothing is drawn on the device any more: the call's pictures may be planned anew, as may whoever waits or asks later.
+    /// Also those that it broke on twice: a device that breaks on everything says nothing of a picture.
+    fn given_up(&mut self, call: Vec<Waiting<Owner>>, why: String) {
+        tracing::error!("failed to {why}");
+        (self.fell)(&why);
+        call.iter().for_each(|waiting| waiting.owner.answer(Err(EngineError::Lost(why.clone()))));
+        self.fallen = Some(why);
     }
 
     /// Opens the model of a call and fits the call into memory.
