@@ -192,8 +192,16 @@ struct Loaded<D: Device> {
     vae: Slot<D>,
 }
 
-/// Parameters, the precision of the programs that they are loaded for, and whether matrices are kept in eight bits.
-type Slot<D> = Option<((Precision, bool), <D as Device>::Model)>;
+/// Parameters, and how they were loaded.
+type Slot<D> = Option<(Kind, <D as Device>::Model)>;
+
+/// The precision of the programs that parameters are loaded for, and whether matrices are kept in eight bits.
+type Kind = (Precision, bool);
+
+/// How a picture wants the autoencoder, what is read once, and what every call reads.
+fn kinds(request: &Request, layout: &Layout) -> [Kind; 3] {
+    [(request.vae_precision, false), (request.precision, false), (request.precision, layout.eights)]
+}
 
 impl<D: Device> Default for Loaded<D> {
     fn default() -> Self {
@@ -284,6 +292,7 @@ impl<D: Device> Engine<D> {
         let read = match self.texts.known(request) {
             Some(read) => read,
             None => {
+                self.make_room(request, layout);
                 // Then text encoders and transformer are never loaded together.
                 if layout.text == Keep::Leaves {
                     self.loaded = Loaded::default();
@@ -291,9 +300,6 @@ impl<D: Device> Engine<D> {
                 self.texts.read(&self.device, &self.model, request, layout, watch)?
             }
         };
-        if layout.text == Keep::Leaves {
-            self.texts.unload();
-        }
         let texts: Vec<&Conditioning> = read.conditionings.iter().collect();
         let mut outcome = self.drawn_of(request, layout, &texts, watch, decode)?;
         outcome.truncated = read.truncated.clone();
@@ -339,12 +345,12 @@ impl<D: Device> Engine<D> {
     ) -> Result<Outcome<P>, DiffusionError> {
         let plan = self.plan(request, layout)?;
         plan.check(texts)?;
+        self.make_room(request, layout);
         let stop = || watch.cancelled();
-        let (precision, vae_precision) = (request.precision, request.vae_precision);
         let Self { device, model, loaded, split, .. } = self;
         let (read_once, read_often) = &*split;
         let read_often = plan::kept(read_often, layout.eights);
-        let (of_vae, of_once, of_often) = ((vae_precision, false), (precision, false), (precision, layout.eights));
+        let [of_vae, of_once, of_often] = kinds(request, layout);
         let vae = load(device, &mut loaded.vae, &model.vae.params, of_vae)?;
         // Where all of it stays, all is loaded before the first program runs: what does not fit is known at once.
         if layout.modulation == Keep::Stays {
@@ -405,6 +411,24 @@ impl<D: Device> Engine<D> {
         Ok(Outcome { pictures, truncated: Vec::new(), lossy: plan.lossy(), class })
     }
 
+    /// Gives back what earlier pictures left and the estimate of this one does not count: weights of another kind, text
+    /// encoders that its text does not use, and what leaves in its layout. Before anything is loaded or reserved, so that
+    /// what was found to fit is drawn whatever was drawn before.
+    fn make_room(&mut self, request: &Request, layout: &Layout) {
+        let [of_vae, of_once, of_often] = kinds(request, layout);
+        let Loaded { once, often, vae } = &mut self.loaded;
+        for (slot, kind) in [(vae, of_vae), (&mut *once, of_once), (often, of_often)] {
+            if slot.as_ref().is_some_and(|(loaded, _)| *loaded != kind) {
+                *slot = None;
+            }
+        }
+        // A picture whose layout kept it, or that was stopped while it prepared, left it here.
+        if layout.modulation == Keep::Leaves {
+            *once = None;
+        }
+        self.texts.make_room(request, layout);
+    }
+
     /// The plan of a request, made once for requests alike.
     fn plan(&mut self, request: &Request, layout: &Layout) -> Result<Arc<Plan>, DiffusionError> {
         if layout.eights && !(self.device.keeps_eights() && request.precision == Precision::Bf16) {
@@ -426,20 +450,16 @@ impl<D: Device> Engine<D> {
     }
 }
 
-/// Parameters on the device, loaded when they are first needed.
+/// Parameters on the device, loaded when they are first needed. [`Engine::make_room`] left none of another kind.
 fn load<'a, D: Device>(
     device: &D,
     slot: &'a mut Slot<D>,
     params: &Params,
-    kept: (Precision, bool),
+    kind: Kind,
 ) -> Result<&'a D::Model, DiffusionError> {
-    // What was loaded otherwise makes room first.
-    if slot.as_ref().is_some_and(|(loaded, _)| *loaded != kept) {
-        *slot = None;
-    }
     let (_, model) = match slot {
         Some(loaded) => loaded,
-        None => slot.insert((kept, device.load(params, kept.0)?)),
+        None => slot.insert((kind, device.load(params, kind.0)?)),
     };
     Ok(model)
 }

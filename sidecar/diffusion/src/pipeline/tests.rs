@@ -1,6 +1,7 @@
 //! Pipelines on toy models.
 
 mod bytes;
+mod held;
 
 use std::cell::RefCell;
 use std::sync::Mutex;

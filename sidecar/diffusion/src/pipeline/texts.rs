@@ -9,6 +9,7 @@ use crate::pipeline::request::{Keep, Layout, Prompts, Request};
 use crate::pipeline::{Model, Watch, estimate};
 use crate::text::cache::Cache;
 use crate::text::encode::{Encoded, Encoders, Loaded, Reading, Stay, Work};
+use crate::text::tokenizer::Encoder;
 
 /// Texts that are remembered whole: those of a queue that draws a few prompts in turn. Each is some ten megabytes.
 const TEXTS_MAX: usize = 4;
@@ -67,6 +68,13 @@ impl<D: Device> Texts<D> {
     /// Gives weights back; what was read stays.
     pub(crate) fn unload(&mut self) {
         self.loaded.clear();
+    }
+
+    /// Gives back the encoders that the estimate of `request` in `layout` does not count.
+    pub(crate) fn make_room(&mut self, request: &Request, layout: &Layout) {
+        let way = Way::of(request);
+        let counts = |encoder: Encoder| layout.text == Keep::Stays && (way.t5 || encoder != Encoder::T5);
+        self.loaded.retain(&|encoder, precision| counts(encoder) && precision == way.precision);
     }
 
     /// How many encoders are loaded.

@@ -173,6 +173,11 @@ impl<D: Device> Loaded<D> {
         self.models.keys().copied().collect()
     }
 
+    /// Gives back the memory of those that are not wanted, by which they are and what they are loaded for.
+    pub fn retain(&mut self, wanted: &dyn Fn(Encoder, Precision) -> bool) {
+        self.models.retain(|encoder, (precision, _)| wanted(*encoder, *precision));
+    }
+
     /// Gives all of their memory back.
     pub fn clear(&mut self) {
         self.models.clear();
