@@ -21,8 +21,7 @@ fn toy() -> Tiny {
 /// A machine with a toy's weights, on whose card others hold so much that a picture fits in eight bits alone: a little less
 /// is free than it is said to need without.
 fn short(test: &str, capability: u64) -> Option<Rig> {
-    // Without the driver's own pools, which take 32 MiB at a time: that is more than there is to tell apart here.
-    let controls = [(Control::Mib, MIB), (Control::Capability, 90), (Control::Pools, 0)];
+    let controls = [(Control::Mib, MIB), (Control::Capability, 90)];
     let rig = registered_of(machine(test, &controls)?, &toy());
     let others = |rig: Rig, mib: u64| rig.with_variable(&Control::OthersMib.variable(), mib.to_string());
     // Nearly full: an eighth is left to others, and with it nearly all is held.
