@@ -47,8 +47,8 @@ pub enum Library {
 /// Bytes of the card for words that kernels tell something in.
 const CONTROL_BYTES: u64 = 256;
 
-/// The most blocks that a picture holds at a time: three text encoders, the transformer's two parts, the autoencoder, what it
-/// is computed in, and the workspace.
+/// The most blocks that a picture holds at a time: three text encoders, the transformer's two parts, the autoencoder, the
+/// memory that it is computed in, and the workspace.
 const BLOCKS_OF_PICTURE: u64 = 8;
 
 /// A card that is open.
