@@ -16,7 +16,7 @@ use crate::driver::{self, Card, Context, Driver, Function, Memory, Module, Pool,
 use crate::error::CudaError;
 use crate::launch::{Address, product};
 use crate::libraries::{self, Places};
-use crate::pool::{Block, Class, Limits, PoolError, Pools, Report, Room, Slab, SlabError};
+use crate::pool::{Block, Class, GRAIN, Limits, PoolError, Pools, Report, Room, Slab, SlabError};
 use crate::recordings::Recordings;
 use crate::staging::Staging;
 
@@ -46,6 +46,10 @@ pub enum Library {
 
 /// Bytes of the card for words that kernels tell something in.
 const CONTROL_BYTES: u64 = 256;
+
+/// The most blocks that a picture holds at a time: three text encoders, the transformer's two parts, the autoencoder, the
+/// memory that it is computed in, and the workspace.
+const BLOCKS_OF_PICTURE: u64 = 8;
 
 /// A card that is open.
 pub(crate) struct Gpu {
@@ -100,7 +104,8 @@ impl Gpu {
         let module = context.module(&image.bytes)?;
         let limits = Limits::of_card(card.total_bytes, settings.reserve_bytes);
         let pool = match card.pools {
-            true => Some(Pool::new(&stream, &card, limits.budget_bytes)?),
+            // Our own pools keep the budget; the driver's takes whole steps.
+            true => Some(Pool::new(&stream, &card, limits.budget_bytes.next_multiple_of(Pool::STEP_BYTES))?),
             false => None,
         };
         let pools = Mutex::new(Pools::new(Stretches { context: context.clone(), pool }, limits));
@@ -151,25 +156,41 @@ impl Gpu {
         self.control.at()
     }
 
-    /// What the card has free.
-    pub(crate) fn room(&self) -> Result<Room, CudaError> {
+    /// What the card has free, where nobody changes what these pools hold meanwhile.
+    fn room(&self, pools: &Pools<Stretches>) -> Result<Room, CudaError> {
         let (free_bytes, _) = self.context.memory()?;
-        Ok(Room { free_bytes, reserve_bytes: self.settings.reserve_bytes })
+        let (unused_bytes, step_bytes) = match &pools.slab().pool {
+            Some(pool) => (pool.unused_bytes()?, Pool::STEP_BYTES),
+            None => (0, GRAIN),
+        };
+        let free_bytes = free_bytes.saturating_add(unused_bytes);
+        Ok(Room { free_bytes, reserve_bytes: self.settings.reserve_bytes, step_bytes })
     }
 
     /// What a class can still take.
     pub(crate) fn left(&self, class: Class) -> u64 {
-        self.room().map_or(0, |room| self.pools.lock().left(class, room))
+        let pools = self.pools.lock();
+        self.room(&pools).map_or(0, |room| pools.left(class, room))
+    }
+
+    /// What a picture may take in all.
+    pub(crate) fn whole(&self) -> u64 {
+        let pools = self.pools.lock();
+        self.room(&pools).map_or(0, |room| pools.whole(room, BLOCKS_OF_PICTURE))
+    }
+
+    fn taken(&self, class: Class, bytes: u64) -> Result<Result<Block, PoolError>, CudaError> {
+        let mut pools = self.pools.lock();
+        let room = self.room(&pools)?;
+        Ok(pools.take(class, bytes, room))
     }
 
     /// Memory for a class. Where there is none, what is only kept for speed goes first.
     pub(crate) fn take(&self, work: &mut Work, class: Class, bytes: u64) -> Result<Block, CudaError> {
-        let taken = self.pools.lock().take(class, bytes, self.room()?);
-        match taken {
+        match self.taken(class, bytes)? {
             Err(err) if err.shortage().is_some() && work.keeps() => {
                 self.spare(work)?;
-                let room = self.room()?;
-                self.pools.lock().take(class, bytes, room).map_err(|err| self.refused(err))
+                self.taken(class, bytes)?.map_err(|err| self.refused(err))
             }
             taken => taken.map_err(|err| self.refused(err)),
         }

@@ -19,7 +19,7 @@ use crate::exec::{self, Fault, Parameters, Product, Run, Sink};
 use crate::launch::rows::{Rgba8, VECTOR_BYTES};
 use crate::launch::{Address, Launch, Mat, fp8, product};
 use crate::model::{Layout, Placed, next_id};
-use crate::pool::{Block, Class, Pools, Report};
+use crate::pool::{Block, Class, GRAIN, Pools, Report};
 use crate::recordings::{Key, Known};
 use crate::staging::SLOT_BYTES;
 
@@ -137,14 +137,15 @@ impl Cuda {
         self.gpu.context.memory()
     }
 
-    /// What a picture of this class may take in all, weights included, once what is held now was given back or is its own.
+    /// What a picture may take in all, weights included, once what is held now was given back or is its own.
     pub fn whole_bytes(&self) -> u64 {
-        self.gpu.room().map_or(0, |room| self.gpu.pools.lock().whole(self.class, room))
+        self.gpu.whole()
     }
 
-    /// The most that this class may hold.
+    /// The most that a block of this class may have.
     pub fn share_bytes(&self) -> u64 {
-        self.gpu.pools.lock().limits().share(self.class).cap_bytes
+        let cap_bytes = self.gpu.pools.lock().limits().share(self.class).cap_bytes;
+        cap_bytes - cap_bytes % GRAIN
     }
 
     /// What its pools hold.

@@ -76,8 +76,14 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Functions of memory pools, which are used where a card supports them.
-const POOL_FUNCTIONS: &[&str] =
-    &["cuMemPoolCreate", "cuMemPoolDestroy", "cuMemPoolTrimTo", "cuMemAllocFromPoolAsync", "cuMemFreeAsync"];
+const POOL_FUNCTIONS: &[&str] = &[
+    "cuMemPoolCreate",
+    "cuMemPoolDestroy",
+    "cuMemPoolTrimTo",
+    "cuMemPoolGetAttribute",
+    "cuMemAllocFromPoolAsync",
+    "cuMemFreeAsync",
+];
 
 /// Says how threads wait; used where it is there.
 const WAITING: &str = "cuDevicePrimaryCtxSetFlags_v2";
@@ -798,6 +804,9 @@ impl Drop for HeldPool {
 }
 
 impl Pool {
+    /// What a pool takes of the card at a time. No attribute tells it; drivers that people have looked at take 32 MiB.
+    pub const STEP_BYTES: u64 = 32 << 20;
+
     /// Of the card of `stream`, in whose order memory comes and goes; the driver itself gives no more than `most_bytes`.
     ///
     /// # Errors
@@ -833,6 +842,27 @@ impl Pool {
         let code = unsafe { sys::cuMemAllocFromPoolAsync(&raw mut at, size, *raw, stream.raw) };
         stream.context.told("cuMemAllocFromPoolAsync", code, bytes)?;
         Ok(Memory { context: stream.context.clone(), at, bytes, of: Of::Pool(self.0.clone()) })
+    }
+
+    /// Bytes that it has of the card and nobody holds: the card's free memory, as the driver tells it, is without them.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn unused_bytes(&self) -> Result<u64, CudaError> {
+        use sys::CUmemPool_attribute::{CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, CU_MEMPOOL_ATTR_USED_MEM_CURRENT};
+        let reserved_bytes = self.figure(CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+        Ok(reserved_bytes.saturating_sub(self.figure(CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?))
+    }
+
+    /// An attribute that is a number of 64 bits.
+    fn figure(&self, attribute: sys::CUmemPool_attribute) -> Result<u64, CudaError> {
+        let HeldPool { raw, stream } = &*self.0;
+        stream.context.enter()?;
+        let mut value = 0_u64;
+        // SAFETY: the pool is held; it writes one number of 64 bits, as all that is asked here are.
+        let code = unsafe { sys::cuMemPoolGetAttribute(*raw, attribute, (&raw mut value).cast::<c_void>()) };
+        stream.context.told("cuMemPoolGetAttribute", code, 0)?;
+        Ok(value)
     }
 
     /// Gives what nobody holds back to the card, when the stream has come here.

@@ -2,12 +2,16 @@
 //! alone, and what is free on the card comes in as a number.
 //!
 //! ```text
-//! take(class, bytes) ─► a gap in the class's stretches (best fit)
+//! take(class, bytes) ─► small: a gap among small blocks of the class; large: an empty stretch of just its length
 //!        └─► a new stretch, within the class's cap, the budget less others' floors, and what the card has free
 //!                └─► after empty stretches went back to the driver ─► refused, with the figures of the limit met
 //! give(block) ─► its gap joins its neighbours; the stretch stays for the next job (graphs like addresses that stay)
 //! ```
 //! A class takes from its own stretches alone, so that pictures of one class cannot cut up the memory of another.
+//!
+//! Blocks of a [`GRAIN`] and more lie alone. So what is held for a number of blocks is never more than their bytes and a
+//! grain for each, in whatever order they came and went, and what [`Pools::whole`] says that fits is given: a small block
+//! could else keep the stretch of a text encoder from going back to the driver.
 
 mod arena;
 mod class;
@@ -27,10 +31,6 @@ use crate::launch::Address;
 
 /// Stretches are multiples of this: the granularity of the driver's memory on every card that we know (2 MiB).
 pub const GRAIN: u64 = 2 << 20;
-/// The largest stretch that is reserved for a smaller block, so that what comes next finds room in it.
-const STRETCH_SPARE: u64 = 64 << 20;
-/// A smaller stretch where the class's cap is small: so many fit under it.
-const STRETCHES_OF_CAP: u64 = 16;
 /// Most stretches of all classes: blocks are whole models and arenas, of which a card holds dozens. It bounds every search.
 pub const STRETCHES_MAX: usize = 256;
 
@@ -216,16 +216,11 @@ impl<S: Slab> Pools<S> {
             return Err(PoolError::Share { class, needed_bytes: asked, left_bytes: self.left(class, room) });
         };
         let bytes = arena::aligned(asked);
-        if let Some(block) = self.fill(class, bytes) {
+        if let Some(block) = self.fill(class, bytes, exact) {
             return Ok(block);
         }
         if self.stretches.len() >= STRETCHES_MAX && !self.release_one() {
             return Err(PoolError::Stretches { needed_bytes: bytes });
-        }
-        let spare = STRETCH_SPARE.min(self.limits.share(class).cap_bytes / STRETCHES_OF_CAP).next_multiple_of(GRAIN);
-        // Room to spare is taken where there is some; nothing is given up for it.
-        if spare > exact && self.allows(class, spare, room).is_ok() && self.stretch(class, spare).is_ok() {
-            return self.fill(class, bytes).ok_or(PoolError::Stretches { needed_bytes: bytes });
         }
         let mut room = room;
         self.make_room(class, exact, &mut room)?;
@@ -235,7 +230,7 @@ impl<S: Slab> Pools<S> {
             reserved => reserved,
         };
         reserved.map_err(|err| PoolError::Driver { needed_bytes: exact, err })?;
-        self.fill(class, bytes).ok_or(PoolError::Stretches { needed_bytes: bytes })
+        self.fill(class, bytes, exact).ok_or(PoolError::Stretches { needed_bytes: bytes })
     }
 
     /// Takes a block back.
@@ -263,19 +258,25 @@ impl<S: Slab> Pools<S> {
         let kept: u64 = others.map(|other| held(other).max(self.limits.share(other).floor_bytes)).sum();
         let share = self.limits.share(class).cap_bytes.saturating_sub(held(class));
         let budget = self.limits.budget_bytes.saturating_sub(kept + held(class));
-        let card = room.left_bytes().saturating_add(empty);
+        let ours: u64 = self.stretches.iter().map(|stretch| stretch.arena.bytes()).sum();
+        let card = room.whole_bytes(ours).saturating_sub(ours - empty);
         let fresh = share.min(budget).min(card) / GRAIN * GRAIN;
-        let gap = self.stretches.iter().filter(busy).filter(|stretch| stretch.class == class);
+        let shared = |stretch: &&Stretch<S::Held>| stretch.class == class && stretch.arena.bytes() == GRAIN;
+        let gap = self.stretches.iter().filter(busy).filter(shared);
         fresh.max(gap.map(|stretch| stretch.arena.gap_largest()).max().unwrap_or(0))
     }
 
-    /// What a picture of a class may take in all, weights included, once everything that is held now was given back or is
-    /// its own: what a plan is held against, where pictures are drawn one after another. Its arena has the class's cap besides.
-    pub fn whole(&self, class: Class, room: Room) -> u64 {
-        let others = Class::ALL.into_iter().filter(|other| *other != class && *other != Class::Weights);
+    /// What a picture may take in all, weights included, in no more than `blocks` blocks at a time, once everything
+    /// that is held now was given back or is its own: what a plan is held against, where pictures are drawn one after
+    /// another. Its arena has the class's cap besides.
+    pub fn whole(&self, room: Room, blocks: u64) -> u64 {
+        // Its own floor too: all that it takes may be weights, which have no right to that.
+        let others = Class::ALL.into_iter().filter(|other| *other != Class::Weights);
         let floors: u64 = others.map(|other| self.limits.share(other).floor_bytes).sum();
         let ours: u64 = self.stretches.iter().map(|stretch| stretch.arena.bytes()).sum();
-        self.limits.budget_bytes.saturating_sub(floors).min(room.left_bytes().saturating_add(ours))
+        let held = self.limits.budget_bytes.saturating_sub(floors).min(room.whole_bytes(ours));
+        // Each block is rounded up.
+        held.saturating_sub(blocks.saturating_mul(GRAIN))
     }
 
     /// Gives all that lies empty back to the driver; how many bytes that was.
@@ -335,9 +336,12 @@ impl<S: Slab> Pools<S> {
         of_class.map(|stretch| stretch.arena.bytes()).sum()
     }
 
-    /// The best gap of a class's stretches: the smallest that does, so that large ones stay for large blocks.
-    fn fill(&mut self, class: Class, bytes: u64) -> Option<Block> {
-        let of_class = self.stretches.iter_mut().filter(|stretch| stretch.class == class);
+    /// The best gap of a class's stretches of `length`, which is `bytes` in whole grains: the smallest that does.
+    fn fill(&mut self, class: Class, bytes: u64, length: u64) -> Option<Block> {
+        let fitting = |stretch: &&mut Stretch<S::Held>| stretch.class == class && stretch.arena.bytes() == length;
+        // A stretch of one grain may be shared, and a block that is almost as long as one finds none of it; a longer one has
+        // no gap for a second block of its length.
+        let of_class = self.stretches.iter_mut().filter(fitting);
         let fits = of_class.filter_map(|stretch| Some((stretch.arena.gap_for(bytes)?, stretch)));
         let (_, stretch) = fits.min_by_key(|(gap, stretch)| (*gap, stretch.id))?;
         let offset = stretch.arena.take(bytes)?;
@@ -368,8 +372,10 @@ impl<S: Slab> Pools<S> {
         if bytes > budget {
             return Err(PoolError::Budget { needed_bytes, left_bytes: budget });
         }
-        if bytes > room.left_bytes() {
-            return Err(PoolError::Card { needed_bytes, left_bytes: room.left_bytes() });
+        let ours = Class::ALL.into_iter().map(|class| self.reserved(class)).sum();
+        let card = room.whole_bytes(ours).saturating_sub(ours);
+        if bytes > card {
+            return Err(PoolError::Card { needed_bytes, left_bytes: card });
         }
         Ok(())
     }

@@ -96,15 +96,18 @@ impl Limits {
 /// What the card has free at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// As the driver says, for all programs.
+    /// As the driver says, for all programs, and what it keeps for these pools without a stretch of theirs in it.
     pub free_bytes: u64,
     /// What is left to others of it: the editor and the desktop draw on the same card.
     pub reserve_bytes: u64,
+    /// What the driver takes of the card at a time for these pools, at least 1: the rest of a step serves nobody.
+    pub step_bytes: u64,
 }
 
 impl Room {
-    /// What may be taken.
-    pub fn left_bytes(self) -> u64 {
-        self.free_bytes.saturating_sub(self.reserve_bytes)
+    /// What pools that hold `ours` of it now may hold in all.
+    pub fn whole_bytes(self, ours: u64) -> u64 {
+        let bytes = self.free_bytes.saturating_add(ours).saturating_sub(self.reserve_bytes);
+        bytes - bytes % self.step_bytes.max(1)
     }
 }

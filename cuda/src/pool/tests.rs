@@ -66,7 +66,7 @@ fn limits() -> Limits {
 }
 
 fn room(pools: &Pools<Card>) -> Room {
-    Room { free_bytes: pools.slab().free(), reserve_bytes: 0 }
+    Room { free_bytes: pools.slab().free(), reserve_bytes: 0, step_bytes: GRAIN }
 }
 
 fn take(pools: &mut Pools<Card>, class: Class, bytes: u64) -> Result<Block, PoolError> {
@@ -118,7 +118,7 @@ fn caps_and_floors_hold() {
 #[test]
 fn what_others_have_is_left_to_them() {
     let mut pools = Pools::new(Card::new(64 * MIB), limits());
-    let short = Room { free_bytes: 20 * MIB, reserve_bytes: 6 * MIB };
+    let short = Room { free_bytes: 20 * MIB, reserve_bytes: 6 * MIB, step_bytes: GRAIN };
     assert_eq!(
         pools.take(Class::Weights, 16 * MIB, short),
         Err(PoolError::Card { needed_bytes: 16 * MIB, left_bytes: 14 * MIB })
@@ -127,7 +127,7 @@ fn what_others_have_is_left_to_them() {
     let block = pools.take(Class::Weights, 14 * MIB, short).expect("it fits");
     pools.give(block).expect("ours");
     // Less is free than is to be left: nothing is.
-    let none = Room { free_bytes: 5 * MIB, reserve_bytes: 6 * MIB };
+    let none = Room { free_bytes: 5 * MIB, reserve_bytes: 6 * MIB, step_bytes: GRAIN };
     assert_eq!(pools.trim(), 14 * MIB);
     assert_eq!(pools.left(Class::Weights, none), 0);
 }
@@ -166,21 +166,21 @@ fn a_driver_that_says_no_is_asked_again_with_all_that_lies_empty() {
 #[test]
 fn a_plan_is_held_against_what_it_may_take_in_all() {
     let mut pools = Pools::new(Card::new(64 * MIB), limits());
-    // What is kept for drafts is theirs, and nobody else's.
-    let check = |pools: &Pools<Card>, room: Room, drafts: u64, finals: u64| {
-        let whole = (pools.whole(Class::Drafts, room) / MIB, pools.whole(Class::Finals, room) / MIB);
-        assert_eq!(whole, (drafts, finals));
-    };
-    check(&pools, room(&pools), 64, 56);
+    // What is kept for drafts is for what they are computed in, and not for weights, whoever draws with them.
+    assert_eq!(pools.whole(room(&pools), 0), 56 * MIB);
     let weights = take(&mut pools, Class::Weights, 20 * MIB).expect("room");
     let others = take(&mut pools, Class::Batch, 10 * MIB).expect("room");
-    check(&pools, room(&pools), 64, 56);
-    // What other programs hold is not ours, however much of it we hold ourselves.
-    let short = Room { free_bytes: 12 * MIB, reserve_bytes: 2 * MIB };
-    check(&pools, short, 40, 40);
+    assert_eq!(pools.whole(room(&pools), 0), 56 * MIB);
+    // Each block is rounded up to whole grains.
+    assert_eq!(pools.whole(room(&pools), 8), 40 * MIB);
+    assert_eq!(pools.whole(room(&pools), u64::MAX), 0);
+    // What other programs hold is not ours, however much of it we hold ourselves; and the rest of a step serves nobody.
+    let short = Room { free_bytes: 12 * MIB, reserve_bytes: 2 * MIB, step_bytes: GRAIN };
+    assert_eq!(pools.whole(short, 0), 40 * MIB);
+    assert_eq!(pools.whole(Room { step_bytes: 32 * MIB, ..short }, 0), 32 * MIB);
     pools.give(weights).expect("ours");
     pools.give(others).expect("ours");
-    check(&pools, short, 40, 40);
+    assert_eq!(pools.whole(short, 0), 40 * MIB);
 }
 
 #[test]
@@ -266,6 +266,48 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// How much of what is left is taken: often all of it.
+fn part() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(1.0), 0.0..1.0_f64, 0.0..0.01_f64]
+}
+
+/// A card without bytes, whose driver takes steps of it and shares it with others.
+#[derive(Debug)]
+struct Pages {
+    bytes: u64,
+    step_bytes: u64,
+    used_bytes: u64,
+    others_bytes: u64,
+}
+
+impl Pages {
+    fn most_of_others(&self) -> u64 {
+        self.bytes - self.used_bytes.next_multiple_of(self.step_bytes)
+    }
+
+    fn room(&self, reserve_bytes: u64) -> Room {
+        let free_bytes = self.bytes - self.others_bytes - self.used_bytes;
+        Room { free_bytes, reserve_bytes, step_bytes: self.step_bytes }
+    }
+}
+
+impl Slab for Pages {
+    type Held = u64;
+
+    fn reserve(&mut self, bytes: u64) -> Result<(Address, u64), SlabError> {
+        self.used_bytes += bytes;
+        if self.used_bytes.next_multiple_of(self.step_bytes) + self.others_bytes > self.bytes {
+            self.used_bytes -= bytes;
+            return Err(SlabError::OutOfMemory);
+        }
+        Ok((0, bytes))
+    }
+
+    fn release(&mut self, bytes: u64) {
+        self.used_bytes -= bytes;
+    }
+}
+
 /// What a block should be, by books that are too simple to be wrong.
 struct Naive {
     block: Block,
@@ -306,7 +348,7 @@ proptest! {
             match act {
                 Act::Take(class, asked) => {
                     let free = pools.slab().free().saturating_sub(others);
-                    let room = Room { free_bytes: free, reserve_bytes: 0 };
+                    let room = Room { free_bytes: free, reserve_bytes: 0, step_bytes: GRAIN };
                     let (left, before) = (pools.left(class, room), pools.report().reserved_bytes());
                     match pools.take(class, asked, room) {
                         Ok(block) => {
@@ -343,6 +385,57 @@ proptest! {
         }
         let slab = pools.close().map_err(|leak| TestCaseError::fail(leak.to_string()))?;
         prop_assert!(slab.held.is_empty());
+    }
+
+    /// Whatever came and went before: what a picture was told that it may take is given, to the byte and in any order, as
+    /// long as it is in so many blocks.
+    #[test]
+    fn what_is_said_to_fit_is_given(
+        acts in prop::collection::vec(act(), 0..60),
+        class in prop::sample::select(&[Class::Drafts, Class::Batch, Class::Finals][..]),
+        picture in prop::collection::vec((any::<bool>(), part(), prop::option::of(any::<usize>())), 1..40),
+        blocks in 1..8_usize,
+        reserve_bytes in 0..8 * MIB,
+        step_bytes in prop::sample::select(&[1, GRAIN, 8 * MIB][..]),
+    ) {
+        let pages = Pages { bytes: 64 * MIB, step_bytes, used_bytes: 0, others_bytes: 0 };
+        let mut pools = Pools::new(pages, limits());
+        let mut held: Vec<Block> = Vec::new();
+        for act in acts {
+            let now = pools.slab().room(reserve_bytes);
+            match act {
+                Act::Take(class, asked) => held.extend(pools.take(class, asked, now)),
+                Act::Give(_) if held.is_empty() => {}
+                Act::Give(at) => prop_assert_eq!(pools.give(held.swap_remove(at % held.len())), Ok(())),
+                Act::Trim => drop(pools.trim()),
+                Act::Others(bytes) => pools.slab.others_bytes = bytes.min(pools.slab.most_of_others()),
+            }
+        }
+        let whole = pools.whole(pools.slab().room(reserve_bytes), blocks as u64);
+        for block in held {
+            prop_assert_eq!(pools.give(block), Ok(()));
+        }
+        let (mut held, mut left): (Vec<(Block, u64)>, u64) = (Vec::new(), whole);
+        for (arena, part, leaves) in picture {
+            if let Some(at) = leaves.filter(|_| !held.is_empty()) {
+                let (block, bytes) = held.swap_remove(at % held.len());
+                left += bytes;
+                prop_assert_eq!(pools.give(block), Ok(()));
+            }
+            // One arena at a time, within the class's share.
+            let arena = arena && held.iter().all(|(block, _)| block.class() == Class::Weights);
+            let most = if arena { left.min(limits().share(class).cap_bytes) } else { left };
+            let bytes = (most as f64 * part) as u64;
+            if held.len() < blocks && bytes > 0 {
+                let now = pools.slab().room(reserve_bytes);
+                let taken = pools.take(if arena { class } else { Class::Weights }, bytes, now);
+                let told = format!("{taken:?}: {bytes} of {left} left of {whole} for {class}, beside {held:?}");
+                let block = taken.map_err(|_| TestCaseError::fail(told))?;
+                held.push((block, bytes));
+                left -= bytes;
+            }
+        }
+        prop_assert!(held.into_iter().all(|(block, _)| pools.give(block).is_ok()));
     }
 
     #[test]
