@@ -61,6 +61,12 @@ pub fn find(places: &Places, driver_version: u32) -> Result<Option<Found>, CudaE
     }
 }
 
+/// The word in the class of a card of so many multiprocessors that a library multiplies on: "cublaslt12.9.1x132". Equal bits are
+/// promised where architecture, multiprocessors and version are the same (cuBLAS manual, "Results Reproducibility").
+pub fn word_on(word: &str, multiprocessors: u32) -> String {
+    format!("{word}x{multiprocessors}")
+}
+
 /// The word of a file that is a library of a version that we know and the driver runs.
 fn serves(path: &Path, driver_version: u32) -> Result<String, CudaError> {
     let version = blaslt::version(path)?;

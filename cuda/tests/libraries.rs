@@ -32,9 +32,12 @@ fn the_version_is_known_before_a_card_is_opened_and_is_that_of_the_open_card() {
     assert_eq!(found(path.parent().expect("a folder"), CUDA_12_9), Ok(Some(library.clone())));
     let cuda = open(path).expect("a card");
     let class = |precision| cuda.class(precision).to_string();
-    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}", library.word));
+    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}x132", library.word));
     assert_eq!(class(Precision::F32), "cuda-sm90", "singles are our kernels'");
     drop(cuda);
+    cards.standin.set(Control::Multiprocessors, 114);
+    let other = open(path).expect("a card").class(Precision::Bf16).to_string();
+    assert_eq!(other, format!("cuda-sm90-{}x114", library.word), "its bits may be others");
     cards.nothing_is_left();
 }
 
