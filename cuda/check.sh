@@ -11,7 +11,7 @@
 # minutes at a time takes some at a time; OUT gets one archive of all that the machine has done so far, anew after each part.
 # THUMBFORGE_CHECK_SECONDS is what all parts of one call may take (540; those that come late are told), THUMBFORGE_CHECK_CASES
 # what bench draws (turbo,medium,large), THUMBFORGE_CHECK_VARIANTS beside whom (all; "compiled;max-autotune" are two of them),
-# THUMBFORGE_CHECK_MODELS where 44 GB of random weights are written (/dev/shm or /tmp), THUMBFORGE_CHECK_WORK where parts lie
+# THUMBFORGE_CHECK_MODELS where random weights are written, 44 GB of both models (/dev/shm or /tmp), THUMBFORGE_CHECK_WORK where parts lie
 # between calls (/tmp/thumbforge-check), THUMBFORGE_PYTHON the Python that has torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +20,9 @@ packed=target/gpu-check
 # What the lender of a machine carries at most, with the working tree.
 bytes_max=$((64 << 20))
 seconds=${THUMBFORGE_CHECK_SECONDS:-540}
+cases=${THUMBFORGE_CHECK_CASES:-turbo,medium,large}
+# What models of full size take of a disk, rounded up.
+declare -A kind_gb=([medium]=18 [large]=29)
 
 fail() {
     echo "cuda/check.sh: $*" >&2
@@ -46,20 +49,44 @@ pack() {
     [ $((mine + tree)) -le "$bytes_max" ] || fail "that is more than is carried"
 }
 
-# Where models of full size go: the memory disk if it has room, else /tmp.
+# Kinds of models that the parts named draw with, a line each.
+kinds() {
+    local name one
+    for name in "$@"; do
+        case "$name" in
+        oom) echo medium ;;
+        soak | ops | naive) printf '%s\n' medium large ;;
+        bench) for one in ${cases//,/ }; do if [ "$one" = medium ]; then echo medium; else echo large; fi; done ;;
+        esac
+    done | sort -u
+}
+
+# Where models of full size go that the parts named need: where an earlier call wrote some, else to the memory disk if it has
+# room for those that are missing, else to /tmp.
 models() {
-    local folder
+    local folder kind folders=(/dev/shm /tmp) needed free
     if [ -n "${THUMBFORGE_CHECK_MODELS:-}" ]; then
         echo "$THUMBFORGE_CHECK_MODELS"
         return
     fi
-    for folder in /dev/shm /tmp; do
-        if [ "$(df --output=avail -B1 "$folder" 2>/dev/null | tail -1)" -gt 47000000000 ]; then
+    for folder in "${folders[@]}"; do
+        if compgen -G "$folder/thumbforge-models/*/done" >/dev/null; then folders=("$folder") && break; fi
+    done
+    for folder in "${folders[@]}"; do
+        needed=0
+        for kind in $(kinds "$@"); do
+            [ -f "$folder/thumbforge-models/$kind/done" ] && continue
+            # What a call that was cut off has left of it.
+            rm -rf "${folder:?}/thumbforge-models/$kind"
+            needed=$((needed + (kind_gb[$kind] * 1000000000)))
+        done
+        free=$(df --output=avail -B1 "$folder" 2>/dev/null | tail -1)
+        if [ "${free:-0}" -ge "$needed" ]; then
             echo "$folder/thumbforge-models"
             return
         fi
     done
-    fail "neither /dev/shm nor /tmp has 47 GB free: name a folder in THUMBFORGE_CHECK_MODELS"
+    fail "${folders[*]}: no room for $((needed / 1000000000)) GB of models: name a folder in THUMBFORGE_CHECK_MODELS"
 }
 
 # Models of these kinds, written once, side by side: a processor writes some 1.7 GB a second.
@@ -88,18 +115,22 @@ part() {
     # A part begins nothing new when its time is over; what hangs is ended.
     local limited=(timeout --kill-after=5 $((left + 20)))
     case "$name" in
-    conformance | parity | same) "${limited[@]}" "$program" "$name" "${more[@]}" ;;
+    conformance | parity) "${limited[@]}" "$program" "$name" "${more[@]}" ;;
+    same) "${limited[@]}" "$program" same --library never "${more[@]}" ;;
     oom)
-        [ -n "$tiny" ] || weights medium || return 1
-        "${limited[@]}" "$program" oom "${more[@]}"
+        # shellcheck disable=SC2046 # several words
+        [ -n "$tiny" ] || weights $(kinds oom) || return 1
+        "${limited[@]}" "$program" oom --library never "${more[@]}"
         ;;
     soak | ops)
-        [ -n "$tiny" ] || weights medium large || return 1
+        # shellcheck disable=SC2046 # several words
+        [ -n "$tiny" ] || weights $(kinds "$name") || return 1
         "${limited[@]}" "$program" "$name" "${more[@]}"
         ;;
     sanitize) sanitize "${more[@]}" ;;
     bench | naive)
-        [ -n "$tiny" ] || weights medium large || return 1
+        # shellcheck disable=SC2046 # several words
+        [ -n "$tiny" ] || weights $(kinds "$name") || return 1
         rivals "$name"
         ;;
     *) fail "there is no part $name" ;;
@@ -117,7 +148,7 @@ sanitize() {
     for tool in memcheck racecheck; do
         code=0
         timeout --kill-after=5 $(((ends - SECONDS) / 2 + 15)) compute-sanitizer --tool "$tool" --error-exitcode 9 \
-            --print-limit 20 "$program" conformance "$@" --tiny --out "$work/$tool" 2>&1 | tee "$work/$tool.log" || code=$?
+            --print-limit 20 "$program" conformance --library never "$@" --tiny --out "$work/$tool" 2>&1 | tee "$work/$tool.log" || code=$?
         case "$code" in
         0) told=clean ;;
         124 | 137) told="out of time" ;;
@@ -133,14 +164,14 @@ sanitize() {
 }
 
 rivals() {
-    # What follows the last round, ours with fp8 and with little memory, takes up to a minute and a half.
+    # What is begun when the rounds' time is over, each of ours once more, takes up to a minute and a half.
     local left=$((ends - SECONDS)) arguments
     arguments=(--models "$models" --ours "$program" --ours-device "$device")
     if [ -n "$tiny" ]; then
         arguments+=(--tiny --device cpu --runs 2 --cases medium --variants eager --caps-mb 10490 --seconds "$left")
     else
         [ -z "${THUMBFORGE_CHECK_VARIANTS:-}" ] || arguments+=(--variants "$THUMBFORGE_CHECK_VARIANTS")
-        arguments+=(--cases "${THUMBFORGE_CHECK_CASES:-turbo,medium,large}" --seconds $((left > 180 ? left - 90 : left / 2)))
+        arguments+=(--cases "$cases" --seconds $((left > 180 ? left - 90 : left / 2)))
     fi
     if [ "$1" = naive ]; then
         timeout --kill-after=5 $((left + 20)) "$python" -B cuda/bench/rivals.py soak --jobs "$work/soak-jobs.json" \
@@ -186,7 +217,8 @@ run() {
     mkdir -p "$work" "$out"
     cp "$packed/commit" "$work/commit"
     "$program" about --out "$work" || fail "the program does not start here, or the card cannot be opened; see above"
-    models=$(models)
+    if [ $# -eq 0 ]; then set -- conformance parity same sanitize oom soak ops bench naive; fi
+    models=$(models "$@")
     mkdir -p "$models"
     if ls "$packed"/wheels/*.whl >/dev/null 2>&1; then
         "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$models/site" \
@@ -194,7 +226,6 @@ run() {
     fi
     export HF_HUB_OFFLINE=1
     local ended=0
-    if [ $# -eq 0 ]; then set -- conformance parity same sanitize oom soak ops bench naive; fi
     parts "$@" || ended=1
     report "$work" "$out" || ended=1
     return "$ended"

@@ -6,14 +6,17 @@ the prompt to RGBA8 in the host's memory.
     cuda/bench/rivals.py bench --ours PROGRAM --models FOLDER --out bench.json [--cases medium,turbo,large]
     cuda/bench/rivals.py soak  --models FOLDER --out soak-naive.json --jobs soak-jobs.json
 
-Rivals: diffusers as it is, under torch.compile by default, with cuDNN's attention, and with max-autotune. Behind them ours
-with fp8 linears takes turns with the best of those, and ours with little memory draws alone. It needs torch and diffusers;
+Rivals: diffusers as it is, under torch.compile by default, with cuDNN's attention, and with max-autotune. Ours multiplies
+with cuBLASLt where it is found, as the sidecar does. Behind them ours with fp8 linears takes turns with the best of those, then
+ours with our own kernels alone, and ours with little memory draws alone. Both prompts change with every picture, so nobody
+keeps a text that was read before. It needs torch and diffusers;
 `cuda/check.sh pack` brings the wheels that a bare machine with torch lacks. `--tiny --device cpu` tries the script itself,
 on toys and the processor, and rivals_test.py what such a machine has no part of.
 """
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -22,6 +25,8 @@ import threading
 import time
 
 PROMPT = "picture {} of a small village by the sea at dawn, oil on canvas"
+# Read where there is guidance alone, by both.
+NEGATIVE = "blurry photograph {}"
 # What is drawn: model, side, steps, guidance. Turbo is Large's sides, asked for four steps.
 CASES = {
     "medium": dict(name="Medium, 1024², 28 steps, CFG", model="medium", side=1024, steps=28, guidance=4.5),
@@ -35,6 +40,8 @@ TINY = {
 VARIANTS = ["eager", "compiled", "compiled, cuDNN", "max-autotune"]
 # It is nobody's goal, so it is drawn only so often, and the time is left to those that are.
 EAGER_RUNS = 5
+# Of fewer runs than these no percentile is told: the 95th would be the slowest of them.
+P95_RUNS = 20
 
 
 class Card:
@@ -99,7 +106,7 @@ class Ours:
         began = time.perf_counter()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ready = self.line()
-        self.load_s, self.able = time.perf_counter() - began, ready["able"]
+        self.load_s, self.able, self.library = time.perf_counter() - began, ready["able"], ready["library"]
 
     def line(self):
         line = self.process.stdout.readline()
@@ -108,13 +115,16 @@ class Ours:
         return json.loads(line)
 
     def draw(self, case, seed):
-        ask = dict(prompt=PROMPT.format(seed), seed=seed, side=case["side"], steps=case["steps"], guidance=case["guidance"])
+        ask = dict(prompt=PROMPT.format(seed), negative=NEGATIVE.format(seed), seed=seed, side=case["side"],
+                   steps=case["steps"], guidance=case["guidance"])
         self.process.stdin.write(json.dumps(ask) + "\n")
         self.process.stdin.flush()
         return self.line()
 
     def close(self):
-        self.process.stdin.close()
+        # What was said to a process that ended cannot be said any more.
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         self.process.wait()
 
 
@@ -190,7 +200,8 @@ class Theirs:
         with self.variant(name):
             self.wait()
             began = time.perf_counter()
-            given = dict(prompt=PROMPT.format(seed), negative_prompt="", height=case["side"], width=case["side"],
+            given = dict(prompt=PROMPT.format(seed), negative_prompt=NEGATIVE.format(seed), height=case["side"],
+                         width=case["side"],
                          generator=torch.Generator(self.device).manual_seed(seed)) | more
             drawn = (case.get("pipe") or self.pipe)(num_inference_steps=case["steps"], guidance_scale=case["guidance"],
                               max_sequence_length=self.tokens, **given)
@@ -207,7 +218,8 @@ def spread(seconds):
     seconds = sorted(seconds)
     # Nearest rank: of 20, the 19th.
     rank = max(0, -(-95 * len(seconds) // 100) - 1)
-    return dict(p50=round(statistics.median(seconds), 5), p95=round(seconds[rank], 5), n=len(seconds))
+    p95 = round(seconds[rank], 5) if len(seconds) >= P95_RUNS else None
+    return dict(p50=round(statistics.median(seconds), 5), p95=p95, n=len(seconds))
 
 
 def write(path, whole):
@@ -265,27 +277,40 @@ class Bench:
 
     def __init__(self, args, case, card, whole):
         self.args, self.case, self.card, self.whole = args, case, card, whole
-        self.seed, self.peaks = 1, {}
+        self.seed, self.peaks, self.out = 1, {}, set()
 
     def run(self, until):
         before_mb = self.card.free_mb()
-        ours = self.begin("ours", before_mb)
-        rest_mb = None if before_mb is None else before_mb - self.card.free_mb()
-        theirs = Theirs(self.args, self.case)
-        variants = self.first_pictures(theirs, rest_mb, until)
-        # Should the time end in the rounds, this much is known.
-        write(self.args.out, self.whole)
-        times = self.rounds({"ours": ours, **{name: theirs for name in variants}}, until)
-        ours.close()
-        compiled = [name for name in variants if name != "eager"] or variants
-        if not compiled or not times["ours"]:
-            return
-        best = min(compiled, key=lambda name: statistics.median(times[name]))
-        for name in variants:
-            self.row("bf16", "ours", times["ours"], name, times[name])
-        write(self.args.out, self.whole)
-        guarded(self.whole, self.case, "ours, fp8", self.eights, theirs, best, until)
-        guarded(self.whole, self.case, "ours, lean", self.lean, best, times[best])
+        with closing(self.begin("ours", before_mb)) as ours:
+            rest_mb = None if before_mb is None else before_mb - self.card.free_mb()
+            theirs, variants = None, []
+            try:
+                theirs = Theirs(self.args, self.case)
+                variants = self.first_pictures(theirs, rest_mb, until)
+            except Exception as err:  # Ours is timed all the same.
+                self.lost("diffusers", err)
+            if not variants:
+                theirs = None
+                empty(self.args)
+            # Should the time end in the rounds, this much is known.
+            write(self.args.out, self.whole)
+            drawers = {"ours": ours, **{name: theirs for name in variants}}
+            # Half of what is left, and what follows takes the other half, or more where the rounds end before it.
+            times = self.rounds("bf16", drawers, sooner(until, 2))
+            library = ours.library
+        lasted = [name for name in variants if times[name] and name not in self.out]
+        compiled = [name for name in lasted if name != "eager"] or lasted
+        best = min(compiled, key=lambda name: statistics.median(times[name]), default=None)
+        guarded(self.whole, self.case, "ours, fp8", self.eights, theirs, best, sooner(until, 2))
+        if library is None:
+            self.whole.setdefault("not_able", []).append(f"{self.case['name']}: with cuBLASLt, which was not found")
+        else:
+            guarded(self.whole, self.case, "ours, own kernels", self.own, theirs, best, until)
+        guarded(self.whole, self.case, "ours, lean", self.lean, best, times.get(best, []))
+
+    def lost(self, who, err):
+        print(f"{who}: {type(err).__name__}: {str(err)[:500]}", file=sys.stderr, flush=True)
+        self.whole.setdefault("failed", []).append(dict(name=self.case["name"], rival=who, error=str(err)[:500]))
 
     def begin(self, who, before_mb, *more):
         """Ours, and its first two pictures: the time of the first, and what the card has less of at the worst."""
@@ -293,10 +318,14 @@ class Bench:
         if not ours.able:
             ours.close()
             return None
-        with self.card.watched():
-            drawn = ours.draw(self.case, self.seed)
-            books_mb = max(drawn["peak_mb"], ours.draw(self.case, self.seed)["peak_mb"])
-        check(self.case, who, drawn)
+        try:
+            with self.card.watched():
+                drawn = ours.draw(self.case, self.seed)
+                books_mb = max(drawn["peak_mb"], ours.draw(self.case, self.seed)["peak_mb"])
+            check(self.case, who, drawn)
+        except BaseException:
+            ours.close()
+            raise
         # Without a driver that tells, the program's own books of what it asked for.
         self.peaks[who] = books_mb if before_mb is None else before_mb - self.card.least_mb
         self.whole["memory"].append(dict(name=self.case["name"], who=who, driver_mb=self.peaks[who] if before_mb else None,
@@ -320,8 +349,7 @@ class Bench:
                 with self.card.watched():
                     again = theirs.draw(name, self.case, self.seed)
             except Exception as err:  # What one rival cannot do must not end the others.
-                print(f"{name}: {type(err).__name__}: {str(err)[:500]}", file=sys.stderr, flush=True)
-                self.whole.setdefault("failed", []).append(dict(name=self.case["name"], rival=name, error=str(err)[:500]))
+                self.lost(name, err)
                 continue
             check(self.case, name, drawn)
             variants.append(name)
@@ -339,49 +367,88 @@ class Bench:
             print(f"  {name}: ready after {drawn['seconds']:.1f} s", flush=True)
         return variants
 
-    def rounds(self, drawers, until):
-        """Seconds of everybody, a picture each in turn."""
+    def rounds(self, dtype, drawers, until, **more):
+        """Seconds of everybody, a picture each in turn, told after each round. A rival that fails is out, and ours goes on."""
         args, times = self.args, {name: [] for name in drawers}
+        mine, drawers = next(iter(drawers)), dict(drawers)
         for run in range(args.runs + args.warm):
             # Everybody once, or nobody: half a round would not be a fair one. Three are drawn whatever the time.
             if time.monotonic() > until and run > args.warm + 2:
                 break
             self.seed += 1
-            for name, drawer in drawers.items():
+            for name, drawer in list(drawers.items()):
                 if name == "eager" and run >= args.warm + EAGER_RUNS:
                     continue
                 own = isinstance(drawer, Ours)
-                drawn = drawer.draw(self.case, self.seed) if own else drawer.draw(name, self.case, self.seed)
+                try:
+                    drawn = drawer.draw(self.case, self.seed) if own else drawer.draw(name, self.case, self.seed)
+                except Exception as err:
+                    if own:
+                        raise
+                    del drawers[name]
+                    self.out.add(name)
+                    self.lost(name, err)
+                    empty(args)
+                    continue
                 if run >= args.warm:
                     times[name].append(drawn["seconds"])
+            self.rows(dtype, mine, times, **more)
+        for row in self.rows(dtype, mine, times, **more):
+            rival = f"{row['rival']} {row['rival_s']['p50']:.3f} s, {row['ratio']}" if row["rival"] else "nobody"
+            print(f"  {dtype}: {mine} {row['ours_s']['p50']:.3f} s, beside {rival}", flush=True)
         return times
 
-    def row(self, dtype, who, mine, rival, other, **more):
-        mine, other = spread(mine), spread(other)
-        row = dict(name=self.case["name"], dtype=dtype, ours_s=mine, rival=f"diffusers, {rival}", rival_s=other,
-                   ratio=round(mine["p50"] / other["p50"], 4), peak_mb_ours=self.peaks[who], peak_mb_rival=self.peaks[rival],
-                   **more)
-        self.whole["cases"].append(row)
-        print(f"  {dtype}, {rival}: {other['p50']:.3f} s, {who} {mine['p50']:.3f} s, {row['ratio']}", flush=True)
+    def rows(self, dtype, who, times, **more):
+        """What is known so far of one of ours beside each rival; alone where there is none."""
+        if not times[who]:
+            return []
+        mine, rows = spread(times[who]), []
+        for rival in [name for name in times if name != who and times[name]] or [None]:
+            other = spread(times[rival]) if rival else None
+            rows.append(dict(name=self.case["name"], who=who, dtype=dtype, ours_s=mine,
+                             rival=f"diffusers, {rival}" if rival else None, rival_s=other,
+                             ratio=round(mine["p50"] / other["p50"], 4) if rival else None, peak_mb_ours=self.peaks[who],
+                             peak_mb_rival=self.peaks.get(rival), **more))
+        kept = [row for row in self.whole["cases"] if (row["name"], row["who"]) != (self.case["name"], who)]
+        self.whole["cases"] = kept + rows
+        write(self.args.out, self.whole)
+        return rows
 
     def eights(self, theirs, best, until):
         """Ours with fp8 linears in turn with the best in bf16."""
-        ours = self.begin("ours, fp8", self.card.free_mb(), "--eights")
-        if ours is None:
-            self.whole.setdefault("not_able", []).append(f"{self.case['name']}: this device keeps no matrices in eight bits")
-            return
-        times = self.rounds({"ours, fp8": ours, best: theirs}, until)
-        ours.close()
-        self.row("fp8", "ours, fp8", times["ours, fp8"], best, times[best])
+        with closing(self.begin("ours, fp8", self.card.free_mb(), "--eights")) as ours:
+            if ours is None:
+                self.whole.setdefault("not_able", []).append(f"{self.case['name']}: this device keeps no matrices in eight bits")
+                return
+            self.rounds("fp8", {"ours, fp8": ours} | ({best: theirs} if best else {}), until)
+
+    def own(self, theirs, best, until):
+        """Ours without NVIDIA's library, in turn with the best."""
+        with closing(self.begin("ours, own kernels", self.card.free_mb(), "--library", "never")) as ours:
+            self.rounds("bf16", {"ours, own kernels": ours} | ({best: theirs} if best else {}), until)
 
     def lean(self, best, rival_s):
         """Ours with text encoders and modulation off the card but while they are read: alone, after the others."""
-        ours = self.begin("ours, lean", self.card.free_mb(), "--lean")
-        if ours is None:
-            return
-        times = self.rounds({"ours, lean": ours}, 0)
-        ours.close()
-        self.row("bf16", "ours, lean", times["ours, lean"], best, rival_s, layout="text encoders and modulation leave", in_turn=False)
+        with closing(self.begin("ours, lean", self.card.free_mb(), "--lean")) as ours:
+            more = dict(layout="text encoders and modulation leave", in_turn=False)
+            times = self.rounds("bf16", {"ours, lean": ours}, 0, **more)
+        self.rows("bf16", "ours, lean", times | ({best: rival_s} if best else {}), **more)
+
+
+@contextlib.contextmanager
+def closing(ours):
+    """Ends the program, whatever became of what it was asked."""
+    try:
+        yield ours
+    finally:
+        if ours is not None:
+            ours.close()
+
+
+def sooner(until, parts):
+    """When the first of so many parts of what is left until then is over."""
+    now = time.monotonic()
+    return now + max(0.0, until - now) / parts
 
 
 def check(case, who, drawn):
@@ -427,7 +494,7 @@ def soak(args):
         rows.append(dict(cap_mb=cap_mb, jobs=done, of=len(jobs), drawn=drawn, inpainted=inpainted, failed_memory=failed,
                          failed=len(faults), faults=faults[:8]))
         print(rows[-1], flush=True)
-        write(args.out, dict(caps=rows))
+        write(args.out, dict(ended=len(rows) == len(args.caps_mb), caps=rows))
 
 
 def masked(side):
@@ -478,6 +545,9 @@ def main():
     parser.add_argument("--jobs", type=pathlib.Path, help="of soak: the list that gpu_check wrote")
     parser.add_argument("--caps-mb", type=int, nargs="+", default=[10490, 7629], help="of soak: 11 GB and 8 GB")
     args = parser.parse_args()
+    # What one variant compiled would be found again for another: the cache's key leaves out which attention was chosen
+    # (pytorch issue 185449). And a first picture is a cold one.
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
     try:
         import diffusers
         import torch

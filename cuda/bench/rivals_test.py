@@ -58,18 +58,19 @@ def picture(seconds, **more):
 class Benches(unittest.TestCase):
     """One case of Large Turbo with everybody."""
 
-    def bench(self, able=True, **more):
+    def bench(self, able=True, library="cublaslt12.9.1", fails=("max-autotune", 1), **more):
+        """`fails` are a rival and the seed from which on it does."""
         driver, drawn = Driver(), []
 
         class Ours:
             def __init__(self, args, case, *flags):
                 self.who = "ours" + "".join(flags)
-                self.load_s, self.able = 2.0, able or "--eights" not in flags
+                self.load_s, self.able, self.library = 2.0, able or "--eights" not in flags, library
                 driver.hold(self.who, 400)
 
             def draw(self, case, seed):
                 drawn.append((self.who, seed))
-                rest = {"ours": 10_000, "ours--eights": 7_000, "ours--lean": 5_000}[self.who]
+                rest = {"ours": 10_000, "ours--eights": 7_000, "ours--lean": 5_000, "ours--librarynever": 9_000}[self.who]
                 driver.hold(self.who, rest)
                 return picture(0.1 if self.who == "ours" else 0.05, peak_mb=rest - 900)
 
@@ -79,11 +80,13 @@ class Benches(unittest.TestCase):
         class Theirs:
             def __init__(self, args, case):
                 self.load_s, self.torch = 5.0, torch
+                if fails[0] == "all":
+                    raise torch.OutOfMemoryError("it does not fit")
                 driver.hold("theirs", 15_000)
 
             def draw(self, name, case, seed, **given):
                 drawn.append((name, seed))
-                if name == "max-autotune":
+                if name == fails[0] and seed >= fails[1]:
                     raise RuntimeError("no such mode here")
                 driver.hold("theirs", 20_000 if name == "compiled" else 22_000)
                 return picture(0.2 if name == "compiled" else 0.4, allocated_mb=19_000, reserved_mb=19_500)
@@ -102,14 +105,17 @@ class Benches(unittest.TestCase):
 
     def test_everybody_is_timed_and_measured_alike(self):
         whole, drawn = self.bench()
-        rows = {(row["dtype"], row["rival"], row.get("layout")): row for row in whole["cases"]}
-        self.assertEqual(len(rows), 5)
-        row = rows["bf16", "diffusers, compiled", None]
+        rows = {(row["who"], row["rival"], row.get("layout")): row for row in whole["cases"]}
+        self.assertEqual(len(rows), 6)
+        row = rows["ours", "diffusers, compiled", None]
         self.assertEqual((row["ratio"], row["ours_s"]["n"], row["peak_mb_ours"], row["peak_mb_rival"]), (0.5, 20, 10_000, 20_000))
-        self.assertEqual(rows["bf16", "diffusers, eager", None]["rival_s"]["n"], rivals.EAGER_RUNS)
-        row = rows["fp8", "diffusers, compiled", None]
-        self.assertEqual((row["ratio"], row["peak_mb_ours"]), (0.25, 7_000))
-        row = rows["bf16", "diffusers, compiled", "text encoders and modulation leave"]
+        eager = rows["ours", "diffusers, eager", None]["rival_s"]
+        self.assertEqual((eager["n"], eager["p95"]), (rivals.EAGER_RUNS, None))
+        row = rows["ours, fp8", "diffusers, compiled", None]
+        self.assertEqual((row["dtype"], row["ratio"], row["peak_mb_ours"], row["ours_s"]["n"]), ("fp8", 0.25, 7_000, 20))
+        row = rows["ours, own kernels", "diffusers, compiled", None]
+        self.assertEqual((row["dtype"], row["peak_mb_ours"], row["ours_s"]["n"]), ("bf16", 9_000, 20))
+        row = rows["ours, lean", "diffusers, compiled", "text encoders and modulation leave"]
         self.assertEqual((row["in_turn"], row["peak_mb_ours"]), (False, 5_000))
         self.assertEqual([(told["rival"], told["error"]) for told in whole["failed"]], [("max-autotune", "no such mode here")])
         first = {row["who"]: row["all_s"] for row in whole["first"]}
@@ -125,6 +131,25 @@ class Benches(unittest.TestCase):
     def test_a_device_without_eight_bits_says_so(self):
         whole, _ = self.bench(able=False)
         self.assertEqual({row["dtype"] for row in whole["cases"]}, {"bf16"})
+        self.assertEqual(len(whole["not_able"]), 1)
+
+    def test_a_rival_that_fails_in_the_rounds_is_out_and_the_others_go_on(self):
+        whole, _ = self.bench(fails=("compiled", 5))
+        rows = {(row["who"], row["rival"]): row for row in whole["cases"]}
+        self.assertEqual(rows["ours", "diffusers, compiled"]["rival_s"]["n"], 2)
+        self.assertEqual(rows["ours", "diffusers, compiled, cuDNN"]["rival_s"]["n"], 20)
+        self.assertEqual([told["rival"] for told in whole["failed"]], ["compiled"])
+
+    def test_ours_is_timed_alone_where_nobody_else_draws(self):
+        whole, _ = self.bench(fails=("all", 1))
+        rows = [(row["who"], row["rival"], row["ratio"], row["ours_s"]["n"]) for row in whole["cases"]]
+        self.assertEqual(rows[0], ("ours", None, None, 20))
+        self.assertEqual([row[1] for row in rows], [None] * 4)
+        self.assertEqual([told["rival"] for told in whole["failed"]], ["diffusers"])
+
+    def test_without_the_library_ours_is_its_own_kernels_already(self):
+        whole, _ = self.bench(library=None)
+        self.assertNotIn("ours, own kernels", {row["who"] for row in whole["cases"]})
         self.assertEqual(len(whole["not_able"]), 1)
 
     def test_no_time_is_a_failure(self):
@@ -185,6 +210,7 @@ class Cards(unittest.TestCase):
 
     def test_spreads(self):
         self.assertEqual(rivals.spread([float(n) for n in range(1, 21)]), dict(p50=10.5, p95=19.0, n=20))
+        self.assertEqual(rivals.spread([1.0, 2.0, 9.0]), dict(p50=2.0, p95=None, n=3))
 
 
 if __name__ == "__main__":

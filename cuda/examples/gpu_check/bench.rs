@@ -18,13 +18,14 @@ use crate::subject::Subject;
 #[serde(deny_unknown_fields)]
 struct Ask {
     prompt: String,
+    negative: String,
     seed: u64,
     side: usize,
     steps: usize,
     guidance: f32,
 }
 
-/// `serve KIND`: says `{"ready_s", "able"}` when the model's files are open, then for every line of the input what it took.
+/// `serve KIND`: says `{"ready_s", "able", "library"}` when the model's files are open, then for every line of the input what it took.
 /// With `--eights` it is not able on devices that keep no matrices in eight bits, and draws nothing.
 pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let [kind] = &options.rest[..] else { return Err("serve: name a model".to_owned()) };
@@ -32,7 +33,7 @@ pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outco
     let device = subject.open(u64::MAX)?;
     let able = !options.eights || device.keeps_eights();
     let mut engine = Engine::new(device, open(options, kind)?);
-    say(&json!({ "ready_s": began.elapsed().as_secs_f64(), "able": able }))?;
+    say(&json!({ "ready_s": began.elapsed().as_secs_f64(), "able": able, "library": subject.about.library }))?;
     if !able {
         return Ok(true);
     }
@@ -45,23 +46,15 @@ pub(crate) fn serve<D: Device>(options: &Options, subject: &Subject<D>) -> Outco
         let ask: Ask = serde_json::from_str(&line).map_err(|err| format!("read what to draw: {err}"))?;
         let mut asked = request(ask.side, ask.steps, ask.guidance, Precision::Bf16);
         asked.prompt = Prompts::all(&ask.prompt);
-        // An empty text, as diffusers has it where none is given.
-        asked.negative = Prompts::all("");
+        asked.negative = Prompts::all(&ask.negative);
         asked.seeds = Seeds::Each(vec![ask.seed]);
         asked.t5_tokens = if options.tiny { 16 } else { 256 };
         engine.device().forget_peak();
         let began = Instant::now();
-        let drawn = engine.draw(&asked, &layout, &Unwatched).map_err(|err| err.to_string())?;
-        // Four bytes for a pixel, as textures have it.
-        let rgba: Vec<u8> = drawn
-            .pictures
-            .iter()
-            .flat_map(|drawn| drawn.picture.to_rgb8())
-            .collect::<Vec<u8>>()
-            .chunks_exact(3)
-            .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])
-            .collect();
+        // To bytes on the card, as the sidecar has it.
+        let drawn = engine.draw_rgba8(&asked, &layout, &Unwatched).map_err(|err| err.to_string())?;
         let seconds = began.elapsed().as_secs_f64();
+        let rgba: Vec<u8> = drawn.pictures.into_iter().flat_map(|drawn| drawn.picture.pixels).collect();
         let colours = rgba.iter().collect::<std::collections::BTreeSet<_>>().len();
         let peak_mb = engine.device().books().peak_bytes >> 20;
         say(&json!({ "seconds": seconds, "peak_mb": peak_mb, "bytes": rgba.len(), "colours": colours }))?;

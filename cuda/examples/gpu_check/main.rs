@@ -1,7 +1,7 @@
 //! The standing check of a GPU: does it compute what the processor computes, does it live with little memory, how fast is it.
 //!
 //! ```text
-//! gpu_check about | conformance | parity | same | oom | soak | ops   --out FOLDER [--device standin | cpu] [--tiny] …
+//! gpu_check about | conformance | parity | same | oom | soak | ops   --out FOLDER [--device standin | cpu] [--library never] [--tiny] …
 //! gpu_check weights KIND FOLDER       a model of full size with random weights, which other programs can read too
 //! gpu_check serve KIND …              draws what it is asked on its input, so that others can be timed in turn with it
 //! gpu_check ballast                   holds as many MB of the card's memory as its input says, until that ends
@@ -47,8 +47,8 @@ fn run() -> Outcome<bool> {
         "report" => report::report(&options).map(|()| true),
         _ => match options.device {
             Use::Cpu => part(&options, Subject::cpu()?),
-            Use::Cuda => part(&options, Subject::cuda()?),
-            Use::Standin => part(&options, Subject::standin()?),
+            Use::Cuda => part(&options, Subject::cuda(options.library.clone())?),
+            Use::Standin => part(&options, Subject::standin(&options.library)?),
         },
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use thumbforge_cuda::Library;
+
 /// A failure is a sentence that follows "failed to".
 pub(crate) type Outcome<T> = Result<T, String>;
 
@@ -46,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) tokenizers: PathBuf,
     /// The transformer's matrices in eight bits, where the device keeps such.
     pub(crate) eights: bool,
+    /// Whether NVIDIA's library multiplies, as it does in the sidecar where it is found.
+    pub(crate) library: Library,
     /// What is read once for a picture leaves the card again.
     pub(crate) lean: bool,
     /// A part begins nothing new after so many seconds.
@@ -66,6 +70,7 @@ impl Options {
             models: PathBuf::from("/tmp/thumbforge-models"),
             tokenizers: PathBuf::from("tests/diffusion/fixtures/tokenizers"),
             eights: false,
+            library: Library::Find,
             lean: false,
             seconds: 540,
         };
@@ -81,6 +86,13 @@ impl Options {
                 "--tiny" => options.tiny = true,
                 "--eights" => options.eights = true,
                 "--lean" => options.lean = true,
+                "--library" => {
+                    options.library = match value()?.as_str() {
+                        "find" => Library::Find,
+                        "never" => Library::Never,
+                        other => return Err(format!("use the library {other}: write find or never")),
+                    }
+                }
                 "--device" => {
                     options.device = match value()?.as_str() {
                         "cpu" => Use::Cpu,

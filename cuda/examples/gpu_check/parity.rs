@@ -23,66 +23,106 @@ fn floor(precision: Precision) -> f64 {
     }
 }
 
-/// Draws on both and compares.
+/// Draws on both and compares: with our kernels alone, and in bf16 once more with the library where there is one.
 pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let mut rows = Vec::new();
-    let mut well = true;
+    let mut libraries = Vec::new();
     for kind in ["tiny-medium", "tiny-large"] {
         let model = open(options, kind)?;
-        let mut ours = Engine::new(subject.open(u64::MAX)?, model.clone());
-        let mut theirs = Engine::new(Cpu::new().map_err(|err| err.to_string())?, model);
+        let engine = |(library, device)| (library, Engine::new(device, model.clone()));
+        let mut ours: Vec<_> = subject.ways()?.into_iter().map(engine).collect();
+        libraries = ours.iter().map(|(library, _)| library.clone()).collect();
+        let mut theirs = Engine::new(Cpu::new().map_err(|err| err.to_string())?, model.clone());
         for precision in [Precision::F32, Precision::Bf16] {
             for (name, request) in requests(options.tiny, kind, precision) {
                 let layout = Layout::widest(request.seeds.pictures());
-                let drawn = ours.draw(&request, &layout, &Unwatched);
                 let expected = theirs.draw(&request, &layout, &Unwatched).map_err(|err| err.to_string())?;
                 // A picture of one colour would agree with any other of it.
                 let values: BTreeSet<u8> = expected.pictures.iter().flat_map(|drawn| drawn.picture.to_rgb8()).collect();
                 if values.len() < 16 {
                     return Err(format!("compare pictures: the processor's has {} values, no picture", values.len()));
                 }
-                let psnr_db = drawn.map_err(|err| err.to_string()).map(|drawn| psnr(&drawn, &expected));
-                let passed = psnr_db.as_ref().is_ok_and(|db| *db >= floor(precision));
-                well &= passed;
-                let dtype = precision.word();
-                println!("{kind}, {name}, {dtype}: {psnr_db:?} dB, at least {} wanted", floor(precision));
-                // JSON has no infinity: pictures that are equal are 999 dB apart.
-                let (db, fault) = psnr_db.map_or_else(|err| (None, Some(err)), |db| (Some(db.min(999.0)), None));
-                rows.push(json!({
-                    "name": format!("{kind}: {name}"), "dtype": dtype, "psnr_db": db, "fault": fault,
-                    "floor_db": floor(precision), "passed": passed,
-                }));
+                for (library, ours) in &mut ours {
+                    // Singles are never the library's; and of toys one picture shows that both ways are drawn.
+                    if library.is_some() && (precision == Precision::F32 || options.tiny && name != "from text") {
+                        continue;
+                    }
+                    let psnr_db = ours.draw(&request, &layout, &Unwatched).map(|drawn| psnr(&drawn, &expected));
+                    let psnr_db = psnr_db.map_err(|err| err.to_string());
+                    let passed = psnr_db.as_ref().is_ok_and(|db| *db >= floor(precision));
+                    let name = format!("{kind}: {name}");
+                    rows.push(row(
+                        &name,
+                        precision.word(),
+                        library.as_deref(),
+                        psnr_db,
+                        Some(floor(precision)),
+                        passed,
+                    ));
+                }
             }
         }
-        if !ours.device().keeps_eights() {
-            println!("{kind}, fp8: this device keeps no matrices in eight bits, so none was drawn with");
-            continue;
+        for (library, ours) in &mut ours {
+            let library = library.as_deref();
+            let (name, request) = requests(options.tiny, kind, Precision::Bf16).swap_remove(0);
+            let widest = Layout::widest(request.seeds.pictures());
+            let alone = ours.draw(&request, &widest, &Unwatched).map_err(|err| err.to_string())?;
+            let (psnr_db, passed) = bytes(ours, &request, &alone);
+            let is = format!("{kind}: {name}, as bytes beside its own numbers");
+            rows.push(row(&is, "bf16", library, psnr_db, None, passed));
+            if ours.device().keeps_eights() {
+                let (psnr_db, passed) = eights(ours, &request, &alone);
+                rows.push(row(&format!("{kind}: {name}, beside bf16"), "fp8", library, psnr_db, None, passed));
+            } else {
+                println!("{kind}, fp8: this device keeps no matrices in eight bits, so none was drawn with");
+            }
         }
-        let row = eights(&mut ours, options.tiny, kind)?;
-        well &= row["passed"] == true;
-        println!("parity: {row}");
-        rows.push(row);
     }
-    report::write(options, "parity", &json!({ "passed": well, "cases": rows }))?;
+    let well = rows.iter().all(|row| row["passed"] == true);
+    report::write(options, "parity", &json!({ "passed": well, "libraries": libraries, "cases": rows }))?;
     Ok(well)
+}
+
+/// A line of the report, said too.
+fn row(
+    name: &str,
+    dtype: &str,
+    library: Option<&str>,
+    psnr_db: Result<f64, String>,
+    floor_db: Option<f64>,
+    passed: bool,
+) -> Value {
+    let equal = psnr_db.as_ref().is_ok_and(|db| db.is_infinite());
+    // JSON has no infinity: of pictures that are equal it says so.
+    let (db, fault) = psnr_db.map_or_else(|err| (None, Some(err)), |db| (Some(db).filter(|db| db.is_finite()), None));
+    let row = json!({
+        "name": name, "dtype": dtype, "library": library.unwrap_or("our kernels"), "psnr_db": db, "equal": equal,
+        "floor_db": floor_db, "fault": fault, "passed": passed,
+    });
+    println!("parity: {row}");
+    row
+}
+
+/// A picture that leaves the card as bytes beside the same one rounded here, which must be the same to the last bit.
+fn bytes<D: Device>(ours: &mut Engine<D>, request: &Request, alone: &Drawn) -> (Result<f64, String>, bool) {
+    let expected: Vec<u8> = alone.pictures.iter().flat_map(|drawn| drawn.picture.to_rgba8().pixels).collect();
+    let drawn = ours.draw_rgba8(request, &Layout::widest(request.seeds.pictures()), &Unwatched);
+    let psnr_db = drawn.map_err(|err| err.to_string()).map(|drawn| {
+        let drawn: Vec<u8> = drawn.pictures.into_iter().flat_map(|drawn| drawn.picture.pixels).collect();
+        apart(&drawn, &expected)
+    });
+    let passed = psnr_db.as_ref().is_ok_and(|db| db.is_infinite());
+    (psnr_db, passed)
 }
 
 /// A picture drawn with matrices in eight bits beside the device's own in bf16. How far apart they may be is for real
 /// weights to say, so it is told and has no floor; equal ones are a failure, for then nothing was in eight bits.
-fn eights<D: Device>(ours: &mut Engine<D>, tiny: bool, kind: &str) -> Outcome<Value> {
-    let (name, request) = requests(tiny, kind, Precision::Bf16).swap_remove(0);
-    let widest = Layout::widest(request.seeds.pictures());
-    let expected = ours.draw(&request, &widest, &Unwatched).map_err(|err| err.to_string())?;
-    let drawn = ours.draw(&request, &Layout { eights: true, ..widest }, &Unwatched);
-    let psnr_db = drawn.map_err(|err| err.to_string()).map(|drawn| psnr(&drawn, &expected));
+fn eights<D: Device>(ours: &mut Engine<D>, request: &Request, alone: &Drawn) -> (Result<f64, String>, bool) {
+    let layout = Layout { eights: true, ..Layout::widest(request.seeds.pictures()) };
+    let drawn = ours.draw(request, &layout, &Unwatched);
+    let psnr_db = drawn.map(|drawn| psnr(&drawn, alone)).map_err(|err| err.to_string());
     let passed = psnr_db.as_ref().is_ok_and(|db| db.is_finite());
-    let (db, fault) = match psnr_db {
-        Ok(db) if db.is_finite() => (Some(db), None),
-        Ok(_) => (None, Some("the same bytes as in bf16".to_owned())),
-        Err(err) => (None, Some(err)),
-    };
-    let name = format!("{kind}: {name}, beside bf16");
-    Ok(json!({ "name": name, "dtype": "fp8", "psnr_db": db, "fault": fault, "floor_db": null, "passed": passed }))
+    (psnr_db, passed)
 }
 
 fn requests(tiny: bool, kind: &str, precision: Precision) -> Vec<(&'static str, Request)> {
@@ -123,7 +163,14 @@ fn requests(tiny: bool, kind: &str, precision: Precision) -> Vec<(&'static str, 
 fn psnr(drawn: &Drawn, expected: &Drawn) -> f64 {
     let bytes =
         |drawn: &Drawn| -> Vec<u8> { drawn.pictures.iter().flat_map(|drawn| drawn.picture.to_rgb8()).collect() };
-    let (drawn, expected) = (bytes(drawn), bytes(expected));
-    let square: f64 = drawn.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    apart(&bytes(drawn), &bytes(expected))
+}
+
+/// Peak signal to noise of bytes beside as many others. Where they are not as many it is that of nothing at all.
+fn apart(drawn: &[u8], expected: &[u8]) -> f64 {
+    if drawn.len() != expected.len() {
+        return 0.0;
+    }
+    let square: f64 = drawn.iter().zip(expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     10.0 * (255.0f64 * 255.0 * expected.len() as f64 / square).log10()
 }

@@ -52,6 +52,8 @@ pub(crate) fn report(options: &Options) -> Outcome<()> {
     for (name, value) in [
         ("card", about["card"].clone()),
         ("driver", about["driver"].clone()),
+        ("library", about["library"].clone()),
+        ("library_path", about["library_path"].clone()),
         ("date", json!(told("THUMBFORGE_CHECK_DATE"))),
         ("commit", json!(told("THUMBFORGE_CHECK_COMMIT"))),
     ] {
@@ -97,6 +99,11 @@ fn left_out(part: &str, value: &Value) -> Vec<String> {
     if let Some(count) = value["left_out"].as_u64().filter(|count| *count > 0) {
         lines.push(format!("{part}: {count} cases"));
     }
+    // Both ways to multiply are the product's.
+    let ways = value["ways"].as_array().or(value["libraries"].as_array());
+    if ways.is_some_and(|ways| ways.len() < 2) {
+        lines.push(format!("{part}: with cuBLASLt, which was not found"));
+    }
     if value["ended"] == false {
         lines.push(format!("{part}: what follows its last line"));
     }
@@ -123,6 +130,7 @@ fn left_out(part: &str, value: &Value) -> Vec<String> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_u64() => number.to_string(),
+        Value::Bool(truth) => if *truth { "yes" } else { "no" }.to_owned(),
         Value::Number(number) => format!("{:.3}", number.as_f64().unwrap_or(f64::NAN)),
         // Cells have no bars and no ends of lines.
         Value::String(text) => text.replace('|', "/").replace(char::is_control, " "),
@@ -147,17 +155,25 @@ fn table(whole: &Value) -> String {
     let mut page = format!("# {}\n\n", of("card"));
     let _ =
         writeln!(page, "Driver {}, {}, commit {}. Made by `cuda/check.sh`.\n", of("driver"), of("date"), of("commit"));
+    let _ = match whole["library"].is_string() {
+        true => writeln!(page, "Large products are those of {}, from `{}`.\n", of("library"), of("library_path")),
+        false => writeln!(page, "cuBLASLt was not found: all products are our kernels'.\n"),
+    };
     for part in whole["not_run"].as_array().into_iter().flatten() {
         let _ = writeln!(page, "**Not run:** {}.\n", cell(part));
     }
     if let Some(conformance) = whole.get("conformance") {
-        let (passed, failed) = (cell(&conformance["passed"]), cell(&conformance["failed"]));
-        let _ = writeln!(page, "Operations that agree with the processor: {passed}; that do not: {failed}.\n");
+        page.push_str("## Operations beside the processor's\n\n");
+        rows(
+            &mut page,
+            &conformance["ways"],
+            &[("products of", "/library"), ("agree", "/passed"), ("do not", "/failed"), ("not begun", "/left_out")],
+        );
         if conformance["failed"] != 0 {
             rows(
                 &mut page,
                 &conformance["faults"],
-                &[("operation", "/name"), ("numbers", "/dtype"), ("what", "/fault")],
+                &[("operation", "/name"), ("numbers", "/dtype"), ("products of", "/library"), ("what", "/fault")],
             );
         }
     }
@@ -166,7 +182,15 @@ fn table(whole: &Value) -> String {
         rows(
             &mut page,
             &parity["cases"],
-            &[("picture", "/name"), ("numbers", "/dtype"), ("PSNR dB", "/psnr_db"), ("at least", "/floor_db")],
+            &[
+                ("picture", "/name"),
+                ("numbers", "/dtype"),
+                ("products of", "/library"),
+                ("PSNR dB", "/psnr_db"),
+                ("equal", "/equal"),
+                ("at least", "/floor_db"),
+                ("passed", "/passed"),
+            ],
         );
     }
     if let Some(same) = whole.get("same") {

@@ -1,5 +1,6 @@
 //! What is checked, with books of all memory that is taken of it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -25,45 +26,67 @@ pub(crate) struct About {
     pub(crate) capability: u32,
     /// Of the card's memory.
     pub(crate) memory_mb: u64,
+    /// NVIDIA's library that multiplies, as classes of devices name it; `None` where our kernels do.
+    pub(crate) library: Option<String>,
+    /// Where that lies.
+    pub(crate) library_path: Option<PathBuf>,
 }
 
 /// What is checked.
 pub(crate) struct Subject<D> {
     /// What it is.
     pub(crate) about: About,
-    open: Box<dyn Fn() -> Outcome<D>>,
+    /// With the library that `about` names, or with our kernels alone.
+    open: Box<dyn Fn(bool) -> Outcome<D>>,
 }
 
 impl Subject<Cpu> {
     /// The processor, for dry runs.
     pub(crate) fn cpu() -> Outcome<Self> {
-        let about = About { card: "processor".to_owned(), driver: String::new(), capability: 0, memory_mb: 0 };
-        Ok(Self { about, open: Box::new(|| Cpu::new().map_err(|err| err.to_string())) })
+        let about = About {
+            card: "processor".to_owned(),
+            driver: String::new(),
+            capability: 0,
+            memory_mb: 0,
+            library: None,
+            library_path: None,
+        };
+        Ok(Self { about, open: Box::new(|_| Cpu::new().map_err(|err| err.to_string())) })
     }
 }
 
 impl Subject<Cuda> {
     /// The first card.
-    pub(crate) fn cuda() -> Outcome<Self> {
+    pub(crate) fn cuda(library: Library) -> Outcome<Self> {
         // All of its memory: what others hold is taken away by the parts themselves.
-        let settings = Settings { ordinal: 0, reserve_bytes: 0, record: true, library: Library::Find };
-        let open = move || Cuda::open(&settings).map_err(|err| err.to_string());
-        let opened = open()?;
+        let settings = Settings { ordinal: 0, reserve_bytes: 0, record: true, library };
+        let open = move |with: bool| {
+            let library = if with { settings.library.clone() } else { Library::Never };
+            Cuda::open(&Settings { library, ..settings.clone() }).map_err(|err| err.to_string())
+        };
+        let opened = open(true)?;
         let (card, driver) = (opened.card(), opened.driver_version());
         let about = About {
             card: card.name.clone(),
             driver: format!("CUDA {}.{}", driver / 1000, driver % 1000 / 10),
             capability: card.capability.0 * 10 + card.capability.1,
             memory_mb: card.total_bytes >> 20,
+            library: opened.library().map(|(word, _)| word.to_owned()),
+            library_path: opened.library().map(|(_, path)| path.to_owned()),
         };
         drop(opened);
         Ok(Self { about, open: Box::new(open) })
     }
 
     /// The stand-in for the driver, which runs the kernels' own source on the processor.
-    pub(crate) fn standin() -> Outcome<Self> {
-        Standin::load().map_err(|err| err.to_string())?;
-        let mut subject = Self::cuda()?;
+    pub(crate) fn standin(library: &Library) -> Outcome<Self> {
+        let standin = Standin::load().map_err(|err| err.to_string())?;
+        // A plain version of the library was built with it, and no other runs there.
+        let library = match library {
+            Library::Never => Library::Never,
+            Library::Find | Library::At(_) => Library::At(standin.built().blaslt.clone()),
+        };
+        let mut subject = Self::cuda(library)?;
         subject.about.card = "stand-in".to_owned();
         Ok(subject)
     }
@@ -72,8 +95,21 @@ impl Subject<Cuda> {
 impl<D: Device> Subject<D> {
     /// It, with at most `cap_bytes` of its memory.
     pub(crate) fn open(&self, cap_bytes: u64) -> Outcome<Counted<D>> {
+        self.opened(true, cap_bytes)
+    }
+
+    /// All ways of it to multiply: our kernels alone, and with the library that it has, by its word.
+    pub(crate) fn ways(&self) -> Outcome<Vec<(Option<String>, Counted<D>)>> {
+        let mut ways = vec![(None, self.opened(false, u64::MAX)?)];
+        if self.about.library.is_some() {
+            ways.push((self.about.library.clone(), self.opened(true, u64::MAX)?));
+        }
+        Ok(ways)
+    }
+
+    fn opened(&self, with: bool, cap_bytes: u64) -> Outcome<Counted<D>> {
         let books = Books { cap_bytes, used_bytes: 0, peak_bytes: 0 };
-        Ok(Counted { inner: Arc::new((self.open)()?), books: Arc::new(Mutex::new(books)) })
+        Ok(Counted { inner: Arc::new((self.open)(with)?), books: Arc::new(Mutex::new(books)) })
     }
 }
 
