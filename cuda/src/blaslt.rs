@@ -174,11 +174,23 @@ fn opened(path: &Path) -> Result<Arc<Functions>, CudaError> {
     if let Some(functions) = opened.iter().find(|functions| functions.path == path) {
         return Ok(functions.clone());
     }
-    let functions = Functions::open(path)
-        .map_err(|err| CudaError::NoLibrary { path: path.to_owned(), reason: crate::error::whole(&err) })?;
-    let functions = Arc::new(functions);
+    let functions = Arc::new(loaded(path)?);
     opened.push(functions.clone());
     Ok(functions)
+}
+
+fn loaded(path: &Path) -> Result<Functions, CudaError> {
+    Functions::open(path)
+        .map_err(|err| CudaError::NoLibrary { path: path.to_owned(), reason: crate::error::whole(&err) })
+}
+
+/// The version of the library of a file that is one of several, and is closed again where it was not open before.
+///
+/// # Errors
+/// [`CudaError::NoLibrary`].
+pub(crate) fn glanced(path: &Path) -> Result<usize, CudaError> {
+    let open = OPENED.lock().iter().find(|functions| functions.path == path).map(|functions| functions.version());
+    open.map_or_else(|| Ok(loaded(path)?.version()), Ok)
 }
 
 /// The version of the library of a file: 120901 for 12.9.1.
@@ -353,11 +365,6 @@ impl BlasLt {
         functions.told("cublasLtCreate", created)?;
         let handle = Made { raw, destroy: functions.destroy, _functions: functions.clone() };
         Ok(Self { plans: HashMap::new(), asked: 0, handle, functions })
-    }
-
-    /// The first of `files` that is the library and runs here.
-    pub(crate) fn find(files: &[PathBuf]) -> Option<Self> {
-        files.iter().find_map(|path| Self::at(path).ok())
     }
 
     /// The word in the class of a device: "cublaslt12.9.1".
@@ -757,10 +764,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_library_is_passed_over() {
+    fn a_file_that_is_no_library_is_told() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        assert!(BlasLt::find(&[file.path().to_owned(), PathBuf::from("/nonexistent/libcublasLt.so.12")]).is_none());
-        let said = version(file.path()).map_err(|err| err.to_string());
-        assert!(said.as_ref().is_err_and(|said| said.starts_with("open cuBLASLt at /")), "{said:?}");
+        for said in [version(file.path()), glanced(file.path()), BlasLt::at(file.path()).map(|_| 0)] {
+            let said = said.map_err(|err| err.to_string());
+            assert!(said.as_ref().is_err_and(|said| said.starts_with("open cuBLASLt at /")), "{said:?}");
+        }
     }
 }

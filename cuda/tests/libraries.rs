@@ -49,6 +49,33 @@ fn a_version_that_the_driver_does_not_run_is_refused_with_that_which_serves() {
 }
 
 #[test]
+fn the_newest_that_the_driver_runs_is_found_wherever_it_lies() {
+    let Some(cards) = Cards::of_test("the newest library") else { return };
+    let root = tempfile::tempdir().expect("a folder");
+    let place = |name: &str, file: &str| {
+        let folder = root.path().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::copy(&cards.standin.built().blaslt, folder.join(file)).expect("a copy");
+        folder
+    };
+    let (old, new) = (place("cuda-12.4", "libcublasLt.so.12"), place("cuda-12.8", "libcublasLt.so.12"));
+    let (same, next) = (place("cuda-12.8-too", "libcublasLt.so.12"), place("cuda-13.1", "libcublasLt.so.13"));
+    let check = |folders: &[&std::path::PathBuf], driver: u32, word: &str, at: &Path| {
+        let folders = folders.iter().map(|folder| (*folder).clone()).collect();
+        let found = find(&Places { named: None, folders, loader: false }, driver).expect("nobody named one");
+        let found = found.expect("there is one");
+        assert_eq!((found.word.as_str(), found.path.parent()), (word, Some(at)), "a driver of {driver}");
+    };
+    check(&[&old], CUDA_12_9, "cublaslt12.4.0", &old);
+    check(&[&old, &new, &same, &next], CUDA_12_9, "cublaslt12.8.0", &new);
+    check(&[&same, &new, &old], CUDA_12_9, "cublaslt12.8.0", &same);
+    check(&[&old, &new, &next], 13_000, "cublaslt13.1.0", &next);
+    // What a person names is taken though others are newer.
+    let places = Places { named: Some(old.clone()), folders: vec![new], loader: false };
+    assert_eq!(find(&places, CUDA_12_9).expect("named").expect("there").word, "cublaslt12.4.0");
+}
+
+#[test]
 fn what_was_said_of_a_file_holds_though_it_is_gone() {
     let Some(cards) = Cards::of_test("a library that vanishes") else { return };
     let folder = tempfile::tempdir().expect("a folder");

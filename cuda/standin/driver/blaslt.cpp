@@ -3,6 +3,8 @@
 // Types, attributes and their numbers are those of cublasLt.h (12.9); what it refuses, this refuses: fp8 in other than the
 // one form that the manual names (A transposed, B not, sides of 16), scales that do not belong there, memory that is not
 // the card's. Everything happens when the stream comes to it. GELU is that by tanh, as the library has it.
+#include <dlfcn.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -185,7 +187,16 @@ LT(Status) cublasLtCreate(Handle** to) {
     return *to = new Handle(), DONE;
 }
 LT(Status) cublasLtDestroy(Handle* handle) { return delete handle, DONE; }
-LT(size_t) cublasLtGetVersion() { return 120900; }
+// 12.9.0; of a file below a folder "cuda-12.4" it is 12.4.0.
+LT(size_t) cublasLtGetVersion() {
+    Dl_info info = {};
+    unsigned major = 12, minor = 9;
+    if (dladdr(reinterpret_cast<void*>(cublasLtGetVersion), &info) != 0 && info.dli_fname != nullptr) {
+        const char* folder = strstr(info.dli_fname, "/cuda-1");
+        if (folder != nullptr) sscanf(folder, "/cuda-%u.%u", &major, &minor);
+    }
+    return major * 10000 + minor * 100;
+}
 LT(const char*) cublasLtGetStatusString(Status status) { return status == DONE ? "CUBLAS_STATUS_SUCCESS" : "a status of the stand-in"; }
 LT(const char*) cublasLtGetStatusName(Status status) { return cublasLtGetStatusString(status); }
 LT(Status) cublasLtMatrixLayoutCreate(Layout** to, u32 type, u64 rows, u64 cols, int64_t ld) { return *to = new Layout{type, rows, cols, ld, {}}, DONE; }
