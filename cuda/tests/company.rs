@@ -28,6 +28,8 @@ const SIDES: [Sides; 3] = [
     Sides { rows: 40, cols: 128, k: 64 },
 ];
 
+type Outcome = Result<Vec<f32>, DiffusionError>;
+
 fn numbers(seed: usize, count: usize) -> Vec<f32> {
     (0..count).map(|at| ((at + 31 * seed) as f32 * 0.73).sin() * 0.2).collect()
 }
@@ -78,13 +80,7 @@ fn first(cuda: &Cuda, sides: Sides, pictures: usize, precision: Precision, eight
     tried(cuda, sides, pictures, precision, eights).unwrap_or_else(|err| panic!("failed to {err}"))
 }
 
-fn tried(
-    cuda: &Cuda,
-    sides: Sides,
-    pictures: usize,
-    precision: Precision,
-    eights: bool,
-) -> Result<Vec<f32>, DiffusionError> {
+fn tried(cuda: &Cuda, sides: Sides, pictures: usize, precision: Precision, eights: bool) -> Outcome {
     let program = program(sides, pictures, precision, eights);
     let Sides { rows, cols, k } = sides;
     let mut params = params(sides);
@@ -176,7 +172,7 @@ fn a_library_that_fails_in_passing() {
     let run = |cuda: &Cuda| tried(cuda, sides, 1, Precision::Bf16, false);
     let [ours, theirs] = [card(false), with_library(&cards)].map(|cuda| run(&cuda).expect("it ran"));
     // Of cublasStatus_t: ALLOC_FAILED, INTERNAL_ERROR, NOT_SUPPORTED.
-    let check = |status: u64, expected: &dyn Fn(&Result<Vec<f32>, DiffusionError>) -> bool, after: &Vec<f32>| {
+    let check = |status: u64, expected: &dyn Fn(&Outcome) -> bool, after: &Vec<f32>| {
         let cuda = with_library(&cards);
         cards.standin.set(Control::LibrarySays, status);
         let said = run(&cuda);
