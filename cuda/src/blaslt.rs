@@ -16,6 +16,12 @@
 //! own kernel does not use. The weight stands first and transposed, as the manual asks of fp8, and sides are multiples of 16.
 //! What it says of ends is for one scale a matrix; of those only the bias, whose type it lists for all of fp8, and the sum
 //! with another matrix, which stands in the formula of this mode, are asked for, and activations are ours.
+//!
+//! Which algorithm its heuristics put first hangs on the number of rows, and with it bytes. In company ([`Program::in_company`])
+//! they are asked for one number of rows, without parts of k, and that algorithm multiplies however many there are; whether
+//! the library multiplies at all hangs on columns and k alone.
+//!
+//! [`Program::in_company`]: thumbforge_diffusion::plan::Program::in_company
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -39,10 +45,19 @@ const WORKSPACE_BYTES: u64 = 32 << 20;
 /// Rows below which our own kernels multiply: the library's advantage is in large tiles.
 const ROWS_MIN: u32 = 64;
 
+/// Rows that algorithms are chosen for in company: a picture of 1024 × 1024 has as many, where time matters most. Tiles that are
+/// fast there are fast with more rows, and leave some of a card idle with fewer.
+const COMPANY_ROWS: u32 = 4096;
+
+/// Rows that an algorithm has to take, or it is not taken for any: one, fewer than a tile has, an odd number, and more than a
+/// card draws at once.
+const COMPANY_PROBES: [u32; 4] = [1, 64, 333, 1 << 17];
+
 /// Columns and products below which our own kernels multiply.
 const SIDE_MIN: u32 = 64;
 
-/// Shapes that are remembered: a model has a dozen, and a queue draws a few sizes in turn.
+/// Shapes that are remembered: a model has a dozen, and a queue draws a few sizes in turn. The one that was not asked for the
+/// longest makes room, and is planned anew as it was.
 const PLANS_MAX: usize = 512;
 
 /// The one compute capability on which it takes rows in eight bits.
@@ -77,6 +92,9 @@ const DESC_B_SCALE_MODE: u32 = 32;
 /// Of `cublasLtMatmulMatrixScale_t`: a vector for rows of A, and one for columns of B.
 const SCALE_OUTER_VEC_32F: i32 = 3;
 const PREFERENCE_WORKSPACE: u32 = 1;
+const PREFERENCE_REDUCTIONS: u32 = 3;
+/// Of `cublasLtReductionScheme_t`, as a mask: k stays in one part.
+const REDUCTION_NONE: u32 = 0;
 /// Of A, B, C and D.
 const PREFERENCE_ALIGNMENTS: [u32; 4] = [5, 6, 7, 8];
 
@@ -132,6 +150,7 @@ functions! {
     preference_destroy = "cublasLtMatmulPreferenceDestroy": fn(Raw) -> Status;
     heuristic = "cublasLtMatmulAlgoGetHeuristic":
         fn(Raw, Raw, Raw, Raw, Raw, Raw, Raw, c_int, *mut Found, *mut c_int) -> Status;
+    check = "cublasLtMatmulAlgoCheck": fn(Raw, Raw, Raw, Raw, Raw, Raw, *const u64, *mut Found) -> Status;
     matmul = "cublasLtMatmul":
         fn(
             Raw, Raw, *const c_void, Address, Raw, Address, Raw, *const c_void, Address, Raw, Address, Raw,
@@ -155,11 +174,23 @@ fn opened(path: &Path) -> Result<Arc<Functions>, CudaError> {
     if let Some(functions) = opened.iter().find(|functions| functions.path == path) {
         return Ok(functions.clone());
     }
-    let functions = Functions::open(path)
-        .map_err(|err| CudaError::NoLibrary { path: path.to_owned(), reason: crate::error::whole(&err) })?;
-    let functions = Arc::new(functions);
+    let functions = Arc::new(loaded(path)?);
     opened.push(functions.clone());
     Ok(functions)
+}
+
+fn loaded(path: &Path) -> Result<Functions, CudaError> {
+    Functions::open(path)
+        .map_err(|err| CudaError::NoLibrary { path: path.to_owned(), reason: crate::error::whole(&err) })
+}
+
+/// The version of the library of a file that is one of several, and is closed again where it was not open before.
+///
+/// # Errors
+/// [`CudaError::NoLibrary`].
+pub(crate) fn glanced(path: &Path) -> Result<usize, CudaError> {
+    let open = OPENED.lock().iter().find(|functions| functions.path == path).map(|functions| functions.version());
+    open.map_or_else(|| Ok(loaded(path)?.version()), Ok)
 }
 
 /// The version of the library of a file: 120901 for 12.9.1.
@@ -177,6 +208,24 @@ pub(crate) fn word(version: usize) -> String {
 
 /// `CUBLAS_STATUS_ALLOC_FAILED`.
 const ALLOC_FAILED: Status = 3;
+/// What it says of a shape that it does not take, today and tomorrow: `CUBLAS_STATUS_INVALID_VALUE`, `…_ARCH_MISMATCH` and
+/// `…_NOT_SUPPORTED`. All others are of the moment.
+const REFUSALS: [Status; 3] = [7, 8, 15];
+
+/// Why there is no plan.
+#[derive(Debug)]
+enum Unplanned {
+    /// It does not take the shape.
+    Refused,
+    /// Something failed, and may not the next time.
+    Failed(CudaError),
+}
+
+impl From<CudaError> for Unplanned {
+    fn from(err: CudaError) -> Self {
+        Self::Failed(err)
+    }
+}
 
 impl Functions {
     /// 120901 for 12.9.1.
@@ -189,6 +238,9 @@ impl Functions {
         if status == 0 {
             return Ok(());
         }
+        if status == ALLOC_FAILED {
+            return Err(CudaError::OutOfMemory { call, bytes: 0 });
+        }
         // SAFETY: it takes any number, and gives a text of its own or nothing.
         let text = unsafe { (self.status_name)(status) };
         let status = match NonNull::new(text.cast_mut()) {
@@ -197,6 +249,11 @@ impl Functions {
             None => format!("status {status}"),
         };
         Err(CudaError::Library { call, status })
+    }
+
+    /// What was asked of a shape.
+    fn asked(&self, call: &'static str, status: Status) -> Result<(), Unplanned> {
+        if REFUSALS.contains(&status) { Err(Unplanned::Refused) } else { Ok(self.told(call, status)?) }
     }
 }
 
@@ -245,24 +302,41 @@ struct Shape {
     add: bool,
     /// Both sides are e4m3.
     eights: bool,
+    in_company: bool,
 }
 
 /// How products of a shape are made.
 #[derive(Debug)]
 struct Plan {
     desc: Made,
+    sides: Sides,
+    found: Found,
+}
+
+/// How matrices of a shape lie.
+#[derive(Debug)]
+struct Sides {
     x: Made,
     weight: Made,
     that: Made,
     out: Made,
-    found: Found,
+}
+
+/// A shape that was asked for.
+#[derive(Debug)]
+struct Known {
+    /// `None` where it is not taken.
+    plan: Option<Plan>,
+    /// When it was last asked for, in products since the library was set up.
+    asked: u64,
 }
 
 /// The library, in use on a card.
 #[derive(Debug)]
 pub(crate) struct BlasLt {
-    /// `None` for shapes that it does not take.
-    plans: HashMap<Shape, Option<Plan>>,
+    plans: HashMap<Shape, Known>,
+    /// Products that were asked for.
+    asked: u64,
     handle: Made,
     functions: Arc<Functions>,
 }
@@ -288,17 +362,9 @@ impl BlasLt {
         let mut raw = std::ptr::null_mut();
         // SAFETY: it writes one handle. The card's context is this thread's.
         let created = unsafe { (functions.create)(&raw mut raw) };
-        if created == ALLOC_FAILED {
-            return Err(CudaError::OutOfMemory { call: "cublasLtCreate", bytes: 0 });
-        }
         functions.told("cublasLtCreate", created)?;
         let handle = Made { raw, destroy: functions.destroy, _functions: functions.clone() };
-        Ok(Self { plans: HashMap::new(), handle, functions })
-    }
-
-    /// The first of `files` that is the library and runs here.
-    pub(crate) fn find(files: &[PathBuf]) -> Option<Self> {
-        files.iter().find_map(|path| Self::at(path).ok())
+        Ok(Self { plans: HashMap::new(), asked: 0, handle, functions })
     }
 
     /// The word in the class of a device: "cublaslt12.9.1".
@@ -336,44 +402,36 @@ impl BlasLt {
             gelu: product.end.act.is_some() && scales.is_none(),
             add: end == End::Add,
             eights: scales.is_some(),
+            in_company: product.in_company,
         };
-        let functions = self.functions.clone();
-        if !self.plans.contains_key(&shape) {
-            if self.plans.len() >= PLANS_MAX {
-                return Ok(Answer::No);
-            }
-            let plan = self.plan(&shape, scales).ok();
-            self.plans.insert(shape, plan);
-        }
-        let Some(Some(plan)) = self.plans.get(&shape) else { return Ok(Answer::No) };
+        let (functions, handle) = (self.functions.clone(), self.handle.raw);
+        let Some(plan) = self.known(&shape, scales)? else { return Ok(Answer::No) };
         if bias != 0 {
-            set(&functions, functions.desc_set, &plan.desc, DESC_BIAS_POINTER, &bias)?;
+            functions.told(SET, set(functions.desc_set, &plan.desc, DESC_BIAS_POINTER, &bias))?;
         }
-        if let Some(scales) = scales {
-            set_scales(&functions, &plan.desc, scales)?;
+        for (attribute, at) in scales.into_iter().flat_map(scales_of) {
+            functions.told(SET, set(functions.desc_set, &plan.desc, attribute, &at))?;
         }
         let beta: f32 = if shape.add { 1.0 } else { 0.0 };
         let alpha: f32 = 1.0;
-        let (workspace, workspace_bytes) = behind(product, end);
-        if plan.found.workspace_bytes as u64 > workspace_bytes {
-            return Ok(Answer::No);
-        }
-        // SAFETY: the caller says that the matrices lie there; layouts and algorithm were made for their shapes; factors lie on
-        // the host and are read before the call returns.
+        let workspace = behind(product, end);
+        // SAFETY: the caller says that the matrices lie there; layouts and algorithm were made for their shapes, the algorithm
+        // works in no more than `own_bytes`, for which `takes` found room; factors lie on the host and are read before the call
+        // returns.
         let done = unsafe {
             (functions.matmul)(
-                self.handle.raw,
+                handle,
                 plan.desc.raw,
                 (&raw const alpha).cast(),
                 weight.at,
-                plan.weight.raw,
+                plan.sides.weight.raw,
                 x.at,
-                plan.x.raw,
+                plan.sides.x.raw,
                 (&raw const beta).cast(),
                 that.at,
-                plan.that.raw,
+                plan.sides.that.raw,
                 out.at,
-                plan.out.raw,
+                plan.sides.out.raw,
                 plan.found.algorithm.as_ptr(),
                 workspace,
                 plan.found.workspace_bytes,
@@ -388,46 +446,114 @@ impl BlasLt {
         })
     }
 
-    fn plan(&self, shape: &Shape, scales: Option<Scales>) -> Result<Plan, CudaError> {
+    /// The plan of a shape, made when it is first asked for; `None` where the library does not take it.
+    fn known(&mut self, shape: &Shape, scales: Option<Scales>) -> Result<Option<&Plan>, CudaError> {
+        self.asked += 1;
+        if !self.plans.contains_key(shape) {
+            let plan = match self.plan(shape, scales) {
+                Ok(plan) => Some(plan),
+                Err(Unplanned::Refused) => None,
+                // Nothing is remembered: our own kernel would give other bytes than this class says.
+                Err(Unplanned::Failed(err)) => return Err(err),
+            };
+            let oldest = self.plans.iter().min_by_key(|(_, known)| known.asked).map(|(shape, _)| *shape);
+            if let Some(oldest) = oldest.filter(|_| self.plans.len() >= PLANS_MAX) {
+                self.plans.remove(&oldest);
+            }
+            self.plans.insert(*shape, Known { plan, asked: 0 });
+        }
+        let Some(known) = self.plans.get_mut(shape) else { return Ok(None) };
+        known.asked = self.asked;
+        Ok(known.plan.as_ref())
+    }
+
+    fn plan(&self, shape: &Shape, scales: Option<Scales>) -> Result<Plan, Unplanned> {
         let functions = &self.functions;
-        let make = |call, destroy, create: &dyn Fn(*mut Raw) -> Status| {
-            let mut raw = std::ptr::null_mut();
-            functions.told(call, create(&raw mut raw))?;
-            Ok::<_, CudaError>(Made { raw, destroy, _functions: functions.clone() })
-        };
-        let layout = |number: u32, rows: u32, cols: u32, stride: u32| {
-            make("cublasLtMatrixLayoutCreate", functions.layout_destroy, &|to| {
-                // SAFETY: it writes one handle and takes numbers.
-                unsafe { (functions.layout_create)(to, number, rows.into(), cols.into(), stride.into()) }
-            })
-        };
-        let desc = make("cublasLtMatmulDescCreate", functions.desc_destroy, &|to| {
-            // SAFETY: as above.
+        let desc = self.made("cublasLtMatmulDescCreate", functions.desc_destroy, &|to| {
+            // SAFETY: it writes one handle and takes numbers.
             unsafe { (functions.desc_create)(to, COMPUTE_32F, R_32F) }
         })?;
-        set(functions, functions.desc_set, &desc, DESC_TRANSA, &OP_T)?;
         let bias = if shape.bias { EPILOGUE_BIAS } else { 0 };
         let epilogue = match bias | if shape.gelu { EPILOGUE_GELU } else { 0 } {
             0 => EPILOGUE_DEFAULT,
             some => some,
         };
-        set(functions, functions.desc_set, &desc, DESC_EPILOGUE, &epilogue)?;
-        let Shape { rows, cols, k, strides: [of_x, of_weight, of_that, of_out], .. } = *shape;
-        let side = if shape.eights { R_8F_E4M3 } else { R_16BF };
-        if let Some(scales) = scales {
-            set(functions, functions.desc_set, &desc, DESC_A_SCALE_MODE, &SCALE_OUTER_VEC_32F)?;
-            set(functions, functions.desc_set, &desc, DESC_B_SCALE_MODE, &SCALE_OUTER_VEC_32F)?;
-            set_scales(functions, &desc, scales)?;
+        for (attribute, value) in [(DESC_TRANSA, OP_T), (DESC_EPILOGUE, epilogue)] {
+            functions.asked(SET, set(functions.desc_set, &desc, attribute, &value))?;
         }
+        for (attribute, at) in scales.into_iter().flat_map(scales_of) {
+            functions.asked(SET, set(functions.desc_set, &desc, attribute, &at))?;
+        }
+        for mode in [DESC_A_SCALE_MODE, DESC_B_SCALE_MODE].into_iter().filter(|_| scales.is_some()) {
+            functions.asked(SET, set(functions.desc_set, &desc, mode, &SCALE_OUTER_VEC_32F))?;
+        }
+        if !shape.in_company {
+            let sides = self.sides(shape, shape.rows)?;
+            let found = self.first(shape, &desc, &sides)?;
+            return Ok(Plan { desc, sides, found });
+        }
+        // So far the number of rows was not looked at, and what it decides from here on is whether there is a picture.
+        let found = self.first(shape, &desc, &self.sides(shape, COMPANY_ROWS)?)?;
+        for rows in COMPANY_PROBES {
+            self.checked(&found, &desc, &self.sides(shape, rows)?)?;
+        }
+        let sides = self.sides(shape, shape.rows)?;
+        match self.checked(&found, &desc, &sides) {
+            Ok(()) => Ok(Plan { desc, sides, found }),
+            Err(Unplanned::Refused) => {
+                let Shape { rows, cols, k, .. } = shape;
+                let status = format!(
+                    "that its algorithm for {COMPANY_ROWS} rows is none for {rows}, of {cols} columns from {k} products each"
+                );
+                Err(CudaError::Library { call: "cublasLtMatmulAlgoCheck", status }.into())
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Something new of the library's.
+    fn made(
+        &self,
+        call: &'static str,
+        destroy: unsafe extern "C" fn(Raw) -> Status,
+        create: &dyn Fn(*mut Raw) -> Status,
+    ) -> Result<Made, CudaError> {
+        let mut raw = std::ptr::null_mut();
+        self.functions.told(call, create(&raw mut raw))?;
+        Ok(Made { raw, destroy, _functions: self.functions.clone() })
+    }
+
+    /// Layouts of a shape, with `rows` in place of its own.
+    fn sides(&self, shape: &Shape, rows: u32) -> Result<Sides, CudaError> {
+        let functions = &self.functions;
+        let layout = |number: u32, rows: u32, cols: u32, stride: u32| {
+            self.made("cublasLtMatrixLayoutCreate", functions.layout_destroy, &|to| {
+                // SAFETY: it writes one handle and takes numbers.
+                unsafe { (functions.layout_create)(to, number, rows.into(), cols.into(), stride.into()) }
+            })
+        };
+        let Shape { cols, k, strides: [of_x, of_weight, of_that, of_out], .. } = *shape;
+        let side = if shape.eights { R_8F_E4M3 } else { R_16BF };
         let (x, weight) = (layout(side, k, rows, of_x)?, layout(side, k, cols, of_weight)?);
         let (that, out) = (layout(R_16BF, cols, rows, of_that)?, layout(R_16BF, cols, rows, of_out)?);
-        let preference = make("cublasLtMatmulPreferenceCreate", functions.preference_destroy, &|to| {
+        Ok(Sides { x, weight, that, out })
+    }
+
+    /// The algorithm that the library's heuristics put first.
+    fn first(&self, shape: &Shape, desc: &Made, sides: &Sides) -> Result<Found, Unplanned> {
+        let functions = &self.functions;
+        let preference = self.made("cublasLtMatmulPreferenceCreate", functions.preference_destroy, &|to| {
             // SAFETY: it writes one handle.
             unsafe { (functions.preference_create)(to) }
         })?;
-        set(functions, functions.preference_set, &preference, PREFERENCE_WORKSPACE, &WORKSPACE_BYTES)?;
+        let own = own_bytes(shape.in_company);
+        functions.asked(SET, set(functions.preference_set, &preference, PREFERENCE_WORKSPACE, &own))?;
+        if shape.in_company {
+            let reductions = set(functions.preference_set, &preference, PREFERENCE_REDUCTIONS, &REDUCTION_NONE);
+            functions.asked(SET, reductions)?;
+        }
         for of in PREFERENCE_ALIGNMENTS {
-            set(functions, functions.preference_set, &preference, of, &(ALIGN as u32))?;
+            functions.asked(SET, set(functions.preference_set, &preference, of, &(ALIGN as u32)))?;
         }
         let (mut found, mut count) = (Found::default(), 0);
         // SAFETY: all handles are held; it writes at most one outcome and a number.
@@ -435,60 +561,82 @@ impl BlasLt {
             (functions.heuristic)(
                 self.handle.raw,
                 desc.raw,
-                weight.raw,
-                x.raw,
-                that.raw,
-                out.raw,
+                sides.weight.raw,
+                sides.x.raw,
+                sides.that.raw,
+                sides.out.raw,
                 preference.raw,
                 1,
                 &raw mut found,
                 &raw mut count,
             )
         };
-        functions.told("cublasLtMatmulAlgoGetHeuristic", asked)?;
-        functions.told("cublasLtMatmulAlgoGetHeuristic", found.state)?;
-        if count != 1 || found.workspace_bytes as u64 > WORKSPACE_BYTES {
-            let status = "it knows no algorithm".to_owned();
-            return Err(CudaError::Library { call: "cublasLtMatmulAlgoGetHeuristic", status });
-        }
-        Ok(Plan { desc, x, weight, that, out, found })
+        functions.asked("cublasLtMatmulAlgoGetHeuristic", asked)?;
+        functions.asked("cublasLtMatmulAlgoGetHeuristic", found.state)?;
+        if count == 1 && found.workspace_bytes as u64 <= own { Ok(found) } else { Err(Unplanned::Refused) }
+    }
+
+    /// Whether an algorithm multiplies such sides too, in no more memory.
+    fn checked(&self, found: &Found, desc: &Made, sides: &Sides) -> Result<(), Unplanned> {
+        let mut said = Found::default();
+        // SAFETY: all handles are held; it reads an algorithm and writes one outcome.
+        let asked = unsafe {
+            (self.functions.check)(
+                self.handle.raw,
+                desc.raw,
+                sides.weight.raw,
+                sides.x.raw,
+                sides.that.raw,
+                sides.out.raw,
+                found.algorithm.as_ptr(),
+                &raw mut said,
+            )
+        };
+        self.functions.asked("cublasLtMatmulAlgoCheck", asked)?;
+        self.functions.asked("cublasLtMatmulAlgoCheck", said.state)?;
+        if said.workspace_bytes <= found.workspace_bytes { Ok(()) } else { Err(Unplanned::Refused) }
     }
 }
 
-/// Says where scales lie: the weight stands first.
-fn set_scales(functions: &Functions, desc: &Made, scales: Scales) -> Result<(), CudaError> {
-    set(functions, functions.desc_set, desc, DESC_A_SCALE_POINTER, &scales.weight)?;
-    set(functions, functions.desc_set, desc, DESC_B_SCALE_POINTER, &scales.x)
+/// Where scales lie: the weight stands first.
+fn scales_of(scales: Scales) -> [(u32, Address); 2] {
+    [(DESC_A_SCALE_POINTER, scales.weight), (DESC_B_SCALE_POINTER, scales.x)]
 }
+
+/// What setting an attribute is called in errors.
+const SET: &str = "cublasLtSetAttribute";
 
 /// Sets an attribute of something that the library made.
 fn set<T: Copy>(
-    functions: &Functions,
     setter: unsafe extern "C" fn(Raw, u32, *const c_void, usize) -> Status,
     of: &Made,
     attribute: u32,
     value: &T,
-) -> Result<(), CudaError> {
+) -> Status {
     // SAFETY: the handle is held; it reads as many bytes as it is told, from a value that is there.
-    let done = unsafe { setter(of.raw, attribute, std::ptr::from_ref(value).cast(), size_of::<T>()) };
-    functions.told("cublasLtSetAttribute", done)
+    unsafe { setter(of.raw, attribute, std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
 
 /// Whether a shape is worth it, and what the library would take of the workspace: the product where it lies apart, then its
 /// own.
-pub(crate) fn workspace_bytes(rows: u32, cols: u32, k: u32, then: &graph::Then) -> u64 {
-    if !large(rows, cols, k) {
+pub(crate) fn workspace_bytes(rows: u32, cols: u32, k: u32, then: &graph::Then, in_company: bool) -> u64 {
+    if !large(rows, cols, k, in_company) {
         return 0;
     }
     let apart = match then {
         graph::Then::Store => 0,
         _ => apart_bytes(rows, cols),
     };
-    apart + WORKSPACE_BYTES
+    apart + own_bytes(in_company)
 }
 
-fn large(rows: u32, cols: u32, k: u32) -> bool {
-    rows >= ROWS_MIN && cols >= SIDE_MIN && k >= SIDE_MIN
+/// What an algorithm may work in. In company nothing: sums of parts, whose number hangs on rows, have no place to lie then.
+fn own_bytes(in_company: bool) -> u64 {
+    if in_company { 0 } else { WORKSPACE_BYTES }
+}
+
+fn large(rows: u32, cols: u32, k: u32, in_company: bool) -> bool {
+    (in_company || rows >= ROWS_MIN) && cols >= SIDE_MIN && k >= SIDE_MIN
 }
 
 /// Of a product that lies in the workspace.
@@ -497,17 +645,16 @@ fn apart_bytes(rows: u32, cols: u32) -> u64 {
 }
 
 /// The library's own part of the workspace.
-fn behind(product: &Product, end: End) -> (Address, u64) {
-    let apart = if end == End::Apart { apart_bytes(product.out.rows, product.out.cols) } else { 0 };
-    (product.workspace + apart, product.workspace_bytes.saturating_sub(apart).min(WORKSPACE_BYTES))
+fn behind(product: &Product, end: End) -> Address {
+    product.workspace + if end == End::Apart { apart_bytes(product.out.rows, product.out.cols) } else { 0 }
 }
 
 /// How a product is ended, and where it goes; `None` where our own kernel multiplies.
 fn takes(product: &Product) -> Option<(End, Mat)> {
-    let Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias, .. } = *product;
+    let Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias, in_company } = *product;
     let act = scales.is_some() || matches!(end.act, None | Some(Act::GeluTanh));
     let rounded = (bias != 0) == (end.bias != 0) && bias.is_multiple_of(ALIGN);
-    if precision != Precision::Bf16 || !act || !rounded || !large(out.rows, out.cols, x.cols) {
+    if precision != Precision::Bf16 || !act || !rounded || !large(out.rows, out.cols, x.cols, in_company) {
         return None;
     }
     let lies_of =
@@ -525,12 +672,15 @@ fn takes(product: &Product) -> Option<(End, Mat)> {
     let (end, out) = match end.then.kind {
         Then::STORE if scales.is_some() && end.act.is_some() => (End::InPlace, out),
         Then::STORE => (End::Store, out),
-        // The library adds before it bends.
-        Then::ADD if end.act.is_none() && end.then.that.rows == out.rows && lies(&end.then.that) => (End::Add, out),
+        // The library adds before it bends. And it adds before it rounds, so not in company, where what is added lies once for
+        // every picture and is as long as the outcome where that is one.
+        Then::ADD if !in_company && end.act.is_none() && end.then.that.rows == out.rows && lies(&end.then.that) => {
+            (End::Add, out)
+        }
         _ => (End::Apart, Mat { at: workspace, stride: out.cols, ..out }),
     };
     let apart = if end == End::Apart { apart_bytes(out.rows, out.cols) } else { 0 };
-    (fits && workspace_bytes >= apart + WORKSPACE_BYTES).then_some((end, out))
+    (fits && workspace_bytes >= apart + own_bytes(in_company)).then_some((end, out))
 }
 
 #[cfg(test)]
@@ -582,6 +732,10 @@ mod tests {
         check(&|product| (product.x.rows, product.out.rows) = (63, 63), 0, None);
         check(&|product| product.workspace_bytes = 1 << 20, 0, None);
         check(&|product| (product.end.then, product.workspace_bytes) = (gate, WORKSPACE_BYTES), 0, None);
+        let company = |product: &mut Product| product.in_company = true;
+        check(&|product| (company(product), product.end.then = add(128)).0, 0, Some(End::Apart));
+        check(&|product| (company(product), (product.x.rows, product.out.rows) = (1, 1)).0, 0, Some(End::Store));
+        check(&|product| (company(product), product.workspace_bytes = 0).0, 0, Some(End::Store));
         let eights = |product: &mut Product| product.scales = Some(Scales { x: 1 << 16, weight: 1 << 17 });
         let act = |product: &mut Product| (product.scales, product.end.act) = (product.scales, Some(Act::GeluTanh));
         check(&eights, 0, Some(End::Store));
@@ -597,21 +751,24 @@ mod tests {
     #[test]
     fn workspaces_have_room_for_what_lies_apart() {
         let (rows, cols) = (128, 192);
-        assert_eq!(workspace_bytes(rows, cols, 64, &graph::Then::Store), WORKSPACE_BYTES);
+        let of =
+            |rows: u32, then: &graph::Then| [false, true].map(|company| workspace_bytes(rows, cols, 64, then, company));
+        assert_eq!(of(rows, &graph::Then::Store), [WORKSPACE_BYTES, 0]);
         let then = graph::Then::Times(graph::View { value: graph::Value(0), row: 0, rows: 1, col: 0, cols: 1 });
-        assert_eq!(workspace_bytes(rows, cols, 64, &then), WORKSPACE_BYTES + 2 * 128 * 192);
-        assert_eq!(workspace_bytes(16, cols, 64, &then), 0);
+        assert_eq!(of(rows, &then), [WORKSPACE_BYTES + 2 * 128 * 192, 2 * 128 * 192]);
+        assert_eq!(of(16, &then), [0, 2 * 16 * 192]);
         let mut apart = product();
-        apart.workspace_bytes = workspace_bytes(rows, cols, 64, &then);
-        let (at, bytes) = behind(&apart, End::Apart);
-        assert_eq!((at, bytes), (apart.workspace + 2 * 128 * 192, WORKSPACE_BYTES));
+        [apart.workspace_bytes, _] = of(rows, &then);
+        assert_eq!(behind(&apart, End::Apart), apart.workspace + 2 * 128 * 192);
+        assert_eq!(behind(&apart, End::Store), apart.workspace);
     }
 
     #[test]
-    fn a_file_that_is_no_library_is_passed_over() {
+    fn a_file_that_is_no_library_is_told() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        assert!(BlasLt::find(&[file.path().to_owned(), PathBuf::from("/nonexistent/libcublasLt.so.12")]).is_none());
-        let said = version(file.path()).map_err(|err| err.to_string());
-        assert!(said.as_ref().is_err_and(|said| said.starts_with("open cuBLASLt at /")), "{said:?}");
+        for said in [version(file.path()), glanced(file.path()), BlasLt::at(file.path()).map(|_| 0)] {
+            let said = said.map_err(|err| err.to_string());
+            assert!(said.as_ref().is_err_and(|said| said.starts_with("open cuBLASLt at /")), "{said:?}");
+        }
     }
 }

@@ -36,7 +36,7 @@ pub struct Settings {
 /// Whether NVIDIA's library cuBLASLt multiplies in place of our kernels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Library {
-    /// Where it is found.
+    /// The newest that is found; where a person named one that cannot be had, or where it does not run, the card is not opened.
     Find,
     /// The one of this file; where it cannot be had, the card is not opened.
     At(PathBuf),
@@ -112,7 +112,10 @@ impl Gpu {
         let control = context.reserve(CONTROL_BYTES)?;
         let staging = Staging::new(&context)?;
         let library = match &settings.library {
-            Library::Find => BlasLt::find(&libraries::candidates(&Places::here(), driver.version)),
+            Library::Find => match libraries::find(&Places::here(), driver.version)? {
+                Some(found) => Some(BlasLt::at(&found.path)?),
+                None => None,
+            },
             Library::At(path) => Some(BlasLt::at(path)?),
             Library::Never => None,
         };

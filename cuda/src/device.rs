@@ -18,6 +18,7 @@ use crate::error::CudaError;
 use crate::exec::{self, Fault, Parameters, Product, Run, Sink};
 use crate::launch::rows::{Rgba8, VECTOR_BYTES};
 use crate::launch::{Address, Launch, Mat, fp8, product};
+use crate::libraries;
 use crate::model::{Layout, Placed, next_id};
 use crate::pool::{Block, Class, GRAIN, Pools, Report};
 use crate::recordings::{Key, Known};
@@ -368,7 +369,7 @@ impl Cuda {
         let library = |[rows, cols, k]: [u32; 3], then: &graph::Then, eights: bool| match takes
             && (!eights || capability == blaslt::EIGHTS_CAPABILITY)
         {
-            true => blaslt::workspace_bytes(rows, cols, k, then),
+            true => blaslt::workspace_bytes(rows, cols, k, then, program.in_company),
             false => 0,
         };
         exec::workspace_bytes(program, &library)
@@ -435,7 +436,7 @@ impl Device for Cuda {
 
     fn class(&self, precision: Precision) -> DeviceClass {
         let library = self.gpu.library.as_ref().filter(|_| precision == Precision::Bf16);
-        let library = library.map(|(word, _)| word.clone());
+        let library = library.map(|(word, _)| libraries::word_on(word, self.gpu.shape.multiprocessors));
         DeviceClass::Cuda { capability: self.gpu.shape.capability, library }
     }
 

@@ -4,6 +4,7 @@
 //! A library is loaded by its whole path; after that, who asks the system's loader for it by name alone, as cudarc does, gets
 //! the one that is loaded.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::blaslt;
@@ -38,14 +39,20 @@ pub struct Found {
     pub path: PathBuf,
 }
 
-/// The library that multiplies on cards of a driver (12090 for CUDA 12.9): the first of those that there are. Its version is
-/// read, for which no card is opened. `None` where there is none.
+/// The library that multiplies on cards of a driver (12090 for CUDA 12.9): the newest of those that there are and that the driver
+/// runs, of equal ones the first. An old toolkit often lies beside a newer library of Python's packages, and products in eight
+/// bits came late. Versions are read, for which no card is opened. `None` where there is none.
 ///
 /// # Errors
 /// [`CudaError::NoLibrary`] where a person named a place and nothing there serves: nobody else's library takes its place.
 pub fn find(places: &Places, driver_version: u32) -> Result<Option<Found>, CudaError> {
+    let files = candidates(places, driver_version);
+    if places.named.is_none() {
+        let newest = newest(&files, driver_version).cloned();
+        return newest.map(|path| Ok(Found { word: serves(&path, driver_version)?, path })).transpose();
+    }
     let mut refused = None;
-    for path in candidates(places, driver_version) {
+    for path in files {
         match serves(&path, driver_version) {
             Ok(word) => return Ok(Some(Found { word, path })),
             Err(err) => _ = refused.get_or_insert(err),
@@ -61,13 +68,46 @@ pub fn find(places: &Places, driver_version: u32) -> Result<Option<Found>, CudaE
     }
 }
 
+/// The word in the class of a card of so many multiprocessors that a library multiplies on: "cublaslt12.9.1x132". Equal bits are
+/// promised where architecture, multiprocessors and version are the same (cuBLAS manual, "Results Reproducibility").
+pub fn word_on(word: &str, multiprocessors: u32) -> String {
+    format!("{word}x{multiprocessors}")
+}
+
+/// The newest library that a driver runs of some files, of which all that are no library are passed over.
+fn newest(files: &[PathBuf], driver_version: u32) -> Option<&PathBuf> {
+    let mut seen = HashSet::new();
+    let mut newest: Option<(usize, &PathBuf)> = None;
+    for path in files {
+        // Toolkits lie under several names. What the system's loader is asked for by name alone is no path.
+        let real = if path.is_absolute() { path.canonicalize().ok() } else { None };
+        if !seen.insert(real.unwrap_or_else(|| path.clone())) {
+            continue;
+        }
+        let version = blaslt::glanced(path).ok().filter(|version| runs(*version, driver_version));
+        if let Some(version) = version.filter(|version| newest.is_none_or(|(known, _)| *version > known)) {
+            newest = Some((version, path));
+        }
+    }
+    newest.map(|(_, path)| path)
+}
+
+/// Of a version as the library tells it: 12 for 120901.
+fn major(version: usize) -> u32 {
+    u32::try_from(version / 10_000).unwrap_or(u32::MAX)
+}
+
+fn runs(version: usize, driver_version: u32) -> bool {
+    majors(driver_version).any(|serves| serves == major(version))
+}
+
 /// The word of a file that is a library of a version that we know and the driver runs.
 fn serves(path: &Path, driver_version: u32) -> Result<String, CudaError> {
     let version = blaslt::version(path)?;
-    let major = u32::try_from(version / 10_000).unwrap_or(u32::MAX);
-    if majors(driver_version).any(|serves| serves == major) {
+    if runs(version, driver_version) {
         return Ok(blaslt::word(version));
     }
+    let major = major(version);
     let serve: Vec<String> = majors(driver_version).map(|major| major.to_string()).collect();
     let reason = format!("it is of CUDA {major}, and with this driver that of CUDA {} serves", serve.join(" or "));
     Err(CudaError::NoLibrary { path: path.to_owned(), reason })

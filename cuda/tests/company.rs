@@ -1,9 +1,11 @@
-//! A program in company: a row has the same bytes however many are computed with it.
+//! A program in company: a row has the same bytes however many are computed with it, whoever multiplies.
 
 mod support;
 
-use support::{Cards, card};
-use thumbforge_cuda::Cuda;
+use support::{Cards, card, settings};
+use thumbforge_cuda::{Cuda, Library, Settings};
+use thumbforge_cuda_standin::Control;
+use thumbforge_diffusion::DiffusionError;
 use thumbforge_diffusion::device::{Bases, Device, Span};
 use thumbforge_diffusion::dtype::Precision;
 use thumbforge_diffusion::graph::{Act, Builder, Element};
@@ -25,6 +27,8 @@ const SIDES: [Sides; 3] = [
     Sides { rows: 9, cols: 64, k: 1536 },
     Sides { rows: 40, cols: 128, k: 64 },
 ];
+
+type Outcome = Result<Vec<f32>, DiffusionError>;
 
 fn numbers(seed: usize, count: usize) -> Vec<f32> {
     (0..count).map(|at| ((at + 31 * seed) as f32 * 0.73).sin() * 0.2).collect()
@@ -73,6 +77,10 @@ fn params(Sides { cols, k, .. }: Sides) -> Params {
 
 /// The outcome's first rows, those of one picture.
 fn first(cuda: &Cuda, sides: Sides, pictures: usize, precision: Precision, eights: bool) -> Vec<f32> {
+    tried(cuda, sides, pictures, precision, eights).unwrap_or_else(|err| panic!("failed to {err}"))
+}
+
+fn tried(cuda: &Cuda, sides: Sides, pictures: usize, precision: Precision, eights: bool) -> Outcome {
     let program = program(sides, pictures, precision, eights);
     let Sides { rows, cols, k } = sides;
     let mut params = params(sides);
@@ -95,10 +103,10 @@ fn first(cuda: &Cuda, sides: Sides, pictures: usize, precision: Precision, eight
     cuda.write(&mut memory, span("x", pictures * rows * k), &numbers(6, pictures * rows * k)).expect("written");
     cuda.write(&mut memory, span("p", rows * cols), &numbers(7, rows * cols)).expect("written");
     let bases = Bases { scratch: end, kept: &kept };
-    cuda.run(&program, &model, &mut memory, bases, &|| false).unwrap_or_else(|err| panic!("failed to {err}"));
+    cuda.run(&program, &model, &mut memory, bases, &|| false)?;
     let mut y = vec![0.0; rows * cols];
     cuda.read(&memory, span("y", rows * cols), &mut y).expect("read");
-    y
+    Ok(y)
 }
 
 fn check(cuda: &Cuda, precision: Precision, eights: bool) {
@@ -120,5 +128,60 @@ fn our_kernels() {
     check(&cuda, Precision::Bf16, false);
     check(&cuda, Precision::Bf16, true);
     drop(cuda);
+    cards.nothing_is_left();
+}
+
+fn with_library(cards: &Cards) -> Cuda {
+    let library = Library::At(cards.standin.built().blaslt.clone());
+    Cuda::open(&Settings { library, ..settings(false) }).expect("a card")
+}
+
+#[test]
+fn a_library() {
+    let Some(cards) = Cards::of_test("company: a_library") else { return };
+    let cuda = with_library(&cards);
+    check(&cuda, Precision::Bf16, false);
+    check(&cuda, Precision::Bf16, true);
+    let [sides, ..] = SIDES;
+    let ours = first(&card(false), sides, 1, Precision::Bf16, false);
+    assert!(first(&cuda, sides, 1, Precision::Bf16, false) != ours, "the library multiplied");
+    drop(cuda);
+    cards.nothing_is_left();
+}
+
+/// An algorithm that some numbers of rows have and others have not is taken for none.
+#[test]
+fn a_library_that_looks_at_rows() {
+    let Some(cards) = Cards::of_test("company: a_library_that_looks_at_rows") else { return };
+    let [sides, ..] = SIDES;
+    let ours = first(&card(false), sides, 1, Precision::Bf16, false);
+    cards.standin.set(Control::LibraryColumns, 100);
+    let cuda = with_library(&cards);
+    for pictures in [1, 2] {
+        assert!(first(&cuda, sides, pictures, Precision::Bf16, false) == ours, "{pictures}");
+    }
+    drop(cuda);
+    cards.nothing_is_left();
+}
+
+/// What fails in passing fails that run, and is no word about the shape; what the library does not take it never takes.
+#[test]
+fn a_library_that_fails_in_passing() {
+    let Some(cards) = Cards::of_test("company: a_library_that_fails_in_passing") else { return };
+    let [sides, ..] = SIDES;
+    let run = |cuda: &Cuda| tried(cuda, sides, 1, Precision::Bf16, false);
+    let [ours, theirs] = [card(false), with_library(&cards)].map(|cuda| run(&cuda).expect("it ran"));
+    // Of cublasStatus_t: ALLOC_FAILED, INTERNAL_ERROR, NOT_SUPPORTED.
+    let check = |status: u64, expected: &dyn Fn(&Outcome) -> bool, after: &Vec<f32>| {
+        let cuda = with_library(&cards);
+        cards.standin.set(Control::LibrarySays, status);
+        let said = run(&cuda);
+        assert!(expected(&said), "{status}: {said:?}");
+        cards.standin.set(Control::LibrarySays, 0);
+        assert!(run(&cuda).expect("it ran") == *after, "after {status}");
+    };
+    check(3, &|said| matches!(said, Err(DiffusionError::OutOfMemory { .. })), &theirs);
+    check(14, &|said| said.as_ref().is_err_and(|err| err.to_string().contains("cublasLtMatmulAlgoGet")), &theirs);
+    check(15, &|said| *said == Ok(ours.clone()), &ours);
     cards.nothing_is_left();
 }

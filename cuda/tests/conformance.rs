@@ -82,7 +82,7 @@ fn bf16_with_a_library() {
         assert_eq!(products() > before, sixteens, "{}: what the library takes", case.name);
     }
     let class = |precision| device.class(precision).to_string();
-    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}", device.0.library().expect("a library").0));
+    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}x132", device.0.library().expect("a library").0));
     assert_eq!(class(Precision::F32), "cuda-sm90", "singles are never the library's");
     drop(device);
     cards.nothing_is_left();

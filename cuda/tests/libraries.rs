@@ -32,9 +32,12 @@ fn the_version_is_known_before_a_card_is_opened_and_is_that_of_the_open_card() {
     assert_eq!(found(path.parent().expect("a folder"), CUDA_12_9), Ok(Some(library.clone())));
     let cuda = open(path).expect("a card");
     let class = |precision| cuda.class(precision).to_string();
-    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}", library.word));
+    assert_eq!(class(Precision::Bf16), format!("cuda-sm90-{}x132", library.word));
     assert_eq!(class(Precision::F32), "cuda-sm90", "singles are our kernels'");
     drop(cuda);
+    cards.standin.set(Control::Multiprocessors, 114);
+    let other = open(path).expect("a card").class(Precision::Bf16).to_string();
+    assert_eq!(other, format!("cuda-sm90-{}x114", library.word), "its bits may be others");
     cards.nothing_is_left();
 }
 
@@ -43,6 +46,33 @@ fn a_version_that_the_driver_does_not_run_is_refused_with_that_which_serves() {
     let Some(cards) = Cards::of_test("the version of a library") else { return };
     let says = found(&cards.standin.built().blaslt, 11_080).expect_err("a driver of CUDA 11").to_string();
     assert!(says.contains("it is of CUDA 12"), "{says}");
+}
+
+#[test]
+fn the_newest_that_the_driver_runs_is_found_wherever_it_lies() {
+    let Some(cards) = Cards::of_test("the newest library") else { return };
+    let root = tempfile::tempdir().expect("a folder");
+    let place = |name: &str, file: &str| {
+        let folder = root.path().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::copy(&cards.standin.built().blaslt, folder.join(file)).expect("a copy");
+        folder
+    };
+    let (old, new) = (place("cuda-12.4", "libcublasLt.so.12"), place("cuda-12.8", "libcublasLt.so.12"));
+    let (same, next) = (place("cuda-12.8-too", "libcublasLt.so.12"), place("cuda-13.1", "libcublasLt.so.13"));
+    let check = |folders: &[&std::path::PathBuf], driver: u32, word: &str, at: &Path| {
+        let folders = folders.iter().map(|folder| (*folder).clone()).collect();
+        let found = find(&Places { named: None, folders, loader: false }, driver).expect("nobody named one");
+        let found = found.expect("there is one");
+        assert_eq!((found.word.as_str(), found.path.parent()), (word, Some(at)), "a driver of {driver}");
+    };
+    check(&[&old], CUDA_12_9, "cublaslt12.4.0", &old);
+    check(&[&old, &new, &same, &next], CUDA_12_9, "cublaslt12.8.0", &new);
+    check(&[&same, &new, &old], CUDA_12_9, "cublaslt12.8.0", &same);
+    check(&[&old, &new, &next], 13_000, "cublaslt13.1.0", &next);
+    // What a person names is taken though others are newer.
+    let places = Places { named: Some(old.clone()), folders: vec![new], loader: false };
+    assert_eq!(find(&places, CUDA_12_9).expect("named").expect("there").word, "cublaslt12.4.0");
 }
 
 #[test]

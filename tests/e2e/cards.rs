@@ -273,7 +273,7 @@ fn the_library_that_multiplies_stands_in_the_key_before_a_card_is_opened() {
     let says = told["says"].as_str().expect("words");
     assert!(says.starts_with("cublaslt12.9.0 at /") && says.contains("libcublasLt.so.12 multiplies"), "{told:#}");
     let (class, theirs) = drawn_anew(&rig);
-    assert_eq!(class, "cuda-sm90-cublaslt12.9.0");
+    assert_eq!(class, "cuda-sm90-cublaslt12.9.0x132");
     assert_ne!(theirs, ours);
     // Singles are our kernels' with it and without it.
     rig.run(&[&ONE[..], &["--dtype", "f32"]].concat()).expect(0);
@@ -313,7 +313,7 @@ fn a_library_that_vanishes_while_a_sidecar_runs_is_still_what_multiplies() {
     let sidecar = rig.serve(&[]);
     std::fs::remove_file(rig.path().join("libcublasLt.so.12")).expect("it was there");
     rig.run(&ONE).expect(0);
-    assert_eq!(drawn_by(&rig)["device_class"], "cuda-sm90-cublaslt12.9.0");
+    assert_eq!(drawn_by(&rig)["device_class"], "cuda-sm90-cublaslt12.9.0x132");
     drop(sidecar);
     // The next one finds none.
     assert_eq!(drawn_anew(&rig).0, "cuda-sm90");

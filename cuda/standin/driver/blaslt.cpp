@@ -3,6 +3,8 @@
 // Types, attributes and their numbers are those of cublasLt.h (12.9); what it refuses, this refuses: fp8 in other than the
 // one form that the manual names (A transposed, B not, sides of 16), scales that do not belong there, memory that is not
 // the card's. Everything happens when the stream comes to it. GELU is that by tanh, as the library has it.
+#include <dlfcn.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -92,6 +94,8 @@ struct Product {
     // One number, or one for each row of op(A) and column of op(B); null for none.
     const float *a_scale, *b_scale, *d_scale;
     bool a_outer, b_outer;
+    // Of the algorithm: parts that k is in, and sums that are kept side by side in each.
+    u64 parts, lanes;
 };
 
 CUresult multiply(const void* args) {
@@ -112,12 +116,16 @@ CUresult multiply(const void* args) {
             for (u64 x = 0; x < of.k; ++x) b[j * of.k + x] = load(of.b.type, of.b.at, batch * of.b.batch_step + x * of.b.row_step + j * of.b.col_step);
         for (u64 j = 0; j < of.n; ++j) {
             for (u64 i = 0; i < of.m; ++i) {
-                float sum[8] = {};
-                u64 x = 0;
-                for (; x + 8 <= of.k; x += 8)
-                    for (u64 l = 0; l < 8; ++l) sum[l] += a[i * of.k + x + l] * b[j * of.k + x + l];
-                for (; x < of.k; ++x) sum[0] += a[i * of.k + x] * b[j * of.k + x];
-                float y = of.alpha * (((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])));
+                float all = 0;
+                for (u64 part = 0; part < of.parts; ++part) {
+                    float sum[8] = {};
+                    u64 x = of.k * part / of.parts, end = of.k * (part + 1) / of.parts;
+                    for (; x + of.lanes <= end; x += of.lanes)
+                        for (u64 l = 0; l < of.lanes; ++l) sum[l] += a[i * of.k + x + l] * b[j * of.k + x + l];
+                    for (; x < end; ++x) sum[0] += a[i * of.k + x] * b[j * of.k + x];
+                    all += ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+                }
+                float y = of.alpha * all;
                 if (of.a_scale) y *= of.a_scale[of.a_outer ? i : 0];
                 if (of.b_scale) y *= of.b_scale[of.b_outer ? j : 0];
                 if (of.beta != 0) y += of.beta * load(of.c.type, of.c.at, batch * of.c.batch_step + i * of.c.row_step + j * of.c.col_step);
@@ -179,7 +187,16 @@ LT(Status) cublasLtCreate(Handle** to) {
     return *to = new Handle(), DONE;
 }
 LT(Status) cublasLtDestroy(Handle* handle) { return delete handle, DONE; }
-LT(size_t) cublasLtGetVersion() { return 120900; }
+// 12.9.0; of a file below a folder "cuda-12.4" it is 12.4.0.
+LT(size_t) cublasLtGetVersion() {
+    Dl_info info = {};
+    unsigned major = 12, minor = 9;
+    if (dladdr(reinterpret_cast<void*>(cublasLtGetVersion), &info) != 0 && info.dli_fname != nullptr) {
+        const char* folder = strstr(info.dli_fname, "/cuda-1");
+        if (folder != nullptr) sscanf(folder, "/cuda-%u.%u", &major, &minor);
+    }
+    return major * 10000 + minor * 100;
+}
 LT(const char*) cublasLtGetStatusString(Status status) { return status == DONE ? "CUBLAS_STATUS_SUCCESS" : "a status of the stand-in"; }
 LT(const char*) cublasLtGetStatusName(Status status) { return cublasLtGetStatusString(status); }
 LT(Status) cublasLtMatrixLayoutCreate(Layout** to, u32 type, u64 rows, u64 cols, int64_t ld) { return *to = new Layout{type, rows, cols, ld, {}}, DONE; }
@@ -213,17 +230,34 @@ static_assert(sizeof(Found) == 96, "as cublasLt.h has it");
 // Marks an algorithm as one that was found here.
 static const u64 ALGORITHM = 0x7468756d62666f72;
 
-LT(Status) cublasLtMatmulAlgoGetHeuristic(Handle*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout* d, Attributes*, int wanted, Found* to, int* count) {
+// cublasLtMatmulPreferenceAttributes_t.
+enum { WORKSPACE = 1, REDUCTIONS = 3 };
+
+// As the library's do, they choose by the number of columns too: few are multiplied in two parts of k, whose sums lie in a
+// workspace, and many keep other sums side by side.
+LT(Status) cublasLtMatmulAlgoGetHeuristic(Handle*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout* d, Attributes* preference, int wanted, Found* to, int* count) {
     *count = 0;
-    if (!desc || !a || !b || !c || !d || wanted < 1) return INVALID;
+    if (!desc || !a || !b || !c || !d || !preference || wanted < 1) return INVALID;
+    if (u64 status = standin_get("library_says"); status != 0) return static_cast<Status>(status);
     Product of = {};
     if (Status status = describe(*desc, *a, *b, *c, *d, of); status != DONE) return status;
-    to[0] = {{ALGORITHM}, 0, DONE, 1, {}};
+    size_t sums = of.m * of.n * 2 * 4;
+    bool split = of.n < 128 && preference->get<u32>(REDUCTIONS, ~0u) != 0 && preference->get<u64>(WORKSPACE, 0) >= sums;
+    to[0] = {{ALGORITHM, split ? 2u : 1u, of.n < 256 ? 4u : 8u}, split ? sums : 0, DONE, 1, {}};
     *count = 1;
     return DONE;
 }
+LT(Status) cublasLtMatmulAlgoCheck(Handle*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout* d, const u64* algorithm, Found* to) {
+    if (!desc || !a || !b || !c || !d || !algorithm || !to || *algorithm != ALGORITHM) return INVALID;
+    Product of = {};
+    if (Status status = describe(*desc, *a, *b, *c, *d, of); status != DONE) return status;
+    // Cards of another kind than those that we know may take an algorithm for some sides alone.
+    if (u64 most = standin_get("library_columns"); most != 0 && of.n > most) return UNSUPPORTED;
+    *to = {{algorithm[0], algorithm[1], algorithm[2]}, algorithm[1] > 1 ? of.m * of.n * 2 * 4 : 0, DONE, 1, {}};
+    return DONE;
+}
 LT(Status) cublasLtMatmul(Handle*, Desc* desc, const float* alpha, const void* at_a, Layout* a, const void* at_b, Layout* b, const float* beta,
-                          const void* at_c, Layout* c, void* at_d, Layout* d, const u64* algorithm, void*, size_t, CUstream stream) {
+                          const void* at_c, Layout* c, void* at_d, Layout* d, const u64* algorithm, void*, size_t workspace_bytes, CUstream stream) {
     if (!desc || !a || !b || !c || !d || !alpha || !beta) return INVALID;
     if (algorithm != nullptr && *algorithm != ALGORITHM) return INVALID;
     // Factors lie on the host unless told otherwise, and nothing here tells otherwise.
@@ -232,5 +266,7 @@ LT(Status) cublasLtMatmul(Handle*, Desc* desc, const float* alpha, const void* a
     if (Status status = describe(*desc, *a, *b, *c, *d, of); status != DONE) return status;
     of.a.at = at_a, of.b.at = at_b, of.c.at = at_c, of.d.at = at_d;
     of.alpha = *alpha, of.beta = *beta;
+    of.parts = algorithm ? algorithm[1] : 1, of.lanes = algorithm ? algorithm[2] : 8;
+    if (of.parts > 1 && workspace_bytes < of.m * of.n * 2 * 4) return INVALID;
     return standin_enqueue(stream, "cublasLtMatmul", multiply, &of, sizeof of) == CUDA_SUCCESS ? DONE : FAILED;
 }

@@ -10,7 +10,8 @@
 //   lose_card (n: only launches on the n-th card count for that; 0: on any),
 //   lose_for_good (1: no module loads any more on a card that was lost), refuse_card (n: no module loads on the n-th card;
 //   0: on all of them modules load), other_capability (of all cards but the first; 0: that of the first),
-//   refuse_library (1: a library beside the driver finds no card that it runs on)
+//   refuse_library (1: a library beside the driver finds no card that it runs on), library_says (a status that its heuristics
+//   answer with; 0 for none), library_columns (columns up to which it takes an algorithm that it is asked of; 0 for all)
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -33,6 +34,8 @@ static uint64_t* control(Controls& controls, const char* name) {
         {"lose_for_good", &controls.lose_for_good},
         {"other_capability", &controls.other_capability},
         {"refuse_library", &controls.refuse_library},
+        {"library_says", &controls.library_says},
+        {"library_columns", &controls.library_columns},
     };
     for (const auto& [known, value] : all)
         if (strcmp(known, name) == 0) return value;
@@ -45,7 +48,7 @@ State& state() {
         State* state = new State();
         for (const char* name : {"cards", "capability", "mib", "others_mib", "driver", "pools", "multiprocessors", "seed", "threads",
                                  "late", "fail_allocation", "lose_launch", "lose_again", "fail_more", "lose_card", "refuse_card", "lose_for_good",
-                                 "other_capability", "refuse_library"}) {
+                                 "other_capability", "refuse_library", "library_says", "library_columns"}) {
             std::string variable = "THUMBFORGE_STANDIN_";
             for (const char* c = name; *c != 0; ++c) variable += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
             const char* value = getenv(variable.c_str());

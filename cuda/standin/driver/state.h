@@ -15,7 +15,7 @@
 struct Controls {
     uint64_t cards = 1, capability = 90, mib = 8192, others_mib = 0, driver = 12090, pools = 1, multiprocessors = 132, seed = 0,
              threads = 0, late = 1, fail_allocation = 0, lose_launch = 0, lose_again = 0, fail_more = 0, lose_card = 0, refuse_card = 0, lose_for_good = 0,
-             other_capability = 0, refuse_library = 0;
+             other_capability = 0, refuse_library = 0, library_says = 0, library_columns = 0;
 };
 
 struct Pool {

@@ -50,6 +50,10 @@ pub enum Control {
     OtherCapability,
     /// 1: cuBLASLt finds no card that it runs on.
     RefuseLibrary,
+    /// A status that cuBLASLt's heuristics answer with; 0 for none.
+    LibrarySays,
+    /// Columns up to which cuBLASLt takes an algorithm that it is asked of; 0 for all.
+    LibraryColumns,
 }
 
 impl Control {
@@ -74,6 +78,8 @@ impl Control {
             Self::RefuseCard => "refuse_card",
             Self::OtherCapability => "other_capability",
             Self::RefuseLibrary => "refuse_library",
+            Self::LibrarySays => "library_says",
+            Self::LibraryColumns => "library_columns",
         }
     }
 

@@ -36,6 +36,8 @@ fn what_tests_turn_is_known_to_the_library() {
         Control::RefuseCard,
         Control::OtherCapability,
         Control::RefuseLibrary,
+        Control::LibrarySays,
+        Control::LibraryColumns,
     ] {
         let before = standin.control(control);
         standin.set(control, 3);

@@ -40,6 +40,8 @@ impl Cards {
             (Control::LoseLaunch, 0),
             (Control::RefuseCard, 0),
             (Control::RefuseLibrary, 0),
+            (Control::LibrarySays, 0),
+            (Control::LibraryColumns, 0),
         ] {
             standin.set(control, value);
         }

@@ -20,8 +20,8 @@ pub enum DeviceClass {
     Cuda {
         /// Major times ten plus minor.
         capability: u32,
-        /// NVIDIA's library that multiplies in place of our kernels, with its version ("cublaslt12.9.1"): it adds in
-        /// another order.
+        /// NVIDIA's library that multiplies in place of our kernels, with its version and the card's multiprocessors
+        /// ("cublaslt12.9.1x132"): it adds in another order, which hangs on both.
         library: Option<String>,
     },
 }
@@ -257,6 +257,6 @@ mod tests {
         assert_eq!(DeviceClass::Cpu { kernels: "avx512bf16" }.to_string(), "cpu-avx512bf16");
         let cuda = |library: Option<&str>| DeviceClass::Cuda { capability: 90, library: library.map(str::to_owned) };
         assert_eq!(cuda(None).to_string(), "cuda-sm90");
-        assert_eq!(cuda(Some("cublaslt12.9.1")).to_string(), "cuda-sm90-cublaslt12.9.1");
+        assert_eq!(cuda(Some("cublaslt12.9.1x132")).to_string(), "cuda-sm90-cublaslt12.9.1x132");
     }
 }

@@ -119,7 +119,9 @@ mod with {
         };
         let class = |library: Option<String>| DeviceClass::Cuda { capability, library }.to_string();
         let library_class = match library {
-            Multiplies::Theirs { word, .. } if multiplies(found) => Some(class(Some(word.clone()))),
+            Multiplies::Theirs { word, .. } if multiplies(found) => {
+                Some(class(Some(libraries::word_on(word, card.multiprocessors))))
+            }
             _ => None,
         };
         Card {
