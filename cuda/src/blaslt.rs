@@ -504,7 +504,7 @@ fn behind(product: &Product, end: End) -> (Address, u64) {
 
 /// How a product is ended, and where it goes; `None` where our own kernel multiplies.
 fn takes(product: &Product) -> Option<(End, Mat)> {
-    let Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias } = *product;
+    let Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias, .. } = *product;
     let act = scales.is_some() || matches!(end.act, None | Some(Act::GeluTanh));
     let rounded = (bias != 0) == (end.bias != 0) && bias.is_multiple_of(ALIGN);
     if precision != Precision::Bf16 || !act || !rounded || !large(out.rows, out.cols, x.cols) {
@@ -552,6 +552,7 @@ mod tests {
             workspace: 1 << 20,
             workspace_bytes: 64 << 20,
             bias: 0,
+            in_company: false,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::error::CudaError;
 use crate::launch::attention::{Attention, Mask, Shape, Stream};
 use crate::launch::conv::Conv;
 use crate::launch::fp8::{Fp8Gemm, Fp8Mat, Fp8Rows};
-use crate::launch::gemm::Gemm;
+use crate::launch::gemm::{Gemm, Sums};
 use crate::launch::product::End;
 use crate::launch::rows::{
     Activate, Combine, Embed, GroupNorm, GroupShape, Modulate, Norm, NormShape, Positions, RelativeBias, Timestep,
@@ -57,6 +57,8 @@ pub(crate) struct Product {
     pub(crate) workspace_bytes: u64,
     /// The bias as bf16; 0 where there is none.
     pub(crate) bias: Address,
+    /// Of a program in company ([`Program::in_company`]).
+    pub(crate) in_company: bool,
 }
 
 /// Singles that rows of e4m3 are multiplied with.
@@ -99,6 +101,7 @@ pub(crate) fn workspace_bytes(program: &Program, library: LibraryBytes<'_>) -> u
             let sides @ [rows, cols, k] = [small(out.rows), small(out.cols), small(x.cols)];
             match program.weights.get(weight.0 as usize).is_some_and(|weight| weight.eights) {
                 true => Rounded::bytes(rows, k).saturating_add(library(sides, then, true)),
+                false if program.in_company => library(sides, then, false),
                 false => Gemm::workspace_bytes(rows, cols, k).max(library(sides, then, false)),
             }
         }
@@ -200,8 +203,8 @@ impl<'a, P: Parameters> Run<'a, P> {
                 let bias = bias.map_or(Ok(0), |bias| self.rounded(bias))?;
                 let (workspace, workspace_bytes) = (self.workspace, self.workspace_bytes);
                 let product = |weight: Mat| {
-                    let scales = None;
-                    Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias }
+                    let (scales, in_company) = (None, self.program.in_company);
+                    Product { precision, x, weight, scales, end, out, workspace, workspace_bytes, bias, in_company }
                 };
                 match self.views.wanted(*weight)?.eights {
                     true => {
@@ -315,8 +318,9 @@ impl<'a, P: Parameters> Run<'a, P> {
     }
 
     fn linear(&self, product: &Product, sink: &mut impl Sink) -> Result<(), Fault> {
-        let Product { precision, x, weight, end, out, workspace, .. } = *product;
-        let gemm = Gemm::new(sink.card(), precision, x, weight, &end, out, workspace)?;
+        let Product { precision, x, weight, end, out, workspace, in_company, .. } = *product;
+        let sums = if in_company { Sums::Whole } else { Sums::Parts(workspace) };
+        let gemm = Gemm::new(sink.card(), precision, x, weight, &end, out, sums)?;
         // SAFETY: all matrices are checked views of the memory or parameters of the model; `Gemm::new` found that their
         // shapes fit; the workspace is as long as it says.
         if unsafe { multiplied(product, sink) }? {

@@ -12,7 +12,7 @@ use thumbforge_cuda::cubins;
 use thumbforge_cuda::driver::{self, Context, Memory, Module, Pinned, Stream};
 use thumbforge_cuda::launch::conv::Conv;
 use thumbforge_cuda::launch::fp8::{Fp8Gemm, Fp8Mat, Fp8Rows};
-use thumbforge_cuda::launch::gemm::Gemm;
+use thumbforge_cuda::launch::gemm::{Gemm, Sums};
 use thumbforge_cuda::launch::product::{Card, End};
 use thumbforge_cuda::launch::{Launch, Mat, Then};
 use thumbforge_cuda_standin::Control;
@@ -117,7 +117,7 @@ fn tiles_do_not_change_bytes() {
             let out = mat(table.numbers(precision, &numbers(5, rows * cols)), rows, cols);
             let then = Then { kind: Then::ADD, that, ..Then::default() };
             let end = End { bias, act: Some(Act::GeluTanh), then };
-            let gemm = Gemm::new(&card, precision, x, weight, &end, out, 0).expect("it fits");
+            let gemm = Gemm::new(&card, precision, x, weight, &end, out, Sums::Parts(0)).expect("it fits");
 
             let picture = mat(table.numbers(precision, &numbers(6, rows * 16)), rows, 16);
             let kernels = mat(table.numbers(precision, &numbers(7, cols * 9 * 16)), cols, 9 * 16);
@@ -153,7 +153,9 @@ fn a_launch_beyond_a_block_s_shared_memory_is_refused_before_the_driver_is_asked
     let x = mat(table.numbers(Precision::Bf16, &numbers(1, rows * k)), rows, k);
     let weight = mat(table.numbers(Precision::Bf16, &numbers(2, cols * k)), cols, k);
     let out = mat(table.numbers(Precision::Bf16, &numbers(3, rows * cols)), rows, cols);
-    let of = |card: &Card| Gemm::new(card, Precision::Bf16, x, weight, &End::default(), out, 0).expect("it fits");
+    let of = |card: &Card| {
+        Gemm::new(card, Precision::Bf16, x, weight, &End::default(), out, Sums::Parts(0)).expect("it fits")
+    };
     let calls = |name: &str| cards.standin.calls().into_iter().find(|(of, _)| of == name).map_or(0, |(_, count)| count);
     let asked = || ["cuFuncSetAttribute", "cuLaunchKernel"].map(calls);
     let gemm = of(&FEW);

@@ -122,6 +122,15 @@ pub struct CardMemory {
     pub refused: u64,
 }
 
+/// What it may cost to find out how a picture is let in.
+#[derive(Debug, Clone, Copy)]
+pub enum Leave<'a> {
+    /// Nothing beyond opening a model: somebody looks whether a picture is there.
+    Look,
+    /// A model may be read whole, which takes seconds to minutes, until somebody stops it.
+    Read(&'a Cancel),
+}
+
 /// How a picture is let in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admitted {
@@ -132,19 +141,12 @@ pub struct Admitted {
 }
 
 /// What saves memory and changes pixels, where a picture does not fit without it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Saves {
-    /// Words of `allow_lossy` that this device could save by, and nobody allowed.
+    /// Words of `allow_lossy` that this device could save by, and nobody allowed; none where nobody knows.
     pub allow: Vec<&'static str>,
     /// Why weights are not kept in eight bits although they may be. It fits behind "since ".
     pub unsound: Option<String>,
-}
-
-impl Default for Saves {
-    /// What every device could save by, where nobody knows what was allowed.
-    fn default() -> Self {
-        Self { allow: vec!["tiled-vae"], unsound: None }
-    }
 }
 
 impl Saves {
@@ -257,9 +259,9 @@ pub trait Engine: Send + Sync {
     /// Whether there is room for a picture, before it is begun.
     ///
     /// # Errors
-    /// [`EngineError::OutOfMemory`], or why it cannot be drawn at all.
-    fn admit(&self, order: &Order<'_>) -> Result<Admitted, EngineError> {
-        let _ = order;
+    /// [`EngineError::OutOfMemory`], why it cannot be drawn at all, or that more would have to be read than may be.
+    fn admit(&self, order: &Order<'_>, leave: Leave<'_>) -> Result<Admitted, EngineError> {
+        let _ = (order, leave);
         Ok(Admitted::default())
     }
 

@@ -35,7 +35,7 @@ use crate::clock::Clock;
 use crate::compose::{self, masked};
 use crate::dispatch::{Acts, Called, Dispatcher, Event, GateLimits, Offer, Offers, Planned, State};
 use crate::engine::local::asked::{LOSSY, Lossy};
-use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines};
+use crate::engine::{self, Cancel, Control, Drawn, EngineError, Engines, Leave};
 use crate::fonts::Fonts;
 use crate::journal::ledger::{self, Art, Settled};
 use crate::journal::ways::{self, Way};
@@ -87,13 +87,14 @@ pub struct Tools {
 const MODEL_ENGINE: &str = "local";
 
 enum Task {
-    Plan(JobId),
+    Plan(JobId, Cancel),
     Draw { job: JobId, attempt: u32, route: Box<Route>, art: Option<RealisedKey>, cancel: Cancel },
 }
 
 /// What runs for a job, so that it can be stopped.
 enum Running {
-    Drawing(Cancel),
+    /// A worker that plans or draws it.
+    Here(Cancel),
     Calling(CancellationToken),
 }
 
@@ -150,13 +151,16 @@ impl Executor {
 impl Acts for Executor {
     fn plan(&mut self, job: JobId) {
         self.publisher.state(job, JobState::Planning);
-        self.hand_out(Task::Plan(job));
+        // Mostly milliseconds; a model that is measured first is read whole.
+        let cancel = Cancel::default();
+        self.running.lock().insert(job, Running::Here(cancel.clone()));
+        self.hand_out(Task::Plan(job, cancel));
     }
 
     fn draw(&mut self, job: JobId, attempt: u32, route: Box<Route>, art: Option<RealisedKey>) {
         self.publisher.state(job, JobState::Running);
         let cancel = Cancel::default();
-        self.running.lock().insert(job, Running::Drawing(cancel.clone()));
+        self.running.lock().insert(job, Running::Here(cancel.clone()));
         if route.engine != MODEL_ENGINE || art.is_none() {
             return self.hand_out(Task::Draw { job, attempt, route, art, cancel });
         }
@@ -202,7 +206,7 @@ impl Acts for Executor {
 
     fn stop(&mut self, job: JobId) {
         match self.running.lock().get(&job) {
-            Some(Running::Drawing(cancel)) => cancel.raise(),
+            Some(Running::Here(cancel)) => cancel.raise(),
             Some(Running::Calling(cancelled)) => cancelled.cancel(),
             None => {}
         }
@@ -235,8 +239,9 @@ impl Worker {
     fn run(&self, tasks: &Receiver<Task>) {
         while let Ok(task) = tasks.recv() {
             match task {
-                Task::Plan(job) => {
-                    let planned = guarded(|| self.tools.plan(job)).unwrap_or_else(Planned::Refused);
+                Task::Plan(job, cancel) => {
+                    let planned = guarded(|| self.tools.plan(job, &cancel)).unwrap_or_else(Planned::Refused);
+                    self.running.lock().remove(&job);
                     // Before what was planned with it, so that a gate that was shut is open again when the job comes to it.
                     if let Some(changed) = self.tools.market_changed() {
                         self.dispatcher.tell_blocking(changed);
@@ -358,11 +363,11 @@ impl Tools {
         Case::new(spec, planned, repairs, in_true_type)
     }
 
-    fn plan(&self, job: JobId) -> Planned {
+    fn plan(&self, job: JobId, stop: &Cancel) -> Planned {
         if let Some(ending) = self.ended(job) {
             return Planned::Ended(ending);
         }
-        let mut planned = self.planned(job);
+        let mut planned = self.planned(job, stop);
         // A device that turns out to be gone is planned for no more, so the next turn finds what is left.
         for _ in 1..PLANS_MAX {
             match &planned {
@@ -371,14 +376,14 @@ impl Tools {
                 }
                 _ => break,
             }
-            planned = self.planned(job);
+            planned = self.planned(job, stop);
         }
         planned.unwrap_or_else(|stopped| Planned::Refused(stopped.failure))
     }
 
-    fn planned(&self, job: JobId) -> Result<Planned, Stopped> {
+    fn planned(&self, job: JobId, stop: &Cancel) -> Result<Planned, Stopped> {
         let case = self.case(job)?;
-        self.place(&case)
+        self.place(&case, Leave::Read(stop))
     }
 
     /// What the dispatcher is to hear when settings, models or budgets have changed since it last did.
@@ -392,7 +397,7 @@ impl Tools {
     }
 
     /// From the store, drawn here, or bought.
-    fn place(&self, case: &Case) -> Result<Planned, Stopped> {
+    fn place(&self, case: &Case, leave: Leave<'_>) -> Result<Planned, Stopped> {
         let market = self.shelf.now();
         let spec = &case.asked.spec;
         let routes = self.routes_on(case, &market)?;
@@ -401,7 +406,7 @@ impl Tools {
                            more; ask for it again";
             return Err(Failure::new(ErrorCode::ModelUnavailable, message).into());
         }
-        if let Some((render, _)) = self.found_again(case, &routes, &market)? {
+        if let Some((render, _)) = self.found_again(case, &routes, &market, leave)? {
             return Ok(Planned::Cached(Box::new(render)));
         }
         let mut no_room = None;
@@ -424,7 +429,7 @@ impl Tools {
             if route.purchase.is_some() {
                 continue;
             }
-            match self.admitted(spec, route) {
+            match self.admitted(spec, route, leave) {
                 Ok(route) => {
                     let key = route.realisation.key(case.planned);
                     if let Some(render) = self.answer(case, key) {
@@ -498,6 +503,7 @@ impl Tools {
         case: &Case,
         routes: &[Route],
         market: &Market,
+        leave: Leave<'_>,
     ) -> Result<Option<(Render, Vec<u8>)>, Failure> {
         let (true, true, Some(first)) = (case.repairs.is_empty(), case.may_take_steps(), routes.first()) else {
             return Ok(None);
@@ -521,7 +527,7 @@ impl Tools {
             })
         };
         let admitted =
-            || is_model && lossy() && self.admitted(&there.asked.spec, &last).is_ok_and(|route| leads(&route));
+            || is_model && lossy() && self.admitted(&there.asked.spec, &last, leave).is_ok_and(|route| leads(&route));
         if !leads(&last) && !admitted() {
             return Ok(None);
         }
@@ -546,9 +552,9 @@ impl Tools {
     }
 
     /// A route on this machine, with what it gives up to fit into memory.
-    fn admitted(&self, spec: &JobSpec, route: &Route) -> Result<Route, EngineError> {
+    fn admitted(&self, spec: &JobSpec, route: &Route, leave: Leave<'_>) -> Result<Route, EngineError> {
         let Some(engine) = self.engines.get(&route.engine) else { return Ok(route.clone()) };
-        let admitted = engine.admit(&engine::Order::new(spec, route))?;
+        let admitted = engine.admit(&engine::Order::new(spec, route), leave)?;
         let mut route = route.clone();
         route.realisation.settings.extend(admitted.settings);
         route.memory = admitted.memory;
@@ -605,7 +611,7 @@ impl Tools {
         let first = self.store.render(route.realisation.key(case.planned)).filter(|(render, _)| case.takes(render));
         match first {
             Some(found) => Ok(Some(found)),
-            None => self.found_again(&case, std::slice::from_ref(&route), &self.shelf.now()),
+            None => self.found_again(&case, std::slice::from_ref(&route), &self.shelf.now(), Leave::Look),
         }
     }
 
@@ -687,7 +693,7 @@ impl Tools {
         if let Some(image) = &draft {
             let (has_file, kept, credits) = (file.is_some(), kept.as_ref(), drawn.credits.as_slice());
             let accepted = Accepted { job, attempt: number, route, image, has_file, kept, credits, verdict };
-            let mended = self.enlarge(case, accepted)?;
+            let mended = self.enlarge(case, accepted, control.cancel())?;
             return Ok(Tried::Further(case.repairs.len() as u32 + 1, Box::new(mended)));
         }
         drawn.credits.extend(self.credits_of_draft(case, route));

@@ -78,6 +78,16 @@ pub(super) const TILES: &[(Tile, u32)] = &[
     (SINGLES_ODD, 0),
 ];
 
+/// How k is added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sums {
+    /// In as many parts as fill a card, by rows, columns and k. Their sums lie at this address, a multiple of 16 with room for
+    /// [`Gemm::workspace_bytes`]; it may be 0 where that is 0.
+    Parts(Address),
+    /// In one part, whatever the shape: a row has the same bytes however many are multiplied with it.
+    Whole,
+}
+
 /// A product. Where [`Gemm::finish`] gives something, that runs after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gemm {
@@ -87,8 +97,7 @@ pub struct Gemm {
 }
 
 impl Gemm {
-    /// `out = end(x · weightᵀ)`, all in `precision` but for the bias. `workspace` has room for
-    /// [`Gemm::workspace_bytes`], at a multiple of 16; it may be 0 where that is 0.
+    /// `out = end(x · weightᵀ)`, all in `precision` but for the bias.
     ///
     /// `out` may lie on what `end` combines with, element on element.
     ///
@@ -101,7 +110,7 @@ impl Gemm {
         weight: Mat,
         end: &End,
         out: Mat,
-        workspace: Address,
+        sums: Sums,
     ) -> Result<Self, Misfit> {
         let what = "a product";
         let number = precision.bytes() as u64;
@@ -115,7 +124,10 @@ impl Gemm {
             );
             return Err(Misfit { what, reason });
         }
-        let splits = splits(out.rows, out.cols, x.cols);
+        let (splits, workspace) = match sums {
+            Sums::Parts(workspace) => (splits(out.rows, out.cols, x.cols), workspace),
+            Sums::Whole => (1, 0),
+        };
         if splits > 1 && (workspace == 0 || !workspace.is_multiple_of(16)) {
             return Err(Misfit { what, reason: format!("sums of {splits} parts of k cannot lie at {workspace:#x}") });
         }
@@ -145,7 +157,7 @@ impl Gemm {
         Ok(Self { args, tile, precision })
     }
 
-    /// Bytes of workspace for an outcome of `rows` and `cols` from `k` products each; the same on every card.
+    /// Bytes that [`Sums::Parts`] takes for an outcome of `rows` and `cols` from `k` products each; the same on every card.
     pub fn workspace_bytes(rows: u32, cols: u32, k: u32) -> u64 {
         match splits(rows, cols, k) {
             1 => 0,

@@ -2,7 +2,7 @@
 //!
 //! Blocks compute tiles of the outcome. All tiles add up the numbers of k in one order, so which tile is taken changes how
 //! long a product takes and not its bytes; how many parts k is split into does change them, so that hangs on the shape
-//! alone and never on the card.
+//! alone and never on the card, and where rows are a company's k is in one part ([`super::gemm::Sums`]).
 
 use thumbforge_diffusion::graph::Act;
 

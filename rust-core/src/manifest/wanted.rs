@@ -98,7 +98,7 @@ impl Expansion {
 /// What people should know of a plan that is right all the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Warning {
-    /// For machines: `model_retired`, `model_retires` or `lossy`.
+    /// For machines: `model_retired`, `model_retires`, `lossy`, or `lossy_memory` of what was drawn.
     pub code: &'static str,
     /// For people.
     pub message: String,

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::error::DiffusionError;
 use crate::param::{Param, Params};
 use crate::rows::{self, eights};
 
@@ -59,11 +60,21 @@ impl fmt::Display for Worst {
 /// The row that loses most of all parameters with a wanted name; adapters count as they are added. `None` without any.
 ///
 /// It reads all of them, on a bounded number of threads: some ten nanoseconds a number and thread beside the reading.
-pub fn worst(params: &Params, wanted: &dyn Fn(&str) -> bool) -> Option<Worst> {
+///
+/// # Errors
+/// [`DiffusionError::Cancelled`] where `stopped` said so, which every thread asks between two matrices.
+pub fn worst(
+    params: &Params,
+    wanted: &dyn Fn(&str) -> bool,
+    stopped: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Worst>, DiffusionError> {
     let all: Vec<(&String, &Param)> = params.0.iter().filter(|(name, _)| wanted(name)).collect();
     let (next, worst) = (AtomicUsize::new(0), Mutex::new(None::<Worst>));
     let measure = || {
         while let Some((name, param)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if stopped() {
+                return;
+            }
             let Some((row, error)) = of(param) else { continue };
             let found = Worst { name: (*name).clone(), row, error };
             let mut worst = worst.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +88,11 @@ pub fn worst(params: &Params, wanted: &dyn Fn(&str) -> bool) -> Option<Worst> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(all.len());
     // A thread that panics ends all of it when the scope does.
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(measure))));
-    worst.into_inner().unwrap_or_else(PoisonError::into_inner)
+    // Asked once more: a thread that saw it left matrices out.
+    if stopped() {
+        return Err(DiffusionError::Cancelled);
+    }
+    Ok(worst.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The row of a matrix that loses most, and what it loses; the first of equals. `None` where it has no numbers.
@@ -193,7 +208,7 @@ mod tests {
         });
         let of = |names: &[(&str, &Param)]| {
             let params = names.iter().map(|(name, param)| ((*name).to_owned(), (*param).clone())).collect();
-            worst(&Params(params), &|name| name.starts_with("blocks."))
+            worst(&Params(params), &|name| name.starts_with("blocks."), &|| false).expect("nobody stopped it")
         };
         assert_eq!(of(&[("first.weight", &spoilt)]), None);
         let found = of(&[("blocks.0.weight", &sound), ("first.weight", &spoilt)]).expect("a matrix");
@@ -201,6 +216,8 @@ mod tests {
         let found = of(&[("blocks.0.weight", &sound), ("blocks.1.weight", &spoilt), ("blocks.2.weight", &spoilt)]);
         let found = found.expect("a matrix");
         assert!(!found.is_sound());
+        let all = Params([("blocks.0.weight".to_owned(), sound)].into());
+        assert!(matches!(worst(&all, &|_| true, &|| true), Err(DiffusionError::Cancelled)));
         let says =
             "row 2 of blocks.1.weight would lose 100.00 % of its smaller half to rounding, and 6.25 % is the most";
         assert_eq!(found.to_string(), says);

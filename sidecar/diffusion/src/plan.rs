@@ -74,6 +74,10 @@ pub struct Program {
     pub precision: Precision,
     /// Bytes of scratch memory.
     pub scratch_bytes: u64,
+    /// Whether it runs in company: its rows are those of however many pictures and prompts run at once, which layouts, queues
+    /// and shortages of memory decide and no key names. What a device makes of one row must then hang on how many follow it
+    /// in no way; elsewhere a device may choose by rows, as where it splits a sum to keep all of itself busy.
+    pub in_company: bool,
 }
 
 /// A placed buffer.
@@ -114,7 +118,8 @@ impl Program {
         });
         let buffers = buffers.collect();
         let (id, scratch_bytes) = (ProgramId::next(), placed.bytes);
-        Self { id, ops: graph.ops, buffers, weights: graph.weights, kept, precision, scratch_bytes }
+        let (ops, weights, in_company) = (graph.ops, graph.weights, false);
+        Self { id, ops, buffers, weights, kept, precision, scratch_bytes, in_company }
     }
 
     /// Which one it is.
@@ -126,6 +131,12 @@ impl Program {
     #[must_use]
     pub fn renewed(self) -> Self {
         Self { id: ProgramId::next(), ..self }
+    }
+
+    /// The same for pictures in company ([`Program::in_company`]).
+    #[must_use]
+    pub fn in_company(self) -> Self {
+        Self { in_company: true, ..self.renewed() }
     }
 
     /// The buffer of `value`.

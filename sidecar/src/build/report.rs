@@ -1,5 +1,6 @@
 //! The report of a build, plan or generation: the JSON that scripts read, and the counts that people read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,6 +14,8 @@ use thumbforge_core::model::ModelId;
 use thumbforge_core::plan::{Action, KeepReason};
 use thumbforge_core::repair::Repaired;
 use thumbforge_core::verdict::Verdict;
+
+use crate::engine::local::asked::LOSSY;
 
 /// What became, or would become, of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -101,6 +104,9 @@ pub struct Item {
     /// The retired model that was asked for and that its model replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
+    /// What it gave up of its pixels to fit into memory: words of `allow_lossy`, joined by `+`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lossy: Option<String>,
     /// The seed that it was drawn with.
     pub seed: Option<u64>,
     /// Draft or final.
@@ -146,6 +152,7 @@ impl Item {
             model: wanted.recipe.model.as_ref().map(ToString::to_string),
             placeholder_for: None,
             replaces: None,
+            lossy: None,
             seed: wanted.recipe.seed,
             tier: wanted.recipe.tier.word().to_owned(),
             attempts: 0,
@@ -215,6 +222,7 @@ impl Item {
         self.model = Some(render.model.to_string());
         self.placeholder_for = render.placeholder_for.as_ref().map(ToString::to_string);
         self.replaces = render.replaces.as_ref().map(ToString::to_string);
+        self.lossy = render.realisation.settings.get(LOSSY).cloned();
         self.seed = Some(render.realisation.seed);
         self.attempts = attempts;
         self.cost_micros_usd = if cached { 0 } else { render.cost_micros_usd };
@@ -326,15 +334,68 @@ impl Report {
         report.items = items;
         report
     }
+
+    /// What people should know of pictures that are there now and gave up pixels to fit into memory: one line for all.
+    pub fn lossy(&self) -> Option<Warning> {
+        let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+        let made = self.items.iter().filter(|item| item.state == ItemState::Done);
+        made.filter_map(|item| item.lossy.as_deref()).for_each(|word| *words.entry(word).or_default() += 1);
+        let all: usize = words.values().sum();
+        let counts: Vec<String> = words.iter().map(|(word, count)| format!("{word} {count}")).collect();
+        let message = format!(
+            "{all} of {} pictures gave up exactness to fit into memory ({}); `lossy` of each in the report says what, as does \
+             `thumbforge show`",
+            self.planned,
+            counts.join(", ")
+        );
+        (all > 0).then_some(Warning { code: "lossy_memory", message })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::output::provenance::tests::recipe;
 
     #[track_caller]
     fn check(path: &str, said: &str) {
         assert_eq!(plain(Path::new(path)), said);
+    }
+
+    /// What a report says whose pictures are in these states and gave up these words.
+    #[track_caller]
+    fn told(pictures: &[(ItemState, &str)], expected: Option<&str>) {
+        let recipe = recipe();
+        let wanted = Wanted {
+            asset: AssetRef { name: "a".to_owned(), locale: "en".to_owned() },
+            output: "a.png".to_owned(),
+            profile: None,
+            planned: recipe.planned_key(),
+            recipe,
+            priority: 0,
+            terms: Arc::default(),
+        };
+        let item = |(state, lossy): &(ItemState, &str)| Item {
+            lossy: (!lossy.is_empty()).then(|| (*lossy).to_owned()),
+            ..Item::new(&wanted, *state)
+        };
+        let report = Report::of(Path::new("/games"), pictures.iter().map(item).collect(), 0, 0);
+        let said = report.lossy();
+        assert!(said.iter().all(|warning| warning.code == "lossy_memory"));
+        let starts = |expected: &str| said.as_ref().is_some_and(|said| said.message.starts_with(expected));
+        assert!(expected.map_or(said.is_none(), starts), "{said:?}");
+    }
+
+    #[test]
+    fn one_line_says_how_many_pictures_gave_up_what() {
+        use ItemState::{Done, Failed};
+        told(&[], None);
+        told(&[(Done, ""), (Failed, "fp8")], None);
+        told(&[(Done, "fp8"), (Done, "")], Some("1 of 2 pictures gave up exactness to fit into memory (fp8 1); "));
+        let mixed = [(Done, "tiled-vae"), (Done, "fp8"), (Done, ""), (Done, "fp8"), (Failed, "")];
+        told(&mixed, Some("3 of 5 pictures gave up exactness to fit into memory (fp8 2, tiled-vae 1); "));
     }
 
     #[test]

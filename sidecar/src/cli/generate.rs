@@ -286,6 +286,9 @@ fn say(context: &Context, item: &Item, path: &std::path::Path) {
     if item.cost_micros_usd > 0 {
         eprintln!("it cost {}", Micros(item.cost_micros_usd));
     }
+    if let Some(lossy) = &item.lossy {
+        eprintln!("note: it gave up exactness to fit into memory ({lossy})");
+    }
     for finding in item.verdict.iter().flat_map(|verdict| &verdict.findings) {
         eprintln!("note: {}", finding.message);
     }

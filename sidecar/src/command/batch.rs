@@ -252,7 +252,8 @@ impl Batch {
         let Self { order, project, survey, events, began, .. } = self;
         let elapsed_ms = began.elapsed().as_millis() as u64;
         let report = Report::of(&project.root, items, survey.plan.orphans.len(), elapsed_ms);
-        let report = Report { warnings: project.expansion.warnings.clone(), ..report };
+        let warnings = project.expansion.warnings.iter().cloned().chain(report.lossy()).collect();
+        let report = Report { warnings, ..report };
         let mut ended = Ended {
             refused: refused(&report, &order, &project, &survey),
             project,

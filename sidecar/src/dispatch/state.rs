@@ -644,8 +644,7 @@ impl State {
                 self.leave_gate(job);
                 self.finish(job, None, stop.ending(), None, effects);
             }
-            Phase::Planning { .. }
-            | Phase::Starting { .. }
+            Phase::Starting { .. }
             | Phase::Mending { .. }
             | Phase::Reserving { .. }
             | Phase::Settling { .. }
@@ -655,7 +654,8 @@ impl State {
                 entry.stopping = Some(stop);
                 effects.push(Effect::Tell(job, late()));
             }
-            Phase::Drawing { .. } | Phase::Calling { .. } => {
+            // To plan may mean to read a model whole.
+            Phase::Planning { .. } | Phase::Drawing { .. } | Phase::Calling { .. } => {
                 entry.stopping = Some(stop);
                 effects.push(Effect::Stop(job));
             }

@@ -155,8 +155,8 @@ fn a_job_is_cancelled_wherever_it_stands() {
     state.apply(Event::Accepted(job(2, Lane::Batch, "a")), 0);
     let effects = state.apply(Event::Cancel(JobId(2)), 0);
     assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("cancelled"));
-    // Planning: as soon as the router has answered.
-    assert!(state.apply(Event::Cancel(JobId(1)), 0).is_empty());
+    // Planning: the router is told, and it ends as soon as that has answered.
+    assert_eq!(state.apply(Event::Cancel(JobId(1)), 0), [Effect::Stop(JobId(1))]);
     let effects = state.apply(draw(1, 1), 0);
     assert_eq!(answer(&state.apply(durable(&effects), 0)), Some("cancelled"));
     // Drawing: the engine is told, and a picture that came all the same is kept.

@@ -19,7 +19,7 @@ use thumbforge_core::image::ImageBuf;
 use thumbforge_core::recipe::{Dtype, Tier};
 use thumbforge_core::terms::Terms;
 
-use super::{Admitted, CardMemory, Control, Drawn, Engine, EngineError, Order};
+use super::{Admitted, CardMemory, Control, Drawn, Engine, EngineError, Leave, Order, Saves};
 use crate::output::png::{self, DecodeLimits};
 use crate::router::{EngineCard, Field, LocalModel, LocalModels};
 use crate::store::Store;
@@ -209,12 +209,12 @@ impl Engine for Local {
         terms.weights.as_ref().map(|own| self.shelf.own(own).map(|(_, model)| model)).transpose()
     }
 
-    fn admit(&self, order: &Order<'_>) -> Result<Admitted, EngineError> {
+    fn admit(&self, order: &Order<'_>, leave: Leave<'_>) -> Result<Admitted, EngineError> {
         let asked = self.asked(order)?;
         let seats = self.seats(order, asked.shape.dtype)?;
         let pictures = order.terms.images_per_call.unwrap_or(1) as usize;
         let may = |word: &str| may_give(order, word);
-        let (lossy, plan) = ladder::descend(&seats, &asked, pictures, &may, &self.unsound)?;
+        let (lossy, plan) = ladder::descend(&seats, &asked, pictures, &may, (&self.unsound, leave))?;
         // What is given up stands in the key; a picture that gives up nothing has the key that it would have anywhere.
         let settings = match lossy {
             Lossy::NONE => BTreeMap::new(),
@@ -228,13 +228,13 @@ impl Engine for Local {
         let (reply, heard) = bounded(REPLIES_MAX);
         let per_call = order.terms.images_per_call.unwrap_or(1) as usize;
         let seats = self.seats(order, asked.shape.dtype)?;
-        let ask = Ask { asked, lane: order.lane, per_call, cancel: control.cancel().clone(), reply };
+        let ask = Ask { asked: asked.clone(), lane: order.lane, per_call, cancel: control.cancel().clone(), reply };
         let _turn = self.seat(&seats, ask)?;
         loop {
             match heard.recv_timeout(CANCEL_LOOK) {
                 Ok(Reply::Step(done, of)) => control.step(done, of),
                 Ok(Reply::Done(result)) => {
-                    let painted = result?;
+                    let painted = result.map_err(|err| advised(err, &seats, &asked, order))?;
                     return Ok(Drawn { image: painted.image, credits: Vec::new(), findings: painted.findings });
                 }
                 // The model thread finds it cancelled when its turn comes, or goes on with the others of its call.
@@ -245,6 +245,17 @@ impl Engine for Local {
                 }
             }
         }
+    }
+}
+
+/// A refusal with what else would save memory, which the thread that drew does not know.
+fn advised(err: EngineError, seats: &[&dyn Draws], asked: &Asked, order: &Order<'_>) -> EngineError {
+    match err {
+        EngineError::OutOfMemory { needed_bytes, free_bytes, .. } => {
+            let allow = ladder::allow(seats, asked, &|word| may_give(order, word));
+            EngineError::OutOfMemory { needed_bytes, free_bytes, saves: Saves { allow, unsound: None } }
+        }
+        err => err,
     }
 }
 

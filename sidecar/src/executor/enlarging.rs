@@ -12,7 +12,7 @@ use thumbforge_core::verdict::Verdict;
 
 use super::case::Case;
 use super::{MODEL_ENGINE, Tools, budgets};
-use crate::engine::EngineError;
+use crate::engine::{Cancel, EngineError, Leave};
 use crate::journal::ledger::{self, Art};
 use crate::output::png;
 use crate::output::provenance::{Credit, Provenance};
@@ -67,7 +67,7 @@ impl Tools {
     ///
     /// # Errors
     /// Why the model that was asked for cannot enlarge it, or the draft cannot be kept.
-    pub(super) fn enlarge(&self, case: &Case, draft: Accepted<'_>) -> Result<Mended, Failure> {
+    pub(super) fn enlarge(&self, case: &Case, draft: Accepted<'_>, stop: &Cancel) -> Result<Mended, Failure> {
         let route = draft.route;
         let how = case.spec.recipe.draft.as_ref();
         let named = how.and_then(|draft| draft.model.clone());
@@ -88,7 +88,7 @@ impl Tools {
                 self.pins.lock().insert(draft.job, vec![pin]);
                 let by = Enlarger { model, image };
                 let is_free = how.is_some_and(|draft| draft.enlarge == Enlarge::Auto);
-                match self.check_enlarger(draft.job, case, &by) {
+                match self.check_enlarger(draft.job, case, &by, stop) {
                     Ok(Room::Enough) => Some(by),
                     // `auto` says that resampling will do where a model has no room or no money.
                     Ok(Room::None(_)) if is_free => None,
@@ -102,7 +102,7 @@ impl Tools {
     }
 
     /// Before the step is written down: whether a model can do it, and has room or money for it.
-    fn check_enlarger(&self, job: JobId, case: &Case, by: &Enlarger) -> Result<Room, Failure> {
+    fn check_enlarger(&self, job: JobId, case: &Case, by: &Enlarger, stop: &Cancel) -> Result<Room, Failure> {
         let hint = "name another with `draft.model`, or resample with `draft.enlarge = \"lanczos\"`";
         let explained = |failure: Failure| {
             let why = failure.message.strip_prefix("failed to ").unwrap_or(&failure.message).to_owned();
@@ -118,7 +118,7 @@ impl Tools {
             return Err(Failure::new(ErrorCode::ModelUnavailable, message));
         };
         let Some(purchase) = &route.purchase else {
-            return match self.admitted(&asked.spec, route) {
+            return match self.admitted(&asked.spec, route, Leave::Read(stop)) {
                 Ok(_) => Ok(Room::Enough),
                 Err(err @ EngineError::OutOfMemory { .. }) => Ok(Room::None(explained(err.failure()))),
                 Err(err) => Err(explained(err.failure())),

@@ -10,7 +10,8 @@ fn mat(at: Address, rows: u32, cols: u32) -> Mat {
 
 fn product(card: &Card, precision: Precision, rows: u32, cols: u32, k: u32) -> Gemm {
     let (x, weight) = (mat(1 << 20, rows, k), mat(1 << 30, cols, k));
-    Gemm::new(card, precision, x, weight, &End::default(), mat(1 << 40, rows, cols), 1 << 50).expect("it fits")
+    Gemm::new(card, precision, x, weight, &End::default(), mat(1 << 40, rows, cols), Sums::Parts(1 << 50))
+        .expect("it fits")
 }
 
 #[test]
@@ -66,9 +67,22 @@ fn parts_hang_on_the_shape_alone() {
 }
 
 #[test]
+fn in_company_nothing_is_split() {
+    for [rows, cols, k] in [[64, 64, 1536], [2, 1536, 2048], [7, 5, 3001]] {
+        let (x, weight, out) = (mat(1 << 20, rows, k), mat(1 << 30, cols, k), mat(1 << 40, rows, cols));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let made = |sums| Gemm::new(&CARD, precision, x, weight, &End::default(), out, sums).expect("it fits");
+            let (whole, parts) = (made(Sums::Whole), made(Sums::Parts(1 << 50)));
+            assert_eq!((whole.args.splits, whole.args.partial, whole.finish()), (1, 0, None), "{rows} x {cols} x {k}");
+            assert!(whole.args.part >= k && parts.args.splits > 1, "{rows} x {cols} x {k}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_told() {
     let check = |x: Mat, weight: Mat, out: Mat, workspace: Address, expected: Option<&str>| {
-        let made = Gemm::new(&CARD, Precision::Bf16, x, weight, &End::default(), out, workspace);
+        let made = Gemm::new(&CARD, Precision::Bf16, x, weight, &End::default(), out, Sums::Parts(workspace));
         let told = made.as_ref().err().map(|misfit| misfit.reason.as_str());
         match expected {
             None => assert_eq!(told, None),

@@ -81,7 +81,8 @@ impl Denoiser {
             width,
             text,
         };
-        let prepare = Program::new(mmdit::prepare(config, shape(at_once, prompts), steps)?, precision);
+        // Its texts are copied for every picture that is drawn at once.
+        let prepare = Program::new(mmdit::prepare(config, shape(at_once, prompts), steps)?, precision).in_company();
 
         let together = if layout.guided == Guided::Together { prompts } else { 1 };
         let mut kinds = Vec::new();
@@ -100,7 +101,7 @@ impl Denoiser {
             if layout.eights {
                 graph.in_eights(&mmdit::in_eights);
             }
-            Ok((kind, Program::new(graph, precision)))
+            Ok((kind, Program::new(graph, precision).in_company()))
         };
         let calls = kinds.into_iter().map(of_kind).collect::<Result<Vec<_>, _>>()?;
 

@@ -1,17 +1,20 @@
 //! Whether models survive eight bits: measured once for what they hold, the first time that they would be kept so.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use thumbforge_diffusion::eights::{self, Worst};
 use thumbforge_diffusion::mmdit;
 
-use super::super::EngineError;
+use super::super::{EngineError, Leave};
 use super::asked::{Files, Weight};
 use super::kept::Kept;
 use super::sd3;
+
+/// How soon whoever waits for a model that somebody else measures hears that it is stopped.
+const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// The row that loses most. Its share is in millionths, for JSON has no infinity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,27 +38,41 @@ impl Eights {
     }
 
     /// Why a model's matrices are not kept in eight bits, where they would not survive it; it fits behind "since ". The
-    /// first time all of them are read.
+    /// first time all of them are read: gigabytes, which takes a processor seconds and a slow disk minutes.
     ///
     /// # Errors
-    /// When its files cannot be opened.
-    pub(crate) fn unsound(&self, files: &Files) -> Result<Option<String>, EngineError> {
-        let name = name(files);
-        let known = |name: &Option<String>| name.as_ref().and_then(|name| self.kept.get(name));
-        if let Some(known) = known(&name) {
+    /// When its files cannot be opened, when somebody stops it, or when it is not known and may not be read.
+    pub(crate) fn unsound(&self, files: &Files, leave: Leave<'_>) -> Result<Option<String>, EngineError> {
+        // Every model is hashed before it is planned for. Without its name it would be read for each picture.
+        let name = name(files).ok_or_else(|| {
+            EngineError::Internal("a model is to be measured for eight bits, and nobody has hashed it".to_owned())
+        })?;
+        if let Some(known) = self.kept.get(&name) {
             return Ok(known.unsound());
         }
-        let _measuring = self.measuring.lock();
-        if let Some(known) = known(&name) {
+        let Leave::Read(stop) = leave else {
+            return Err(EngineError::Failed(
+                "say what eight bits would do to the model: it is not measured yet, and a look-up does not".to_owned(),
+            ));
+        };
+        let _measuring = loop {
+            match self.measuring.try_lock_for(STOP_LOOK) {
+                Some(measuring) => break measuring,
+                None if stop.is_raised() => return Err(EngineError::Cancelled),
+                None => {}
+            }
+        };
+        if let Some(known) = self.kept.get(&name) {
             return Ok(known.unsound());
         }
         let (weights, began) = (sd3::open_weights(files)?, Instant::now());
-        let Some(worst) = eights::worst(&weights.mmdit.params, &mmdit::in_eights) else { return Ok(None) };
-        tracing::info!("in {} ms it was found that of eight bits {worst}", began.elapsed().as_millis());
+        let model = files.model.display();
+        tracing::info!(%model, "its matrices are read whole, once, to find out what eight bits would take from them");
+        let worst = eights::worst(&weights.mmdit.params, &mmdit::in_eights, &|| stop.is_raised());
+        let Some(worst) = worst.map_err(sd3::told)? else { return Ok(None) };
+        tracing::info!(%model, "in {} ms it was found that of eight bits {worst}", began.elapsed().as_millis());
         let known = Known::of(worst);
-        if let Some(name) = name {
-            self.kept.put(name, known.clone());
-        }
+        self.kept.put(name, known.clone());
         Ok(known.unsound())
     }
 }
@@ -89,6 +106,7 @@ fn name(files: &Files) -> Option<String> {
 mod tests {
     use thumbforge_core::id::ContentHash;
 
+    use super::super::super::Cancel;
     use super::*;
 
     #[test]
@@ -104,6 +122,25 @@ mod tests {
         (0..all.len()).for_each(|at| assert!(!all[..at].contains(&all[at]), "{at}"));
         assert_eq!(name(&Files { model: "elsewhere".into(), ..files(1, &[]) }), Some(all[0].clone()));
         assert_eq!(name(&Files::default()), None);
+    }
+
+    #[test]
+    fn a_look_up_measures_nothing_and_whoever_waits_can_be_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (eights, stop) = (Eights::new(folder.path()), Cancel::default());
+        let files = Files { weights: Some(ContentHash([1; 32])), model: "nowhere".into(), ..Files::default() };
+        let said = |files: &Files, leave| eights.unsound(files, leave).expect_err("it is not known").to_string();
+        assert!(said(&files, Leave::Look).contains("it is not measured yet"));
+        // Who may read it opens it.
+        assert!(said(&files, Leave::Read(&stop)).contains("nowhere"));
+        assert!(said(&Files::default(), Leave::Read(&stop)).contains("nobody has hashed it"));
+        let measuring = eights.measuring.lock();
+        stop.raise();
+        assert_eq!(eights.unsound(&files, Leave::Read(&stop)), Err(EngineError::Cancelled));
+        drop(measuring);
+        let known = Known::of(Worst { name: "w.weight".to_owned(), row: 3, error: 0.5 });
+        eights.kept.put(name(&files).expect("it was hashed"), known);
+        assert!(eights.unsound(&files, Leave::Look).is_ok_and(|said| said.is_some()), "what is known costs nothing");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use thumbforge_diffusion::vae::tiles::Tiles;
 use thumbforge_diffusion::weights::{self as files, Sources, Weights};
 use thumbforge_diffusion::{DiffusionError, pipeline::Engine as Pipeline};
 
-use super::super::{EngineError, Saves};
+use super::super::{EngineError, Leave, Saves};
 use super::asked::{Asked, Files, Lossy, Purpose, Shape, Source, Weight};
 use super::eights::Eights;
 use super::hashes::Hashes;
@@ -61,7 +61,7 @@ pub(crate) fn engine(store: &Store, data_dir: &Path, market: &Market) -> Result<
         seats.push(Box::new(seat(Processor, Box::new(move || classes.clone()), Arc::new(|_: &str| {}))));
     }
     let eights = Eights::new(data_dir);
-    let unsound = Box::new(move |files: &Files| eights.unsound(files));
+    let unsound = Box::new(move |files: &Files, leave: Leave<'_>| eights.unsound(files, leave));
     Ok(Local::new(shelf, store.clone(), seats, gauges, unsound))
 }
 

@@ -29,6 +29,7 @@ use super::attach::Identity;
 use super::body::Name;
 use super::refusal::Refusal;
 use super::{Door, body};
+use crate::engine::local::asked::LOSSY;
 use crate::intake::{Cached, Ticket};
 use crate::router::Warning;
 
@@ -250,6 +251,8 @@ impl Picture {
             "cached": self.cached,
             "engine": self.render.realisation.engine,
             "dropped": self.dropped,
+            // What it gave up of its pixels to fit into memory.
+            "lossy": self.render.realisation.settings.get(LOSSY),
             "replaces": self.render.replaces,
             "warnings": self.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "verdict": self.render.verdict,
