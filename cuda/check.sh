@@ -11,8 +11,8 @@
 # minutes at a time takes some at a time; OUT gets one archive of all that the machine has done so far, anew after each part.
 # THUMBFORGE_CHECK_SECONDS is what all parts of one call may take (540; those that come late are told), THUMBFORGE_CHECK_CASES
 # what bench draws (turbo,medium,large), THUMBFORGE_CHECK_VARIANTS beside whom (all; "compiled;max-autotune" are two of them),
-# THUMBFORGE_CHECK_MODELS where random weights are written, 44 GB of both models (/dev/shm or /tmp), THUMBFORGE_CHECK_WORK where parts lie
-# between calls (/tmp/thumbforge-check), THUMBFORGE_PYTHON the Python that has torch.
+# THUMBFORGE_CHECK_MODELS where random weights are written, 44 GB of both models (/dev/shm or /tmp), THUMBFORGE_CHECK_WORK where
+# parts lie between calls (/tmp/thumbforge-check), THUMBFORGE_PYTHON the Python that has torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -394,8 +394,8 @@ class Bench:
                     times[name].append(drawn["seconds"])
             self.rows(dtype, mine, times, **more)
         for row in self.rows(dtype, mine, times, **more):
-            rival = f"{row['rival']} {row['rival_s']['p50']:.3f} s, {row['ratio']}" if row["rival"] else "nobody"
-            print(f"  {dtype}: {mine} {row['ours_s']['p50']:.3f} s, beside {rival}", flush=True)
+            rival = f"beside {row['rival']} {row['rival_s']['p50']:.3f} s, {row['ratio']}" if row["rival"] else "alone"
+            print(f"  {dtype}: {mine} {row['ours_s']['p50']:.3f} s, {rival}", flush=True)
         return times
 
     def rows(self, dtype, who, times, **more):

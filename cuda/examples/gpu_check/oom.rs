@@ -124,7 +124,7 @@ pub(crate) fn ballast<D: Device>(subject: &Subject<D>) -> Outcome<bool> {
 /// Draws on every rung with just the memory that it needs, and asks for more than there is.
 pub(crate) fn run<D: Device>(options: &Options, subject: &Subject<D>) -> Outcome<bool> {
     let (kind, side, steps, pictures) =
-        if options.tiny { ("tiny-medium", 64, 1, 3) } else { ("medium", 1024, 2, 8u64) };
+        if options.tiny { ("tiny-medium", 64, 1, 2) } else { ("medium", 1024, 2, 8u64) };
     let (device, model) = (subject.open(u64::MAX)?, open(options, kind)?);
     // A new engine each time: what one has read of a text, it never reads again.
     let engine = || Engine::new(device.clone(), model.clone());
