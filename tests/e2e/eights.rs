@@ -94,6 +94,13 @@ fn eight_bits_are_taken_where_nothing_else_fits_and_somebody_allows_it() {
     // A draft needs no leave.
     rig.run(&one(&["--tier", "preview"])).expect(0);
     assert_eq!(drawn_by(&rig)["settings"]["lossy"], "fp8");
+    // After a build one line tells, and its report does.
+    rig.write("prompts.txt", "a blue castle\n");
+    let build = ["batch", "--prompt-file", "prompts.txt", "--model", "sd3.5-medium", "--size", "32x32", "--steps", "1"];
+    let build = [&build[..], &["--guidance", "1", "--tier", "preview", "--json"]].concat();
+    let ran = rig.run(&build).expect(0).says(&["warning[lossy_memory]: 1 of 1 pictures gave up exactness", "(fp8 1)"]);
+    let report = ran.json();
+    assert_eq!((&report["warnings"][0]["code"], &report["items"][0]["lossy"]), (&"lossy_memory".into(), &"fp8".into()));
 
     // With room the same words give up nothing, and that is another picture.
     let rig = rig.with_variable(&Control::OthersMib.variable(), "0");
