@@ -23,13 +23,13 @@ namespace Thumbforge.Tests
             return row;
         }
 
-        /// <summary>Frames with somebody looking, until nothing goes on.</summary>
+        /// <summary>Frames with somebody looking, until nothing goes on and the board, which looks four times a second, says so.</summary>
         private static void Settle(string what)
         {
             Until(what, () =>
             {
                 Board.Tick();
-                return Host.Existing != null && Host.Existing.Count == 0 && Builds.Open.Count == 0;
+                return Host.Existing != null && Host.Existing.Count == 0 && Builds.Open.Count == 0 && Board.Busy.Length == 0;
             });
             Assert.That(Board.Trouble, Is.Empty, what);
         }
